@@ -1,0 +1,1 @@
+//! Retrieval metrics, the files an evaluation leaves, projections and pictures.

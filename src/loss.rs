@@ -1,0 +1,1 @@
+//! The three losses and the miners of triplets: one file a loss.

@@ -1,0 +1,2 @@
+//! Parses, sets up errors, dispatches: nothing else.
+fn main() {}

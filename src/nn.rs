@@ -1,0 +1,1 @@
+//! What dfdx lacks: operations on feature maps, layers, backbones, weights.
