@@ -1,0 +1,63 @@
+//! What can go wrong in a network: shapes that do not fit, a device that gives up, weights of another architecture.
+
+use std::path::PathBuf;
+
+/// Errors of `nn`. Shapes are in torchvision's order (N, C, H, W and O, I, H, W).
+#[derive(Debug, thiserror::Error)]
+pub enum NnError {
+    /// An operation was given shapes it cannot work on.
+    #[error("{op}: {reason}")]
+    Shape {
+        /// Name of the operation.
+        op: &'static str,
+        /// What does not fit, with the shapes.
+        reason: String,
+    },
+    /// The device failed, usually for want of memory.
+    #[error("{op}: the device failed: {reason}")]
+    Device {
+        /// Name of the operation.
+        op: &'static str,
+        /// The device's own words.
+        reason: String,
+    },
+    /// No backbone has that name.
+    #[error("no backbone is named \"{name}\"; there are {known}")]
+    UnknownBackbone {
+        /// The name asked for.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A weights file does not hold this network.
+    #[error("{}: {reason}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Which tensors are missing, unused or of another shape.
+        reason: String,
+    },
+    /// A weights file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl NnError {
+    /// A shape error of operation `op`.
+    pub fn shape(op: &'static str, reason: impl Into<String>) -> Self {
+        NnError::Shape { op, reason: reason.into() }
+    }
+
+    /// A device error of operation `op`; dfdx's errors are only `Debug` and `Display`.
+    pub fn device(op: &'static str, reason: impl std::fmt::Display) -> Self {
+        NnError::Device { op, reason: reason.to_string() }
+    }
+}
+
+/// `Result` of `nn`.
+pub type Result<T, E = NnError> = std::result::Result<T, E>;

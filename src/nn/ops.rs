@@ -1,0 +1,54 @@
+//! Operations on feature maps that dfdx lacks, each with its forward, its backward and a place on the tape.
+//!
+//! An operation here is generic over the device: it checks shapes, asks the device's kernels, and records its
+//! backward. What a device must be able to do is the sum of the kernel traits, [`Backend`]. Memory order, threads
+//! and pointers are the device's own: for the CPU they live in `cpu/`, the only place with `unsafe`.
+
+mod activate;
+mod conv;
+#[allow(unsafe_code)]
+pub mod cpu;
+mod norm;
+mod photos;
+mod pool;
+mod scale;
+mod update;
+
+pub use activate::{Activation, ElementKernel, activate, add};
+pub use conv::{ConvKernel, ConvSpec, conv2d};
+pub use norm::{BatchNorm, NormKernel, batch_norm};
+pub use photos::{PhotoKernel, photos};
+pub use pool::{PoolKernel, PoolKind, PoolSpec, Rows, global_average, pool2d, to_matrix};
+pub use scale::{ScaleKernel, scale_channels};
+pub use update::{AdamStep, SgdStep, UpdateKernel};
+
+use dfdx::prelude::{Cpu, Device, Storage};
+
+use super::map::{Dims, Flat};
+use super::param::Shape;
+
+/// How a device lays out maps and parameters. Files and tests speak torchvision's order; only these functions
+/// know another.
+pub trait Layout: Storage<f32> {
+    /// Values of a map in this device's order, padding included.
+    fn map_len(&self, dims: Dims) -> usize;
+    /// From N x C x H x W to this device's order.
+    fn pack_map(&self, dims: Dims, values: &[f32]) -> Vec<f32>;
+    /// From this device's order to N x C x H x W.
+    fn unpack_map(&self, dims: Dims, values: &Flat<Self>) -> Vec<f32>;
+    /// From torchvision's order to this device's.
+    fn pack_param(&self, shape: &Shape, values: Vec<f32>) -> Vec<f32>;
+    /// From this device's order to torchvision's.
+    fn unpack_param(&self, shape: &Shape, values: &Flat<Self>) -> Vec<f32>;
+}
+
+/// A device that networks run on.
+pub trait Backend:
+    Device<f32> + Layout + ConvKernel + NormKernel + PoolKernel + ElementKernel + ScaleKernel + PhotoKernel + UpdateKernel
+{
+}
+
+impl Backend for Cpu {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! The CPU's kernels: memory order nChw16c, packed weights, threads of its own. The only place with `unsafe`.
+//!
+//! A map is `[N][C/16][H][W][16]`, its channels padded to sixteen with zeros that every kernel keeps zero (a map of
+//! at most three channels, a photo, stays `[N][C][H][W]`). Inner loops then load sixteen channels of one pixel at
+//! constant displacements, whatever the processor: `simd.rs` has sixteen lanes as one register of AVX-512, two of
+//! AVX2, or a plain array. Work is cut into tasks by shape alone and every task writes memory of its own, so results
+//! do not depend on the number of threads.
+
+mod access;
+mod conv;
+mod depthwise;
+mod direct;
+mod elements;
+mod fallback;
+mod layout;
+mod norm;
+mod photos;
+pub(in crate::nn) mod plan;
+mod pool;
+mod simd;
+mod threads;
+mod tile;
+mod update;
+mod weights;
+
+pub use simd::{Isa, isa};
+pub use threads::thread_count;

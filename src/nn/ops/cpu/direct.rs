@@ -1,0 +1,407 @@
+//! Direct convolution with the tile: cuts maps into strips, lays each strip out with its padding, covers its output
+//! with tiles.
+//!
+//! Serves the forward pass and, with transposed weights, the gradient of the input: a [`Target`] may be every second
+//! pixel of a map, which is how a stride of two runs backwards.
+
+use std::ops::Range;
+
+use super::access::{In, Out, scratch};
+use super::plan::{Way, panels, pieces};
+use super::simd::{Kernel, LANES, Lanes, launch};
+use super::threads::parallel;
+use super::tile::{self, Form, Tile};
+
+/// The map that a convolution reads.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub(super) data: In,
+    /// From one photo to the next, in values.
+    pub(super) image: usize,
+    /// Blocks of sixteen channels, or planes.
+    pub(super) blocks: usize,
+    pub(super) planes: bool,
+    pub(super) size: [usize; 2],
+}
+
+/// The map that a convolution writes: `count` places from `first`, `step` apart, of a map of `size`.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub(super) data: Out,
+    /// From one photo to the next, in values.
+    pub(super) image: usize,
+    pub(super) blocks: usize,
+    pub(super) size: [usize; 2],
+    pub(super) count: [usize; 2],
+    pub(super) step: usize,
+    pub(super) first: [usize; 2],
+    /// Add to what is there.
+    pub(super) accumulate: bool,
+}
+
+/// The window that moves over the source.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) size: [usize; 2],
+    pub(super) stride: usize,
+    pub(super) dilation: [usize; 2],
+    /// Zeros above and left of the source; negative where the window starts inside.
+    pub(super) padding: [isize; 2],
+}
+
+impl Window {
+    pub(super) fn is_point(&self) -> bool {
+        self.size == [1, 1] && self.padding == [0, 0]
+    }
+
+    /// Source rows or columns that `count` outputs along `axis` reach over.
+    pub(super) fn reach(&self, axis: usize, count: usize) -> usize {
+        (count - 1) * self.stride + self.dilation[axis] * (self.size[axis] - 1) + 1
+    }
+}
+
+/// Source values as a task sees them: where they start, and the distances between blocks, rows and photos.
+#[derive(Clone, Copy)]
+struct Laid {
+    data: *const f32,
+    image: usize,
+    block: usize,
+    row: usize,
+    /// Between the pixels of neighbouring outputs.
+    step: usize,
+    /// Between rows of neighbouring outputs.
+    out_row: usize,
+}
+
+/// Convolves `images` photos.
+///
+/// # Safety
+/// The pointers must be good for the maps that `source`, `target` describe, `weights` for their panels, `bias` for one
+/// value a channel.
+pub(super) unsafe fn run(
+    way: Way,
+    images: usize,
+    source: Source,
+    weights: In,
+    bias: Option<In>,
+    target: Target,
+    window: Window,
+) {
+    let plan = Plan::new(way, images, source, target, window);
+    let bias = bias.unwrap_or(In(std::ptr::null()));
+    parallel(plan.tasks(), &|task| {
+        let (photos, rows, panel_range) = plan.task(task);
+        // SAFETY: the caller's; a task writes only its own photos, rows and panels.
+        unsafe { plan.run_task(weights, bias, photos, rows, panel_range) }
+    });
+}
+
+struct Plan {
+    way: Way,
+    source: Source,
+    target: Target,
+    window: Window,
+    /// A 1x1 window at stride one sees a map as one long row.
+    flat: bool,
+    photos: Vec<Range<usize>>,
+    rows: Vec<Range<usize>>,
+    panels: Vec<(usize, usize)>,
+    panel_groups: Vec<Range<usize>>,
+}
+
+impl Plan {
+    fn new(way: Way, images: usize, mut source: Source, mut target: Target, window: Window) -> Plan {
+        let flat = window.is_point() && window.stride == 1 && target.step == 1;
+        if flat {
+            source.size = [1, source.size[0] * source.size[1]];
+            target.size = source.size;
+            target.count = source.size;
+        }
+        // values of the source behind one row of output (or one pixel of a flat map)
+        let lanes = if source.planes { 1 } else { LANES };
+        let depth = source.blocks * lanes;
+        let row_values = if flat { depth } else { depth * source.size[1] * window.stride };
+        let extent = if flat { target.count[1] } else { target.count[0] };
+        let mut rows_at_once = (way.strip / row_values.max(1)).max(if flat { 12 } else { 2 });
+        if flat && rows_at_once < extent {
+            let pixels = way.pixels(way.panel);
+            rows_at_once = rows_at_once.next_multiple_of(pixels);
+        }
+        let rows: Vec<_> = pieces(extent, rows_at_once).collect();
+        // small maps: several photos share each panel's weights
+        let photos_at_once = if rows.len() > 1 { 1 } else { (way.strip / (extent * row_values).max(1)).clamp(1, 8) };
+        let photos: Vec<_> = pieces(images, photos_at_once).collect();
+        let panels: Vec<_> = panels(target.blocks, way.panel).collect();
+        // enough tasks for many threads, each with enough to do
+        let groups = (32usize).div_ceil(photos.len() * rows.len()).min(panels.len().div_ceil(4)).max(1);
+        let panel_groups = pieces(panels.len(), panels.len().div_ceil(groups)).collect();
+        Plan { way, source, target, window, flat, photos, rows, panels, panel_groups }
+    }
+
+    fn tasks(&self) -> usize {
+        self.photos.len() * self.rows.len() * self.panel_groups.len()
+    }
+
+    fn task(&self, task: usize) -> (Range<usize>, Range<usize>, Range<usize>) {
+        let (task, group) = (task / self.panel_groups.len(), task % self.panel_groups.len());
+        let (photo, row) = (task / self.rows.len(), task % self.rows.len());
+        (self.photos[photo].clone(), self.rows[row].clone(), self.panel_groups[group].clone())
+    }
+
+    /// # Safety
+    /// That of [`run`].
+    unsafe fn run_task(&self, weights: In, bias: In, photos: Range<usize>, rows: Range<usize>, group: Range<usize>) {
+        let Source { data, image, blocks, size: [_, width], .. } = self.source;
+        let block = self.source.size[0] * width * self.lanes();
+        // SAFETY: the caller's; strips stay inside the scratch memory asked for.
+        unsafe {
+            if self.flat {
+                let data = data.at(photos.start * image + rows.start * LANES);
+                let laid = Laid { data, image, block, row: 0, step: LANES, out_row: 0 };
+                return self.cover(weights, bias, laid, photos, 0..1, rows, group);
+            }
+            let point = self.window.is_point();
+            // a 1x1 window with a stride reads only every second pixel: gather those
+            let (reach, every) = if point {
+                ([rows.len(), self.target.count[1]], self.window.stride)
+            } else {
+                let reach = [self.window.reach(0, rows.len()), self.window.reach(1, self.target.count[1])];
+                (reach, 1)
+            };
+            // an odd number of cache lines between rows of planes keeps them out of each other's cache sets
+            let reach_width = if self.source.planes { reach[1].next_multiple_of(LANES) } else { reach[1] };
+            let plane = reach[0] * reach_width * self.lanes();
+            let first = [(rows.start * self.window.stride) as isize - self.window.padding[0], -self.window.padding[1]];
+            scratch(photos.len() * blocks * plane, |memory| {
+                for (i, photo) in photos.clone().enumerate() {
+                    for b in 0..blocks {
+                        let strip = Strip {
+                            source: data.at(photo * image + b * block),
+                            size: self.source.size,
+                            first,
+                            every,
+                            target: memory.add((i * blocks + b) * plane),
+                            extent: [reach[0], reach_width],
+                        };
+                        if self.source.planes { strip.copy_plane() } else { launch(self.way.isa, strip) }
+                    }
+                }
+                let stride = if point { 1 } else { self.window.stride };
+                let row = reach_width * self.lanes();
+                let laid = Laid {
+                    data: memory,
+                    image: blocks * plane,
+                    block: plane,
+                    row,
+                    step: stride * self.lanes(),
+                    out_row: row * stride,
+                };
+                self.cover(weights, bias, laid, photos, rows, 0..self.target.count[1], group);
+            });
+        }
+    }
+
+    fn lanes(&self) -> usize {
+        if self.source.planes { 1 } else { LANES }
+    }
+
+    /// Covers the output places `rows` x `columns` of `photos` with tiles. `laid` starts at the first photo, row and
+    /// column.
+    ///
+    /// # Safety
+    /// That of [`run`].
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn cover(
+        &self,
+        weights: In,
+        bias: In,
+        laid: Laid,
+        photos: Range<usize>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        group: Range<usize>,
+    ) {
+        let Target { data, image, size: [height, width], step, first, accumulate, .. } = self.target;
+        let [taps_down, taps_across] = self.window.size;
+        let out = step * LANES;
+        let target_block = height * width * LANES;
+        let in_blocks = self.source.blocks;
+        let block_weights = taps_down * taps_across * self.lanes() * LANES;
+        for &(first_block, blocks) in &self.panels[group] {
+            let patches = patches(&self.way, blocks, rows.len(), columns.len());
+            let kernels: Vec<_> = patches
+                .iter()
+                .map(|p| {
+                    let form = Form { rows: p.size[0], pixels: p.size[1], blocks, step: laid.step, out };
+                    tile::kernel(self.way.isa, form).unwrap_or_else(|| unreachable!("no tile {form:?}"))
+                })
+                .collect();
+            // so many blocks of input that their weights stay in the first-level cache
+            let chunk = (self.way.chunk / (block_weights * blocks)).max(1);
+            for inputs in pieces(in_blocks, chunk) {
+                for (i, photo) in photos.clone().enumerate() {
+                    for (patch, kernel) in patches.iter().zip(&kernels) {
+                        let [y, x] = [rows.start + patch.at[0], columns.start + patch.at[1]];
+                        let place = (y * step + first[0]) * width + x * step + first[1];
+                        // SAFETY: the caller's; patches lie inside the strip and the target.
+                        unsafe {
+                            let source = laid.data.add(
+                                i * laid.image
+                                    + inputs.start * laid.block
+                                    + patch.at[0] * laid.out_row
+                                    + patch.at[1] * laid.step,
+                            );
+                            let panel = first_block * in_blocks + inputs.start * blocks;
+                            kernel(&Tile {
+                                source,
+                                weights: weights.at(panel * block_weights),
+                                target: data.at(photo * image + first_block * target_block + place * LANES),
+                                bias: match bias.0 {
+                                    bias if bias.is_null() || inputs.start > 0 => std::ptr::null(),
+                                    bias => bias.add(first_block * LANES),
+                                },
+                                in_blocks: inputs.len(),
+                                source_block: laid.block,
+                                window: self.window.size,
+                                source_tap: [
+                                    self.window.dilation[0] * laid.row,
+                                    self.window.dilation[1] * self.lanes(),
+                                ],
+                                row: [laid.out_row, width * out],
+                                target_block,
+                                accumulate: accumulate || inputs.start > 0,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A tile's place in a strip of output and its size.
+struct Patch {
+    at: [usize; 2],
+    size: [usize; 2],
+}
+
+/// Covers `rows` x `columns` with the tiles that a way has for panels of `blocks`.
+fn patches(way: &Way, blocks: usize, rows: usize, columns: usize) -> Vec<Patch> {
+    let mut patches = Vec::new();
+    let mut band = |columns: Range<usize>, together: usize| {
+        let whole = rows / together * together;
+        for y in (0..whole).step_by(together) {
+            patches.push(Patch { at: [y, columns.start], size: [together, columns.len()] });
+        }
+        for y in whole..rows {
+            patches.push(Patch { at: [y, columns.start], size: [1, columns.len()] });
+        }
+    };
+    // maps seven wide leave too few accumulators busy in one row
+    match (way.pixels(blocks), columns) {
+        (14, 7) => band(0..7, 2),
+        (6, 7) => {
+            band(0..3, 2);
+            band(3..5, 3);
+            band(5..7, 3);
+        }
+        (most, _) => pieces(columns, most).for_each(|columns| band(columns, 1)),
+    }
+    patches
+}
+
+/// Part of a plane of blocks, copied with zeros where it lies outside.
+pub(super) struct Strip {
+    pub(super) source: *const f32,
+    pub(super) size: [usize; 2],
+    pub(super) first: [isize; 2],
+    /// Takes every so manieth row and column.
+    pub(super) every: usize,
+    pub(super) target: *mut f32,
+    pub(super) extent: [usize; 2],
+}
+
+impl Strip {
+    /// The row of the source behind row `y` of the strip.
+    fn row(&self, y: usize) -> Option<usize> {
+        usize::try_from(self.first[0] + (y * self.every) as isize).ok().filter(|&row| row < self.size[0])
+    }
+
+    /// The columns of the strip that lie inside the source.
+    fn inside(&self) -> Range<usize> {
+        let every = self.every as isize;
+        let start = (-self.first[1]).max(0).unsigned_abs().div_ceil(self.every).min(self.extent[1]);
+        let beyond = self.size[1] as isize - self.first[1];
+        let end = if beyond <= 0 { 0 } else { (beyond + every - 1) / every } as usize;
+        start..end.clamp(start, self.extent[1])
+    }
+
+    /// # Safety
+    /// The pointers must be good for a plane of `size` and a strip of `extent`, one value a place.
+    pub(super) unsafe fn copy_plane(self) {
+        let inside = self.inside();
+        for y in 0..self.extent[0] {
+            // SAFETY: the caller's; `row` and `inside` keep to the plane.
+            unsafe {
+                let target = std::slice::from_raw_parts_mut(self.target.add(y * self.extent[1]), self.extent[1]);
+                target.fill(0.0);
+                let Some(row) = self.row(y) else { continue };
+                let source = self.source.add(row * self.size[1]);
+                for x in inside.clone() {
+                    target[x] = *source.offset(self.first[1] + (x * self.every) as isize);
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Strip {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let inside = self.inside();
+        for y in 0..self.extent[0] {
+            // SAFETY: the pointers are good for planes of blocks; `row` and `inside` keep to the source.
+            unsafe {
+                let target = self.target.add(y * self.extent[1] * LANES);
+                let zero = L::zero();
+                let Some(row) = self.row(y) else {
+                    (0..self.extent[1]).for_each(|x| zero.store(target.add(x * LANES)));
+                    continue;
+                };
+                let source = self.source.add(row * self.size[1] * LANES);
+                (0..inside.start).for_each(|x| zero.store(target.add(x * LANES)));
+                for x in inside.clone() {
+                    let column = self.first[1] + (x * self.every) as isize;
+                    L::load(source.offset(column * LANES as isize)).store(target.add(x * LANES));
+                }
+                (inside.end..self.extent[1]).for_each(|x| zero.store(target.add(x * LANES)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_cover_every_place_once() {
+        for way in [Way::WIDE, Way::NARROW] {
+            for blocks in 1..=way.panel {
+                for rows in 1..9 {
+                    for columns in [1, 2, 5, 6, 7, 8, 13, 14, 15, 28, 56] {
+                        let mut hits = vec![0; rows * columns];
+                        for patch in patches(&way, blocks, rows, columns) {
+                            for y in 0..patch.size[0] {
+                                for x in 0..patch.size[1] {
+                                    hits[(patch.at[0] + y) * columns + patch.at[1] + x] += 1;
+                                }
+                            }
+                        }
+                        assert!(hits.iter().all(|&h| h == 1), "{rows} x {columns}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Which kernel serves a convolution, and how its work is cut: by shape and processor alone, never by threads.
+
+use std::ops::Range;
+
+use crate::nn::map::Dims;
+use crate::nn::ops::ConvSpec;
+
+use super::simd::{Isa, LANES, isa};
+
+/// Blocks of sixteen channels.
+pub(super) fn blocks(channels: usize) -> usize {
+    channels.div_ceil(LANES)
+}
+
+/// Photos come as planes: a map of so few channels is not padded to sixteen.
+pub(super) fn is_planes(channels: usize) -> bool {
+    channels < 4
+}
+
+/// Values of a map, padding included.
+pub(super) fn map_len(dims: Dims) -> usize {
+    let channels = if is_planes(dims.c) { dims.c } else { blocks(dims.c) * LANES };
+    dims.n * channels * dims.h * dims.w
+}
+
+/// The kernel of a convolution, which decides the order of its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Path {
+    /// The direct tile: weights in panels.
+    Panels,
+    /// A window for each channel: weights as `[C/16][H][W][16]`.
+    Depthwise,
+    /// Unfolding and `gemm`: weights in torchvision's order.
+    Plain,
+}
+
+/// The kernel for `spec`.
+pub(super) fn path(spec: &ConvSpec) -> Path {
+    let ConvSpec { stride: [sh, sw], dilation: [dh, dw], kernel: [kh, kw], .. } = *spec;
+    let near = sh == sw && (sh == 1 || (sh == 2 && dh == 1 && dw == 1));
+    if spec.is_depthwise() && near && dh * dw == 1 && kh == kw && matches!(kh, 3 | 5 | 7) {
+        return Path::Depthwise;
+    }
+    let whole_blocks = spec.groups == 1
+        || ((spec.in_channels / spec.groups).is_multiple_of(LANES)
+            && (spec.out_channels / spec.groups).is_multiple_of(LANES));
+    if near && whole_blocks && !is_planes(spec.out_channels) { Path::Panels } else { Path::Plain }
+}
+
+/// How the tile kernels cut their work on a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// The instructions.
+    pub(super) isa: Isa,
+    /// Blocks of output channels that a panel of weights holds.
+    pub(super) panel: usize,
+    /// Pixels of a tile one block wide, and of one two blocks wide.
+    pub(super) pixels: [usize; 2],
+    /// Input values of a tile of the weights' gradient, one block wide and two.
+    pub(super) inputs: [usize; 2],
+    /// Values of the input that a task keeps close: about half a core's second-level cache.
+    pub(super) strip: usize,
+    /// Weights that a tile reads before the next: about half the first-level cache.
+    pub(super) chunk: usize,
+}
+
+impl Way {
+    /// 32 registers: 14 pixels x 32 channels leave 3 for weights and input.
+    pub(super) const WIDE: Way =
+        Way { isa: Isa::Avx512, panel: 2, pixels: [14, 14], inputs: [8, 8], strip: 80 << 10, chunk: 512 << 10 };
+    /// 16 registers of half the width: 6 pixels x 16 channels.
+    pub(super) const NARROW: Way =
+        Way { isa: Isa::Avx2, panel: 1, pixels: [6, 0], inputs: [6, 0], strip: 40 << 10, chunk: 4 << 10 };
+
+    /// The way of this process.
+    pub(super) fn of_process() -> Way {
+        #[cfg(test)]
+        if let Some(way) = tests::FORCED.get() {
+            return way;
+        }
+        match isa() {
+            Isa::Avx512 => Way::WIDE,
+            isa => Way { isa, ..Way::NARROW },
+        }
+    }
+
+    /// Pixels of a tile `width` blocks wide.
+    pub(super) fn pixels(&self, width: usize) -> usize {
+        self.pixels[width - 1]
+    }
+}
+
+/// A panel of weights: its first block of output channels and its width in blocks.
+pub(super) fn panels(blocks: usize, panel: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..blocks).step_by(panel).map(move |first| (first, panel.min(blocks - first)))
+}
+
+/// Cuts `total` into as few pieces of at most `most` as there can be, all about equal.
+pub(super) fn pieces(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let count = total.div_ceil(most.max(1));
+    (0..count).map(move |i| i * total / count..(i + 1) * total / count)
+}
+
+#[cfg(test)]
+pub(in crate::nn) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    thread_local! {
+        pub(super) static FORCED: std::cell::Cell<Option<Way>> = const { std::cell::Cell::new(None) };
+    }
+
+    /// Runs `test` once for each way that this machine can go, the wide cuts in plain arrays among them.
+    pub(in crate::nn) fn each_way(mut test: impl FnMut(&str)) {
+        let plain_wide = Way { isa: Isa::Plain, ..Way::WIDE };
+        let narrow = Isa::available().iter().map(|&isa| Way { isa, ..Way::NARROW });
+        let ways = narrow.filter(|way| way.isa != Isa::Avx512).chain([plain_wide]);
+        let native = (isa() == Isa::Avx512).then_some(Way::WIDE);
+        for way in ways.chain(native) {
+            FORCED.set(Some(way));
+            test(&format!("{way:?}"));
+            FORCED.set(None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_cover_everything_once_and_differ_by_one(total in 0usize..500, most in 1usize..40) {
+            let all: Vec<_> = pieces(total, most).collect();
+            prop_assert_eq!(all.iter().flat_map(Range::clone).collect::<Vec<_>>(), (0..total).collect::<Vec<_>>());
+            let lengths: Vec<_> = all.iter().map(Range::len).collect();
+            if let (Some(&longest), Some(&shortest)) = (lengths.iter().max(), lengths.iter().min()) {
+                prop_assert!(longest <= most && longest - shortest <= 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! One forward pass through a network: which mode, what to record for backward, which statistics to remember.
+//!
+//! The tape is dfdx's; the feature maps do not carry it, the pass does. Batch statistics are only collected
+//! here and reach the running ones when the caller says that the step was good ([`super::param::Store::absorb`]).
+
+use dfdx::prelude::{Gradients, OwnedTape, Tape};
+
+use super::map::{Dims, FeatureMap, Flat};
+use super::ops::Backend;
+use super::param::ParamId;
+
+/// Statistics of one batch norm in this pass, waiting to be absorbed.
+pub struct BatchStatistics<D: Backend> {
+    pub(in crate::nn) mean: (ParamId, Flat<D>),
+    pub(in crate::nn) variance: (ParamId, Flat<D>),
+}
+
+/// A forward pass on device `D`.
+pub struct Pass<D: Backend> {
+    device: D,
+    training: bool,
+    tape: Option<OwnedTape<f32, D>>,
+    statistics: Vec<BatchStatistics<D>>,
+}
+
+impl<D: Backend> Pass<D> {
+    /// Training: batch statistics in the norms, everything recorded.
+    pub fn training(device: &D) -> Self {
+        Pass { device: device.clone(), training: true, tape: Some(OwnedTape::default()), statistics: Vec::new() }
+    }
+
+    /// Evaluation: running statistics, nothing recorded.
+    pub fn inference(device: &D) -> Self {
+        Pass { device: device.clone(), training: false, tape: None, statistics: Vec::new() }
+    }
+
+    /// Evaluation mode with gradients: running statistics, everything recorded.
+    pub fn traced_inference(device: &D) -> Self {
+        Pass { training: false, ..Pass::training(device) }
+    }
+
+    /// The device that everything in this pass lies on.
+    pub fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// Whether norms use the statistics of the batch.
+    pub fn is_training(&self) -> bool {
+        self.training
+    }
+
+    /// Wraps an operation's output: traced when its backward will be recorded.
+    pub(in crate::nn) fn output(&self, values: Flat<D>, dims: Dims) -> FeatureMap<D> {
+        match self.tape {
+            Some(_) => FeatureMap::traced(values, dims),
+            None => FeatureMap::constant(values, dims),
+        }
+    }
+
+    /// Records the backward of an operation, if this pass records. `output` is the map whose gradient the
+    /// operation needs: when nothing downstream gave one, the operation is skipped.
+    pub(in crate::nn) fn record<F>(&mut self, output: &FeatureMap<D>, backward: F)
+    where
+        F: FnOnce(Flat<D>, &mut Gradients<f32, D>) -> Result<(), D::Err> + 'static,
+    {
+        let (Some(tape), Some(slot)) = (&mut self.tape, output.grad()) else {
+            return;
+        };
+        let slot = slot.clone();
+        tape.add_backward_op(move |gradients| match slot.take() {
+            Some(gradient) => backward(gradient, gradients),
+            None => Ok(()),
+        });
+    }
+
+    /// Remembers the statistics of one batch norm.
+    pub(in crate::nn) fn remember(&mut self, statistics: BatchStatistics<D>) {
+        self.statistics.push(statistics);
+    }
+
+    /// Takes the tape out: the last operation on feature maps hands it to a dfdx tensor.
+    pub(in crate::nn) fn take_tape(&mut self) -> OwnedTape<f32, D> {
+        self.tape.take().unwrap_or_default()
+    }
+
+    /// The statistics that the norms collected, in the order of the forward pass.
+    pub fn into_statistics(self) -> Vec<BatchStatistics<D>> {
+        self.statistics
+    }
+}
