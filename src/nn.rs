@@ -2,9 +2,16 @@
 //!
 //! Everything above `ops` is generic over the device and knows neither pointer, thread nor memory order.
 
+pub mod backbone;
+pub mod block;
 pub mod error;
+pub mod head;
 pub mod init;
+pub mod layer;
 pub mod map;
+pub mod network;
 pub mod ops;
+pub mod optim;
 pub mod param;
 pub mod pass;
+pub mod weights;

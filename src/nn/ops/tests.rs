@@ -90,7 +90,7 @@ impl Case<'_> {
                 device.unpack_param(&store.get(*id).shape, &flat(gradient))
             })
             .collect();
-        Outcome { dims, y: device.unpack_map(dims, y.values()), inputs: inputs.iter().map(of_input).collect(), params }
+        Outcome { y: device.unpack_map(dims, y.values()), inputs: inputs.iter().map(of_input).collect(), params }
     }
 
     /// Holds the gradients against central differences of `sum(y * weight)` at every value, with step `h`.

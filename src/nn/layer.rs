@@ -1,0 +1,156 @@
+//! Layers: an operation together with the places of its parameters.
+//!
+//! A layer holds no values and knows no device; [`Store`] has both.
+
+use super::error::Result;
+use super::init::Init;
+use super::map::FeatureMap;
+use super::ops::{
+    Activation, Backend, BatchNorm, ConvSpec, activate, batch_norm, conv2d, global_average, scale_channels,
+};
+use super::param::{Builder, ParamId, Role, Shape, Store};
+use super::pass::Pass;
+
+/// Added to the variance by torchvision's batch norms.
+pub const EPSILON: f32 = 1e-5;
+
+/// Adds the parameters of a batch norm below `builder`: `weight`, `bias`, `running_mean`, `running_var`.
+///
+/// # Errors
+/// When the device has no memory.
+pub fn norm<D: Backend>(builder: &mut Builder<D>, channels: usize) -> Result<BatchNorm> {
+    let shape = Shape::Channels(channels);
+    let mut add = |name: &str, role: Role, value: f32| builder.param(name, shape, role, Init::Constant(value));
+    Ok(BatchNorm {
+        gain: add("weight", Role::Gain, 1.0)?,
+        bias: add("bias", Role::Gain, 0.0)?,
+        mean: add("running_mean", Role::Running, 0.0)?,
+        variance: add("running_var", Role::Running, 1.0)?,
+        epsilon: EPSILON,
+        frozen: false,
+    })
+}
+
+/// A convolution without bias, its batch norm, and an activation.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvNorm {
+    spec: ConvSpec,
+    weight: ParamId,
+    norm: BatchNorm,
+    activation: Activation,
+}
+
+impl ConvNorm {
+    /// The convolution's parameters below `conv`, the norm's below `norm`.
+    ///
+    /// # Errors
+    /// When the device has no memory.
+    pub fn new<D: Backend>(
+        builder: &mut Builder<D>,
+        [conv, norm_name]: [&str; 2],
+        spec: ConvSpec,
+        activation: Activation,
+    ) -> Result<Self> {
+        let fan_out = spec.out_channels * spec.kernel[0] * spec.kernel[1] / spec.groups;
+        let init = Init::kaiming_fan_out(fan_out);
+        let weight = builder.at(conv).param("weight", Shape::Conv(spec), Role::Weight, init)?;
+        let norm = norm(&mut builder.at(norm_name), spec.out_channels)?;
+        Ok(ConvNorm { spec, weight, norm, activation })
+    }
+
+    /// `activation(norm(conv(x)) + residual)`.
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn forward<D: Backend>(
+        &self,
+        pass: &mut Pass<D>,
+        store: &Store<D>,
+        x: &FeatureMap<D>,
+        residual: Option<&FeatureMap<D>>,
+    ) -> Result<FeatureMap<D>> {
+        let y = conv2d(pass, store, x, &self.spec, self.weight, None)?;
+        batch_norm(pass, store, &y, residual, &self.norm, self.activation)
+    }
+}
+
+/// A linear layer with bias: a 1x1 convolution of maps of one place.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    spec: ConvSpec,
+    weight: ParamId,
+    bias: ParamId,
+}
+
+impl Linear {
+    /// `weight` (outputs x inputs) and `bias` below `builder`.
+    ///
+    /// # Errors
+    /// When the device has no memory.
+    pub fn new<D: Backend>(builder: &mut Builder<D>, inputs: usize, outputs: usize) -> Result<Self> {
+        let spec = ConvSpec::new(inputs, outputs, 1);
+        let init = Init::linear(inputs);
+        let weight = builder.param("weight", Shape::Linear(spec), Role::Weight, init)?;
+        let bias = builder.param("bias", Shape::Channels(outputs), Role::Gain, init)?;
+        Ok(Linear { spec, weight, bias })
+    }
+
+    /// N x inputs x 1 x 1 to N x outputs x 1 x 1.
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn forward<D: Backend>(
+        &self,
+        pass: &mut Pass<D>,
+        store: &Store<D>,
+        x: &FeatureMap<D>,
+    ) -> Result<FeatureMap<D>> {
+        conv2d(pass, store, x, &self.spec, self.weight, Some(self.bias))
+    }
+}
+
+/// Squeeze and excite (Hu et al. 2018): each channel scaled by what the means of all channels say.
+#[derive(Clone, Copy, Debug)]
+pub struct SqueezeExcite {
+    reduce: (ConvSpec, ParamId, ParamId),
+    expand: (ConvSpec, ParamId, ParamId),
+}
+
+impl SqueezeExcite {
+    /// torchvision's `fc1` and `fc2`: 1x1 convolutions with bias.
+    ///
+    /// # Errors
+    /// When the device has no memory.
+    pub fn new<D: Backend>(builder: &mut Builder<D>, channels: usize, squeezed: usize) -> Result<Self> {
+        let mut add = |name: &str, spec: ConvSpec| -> Result<_> {
+            let mut builder = builder.at(name);
+            let init = Init::kaiming_fan_out(spec.out_channels);
+            let weight = builder.param("weight", Shape::Conv(spec), Role::Weight, init)?;
+            let bias = builder.param("bias", Shape::Channels(spec.out_channels), Role::Gain, Init::Constant(0.0))?;
+            Ok((spec, weight, bias))
+        };
+        Ok(SqueezeExcite {
+            reduce: add("fc1", ConvSpec::new(channels, squeezed, 1))?,
+            expand: add("fc2", ConvSpec::new(squeezed, channels, 1))?,
+        })
+    }
+
+    /// `x * sigmoid(expand(silu(reduce(mean(x)))))`.
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn forward<D: Backend>(
+        &self,
+        pass: &mut Pass<D>,
+        store: &Store<D>,
+        x: &FeatureMap<D>,
+    ) -> Result<FeatureMap<D>> {
+        let mut s = global_average(pass, x)?;
+        for ((spec, weight, bias), activation) in [(self.reduce, Activation::Silu), (self.expand, Activation::Sigmoid)]
+        {
+            s = conv2d(pass, store, &s, &spec, weight, Some(bias))?;
+            s = activate(pass, &s, activation)?;
+        }
+        scale_channels(pass, x, &s)
+    }
+}
