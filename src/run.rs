@@ -1,3 +1,17 @@
 //! The run directory: the only contract between a trainer and whoever watches it.
 //!
 //! Knows files, locks and processes; knows nothing of tensors or losses.
+
+pub mod config;
+pub mod error;
+pub mod files;
+pub mod host;
+pub mod lock;
+pub mod stamp;
+pub mod state;
+pub mod status;
+
+pub use config::{Config, Method};
+pub use error::{Result, RunError};
+pub use state::{Phase, State};
+pub use status::Status;
