@@ -3,15 +3,22 @@
 //! Knows files, locks and processes; knows nothing of tensors or losses.
 
 pub mod config;
+pub mod control;
+pub mod dir;
 pub mod error;
 pub mod files;
 pub mod host;
 pub mod lock;
+pub mod log;
+pub mod metrics;
+pub mod session;
 pub mod stamp;
 pub mod state;
 pub mod status;
 
 pub use config::{Config, Method};
+pub use dir::{RunDir, Standing, Which};
 pub use error::{Result, RunError};
+pub use session::Session;
 pub use state::{Phase, State};
 pub use status::Status;

@@ -514,7 +514,10 @@ mod tests {
             text.contains("\nlr = 1e-5\n") && text.contains("\nmargin = 0.1\n"),
             "{text}"
         );
-        assert!(text.contains("(arcface only; not used here)"), "{text}");
+        assert!(
+            text.contains("# arcface only, so not used here: "),
+            "{text}"
+        );
     }
 
     #[test]

@@ -354,8 +354,12 @@ mod tests {
     fn near_names_are_slips_and_not_other_words() {
         let keys = ["loss.margin", "loss.mining", "loss.scale", "train.seed"];
         assert_eq!(near("loss.margn", keys), ["loss.margin"]);
-        assert_eq!(near("loss.maning", keys), ["loss.mining", "loss.margin"]);
+        assert_eq!(near("loss.mxrgin", keys), ["loss.margin"]);
         assert_eq!(near("los.scale", keys), ["loss.scale"]);
+        assert_eq!(
+            near("run-3", ["run-1", "run-2", "walk-3"]),
+            ["run-1", "run-2"]
+        );
         assert!(near("photos", keys).is_empty());
         assert!(near("", keys).is_empty());
     }

@@ -92,7 +92,7 @@ pub static FIELDS: &[Field] = &[
     only(ARCFACE, "loss.scale", Kind::Above(0.0, 1024.0), "factor on the cosines before the softmax"),
 
     field("batch.size", Kind::Int(2, 4096), "photos in a step; a pair counts as two"),
-    only(GROUPED, "batch.per_individual", Kind::Int(1, 64), "photos of each individual in a batch; 1 (arcface only): photos in random order"),
+    only(GROUPED, "batch.per_individual", Kind::Int(1, 64), "photos of each individual in a batch; 1, for arcface: photos in random order"),
 
     field("optimiser.kind", Kind::Choice(&["sgd", "adamw"]), "the rule that moves the weights"),
     field("optimiser.lr", Kind::Above(0.0, 10.0), "learning rate after the warm-up"),
@@ -213,6 +213,20 @@ impl Kind {
                 "a name in quotes, without control characters, or empty".to_owned()
             }
             Kind::Device => "auto, cpu, or cuda:N with the number of the card".to_owned(),
+        }
+    }
+
+    /// The same in a few characters, for a comment or a form; empty where the help says it all.
+    pub fn limits(self) -> String {
+        match self {
+            Kind::Bool => "true or false".to_owned(),
+            Kind::Int(low, i64::MAX) => format!("{low} or more"),
+            Kind::Int(low, high) => format!("{low} to {high}"),
+            Kind::Real(low, high) => format!("{low} to {high}"),
+            Kind::Above(low, high) => format!("above {low}, to {high}"),
+            Kind::Choice(words) => words.join(", "),
+            Kind::Path | Kind::Name | Kind::OptionalName => String::new(),
+            Kind::Device => "auto, cpu, cuda:N".to_owned(),
         }
     }
 

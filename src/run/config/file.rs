@@ -168,23 +168,27 @@ fn plain(value: &DeValue<'_>) -> Value {
 /// The whole configuration as a commented file that begins with `head`, each line of it a comment.
 pub(super) fn render(config: &Config, table: &Table, head: &str) -> String {
     let mut out: String = head.lines().map(|l| format!("# {l}\n")).collect();
+    out.push('\n');
     let mut section = "";
     for field in FIELDS {
         let (here, key) = field.path.split_once('.').unwrap_or(("", field.path));
         if here != section {
             section = here;
-            out.push_str(&format!("\n[{section}]"));
+            out.push_str(&format!("\n[{section}]\n"));
         }
         let scope = match field.scope() {
-            Some(scope) if field.methods.contains(&config.method) => format!(" ({scope})"),
-            Some(scope) => format!(" ({scope}; not used here)"),
+            Some(scope) if field.methods.contains(&config.method) => format!("{scope}: "),
+            Some(scope) => format!("{scope}, so not used here: "),
             None => String::new(),
+        };
+        let limits = match field.kind.limits() {
+            limits if limits.is_empty() => limits,
+            limits => format!(" ({limits})"),
         };
         let value = at(table, field.path).map(show).unwrap_or_default();
         out.push_str(&format!(
-            "\n# {}{scope}: {}\n{key} = {value}\n",
-            field.help,
-            field.kind.allowed()
+            "# {scope}{}{limits}\n{key} = {value}\n",
+            field.help
         ));
     }
     out
