@@ -526,7 +526,7 @@ mod tests {
         let path = dir.path().join("mine.toml");
         fs::write(
             &path,
-            "train.epochs = 3\n[loss]\nmargin = 1\n[data]\nimage_size = 0x80\n",
+            "train.epochs = 1_3\n[loss]\nmargin = 1\n[data]\nimage_size = 0x80\n",
         )
         .unwrap();
         let mut config = Config::with_file(Method::Triplet, &path).unwrap();
@@ -536,7 +536,7 @@ mod tests {
                 config.loss.margin,
                 config.data.image_size
             ),
-            (3, 1.0, 128)
+            (13, 1.0, 128)
         );
         assert_eq!(config.model, Config::preset(Method::Triplet).model);
         config.set("loss.margin", "0.25").unwrap();

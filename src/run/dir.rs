@@ -85,16 +85,43 @@ impl RunDir {
             }
             Err(e) => return Err(RunError::io("create", run.lock(), e)),
         }
-        for folder in [run.control_folder(), run.checkpoints(), run.evaluations()] {
+        if let Err(e) = run.fill(config) {
+            run.unmake();
+            return Err(e);
+        }
+        Ok(run)
+    }
+
+    fn fill(&self, config: &Config) -> Result<()> {
+        for folder in [
+            self.control_folder(),
+            self.checkpoints(),
+            self.evaluations(),
+        ] {
             fs::create_dir(&folder).map_err(|e| RunError::io("create", folder, e))?;
         }
-        run.set_meta(&Meta {
-            name: id.to_owned(),
+        self.set_meta(&Meta {
+            name: self.id.clone(),
             note: String::new(),
         })?;
-        State::queued().write(&run.state())?;
-        config.save(&run.config())?;
-        Ok(run)
+        State::queued().write(&self.state())?;
+        config.save(&self.config())
+    }
+
+    /// Takes back a creation that could not be completed, so that the next one finds an empty folder again.
+    /// Removes only what a creation makes; a folder in which something else has appeared stays.
+    pub(super) fn unmake(&self) {
+        // Nobody is left to tell of a failure: the error that led here is on its way.
+        for file in [self.config(), self.state(), self.meta(), self.lock()] {
+            let _ = fs::remove_file(file);
+        }
+        for folder in [
+            self.control_folder(),
+            self.checkpoints(),
+            self.evaluations(),
+        ] {
+            let _ = fs::remove_dir(folder);
+        }
     }
 
     /// An existing run. `id` is what the workspace calls it; for a folder alone use its name.
@@ -232,7 +259,7 @@ impl RunDir {
     ///
     /// Lock and state are two looks, and a trainer may begin or end between them. Looking at the lock first
     /// settles the end (a free lock after the last word); a beginning would look like a crash, so a crash
-    /// is believed only when a second look finds the same.
+    /// is believed only when the next look finds the same state still unchanged.
     pub fn standing(&self) -> Result<Standing> {
         let look = || -> Result<(Status, State)> {
             let held = self.is_held()?;
@@ -243,8 +270,12 @@ impl RunDir {
             ))
         };
         let (mut status, mut state) = look()?;
-        if status == Status::Crashed {
-            (status, state) = look()?;
+        while status == Status::Crashed {
+            let again = look()?;
+            if again == (status, state.clone()) {
+                break;
+            }
+            (status, state) = again;
         }
         Ok(Standing {
             status,
@@ -360,7 +391,6 @@ pub(super) mod tests {
                 .collect();
             tries
                 .into_iter()
-                .filter(|_| true)
                 .map(|t| t.join().unwrap())
                 .filter(|&made| made)
                 .count()
@@ -370,6 +400,14 @@ pub(super) mod tests {
             RunDir::open("a", &path).unwrap().read_config().unwrap(),
             config()
         );
+    }
+
+    #[test]
+    fn a_creation_taken_back_leaves_an_empty_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        RunDir::create("a", dir.path(), &config()).unwrap().unmake();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        RunDir::create("a", dir.path(), &config()).unwrap();
     }
 
     #[test]
