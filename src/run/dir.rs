@@ -258,25 +258,16 @@ impl RunDir {
     /// How the run stands.
     ///
     /// Lock and state are two looks, and a trainer may begin or end between them. Looking at the lock first
-    /// settles the end (a free lock after the last word); a beginning would look like a crash, so a crash
-    /// is believed only when the next look finds the same state still unchanged.
+    /// settles the end: a lock found free was let go after the last word.
     pub fn standing(&self) -> Result<Standing> {
-        let look = || -> Result<(Status, State)> {
+        let (status, state) = settle(|| {
             let held = self.is_held()?;
             let state = self.read_state()?;
             Ok((
                 status::derive(held, &state, self.control().stands(Order::Stop)),
                 state,
             ))
-        };
-        let (mut status, mut state) = look()?;
-        while status == Status::Crashed {
-            let again = look()?;
-            if again == (status, state.clone()) {
-                break;
-            }
-            (status, state) = again;
-        }
+        })?;
         Ok(Standing {
             status,
             reason: status::reason(status, &state),
@@ -306,6 +297,20 @@ impl RunDir {
     }
 }
 
+/// A trainer that begins between the looks at lock and state would seem to have crashed, so a crash is
+/// believed only when the next look finds the same.
+fn settle(mut look: impl FnMut() -> Result<(Status, State)>) -> Result<(Status, State)> {
+    let mut found = look()?;
+    while found.0 == Status::Crashed {
+        let again = look()?;
+        if again == found {
+            break;
+        }
+        found = again;
+    }
+    Ok(found)
+}
+
 /// Whether the folder holds a run.
 pub fn is_run(path: &Path) -> bool {
     path.join("config.toml").is_file()
@@ -322,6 +327,7 @@ pub(super) mod tests {
     use super::*;
     use crate::run::config::Method;
     use crate::run::lock::Lock;
+    use crate::run::lock::tests::while_looking;
     use crate::run::state::{Phase, Score};
 
     /// A configuration that may be created: the preset with some photos named.
@@ -441,20 +447,15 @@ pub(super) mod tests {
     fn a_beginning_is_never_seen_as_a_crash() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::create("a", &dir.path().join("a"), &config()).unwrap();
-        let done = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    let status = run.standing().unwrap().status;
-                    assert!(
-                        matches!(
-                            status,
-                            Status::Running | Status::Stopped | Status::Queued | Status::Starting
-                        ),
-                        "{status}"
-                    );
-                }
-            });
+        let look = || {
+            let status = run.standing().unwrap().status;
+            let fine = matches!(
+                status,
+                Status::Running | Status::Stopped | Status::Queued | Status::Starting
+            );
+            assert!(fine, "{status}");
+        };
+        while_looking(1, look, || {
             for _ in 0..50 {
                 let lock = Lock::take(&run.lock()).unwrap().unwrap();
                 let mut state = run.read_state().unwrap();
@@ -464,9 +465,42 @@ pub(super) mod tests {
                 }
                 drop(lock);
             }
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
-            reader.join().unwrap();
         });
+    }
+
+    #[test]
+    fn a_crash_is_believed_at_the_second_look() {
+        let state = |step| State {
+            phase: Phase::Running,
+            step,
+            ..State::queued()
+        };
+        let (one, two) = (state(1), state(2));
+        let settled = |looks: &[(Status, &State)]| {
+            let mut looks = looks.iter();
+            let found = settle(|| {
+                looks
+                    .next()
+                    .map(|(s, state)| (*s, (*state).clone()))
+                    .ok_or(RunError::NoData)
+            });
+            assert!(looks.next().is_none(), "no look too few");
+            found.unwrap()
+        };
+        use Status::{Crashed, Running, Stopped};
+        assert_eq!(settled(&[(Running, &one)]), (Running, one.clone()));
+        assert_eq!(
+            settled(&[(Crashed, &one), (Crashed, &one)]),
+            (Crashed, one.clone())
+        );
+        assert_eq!(
+            settled(&[(Crashed, &one), (Running, &one)]),
+            (Running, one.clone())
+        );
+        assert_eq!(
+            settled(&[(Crashed, &one), (Crashed, &two), (Stopped, &two)]),
+            (Stopped, two)
+        );
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub fn is_held(path: &Path) -> Result<bool> {
 pub(super) mod tests {
     use super::*;
     use std::process::{Child, Command, Stdio};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// Runs one test of this binary as a process of its own, which finds `CARETTA_TEST_DIR` set.
     pub(in crate::run) fn again(test: &str, dir: &Path) -> Child {
@@ -131,29 +132,66 @@ pub(super) mod tests {
         Command::new("kill").arg(child).status().unwrap();
     }
 
+    /// Runs `look` over and over in threads of its own while `work` goes on; ends however that ends.
+    pub(in crate::run) fn while_looking(
+        threads: usize,
+        look: impl Fn() + Sync,
+        work: impl FnOnce(),
+    ) {
+        struct Done<'a>(&'a AtomicBool);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    look(); // once at least
+                    while !over.load(Ordering::Relaxed) {
+                        look();
+                    }
+                });
+            }
+            let _done = Done(&over); // also if `work` panics
+            work();
+        });
+    }
+
     #[test]
     fn a_crowd_of_readers_does_not_keep_a_trainer_out() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         std::fs::write(&path, "").unwrap();
-        let done = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                        is_held(&path).unwrap();
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                });
-            }
+        let look = || {
+            is_held(&path).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        while_looking(4, look, || {
             for _ in 0..20 {
-                let taken = Lock::take(&path).unwrap();
-                if taken.is_none() {
-                    done.store(true, std::sync::atomic::Ordering::Relaxed);
-                }
-                assert!(taken.is_some());
+                assert!(Lock::take(&path).unwrap().is_some());
             }
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn a_trainer_waits_for_a_reader_to_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let reader = File::create(&path).unwrap();
+        reader.try_lock_shared().unwrap();
+        assert!(Lock::take_within(&path, Duration::ZERO).unwrap().is_none());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                drop(reader);
+            });
+            assert!(
+                Lock::take_within(&path, Duration::from_secs(20))
+                    .unwrap()
+                    .is_some()
+            );
         });
     }
 }

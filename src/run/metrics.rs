@@ -307,8 +307,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
         let mut writer = Writer::open(&path).unwrap();
-        writer.append(&step(1)).unwrap();
-        writer.append(&step(2)).unwrap();
+        (1..=3).for_each(|n| writer.append(&step(n)).unwrap());
         drop(writer);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
@@ -317,13 +316,20 @@ mod tests {
         writer
             .append(&Record::Resume { step: 1, time: 0.0 })
             .unwrap();
-        writer.append(&step(2)).unwrap();
+        drop(writer);
         let history = read_all(&path).unwrap();
         assert_eq!(
-            history.steps.iter().map(|s| s.step).collect::<Vec<_>>(),
-            [1, 2]
+            history.steps.len(),
+            1,
+            "the resume marker is a line of its own"
         );
         assert_eq!(history.damaged, 1, "the torn line, and no other");
+        Writer::open(&path).unwrap().append(&step(2)).unwrap();
+        assert_eq!(read_all(&path).unwrap().steps.len(), 2);
+        assert!(
+            !std::fs::read_to_string(&path).unwrap().contains("\n\n"),
+            "only a torn line is ended"
+        );
     }
 
     #[test]

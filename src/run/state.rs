@@ -161,7 +161,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use crate::run::lock::tests::while_looking;
 
     #[test]
     fn a_reader_never_sees_half_a_state() {
@@ -169,26 +169,16 @@ mod tests {
         let path = dir.path().join("state.json");
         let mut state = State::queued();
         state.write(&path).unwrap();
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                let mut reads = 0;
-                let mut last = 0;
-                while !done.load(Ordering::Relaxed) || reads == 0 {
-                    let seen = State::read(&path).unwrap();
-                    assert!(seen.step >= last, "time goes forward");
-                    assert_eq!(seen.reason.map_or(0, |r| r.len() as u64), seen.step * 50);
-                    last = seen.step;
-                    reads += 1;
-                }
-            });
+        let look = || {
+            let seen = State::read(&path).unwrap();
+            assert_eq!(seen.reason.map_or(0, |r| r.len() as u64), seen.step * 50);
+        };
+        while_looking(2, look, || {
             for step in 1..200 {
                 state.step = step;
                 state.reason = Some("x".repeat(step as usize * 50)); // the size changes with every write
                 state.write(&path).unwrap();
             }
-            done.store(true, Ordering::Relaxed);
-            reader.join().unwrap();
         });
         assert_eq!(
             fs::read_dir(dir.path()).unwrap().count(),
