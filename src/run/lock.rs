@@ -85,12 +85,12 @@ pub(super) mod tests {
         std::env::var_os("CARETTA_TEST_DIR").map(Into::into)
     }
 
-    /// Waits for something that another process does; gives up after ten seconds.
+    /// Waits for something that another process does; gives up after a minute.
     pub(in crate::run) fn until(what: &str, mut done: impl FnMut() -> bool) {
         let begin = Instant::now();
         while !done() {
             assert!(
-                begin.elapsed() < Duration::from_secs(10),
+                begin.elapsed() < Duration::from_secs(60),
                 "waited in vain: {what}"
             );
             std::thread::sleep(Duration::from_millis(5));

@@ -210,14 +210,19 @@ impl Drop for Session {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::run::control::Order;
     use crate::run::dir::tests::config;
     use crate::run::metrics::{Epoch, Step};
     use crate::run::status::Status;
 
-    fn step(n: u64, loss: f32) -> Record {
+    /// The record of step `n`, ten of which are an epoch.
+    pub(in crate::run) fn step(n: u64) -> Record {
+        step_with(n, 1.0)
+    }
+
+    fn step_with(n: u64, loss: f32) -> Record {
         Record::Step(Step {
             step: n,
             epoch: n.div_ceil(10) as u32,
@@ -248,7 +253,7 @@ mod tests {
         assert!(metrics::read_all(&run.metrics()).unwrap().steps.is_empty());
         session.phase(Phase::Running).unwrap();
         for n in 1..=30 {
-            session.record(&step(n, 1.0 / n as f32)).unwrap();
+            session.record(&step(n)).unwrap();
             if n % 10 == 0 {
                 session
                     .record(&epoch(n as u32 / 10, [0.2, 0.4, 0.4][n as usize / 10 - 1]))
@@ -290,7 +295,7 @@ mod tests {
         session.resume(0, 40).unwrap();
         session.phase(Phase::Running).unwrap();
         for n in 1..=25 {
-            session.record(&step(n, n as f32)).unwrap();
+            session.record(&step_with(n, n as f32)).unwrap();
         }
         session.record(&epoch(1, 0.3)).unwrap();
         session.record(&epoch(2, 0.9)).unwrap();
@@ -306,7 +311,7 @@ mod tests {
             Some(0.3),
             "the better epoch did not happen"
         );
-        session.record(&step(13, 0.5)).unwrap();
+        session.record(&step(13)).unwrap();
         let history = metrics::read_all(&run.metrics()).unwrap();
         assert_eq!(history.steps.len(), 13);
         assert_eq!(history.epochs.len(), 1);
