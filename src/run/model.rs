@@ -156,14 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn best_model_pth_works_with_a_dot_and_from_within() {
-        // `./arcface_models/best_model.pth` and `best_model.pth` are relative to the current folder, which
-        // tests share: the relative ways are tried on a path that needs no change of it.
-        let (_dir, workspace) = workspace();
-        let here = tempfile::tempdir_in(".").unwrap();
-        let relative = Path::new(".")
-            .join(here.path().file_name().unwrap())
-            .join("arcface_models");
+    fn the_course_gives_relative_paths() {
+        let (dir, workspace) = workspace();
+        // `./../../tmp/x/arcface_models`: relative, and yet not in the folder that the tests run in.
+        let up = std::env::current_dir()
+            .unwrap()
+            .components()
+            .skip(1)
+            .map(|_| "..")
+            .collect::<PathBuf>();
+        let below = dir.path().strip_prefix("/").unwrap();
+        let relative = Path::new(".").join(up).join(below).join("arcface_models");
         let run = workspace.create_run(&config(), Some(&relative)).unwrap();
         let found = workspace
             .resolve_model(&relative.join("best_model.pth"))
@@ -171,9 +174,12 @@ mod tests {
         assert_eq!(
             found,
             ModelRef::Run {
-                run,
+                run: run.clone(),
                 which: Which::Best
             }
         );
+        let absolute = dir.path().join("arcface_models/best_model.pth");
+        let found = workspace.resolve_model(&absolute).unwrap();
+        assert!(matches!(found, ModelRef::Run { run: same, .. } if same.id() == run.id()));
     }
 }
