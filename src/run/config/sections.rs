@@ -1,0 +1,217 @@
+//! The shape of a configuration: its sections and their words, as serde writes and reads them.
+//!
+//! Plain data. Limits and help are in `field`, what fits together is judged by `Config::check`; unknown
+//! keys are refused here too, should a file ever pass by the table.
+
+use serde::{Deserialize, Serialize};
+
+/// How the embedding is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Pairs of photos and the contrastive loss.
+    Siamese,
+    /// Anchor, positive and negative, and the triplet loss.
+    Triplet,
+    /// Softmax over the individuals with an additive angular margin.
+    Arcface,
+}
+
+impl Method {
+    /// All methods, in the order of the course.
+    pub const ALL: [Method; 3] = [Method::Siamese, Method::Triplet, Method::Arcface];
+
+    /// The word for it in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Siamese => "siamese",
+            Method::Triplet => "triplet",
+            Method::Arcface => "arcface",
+        }
+    }
+
+    /// The method of this word.
+    pub fn from_name(name: &str) -> Option<Method> {
+        Method::ALL.into_iter().find(|m| m.name() == name)
+    }
+
+    /// The embedded file with the method's defaults, as it lies in `configs/`.
+    pub fn preset_file(self) -> &'static str {
+        match self {
+            Method::Siamese => include_str!("../../../configs/siamese.toml"),
+            Method::Triplet => include_str!("../../../configs/triplet.toml"),
+            Method::Arcface => include_str!("../../../configs/arcface.toml"),
+        }
+    }
+}
+
+/// Which triplets of a batch count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mining {
+    /// Every triplet.
+    All,
+    /// Negatives farther than the positive, but within the margin.
+    SemiHard,
+    /// The course's rule: farthest positive; a random semi-hard negative, else the nearest.
+    Hard,
+    /// Farthest positive, nearest negative.
+    BatchHard,
+}
+
+/// The rule that moves the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimiserKind {
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// All that decides a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How the embedding is learnt.
+    pub method: Method,
+    /// Which photos, and how they are read.
+    pub data: DataConfig,
+    /// The network.
+    pub model: ModelConfig,
+    /// The loss.
+    pub loss: LossConfig,
+    /// How a batch is put together.
+    pub batch: BatchConfig,
+    /// How the weights move.
+    pub optimiser: OptimiserConfig,
+    /// How a photo is varied.
+    pub augment: AugmentConfig,
+    /// How long, how often, where.
+    pub train: TrainConfig,
+}
+
+/// Which photos, and how they are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Folder, table, or name of a dataset; empty in a preset.
+    pub dir: String,
+    /// The table's column that says which part a photo is in; in a file, empty is none.
+    #[serde(with = "empty_is_none")]
+    pub split_column: Option<String>,
+    /// Side of the square that a photo is resized to, in pixels.
+    pub image_size: u32,
+    /// Threads that prepare photos; 0: the training thread does it.
+    pub workers: usize,
+}
+
+/// The network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Name in the table of backbones.
+    pub backbone: String,
+    /// Begin with imported weights.
+    pub pretrained: bool,
+    /// Numbers in an embedding.
+    pub embedding_dim: usize,
+}
+
+/// The loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossConfig {
+    /// A distance for siamese and triplet, an angle in radians for arcface.
+    pub margin: f32,
+    /// Which triplets count (triplet).
+    pub mining: Mining,
+    /// Factor on the cosines (arcface).
+    pub scale: f32,
+}
+
+/// How a batch is put together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchConfig {
+    /// Photos in a step; a pair counts as two.
+    pub size: usize,
+    /// K of a batch of P individuals with K photos each (triplet, and arcface above 1).
+    pub per_individual: usize,
+}
+
+/// How the weights move.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimiserConfig {
+    /// The rule.
+    pub kind: OptimiserKind,
+    /// Learning rate after the warm-up.
+    pub lr: f32,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+    /// Momentum (sgd).
+    pub momentum: f32,
+    /// Largest norm of the gradient; 0 is off.
+    pub clip: f32,
+    /// Epochs in which the learning rate rises from 0.
+    pub warmup_epochs: f32,
+    /// Share of the learning rate that the cosine ends with.
+    pub final_lr_share: f32,
+}
+
+/// How a photo is varied; 0 is off, for `crop` 1 is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugmentConfig {
+    /// Smallest share of the side that a crop keeps.
+    pub crop: f32,
+    /// Largest rotation, in degrees either way.
+    pub rotation: f32,
+    /// Largest shift, as a share of the side.
+    pub translate: f32,
+    /// Strength of the water's colour.
+    pub colour_cast: f32,
+    /// Strength of the haze.
+    pub haze: f32,
+    /// Strength of the blur.
+    pub blur: f32,
+    /// Strength of the noise.
+    pub noise: f32,
+    /// Largest change of brightness.
+    pub brightness: f32,
+    /// Largest change of contrast.
+    pub contrast: f32,
+}
+
+/// How long, how often, where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Epochs, 1 or more.
+    pub epochs: u32,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// Steps between checkpoints; 0: only at the end of each epoch, which has one in any case.
+    pub checkpoint_every: u64,
+    /// Epochs between validations; the last epoch always has one.
+    pub evaluate_every: u32,
+}
+
+/// TOML has no null: a key that is there and empty says that there is none.
+mod empty_is_none {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<String>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        s.serialize_str(value.as_deref().unwrap_or(""))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+        Ok(Some(String::deserialize(d)?).filter(|s| !s.is_empty()))
+    }
+}
