@@ -20,8 +20,8 @@ mod sections;
 
 use file::Layer;
 pub use sections::{
-    AugmentConfig, BatchConfig, Config, DataConfig, LossConfig, Method, Mining, ModelConfig,
-    OptimiserConfig, OptimiserKind, TrainConfig,
+    AugmentConfig, BatchConfig, Config, DataConfig, LossConfig, Method, Mining, ModelConfig, OptimiserConfig,
+    OptimiserKind, TrainConfig,
 };
 
 impl Config {
@@ -46,9 +46,7 @@ impl Config {
     /// The configuration of a run's `config.toml`, or of any file that names its method.
     pub fn load(path: &Path) -> Result<Config> {
         let layer = Config::layer(path)?;
-        let method = layer.method().ok_or_else(|| RunError::NoMethod {
-            path: path.to_path_buf(),
-        })?;
+        let method = layer.method().ok_or_else(|| RunError::NoMethod { path: path.to_path_buf() })?;
         Config::over_preset(method, path, layer)
     }
 
@@ -64,12 +62,10 @@ impl Config {
     }
 
     fn from_table(path: &Path, table: Table) -> Result<Config> {
-        table
-            .try_into()
-            .map_err(|e: toml::de::Error| RunError::Damaged {
-                path: path.to_path_buf(),
-                problem: e.message().to_owned(),
-            })
+        table.try_into().map_err(|e: toml::de::Error| RunError::Damaged {
+            path: path.to_path_buf(),
+            problem: e.message().to_owned(),
+        })
     }
 
     fn table(&self) -> Table {
@@ -109,11 +105,7 @@ impl Config {
             return Err(RunError::NoData);
         }
         let size = |problem: String| {
-            Err(RunError::BadTogether {
-                key: "batch.size",
-                given: self.batch.size.to_string(),
-                problem,
-            })
+            Err(RunError::BadTogether { key: "batch.size", given: self.batch.size.to_string(), problem })
         };
         let each = self.batch.per_individual;
         match self.method {
@@ -124,8 +116,7 @@ impl Config {
                 return Err(RunError::BadTogether {
                     key: "batch.per_individual",
                     given: each.to_string(),
-                    problem: "triplet needs a second photo of each individual, so at least 2"
-                        .to_owned(),
+                    problem: "triplet needs a second photo of each individual, so at least 2".to_owned(),
                 });
             }
             Method::Triplet | Method::Arcface if each > 1 => {
@@ -149,10 +140,7 @@ impl Config {
             return Err(RunError::BadTogether {
                 key: "optimiser.warmup_epochs",
                 given: format!("{:?}", self.optimiser.warmup_epochs),
-                problem: format!(
-                    "longer than the training, train.epochs = {}",
-                    self.train.epochs
-                ),
+                problem: format!("longer than the training, train.epochs = {}", self.train.epochs),
             });
         }
         Ok(())
@@ -160,27 +148,14 @@ impl Config {
 
     /// The commented file that `save` writes.
     pub fn to_file(&self) -> String {
-        file::render(
-            self,
-            &self.table(),
-            "All that decided this run. Given to `--config`, it repeats it.",
-        )
+        file::render(self, &self.table(), "All that decided this run. Given to `--config`, it repeats it.")
     }
 
     /// The keys in which two configurations differ, with both texts, in the order of the table.
     pub fn difference(&self, other: &Config) -> Vec<(&'static str, String, String)> {
-        let pair = |f: &field::Field| {
-            (
-                f.path,
-                self.get(f.path).unwrap_or_default(),
-                other.get(f.path).unwrap_or_default(),
-            )
-        };
-        field::FIELDS
-            .iter()
-            .map(pair)
-            .filter(|(_, a, b)| a != b)
-            .collect()
+        let pair =
+            |f: &field::Field| (f.path, self.get(f.path).unwrap_or_default(), other.get(f.path).unwrap_or_default());
+        field::FIELDS.iter().map(pair).filter(|(_, a, b)| a != b).collect()
     }
 
     /// Writes the whole configuration, commented; never a half of it.
@@ -197,11 +172,7 @@ mod tests {
 
     fn leaves(prefix: &str, table: &Table, out: &mut Vec<String>) {
         for (key, value) in table {
-            let path = if prefix.is_empty() {
-                key.clone()
-            } else {
-                format!("{prefix}.{key}")
-            };
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
             match value {
                 Value::Table(inner) => leaves(&path, inner, out),
                 _ => out.push(path),
@@ -224,25 +195,13 @@ mod tests {
     #[test]
     fn presets_carry_the_defaults_of_the_exercises() {
         let siamese = Config::preset(Method::Siamese);
-        assert_eq!(
-            (siamese.model.backbone.as_str(), siamese.model.embedding_dim),
-            ("resnet50", 128)
-        );
+        assert_eq!((siamese.model.backbone.as_str(), siamese.model.embedding_dim), ("resnet50", 128));
         assert_eq!(siamese.loss.margin, 1.0);
         let triplet = Config::preset(Method::Triplet);
-        assert_eq!(
-            (triplet.model.backbone.as_str(), triplet.model.embedding_dim),
-            ("efficientnet_b0", 128)
-        );
-        assert_eq!(
-            (triplet.loss.margin, triplet.loss.mining),
-            (0.3, Mining::Hard)
-        );
+        assert_eq!((triplet.model.backbone.as_str(), triplet.model.embedding_dim), ("efficientnet_b0", 128));
+        assert_eq!((triplet.loss.margin, triplet.loss.mining), (0.3, Mining::Hard));
         let arcface = Config::preset(Method::Arcface);
-        assert_eq!(
-            (arcface.model.backbone.as_str(), arcface.model.embedding_dim),
-            ("resnet50", 512)
-        );
+        assert_eq!((arcface.model.backbone.as_str(), arcface.model.embedding_dim), ("resnet50", 512));
         assert_eq!((arcface.loss.margin, arcface.loss.scale), (0.5, 64.0));
         for method in Method::ALL {
             let mut preset = Config::preset(method);
@@ -258,24 +217,14 @@ mod tests {
         for method in Method::ALL {
             let preset = Config::preset(method);
             // The words at the head are the file's own.
-            let head: Vec<_> = method
-                .preset_file()
-                .lines()
-                .map_while(|l| l.strip_prefix("# "))
-                .collect();
+            let head: Vec<_> = method.preset_file().lines().map_while(|l| l.strip_prefix("# ")).collect();
             let rendered = file::render(&preset, &preset.table(), &head.join("\n"));
-            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join(format!("configs/{}.toml", method.name()));
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("configs/{}.toml", method.name()));
             // `CARETTA_UPDATE=1 cargo test preset_files` writes the comments anew.
             if std::env::var_os("CARETTA_UPDATE").is_some() {
                 fs::write(&path, &rendered).unwrap();
             }
-            assert_eq!(
-                fs::read_to_string(&path).unwrap(),
-                rendered,
-                "{}",
-                path.display()
-            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), rendered, "{}", path.display());
         }
     }
 
@@ -293,44 +242,22 @@ mod tests {
             ("model.pretrained", "true"),
         ] {
             config.set(key, text).unwrap();
-            assert_eq!(
-                config
-                    .set(key, &config.get(key).unwrap().clone())
-                    .map_err(|e| e.to_string()),
-                Ok(())
-            );
+            assert_eq!(config.set(key, &config.get(key).unwrap().clone()).map_err(|e| e.to_string()), Ok(()));
         }
         config.save(&path).unwrap();
         assert_eq!(Config::load(&path).unwrap(), config);
         let text = fs::read_to_string(&path).unwrap();
-        assert!(
-            text.contains("\nlr = 1e-5\n") && text.contains("\nmargin = 0.1\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("# arcface only, so not used here: "),
-            "{text}"
-        );
+        assert!(text.contains("\nlr = 1e-5\n") && text.contains("\nmargin = 0.1\n"), "{text}");
+        assert!(text.contains("# arcface only, so not used here: "), "{text}");
     }
 
     #[test]
     fn layers_lie_over_each_other() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mine.toml");
-        fs::write(
-            &path,
-            "train.epochs = 1_3\n[loss]\nmargin = 1\n[data]\nimage_size = 0x80\n",
-        )
-        .unwrap();
+        fs::write(&path, "train.epochs = 1_3\n[loss]\nmargin = 1\n[data]\nimage_size = 0x80\n").unwrap();
         let mut config = Config::with_file(Method::Triplet, &path).unwrap();
-        assert_eq!(
-            (
-                config.train.epochs,
-                config.loss.margin,
-                config.data.image_size
-            ),
-            (13, 1.0, 128)
-        );
+        assert_eq!((config.train.epochs, config.loss.margin, config.data.image_size), (13, 1.0, 128));
         assert_eq!(config.model, Config::preset(Method::Triplet).model);
         config.set("loss.margin", "0.25").unwrap();
         assert_eq!(config.loss.margin, 0.25);
@@ -345,90 +272,41 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.toml");
         for (text, expected) in [
-            (
-                "[loss]\nmargin = 5.0\n",
-                "c.toml:2:10: loss.margin = 5.0: must be a number above 0, at most 2",
-            ),
-            (
-                "[loss]\nmargin = \"wide\"",
-                "c.toml:2:10: loss.margin = \"wide\": must be a number above 0, at most 2",
-            ),
-            (
-                "[loss]\nmargin = nan",
-                "c.toml:2:10: loss.margin = NaN: must be a number above 0, at most 2",
-            ),
-            (
-                "[loss]\nmarign = 1.0\n",
-                "c.toml:2:1: loss.marign: there is no such key; did you mean loss.margin?",
-            ),
+            ("[loss]\nmargin = 5.0\n", "c.toml:2:10: loss.margin = 5.0: must be a number above 0, at most 2"),
+            ("[loss]\nmargin = \"wide\"", "c.toml:2:10: loss.margin = \"wide\": must be a number above 0, at most 2"),
+            ("[loss]\nmargin = nan", "c.toml:2:10: loss.margin = NaN: must be a number above 0, at most 2"),
+            ("[loss]\nmarign = 1.0\n", "c.toml:2:1: loss.marign: there is no such key; did you mean loss.margin?"),
             (
                 "loss.mining = 'hardest'",
                 "c.toml:1:15: loss.mining = \"hardest\": must be one of all, semi-hard, hard, batch-hard",
             ),
-            (
-                "[optimizer]\nlr = 1\n",
-                "c.toml:1:2: [optimizer]: there is no such key; did you mean optimiser?",
-            ),
-            (
-                "epochs = 3\n",
-                "c.toml:1:1: epochs: there is no such key; did you mean train.epochs?",
-            ),
-            (
-                "loss = 3\n",
-                "c.toml:1:8: loss = 3: must be a section of keys",
-            ),
+            ("[optimizer]\nlr = 1\n", "c.toml:1:2: [optimizer]: there is no such key; did you mean optimiser?"),
+            ("epochs = 3\n", "c.toml:1:1: epochs: there is no such key; did you mean train.epochs?"),
+            ("loss = 3\n", "c.toml:1:8: loss = 3: must be a section of keys"),
             ("[[loss]]\nmargin = 1\n", "must be a section of keys"),
-            (
-                "train.epochs = 0",
-                "c.toml:1:16: train.epochs = 0: must be a whole number from 1 to 100000",
-            ),
-            (
-                "train.epochs = 2.5",
-                "c.toml:1:16: train.epochs = 2.5: must be a whole number from 1 to 100000",
-            ),
+            ("train.epochs = 0", "c.toml:1:16: train.epochs = 0: must be a whole number from 1 to 100000"),
+            ("train.epochs = 2.5", "c.toml:1:16: train.epochs = 2.5: must be a whole number from 1 to 100000"),
             (
                 "train.seed = 99999999999999999999",
                 "train.seed = \"99999999999999999999\": must be a whole number, 0 or more",
             ),
-            (
-                "train.device = 'tpu'",
-                "train.device = \"tpu\": must be auto, cpu, or cuda:N",
-            ),
-            (
-                "train.epochs = 2026-07-09",
-                "train.epochs = 2026-07-09: must be a whole number",
-            ),
+            ("train.device = 'tpu'", "train.device = \"tpu\": must be auto, cpu, or cuda:N"),
+            ("train.epochs = 2026-07-09", "train.epochs = 2026-07-09: must be a whole number"),
             ("train.epochs = [1, {a = 2}]", "must be a whole number"),
             ("[train.epochs]\na = 1", "train.epochs = "),
-            (
-                "method = 'siamese'",
-                "c.toml:1:10: method = \"siamese\": must be triplet, as `triplet` was asked for",
-            ),
-            (
-                "[loss]\nmargin = 1\nmargin = 2\n",
-                "c.toml:3:1: not valid TOML: duplicate key",
-            ),
+            ("method = 'siamese'", "c.toml:1:10: method = \"siamese\": must be triplet, as `triplet` was asked for"),
+            ("[loss]\nmargin = 1\nmargin = 2\n", "c.toml:3:1: not valid TOML: duplicate key"),
             ("[loss\nmargin = 1", "c.toml:1:6: not valid TOML: "),
         ] {
             fs::write(&path, text).unwrap();
-            let error = Config::with_file(Method::Triplet, &path)
-                .unwrap_err()
-                .to_string();
+            let error = Config::with_file(Method::Triplet, &path).unwrap_err().to_string();
             let error = error.replace(&format!("{}/", dir.path().display()), "");
-            assert!(
-                error.contains(expected),
-                "{text:?}\n got {error}\nwant {expected}"
-            );
+            assert!(error.contains(expected), "{text:?}\n got {error}\nwant {expected}");
         }
         fs::write(&path, [0xff, 0xfe]).unwrap();
         assert!(Config::load(&path).is_err());
         fs::write(&path, "train.epochs = 3").unwrap();
-        assert!(
-            Config::load(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("method: missing; must be one of siamese")
-        );
+        assert!(Config::load(&path).unwrap_err().to_string().contains("method: missing; must be one of siamese"));
     }
 
     #[test]
@@ -469,12 +347,6 @@ mod tests {
         arcface.set("batch.size", "15").unwrap();
         arcface.check().unwrap();
         arcface.loss.margin = f32::NAN;
-        assert!(
-            arcface
-                .check()
-                .unwrap_err()
-                .to_string()
-                .contains("loss.margin")
-        );
+        assert!(arcface.check().unwrap_err().to_string().contains("loss.margin"));
     }
 }

@@ -42,17 +42,13 @@ pub struct Control {
 impl Control {
     /// The orders in `folder`, which need not be there yet.
     pub fn new(folder: &Path) -> Control {
-        Control {
-            folder: folder.to_path_buf(),
-        }
+        Control { folder: folder.to_path_buf() }
     }
 
     /// Gives an order; giving it twice is giving it once.
     pub fn give(&self, order: Order) -> Result<()> {
         let path = self.folder.join(order.file());
-        fs::create_dir_all(&self.folder)
-            .and_then(|()| fs::write(&path, ""))
-            .map_err(|e| RunError::io("write", path, e))
+        fs::create_dir_all(&self.folder).and_then(|()| fs::write(&path, "")).map_err(|e| RunError::io("write", path, e))
     }
 
     /// Whether the order stands. A folder that cannot be read holds none. Costs one look at the disk.
@@ -72,9 +68,7 @@ impl Control {
 
     /// Takes all orders back: before a trainer is started, and as it ends.
     pub fn clear(&self) -> Result<()> {
-        Order::ALL
-            .iter()
-            .try_for_each(|&order| self.take(order).map(|_| ()))
+        Order::ALL.iter().try_for_each(|&order| self.take(order).map(|_| ()))
     }
 }
 
@@ -87,18 +81,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let watcher = Control::new(&dir.path().join("control"));
         let trainer = watcher.clone();
-        assert!(
-            !trainer.stands(Order::Stop) && !trainer.take(Order::Stop).unwrap(),
-            "no folder, no order"
-        );
+        assert!(!trainer.stands(Order::Stop) && !trainer.take(Order::Stop).unwrap(), "no folder, no order");
         watcher.give(Order::Stop).unwrap();
         watcher.give(Order::Stop).unwrap();
         watcher.give(Order::Pause).unwrap();
-        assert!(
-            trainer.stands(Order::Stop)
-                && trainer.stands(Order::Pause)
-                && !trainer.stands(Order::Checkpoint)
-        );
+        assert!(trainer.stands(Order::Stop) && trainer.stands(Order::Pause) && !trainer.stands(Order::Checkpoint));
         assert!(trainer.take(Order::Stop).unwrap());
         assert!(!trainer.take(Order::Stop).unwrap() && !trainer.stands(Order::Stop));
         watcher.clear().unwrap();

@@ -60,28 +60,19 @@ impl RunDir {
     pub fn create(id: &str, path: &Path, config: &Config) -> Result<RunDir> {
         config.check()?;
         if is_run(path) {
-            return Err(RunError::AlreadyARun {
-                path: path.to_path_buf(),
-            });
+            return Err(RunError::AlreadyARun { path: path.to_path_buf() });
         }
         fs::create_dir_all(path).map_err(|e| RunError::io("create", path, e))?;
         let mut entries = fs::read_dir(path).map_err(|e| RunError::io("read", path, e))?;
         if entries.next().is_some() {
-            return Err(RunError::NotEmpty {
-                path: path.to_path_buf(),
-            });
+            return Err(RunError::NotEmpty { path: path.to_path_buf() });
         }
-        let run = RunDir {
-            id: id.to_owned(),
-            path: path.to_path_buf(),
-        };
+        let run = RunDir { id: id.to_owned(), path: path.to_path_buf() };
         // Of two that create here at once, the one that makes this file goes on.
         match fs::File::create_new(run.lock()) {
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(RunError::AlreadyARun {
-                    path: path.to_path_buf(),
-                });
+                return Err(RunError::AlreadyARun { path: path.to_path_buf() });
             }
             Err(e) => return Err(RunError::io("create", run.lock(), e)),
         }
@@ -93,17 +84,10 @@ impl RunDir {
     }
 
     fn fill(&self, config: &Config) -> Result<()> {
-        for folder in [
-            self.control_folder(),
-            self.checkpoints(),
-            self.evaluations(),
-        ] {
+        for folder in [self.control_folder(), self.checkpoints(), self.evaluations()] {
             fs::create_dir(&folder).map_err(|e| RunError::io("create", folder, e))?;
         }
-        self.set_meta(&Meta {
-            name: self.id.clone(),
-            note: String::new(),
-        })?;
+        self.set_meta(&Meta { name: self.id.clone(), note: String::new() })?;
         State::queued().write(&self.state())?;
         config.save(&self.config())
     }
@@ -115,11 +99,7 @@ impl RunDir {
         for file in [self.config(), self.state(), self.meta(), self.lock()] {
             let _ = fs::remove_file(file);
         }
-        for folder in [
-            self.control_folder(),
-            self.checkpoints(),
-            self.evaluations(),
-        ] {
+        for folder in [self.control_folder(), self.checkpoints(), self.evaluations()] {
             let _ = fs::remove_dir(folder);
         }
     }
@@ -127,14 +107,9 @@ impl RunDir {
     /// An existing run. `id` is what the workspace calls it; for a folder alone use its name.
     pub fn open(id: &str, path: &Path) -> Result<RunDir> {
         if !is_run(path) {
-            return Err(RunError::NotARun {
-                path: path.to_path_buf(),
-            });
+            return Err(RunError::NotARun { path: path.to_path_buf() });
         }
-        Ok(RunDir {
-            id: id.to_owned(),
-            path: path.to_path_buf(),
-        })
+        Ok(RunDir { id: id.to_owned(), path: path.to_path_buf() })
     }
 
     /// The run's id.
@@ -200,9 +175,7 @@ impl RunDir {
     /// `eval/<name>/`, which need not be there; a name that could lead elsewhere is refused.
     pub fn evaluation(&self, name: &str) -> Result<PathBuf> {
         if !is_plain_name(name) {
-            return Err(RunError::BadName {
-                given: name.to_owned(),
-            });
+            return Err(RunError::BadName { given: name.to_owned() });
         }
         Ok(self.evaluations().join(name))
     }
@@ -234,19 +207,14 @@ impl RunDir {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Meta::default()),
             Err(e) => return Err(RunError::io("read", path, e)),
         };
-        serde_json::from_slice(&bytes).map_err(|e| RunError::Damaged {
-            path,
-            problem: e.to_string(),
-        })
+        serde_json::from_slice(&bytes).map_err(|e| RunError::Damaged { path, problem: e.to_string() })
     }
 
     /// Changes name and note.
     pub fn set_meta(&self, meta: &Meta) -> Result<()> {
         let path = self.meta();
-        let text = serde_json::to_string_pretty(meta).map_err(|e| RunError::Damaged {
-            path: path.clone(),
-            problem: e.to_string(),
-        })?;
+        let text = serde_json::to_string_pretty(meta)
+            .map_err(|e| RunError::Damaged { path: path.clone(), problem: e.to_string() })?;
         files::replace(&path, format!("{text}\n").as_bytes())
     }
 
@@ -263,16 +231,9 @@ impl RunDir {
         let (status, state) = settle(|| {
             let held = self.is_held()?;
             let state = self.read_state()?;
-            Ok((
-                status::derive(held, &state, self.control().stands(Order::Stop)),
-                state,
-            ))
+            Ok((status::derive(held, &state, self.control().stands(Order::Stop)), state))
         })?;
-        Ok(Standing {
-            status,
-            reason: status::reason(status, &state),
-            state,
-        })
+        Ok(Standing { status, reason: status::reason(status, &state), state })
     }
 
     /// The checkpoint file that `which` means; an error says if it is not there.
@@ -289,11 +250,7 @@ impl RunDir {
         if path.exists() {
             return Ok(path);
         }
-        Err(RunError::NoCheckpoint {
-            id: self.id.clone(),
-            which,
-            path,
-        })
+        Err(RunError::NoCheckpoint { id: self.id.clone(), which, path })
     }
 }
 
@@ -346,14 +303,8 @@ pub(super) mod tests {
         assert_eq!(run.read_meta().unwrap().name, "a");
         assert_eq!(run.standing().unwrap().status, Status::Queued);
         assert_eq!(RunDir::open("a", &path).unwrap(), run);
-        assert!(matches!(
-            run.checkpoint(Which::Auto),
-            Err(RunError::NoCheckpoint { which: "last", .. })
-        ));
-        assert!(matches!(
-            run.checkpoint(Which::Best),
-            Err(RunError::NoCheckpoint { which: "best", .. })
-        ));
+        assert!(matches!(run.checkpoint(Which::Auto), Err(RunError::NoCheckpoint { which: "last", .. })));
+        assert!(matches!(run.checkpoint(Which::Best), Err(RunError::NoCheckpoint { which: "best", .. })));
     }
 
     #[test]
@@ -365,26 +316,14 @@ pub(super) mod tests {
         assert!(matches!(error, RunError::AlreadyARun { .. }), "{error}");
         assert!(error.to_string().contains("caretta run resume"), "{error}");
         fs::remove_file(run.config()).unwrap();
-        assert!(matches!(
-            RunDir::create("a", path, &config()),
-            Err(RunError::NotEmpty { .. })
-        ));
-        assert!(matches!(
-            RunDir::open("a", path),
-            Err(RunError::NotARun { .. })
-        ));
+        assert!(matches!(RunDir::create("a", path, &config()), Err(RunError::NotEmpty { .. })));
+        assert!(matches!(RunDir::open("a", path), Err(RunError::NotARun { .. })));
 
         let mut none = config();
         none.data.dir.clear();
         let fresh = dir.path().join("fresh");
-        assert!(matches!(
-            RunDir::create("a", &fresh, &none),
-            Err(RunError::NoData)
-        ));
-        assert!(
-            !fresh.exists(),
-            "a refused configuration leaves nothing behind"
-        );
+        assert!(matches!(RunDir::create("a", &fresh, &none), Err(RunError::NoData)));
+        assert!(!fresh.exists(), "a refused configuration leaves nothing behind");
     }
 
     #[test]
@@ -392,20 +331,11 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run");
         let made = std::thread::scope(|scope| {
-            let tries: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| RunDir::create("a", &path, &config()).is_ok()))
-                .collect();
-            tries
-                .into_iter()
-                .map(|t| t.join().unwrap())
-                .filter(|&made| made)
-                .count()
+            let tries: Vec<_> = (0..8).map(|_| scope.spawn(|| RunDir::create("a", &path, &config()).is_ok())).collect();
+            tries.into_iter().map(|t| t.join().unwrap()).filter(|&made| made).count()
         });
         assert_eq!(made, 1);
-        assert_eq!(
-            RunDir::open("a", &path).unwrap().read_config().unwrap(),
-            config()
-        );
+        assert_eq!(RunDir::open("a", &path).unwrap().read_config().unwrap(), config());
     }
 
     #[test]
@@ -422,20 +352,10 @@ pub(super) mod tests {
         let run = RunDir::create("a", &dir.path().join("a"), &config()).unwrap();
         fs::write(run.last(), "").unwrap();
         fs::write(run.best(), "").unwrap();
-        for (part, expected) in [
-            (None, run.last()),
-            (Some("test"), run.last()),
-            (Some("valid"), run.best()),
-        ] {
+        for (part, expected) in [(None, run.last()), (Some("test"), run.last()), (Some("valid"), run.best())] {
             let mut state = run.read_state().unwrap();
             let part = part.map(str::to_owned);
-            state.best = Some(Score {
-                epoch: 1,
-                step: 9,
-                part,
-                rank1: Some(0.5),
-                map: Some(0.4),
-            });
+            state.best = Some(Score { epoch: 1, step: 9, part, rank1: Some(0.5), map: Some(0.4) });
             state.write(&run.state()).unwrap();
             assert_eq!(run.checkpoint(Which::Auto).unwrap(), expected);
         }
@@ -449,10 +369,7 @@ pub(super) mod tests {
         let run = RunDir::create("a", &dir.path().join("a"), &config()).unwrap();
         let look = || {
             let status = run.standing().unwrap().status;
-            let fine = matches!(
-                status,
-                Status::Running | Status::Stopped | Status::Queued | Status::Starting
-            );
+            let fine = matches!(status, Status::Running | Status::Stopped | Status::Queued | Status::Starting);
             assert!(fine, "{status}");
         };
         while_looking(1, look, || {
@@ -470,47 +387,26 @@ pub(super) mod tests {
 
     #[test]
     fn a_crash_is_believed_at_the_second_look() {
-        let state = |step| State {
-            phase: Phase::Running,
-            step,
-            ..State::queued()
-        };
+        let state = |step| State { phase: Phase::Running, step, ..State::queued() };
         let (one, two) = (state(1), state(2));
         let settled = |looks: &[(Status, &State)]| {
             let mut looks = looks.iter();
-            let found = settle(|| {
-                looks
-                    .next()
-                    .map(|(s, state)| (*s, (*state).clone()))
-                    .ok_or(RunError::NoData)
-            });
+            let found = settle(|| looks.next().map(|(s, state)| (*s, (*state).clone())).ok_or(RunError::NoData));
             assert!(looks.next().is_none(), "no look too few");
             found.unwrap()
         };
         use Status::{Crashed, Running, Stopped};
         assert_eq!(settled(&[(Running, &one)]), (Running, one.clone()));
-        assert_eq!(
-            settled(&[(Crashed, &one), (Crashed, &one)]),
-            (Crashed, one.clone())
-        );
-        assert_eq!(
-            settled(&[(Crashed, &one), (Running, &one)]),
-            (Running, one.clone())
-        );
-        assert_eq!(
-            settled(&[(Crashed, &one), (Crashed, &two), (Stopped, &two)]),
-            (Stopped, two)
-        );
+        assert_eq!(settled(&[(Crashed, &one), (Crashed, &one)]), (Crashed, one.clone()));
+        assert_eq!(settled(&[(Crashed, &one), (Running, &one)]), (Running, one.clone()));
+        assert_eq!(settled(&[(Crashed, &one), (Crashed, &two), (Stopped, &two)]), (Stopped, two));
     }
 
     #[test]
     fn names_of_evaluations_lead_nowhere_else() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::create("a", &dir.path().join("a"), &config()).unwrap();
-        assert_eq!(
-            run.evaluation("test-best").unwrap(),
-            run.path().join("eval/test-best")
-        );
+        assert_eq!(run.evaluation("test-best").unwrap(), run.path().join("eval/test-best"));
         for name in ["", ".", "..", ".hidden", "a/b", "/etc", "a\u{1b}b", "é"] {
             assert!(run.evaluation(name).is_err(), "{name:?}");
         }

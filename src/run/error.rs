@@ -122,9 +122,7 @@ pub enum RunError {
         problem: String,
     },
     /// A configuration without photos.
-    #[error(
-        "data.dir: no photos chosen; give --data-dir a folder, a table or the name of a dataset"
-    )]
+    #[error("data.dir: no photos chosen; give --data-dir a folder, a table or the name of a dataset")]
     NoData,
     /// A configuration file without a method, where nothing else names one.
     #[error("{}: method: missing; must be one of siamese, triplet, arcface", path.display())]
@@ -236,9 +234,7 @@ pub enum RunError {
         problem: String,
     },
     /// A name that may not become part of a path.
-    #[error(
-        "{given:?}: not a usable name; letters, digits, `-`, `_` and `.` are, and the first is no dot"
-    )]
+    #[error("{given:?}: not a usable name; letters, digits, `-`, `_` and `.` are, and the first is no dot")]
     BadName {
         /// As given.
         given: String,
@@ -252,9 +248,7 @@ pub enum RunError {
         log: PathBuf,
     },
     /// No home folder to put a workspace into.
-    #[error(
-        "no place for the workspace: this account has no home folder; give --workspace or set CARETTA_WORKSPACE"
-    )]
+    #[error("no place for the workspace: this account has no home folder; give --workspace or set CARETTA_WORKSPACE")]
     NoWorkspace,
 }
 
@@ -264,22 +258,10 @@ impl RunError {
         let path = path.into();
         match source.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                RunError::ReadOnly {
-                    action,
-                    path,
-                    source,
-                }
+                RunError::ReadOnly { action, path, source }
             }
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RunError::DiskFull {
-                action,
-                path,
-                source,
-            },
-            _ => RunError::Io {
-                action,
-                path,
-                source,
-            },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RunError::DiskFull { action, path, source },
+            _ => RunError::Io { action, path, source },
         }
     }
 }
@@ -305,11 +287,7 @@ pub fn near<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<St
     found.sort();
     let best = found.first().map_or(0, |(far, _)| *far);
     found.retain(|(far, _)| *far <= 2 * best);
-    found
-        .into_iter()
-        .take(3)
-        .map(|(_, name)| name.to_owned())
-        .collect()
+    found.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
 }
 
 /// Levenshtein's distance in characters; names longer than 200 are cut, as they are no slips.
@@ -320,9 +298,7 @@ fn distance(a: &str, b: &str) -> usize {
         let mut corner = i;
         row[0] = i + 1;
         for (j, &cb) in b.iter().enumerate() {
-            let next = (corner + usize::from(ca != cb))
-                .min(row[j] + 1)
-                .min(row[j + 1] + 1);
+            let next = (corner + usize::from(ca != cb)).min(row[j] + 1).min(row[j + 1] + 1);
             corner = std::mem::replace(&mut row[j + 1], next);
         }
     }
@@ -335,17 +311,12 @@ mod tests {
 
     #[test]
     fn file_errors_that_a_user_can_mend_say_how() {
-        let say = |kind: io::ErrorKind| {
-            RunError::io("write", "/runs/a/state.json", kind.into()).to_string()
-        };
+        let say = |kind: io::ErrorKind| RunError::io("write", "/runs/a/state.json", kind.into()).to_string();
         assert_eq!(
             say(io::ErrorKind::StorageFull),
             "/runs/a/state.json: cannot write: the disk is full; free some space and go on, what was written before is kept"
         );
-        assert!(
-            say(io::ErrorKind::PermissionDenied)
-                .contains("may only be read; choose another folder")
-        );
+        assert!(say(io::ErrorKind::PermissionDenied).contains("may only be read; choose another folder"));
         assert!(say(io::ErrorKind::ReadOnlyFilesystem).contains("may only be read"));
         assert!(say(io::ErrorKind::NotFound).starts_with("/runs/a/state.json: cannot write: "));
     }
@@ -356,10 +327,7 @@ mod tests {
         assert_eq!(near("loss.margn", keys), ["loss.margin"]);
         assert_eq!(near("loss.mxrgin", keys), ["loss.margin"]);
         assert_eq!(near("los.scale", keys), ["loss.scale"]);
-        assert_eq!(
-            near("run-3", ["run-1", "run-2", "walk-3"]),
-            ["run-1", "run-2"]
-        );
+        assert_eq!(near("run-3", ["run-1", "run-2", "walk-3"]), ["run-1", "run-2"]);
         assert!(near("photos", keys).is_empty());
         assert!(near("", keys).is_empty());
     }
@@ -368,10 +336,7 @@ mod tests {
     fn places_count_characters_not_bytes() {
         let text = "a = 1\nü = 2 x";
         let at = text.find('x').unwrap();
-        assert_eq!(
-            Place::in_file(Path::new("c.toml"), text, at).to_string(),
-            "c.toml:2:7: "
-        );
+        assert_eq!(Place::in_file(Path::new("c.toml"), text, at).to_string(), "c.toml:2:7: ");
         assert_eq!(Place::FLAG.to_string(), "");
     }
 }

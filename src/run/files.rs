@@ -20,10 +20,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     let temporary = beside(path);
     let attempt = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         write(&mut file)?;
         // Without it, a machine that loses power may keep the new name and lose the content.
         file.sync_all()?;
@@ -48,10 +45,7 @@ fn beside(path: &Path) -> PathBuf {
 
 /// Makes the rename itself last; some file systems refuse to sync a folder, and then it is theirs to keep.
 fn sync_folder(path: &Path) {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
@@ -95,20 +89,12 @@ mod tests {
     #[test]
     fn sweeping_takes_only_what_writers_of_that_file_left() {
         let dir = tempfile::tempdir().unwrap();
-        let names = [
-            ".best.safetensors.9-1.tmp",
-            ".last.safetensors.12-0.tmp",
-            "last.safetensors",
-            "last.tmp",
-        ];
+        let names = [".best.safetensors.9-1.tmp", ".last.safetensors.12-0.tmp", "last.safetensors", "last.tmp"];
         for name in names {
             fs::write(dir.path().join(name), "").unwrap();
         }
         sweep(&dir.path().join("last.safetensors"));
-        let mut left: Vec<_> = fs::read_dir(dir.path())
-            .unwrap()
-            .map(|e| e.unwrap().file_name())
-            .collect();
+        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [names[0], names[2], names[3]]);
     }

@@ -26,12 +26,7 @@ impl Process {
     /// This process.
     pub fn current() -> Process {
         let pid = std::process::id();
-        Process {
-            pid,
-            host: host_name(),
-            boot: boot_id(),
-            start_ticks: start_ticks(pid),
-        }
+        Process { pid, host: host_name(), boot: boot_id(), start_ticks: start_ticks(pid) }
     }
 
     /// Whether it still runs; `None` where that cannot be seen from here: another machine, or no `/proc`.
@@ -54,30 +49,17 @@ impl std::fmt::Display for Process {
 }
 
 fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn boot_id() -> Option<String> {
-    Some(
-        fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .ok()?
-            .trim()
-            .to_owned(),
-    )
+    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 
 /// Field 22 of `/proc/PID/stat` (proc(5)); the name in field 2 may hold blanks and parentheses, so count after the last one.
 fn start_ticks(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -87,37 +69,13 @@ mod tests {
     #[test]
     fn a_process_is_told_from_its_namesakes() {
         let me = Process::current();
-        assert_eq!(
-            serde_json::from_str::<Process>(&serde_json::to_string(&me).unwrap()).unwrap(),
-            me
-        );
+        assert_eq!(serde_json::from_str::<Process>(&serde_json::to_string(&me).unwrap()).unwrap(), me);
         if boot_id().is_none() {
             return; // not Linux: nothing more is promised
         }
         assert_eq!(me.is_alive(), Some(true));
-        assert_eq!(
-            Process {
-                start_ticks: me.start_ticks.map(|t| t + 1),
-                ..me.clone()
-            }
-            .is_alive(),
-            Some(false)
-        );
-        assert_eq!(
-            Process {
-                boot: Some("another".into()),
-                ..me.clone()
-            }
-            .is_alive(),
-            Some(false)
-        );
-        assert_eq!(
-            Process {
-                host: "elsewhere".into(),
-                ..me
-            }
-            .is_alive(),
-            None
-        );
+        assert_eq!(Process { start_ticks: me.start_ticks.map(|t| t + 1), ..me.clone() }.is_alive(), Some(false));
+        assert_eq!(Process { boot: Some("another".into()), ..me.clone() }.is_alive(), Some(false));
+        assert_eq!(Process { host: "elsewhere".into(), ..me }.is_alive(), None);
     }
 }

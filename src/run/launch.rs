@@ -22,9 +22,7 @@ pub fn launch(run: &RunDir, args: &[OsString], patience: Duration) -> Result<u32
     run.control().clear()?;
     let said_before = std::fs::metadata(run.log()).map_or(0, |m| m.len());
     let output = log::append(&run.log())?;
-    let errors = output
-        .try_clone()
-        .map_err(|e| RunError::io("write", run.log(), e))?;
+    let errors = output.try_clone().map_err(|e| RunError::io("write", run.log(), e))?;
     let program = this_program()?;
     let mut child = Command::new(&program)
         .args(args)
@@ -46,10 +44,7 @@ pub fn launch(run: &RunDir, args: &[OsString], patience: Duration) -> Result<u32
             Ok(None) if begin.elapsed() < patience => std::thread::sleep(Duration::from_millis(10)),
             Ok(None) => {
                 let _ = child.kill();
-                break Err(format!(
-                    "it did not take the run within {} s",
-                    patience.as_secs()
-                ));
+                break Err(format!("it did not take the run within {} s", patience.as_secs()));
             }
             Err(e) => break Err(e.to_string()),
         }
@@ -62,10 +57,7 @@ pub fn launch(run: &RunDir, args: &[OsString], patience: Duration) -> Result<u32
             said => format!("{problem}:\n{said}"),
         };
         mark_failed(run, &problem);
-        RunError::NotStarted {
-            problem,
-            log: run.log(),
-        }
+        RunError::NotStarted { problem, log: run.log() }
     })
 }
 
@@ -97,16 +89,13 @@ fn holds(run: &RunDir, pid: u32) -> bool {
 }
 
 fn named(run: &RunDir, pid: u32) -> bool {
-    run.read_state()
-        .is_ok_and(|s| s.process.is_some_and(|p| p.pid == pid))
+    run.read_state().is_ok_and(|s| s.process.is_some_and(|p| p.pid == pid))
 }
 
 /// A dead child stays in the process table until somebody asks for its end; a screen may live for days.
 fn reap(mut child: Child) {
     // Without a thread it stays there: untidy, harmless.
-    let _ = std::thread::Builder::new()
-        .name("reaper".into())
-        .spawn(move || child.wait());
+    let _ = std::thread::Builder::new().name("reaper".into()).spawn(move || child.wait());
 }
 
 /// A run that never got a trainer would be "queued" for ever, though its start failed.
@@ -116,10 +105,7 @@ fn mark_failed(run: &RunDir, problem: &str) {
     };
     if state.phase == Phase::Queued && !run.is_held().unwrap_or(true) {
         state.phase = Phase::Failed;
-        let line = problem
-            .lines()
-            .rfind(|l| !l.trim().is_empty())
-            .unwrap_or_default();
+        let line = problem.lines().rfind(|l| !l.trim().is_empty()).unwrap_or_default();
         state.reason = Some(format!("the trainer did not start: {}", line.trim()));
         let _ = state.write(&run.state()); // the error itself is on its way to the user
     }
@@ -138,18 +124,8 @@ mod tests {
     /// The test below as arguments to this test binary; the last is no test's name and only carries the folder.
     fn args(trainer: &str, run: &RunDir) -> Vec<OsString> {
         let test = format!("run::launch::tests::{trainer}");
-        let options = [
-            "--exact".into(),
-            "--ignored".into(),
-            "--nocapture".into(),
-            "--test-threads=1".into(),
-        ];
-        [
-            vec![test.into()],
-            options.to_vec(),
-            vec![format!("dir={}", run.path().display()).into()],
-        ]
-        .concat()
+        let options = ["--exact".into(), "--ignored".into(), "--nocapture".into(), "--test-threads=1".into()];
+        [vec![test.into()], options.to_vec(), vec![format!("dir={}", run.path().display()).into()]].concat()
     }
 
     fn given_run() -> Option<RunDir> {
@@ -174,15 +150,10 @@ mod tests {
         session.resume(0, 1000).unwrap();
         session.phase(Phase::Running).unwrap();
         let own_session = rustix::process::getsid(None).unwrap() == rustix::process::getpid();
-        session
-            .log()
-            .say(&format!("own session: {own_session}"))
-            .unwrap();
+        session.log().say(&format!("own session: {own_session}")).unwrap();
         until("told to stop", || run.control().stands(Order::Stop));
         session.phase(Phase::Stopping).unwrap();
-        session
-            .end(Phase::Stopped, 0, "told to stop at step 0 of 1000")
-            .unwrap();
+        session.end(Phase::Stopped, 0, "told to stop at step 0 of 1000").unwrap();
     }
 
     #[test]
@@ -208,33 +179,20 @@ mod tests {
         run.control().give(Order::Stop).unwrap(); // left by a dead one
         let pid = launch(&run, &args("trainer", &run), Duration::from_secs(20)).unwrap();
         assert_eq!(run.read_state().unwrap().process.unwrap().pid, pid);
-        until("it runs", || {
-            run.standing().unwrap().status == Status::Running
-        });
+        until("it runs", || run.standing().unwrap().status == Status::Running);
         let standing = watch::stop(&run, Duration::from_secs(20)).unwrap();
-        assert_eq!(
-            (standing.status, standing.state.exit_code),
-            (Status::Stopped, Some(0))
-        );
+        assert_eq!((standing.status, standing.state.exit_code), (Status::Stopped, Some(0)));
         assert_eq!(standing.reason, "told to stop at step 0 of 1000");
         let said = log::last_lines(&run.log(), 100).unwrap();
-        assert!(
-            said.contains("own session: true") && said.contains("said on standard output"),
-            "{said}"
-        );
-        assert!(matches!(
-            watch::stop(&run, Duration::ZERO),
-            Err(RunError::NotRunning { .. })
-        ));
+        assert!(said.contains("own session: true") && said.contains("said on standard output"), "{said}");
+        assert!(matches!(watch::stop(&run, Duration::ZERO), Err(RunError::NotRunning { .. })));
     }
 
     #[test]
     fn a_killed_trainer_has_crashed_at_once() {
         let (_dir, run) = run();
         let pid = launch(&run, &args("trainer", &run), Duration::from_secs(20)).unwrap();
-        until("it runs", || {
-            run.standing().unwrap().status == Status::Running
-        });
+        until("it runs", || run.standing().unwrap().status == Status::Running);
         let process = run.read_state().unwrap().process.unwrap();
         assert_ne!(process.is_alive(), Some(false));
         rustix::process::kill_process(
@@ -242,15 +200,8 @@ mod tests {
             rustix::process::Signal::KILL,
         )
         .unwrap();
-        until("it has crashed", || {
-            run.standing().unwrap().status == Status::Crashed
-        });
-        assert!(
-            run.standing()
-                .unwrap()
-                .reason
-                .starts_with(&format!("pid {pid} on "))
-        );
+        until("it has crashed", || run.standing().unwrap().status == Status::Crashed);
+        assert!(run.standing().unwrap().reason.starts_with(&format!("pid {pid} on ")));
         // And it can be taken over at once.
         drop(Session::begin(&run).unwrap());
     }
@@ -258,38 +209,18 @@ mod tests {
     #[test]
     fn a_trainer_that_fails_at_once_is_told_of() {
         let (_dir, run) = run();
-        let error = launch(
-            &run,
-            &args("trainer_that_fails", &run),
-            Duration::from_secs(20),
-        )
-        .unwrap_err();
+        let error = launch(&run, &args("trainer_that_fails", &run), Duration::from_secs(20)).unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.contains("exit status: 1") && text.contains("no photos in /nowhere"),
-            "{text}"
-        );
+        assert!(text.contains("exit status: 1") && text.contains("no photos in /nowhere"), "{text}");
         let standing = run.standing().unwrap();
         assert_eq!(standing.status, Status::Failed);
-        assert!(
-            standing.reason.contains("no photos in /nowhere"),
-            "{}",
-            standing.reason
-        );
+        assert!(standing.reason.contains("no photos in /nowhere"), "{}", standing.reason);
     }
 
     #[test]
     fn a_trainer_that_hangs_is_not_waited_for_for_ever() {
         let (_dir, run) = run();
-        let error = launch(
-            &run,
-            &args("trainer_that_hangs", &run),
-            Duration::from_millis(200),
-        )
-        .unwrap_err();
-        assert!(
-            error.to_string().contains("did not take the run"),
-            "{error}"
-        );
+        let error = launch(&run, &args("trainer_that_hangs", &run), Duration::from_millis(200)).unwrap_err();
+        assert!(error.to_string().contains("did not take the run"), "{error}");
     }
 }

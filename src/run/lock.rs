@@ -29,12 +29,7 @@ impl Lock {
 
     fn take_within(path: &Path, patience: Duration) -> Result<Option<Lock>> {
         let fail = |e| RunError::io("lock", path, e);
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(fail)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(fail)?;
         let begin = Instant::now();
         loop {
             match file.try_lock() {
@@ -89,10 +84,7 @@ pub(super) mod tests {
     pub(in crate::run) fn until(what: &str, mut done: impl FnMut() -> bool) {
         let begin = Instant::now();
         while !done() {
-            assert!(
-                begin.elapsed() < Duration::from_secs(60),
-                "waited in vain: {what}"
-            );
+            assert!(begin.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -115,17 +107,12 @@ pub(super) mod tests {
         assert!(!is_held(&path).unwrap(), "no file, no lock");
         let mut holder = again("run::lock::tests::hold_the_lock", dir.path());
         until("the lock is taken", || is_held(&path).unwrap());
-        until("its child runs", || {
-            std::fs::read(dir.path().join("child")).is_ok_and(|t| !t.is_empty())
-        });
+        until("its child runs", || std::fs::read(dir.path().join("child")).is_ok_and(|t| !t.is_empty()));
         assert!(Lock::take_within(&path, Duration::ZERO).unwrap().is_none());
 
         holder.kill().unwrap(); // SIGKILL
         holder.wait().unwrap();
-        assert!(
-            !is_held(&path).unwrap(),
-            "free at once, though a child of the holder still runs"
-        );
+        assert!(!is_held(&path).unwrap(), "free at once, though a child of the holder still runs");
         assert!(Lock::take(&path).unwrap().is_some());
 
         let child = std::fs::read_to_string(dir.path().join("child")).unwrap();
@@ -133,11 +120,7 @@ pub(super) mod tests {
     }
 
     /// Runs `look` over and over in threads of its own while `work` goes on; ends however that ends.
-    pub(in crate::run) fn while_looking(
-        threads: usize,
-        look: impl Fn() + Sync,
-        work: impl FnOnce(),
-    ) {
+    pub(in crate::run) fn while_looking(threads: usize, look: impl Fn() + Sync, work: impl FnOnce()) {
         struct Done<'a>(&'a AtomicBool);
         impl Drop for Done<'_> {
             fn drop(&mut self) {
@@ -187,11 +170,7 @@ pub(super) mod tests {
                 std::thread::sleep(Duration::from_millis(50));
                 drop(reader);
             });
-            assert!(
-                Lock::take_within(&path, Duration::from_secs(20))
-                    .unwrap()
-                    .is_some()
-            );
+            assert!(Lock::take_within(&path, Duration::from_secs(20)).unwrap().is_some());
         });
     }
 }

@@ -23,18 +23,13 @@ impl Log {
     /// Opens the log for appending; it is made if it is not there.
     pub fn open(path: &Path) -> Result<Log> {
         let file = append(path)?;
-        Ok(Log {
-            path: path.to_path_buf(),
-            file: Arc::new(file),
-        })
+        Ok(Log { path: path.to_path_buf(), file: Arc::new(file) })
     }
 
     /// Says something; further lines of `text` are indented below the first.
     pub fn say(&self, text: &str) -> Result<()> {
         let line = line(text);
-        (&*self.file)
-            .write_all(line.as_bytes())
-            .map_err(|e| RunError::io("write", &self.path, e))
+        (&*self.file).write_all(line.as_bytes()).map_err(|e| RunError::io("write", &self.path, e))
     }
 
     /// From now on a panic of any thread is written here, and to standard error too where `echo` is set:
@@ -44,10 +39,7 @@ impl Log {
         std::panic::set_hook(Box::new(move |info| {
             let thread = std::thread::current();
             let backtrace = std::backtrace::Backtrace::capture();
-            let text = format!(
-                "panic in thread {}: {info}\n{backtrace}",
-                thread.name().unwrap_or("?")
-            );
+            let text = format!("panic in thread {}: {info}\n{backtrace}", thread.name().unwrap_or("?"));
             let _ = log.say(&text); // a panic has nobody left to tell of a failure
             if echo {
                 let _ = io::stderr().write_all(line(&text).as_bytes());
@@ -58,11 +50,7 @@ impl Log {
 
 /// The log file for a child's standard output or error.
 pub(super) fn append(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(|e| RunError::io("write", path, e))
+    OpenOptions::new().append(true).create(true).open(path).map_err(|e| RunError::io("write", path, e))
 }
 
 fn line(text: &str) -> String {
@@ -127,8 +115,7 @@ mod tests {
                 let log = Log::open(&path).unwrap();
                 scope.spawn(move || {
                     for n in 0..100 {
-                        log.say(&format!("thread {thread} says {n} {}", "x".repeat(300)))
-                            .unwrap();
+                        log.say(&format!("thread {thread} says {n} {}", "x".repeat(300))).unwrap();
                     }
                 });
             }
@@ -136,10 +123,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 400);
         for line in text.lines() {
-            assert!(
-                line.contains(" thread ") && line.ends_with(&"x".repeat(300)),
-                "{line}"
-            );
+            assert!(line.contains(" thread ") && line.ends_with(&"x".repeat(300)), "{line}");
         }
     }
 
@@ -150,10 +134,7 @@ mod tests {
         log.say("photo \u{1b}[2Jt001\r.jpg\nunreadable").unwrap();
         log.say("").unwrap();
         let text = std::fs::read_to_string(dir.path().join("log.txt")).unwrap();
-        assert!(
-            text.contains("photo \\u{1b}[2Jt001\\r.jpg\n    unreadable\n"),
-            "{text}"
-        );
+        assert!(text.contains("photo \\u{1b}[2Jt001\\r.jpg\n    unreadable\n"), "{text}");
         assert!(text.ends_with(" \n"), "an empty line is a line");
     }
 
@@ -165,11 +146,7 @@ mod tests {
         std::fs::write(&path, "one\ntwo\nthree\nfour\n").unwrap();
         assert_eq!(last_lines(&path, 2).unwrap(), "three\nfour");
         assert_eq!(last_lines(&path, 9).unwrap(), "one\ntwo\nthree\nfour");
-        assert_eq!(
-            read_from(&path, 0, 7).unwrap(),
-            "four\n",
-            "begins at a line"
-        );
+        assert_eq!(read_from(&path, 0, 7).unwrap(), "four\n", "begins at a line");
         assert_eq!(read_from(&path, 8, 100).unwrap(), "three\nfour\n");
         assert_eq!(read_from(&path, 99, 100).unwrap(), "");
     }

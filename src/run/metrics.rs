@@ -141,13 +141,7 @@ impl Epoch {
     /// What a list of runs shows of it; `None` where the epoch had no validation.
     pub fn score(&self) -> Option<Score> {
         self.map.or(self.rank1)?;
-        Some(Score {
-            epoch: self.epoch,
-            step: self.step,
-            part: self.part.clone(),
-            rank1: self.rank1,
-            map: self.map,
-        })
+        Some(Score { epoch: self.epoch, step: self.step, part: self.part.clone(), rank1: self.rank1, map: self.map })
     }
 }
 
@@ -164,12 +158,7 @@ impl Writer {
     /// Opens the file, made if it is not there. A line that a dead trainer left torn is ended before the first append.
     pub fn open(path: &Path) -> Result<Writer> {
         let fail = |e| RunError::io("write", path, e);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(fail)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(fail)?;
         let mut torn = false;
         if file.metadata().map_err(fail)?.len() > 0 {
             let mut last = [0];
@@ -177,11 +166,7 @@ impl Writer {
             file.read_exact(&mut last).map_err(fail)?;
             torn = last != *b"\n";
         }
-        Ok(Writer {
-            path: path.to_path_buf(),
-            file,
-            torn,
-        })
+        Ok(Writer { path: path.to_path_buf(), file, torn })
     }
 
     /// Appends one record. After a failure the file may end inside a line, which the next append sees to.
@@ -201,9 +186,7 @@ impl Writer {
 
     /// Makes what was appended outlast a loss of power; for just before a checkpoint is written.
     pub fn sync(&self) -> Result<()> {
-        self.file
-            .sync_data()
-            .map_err(|e| RunError::io("write", &self.path, e))
+        self.file.sync_data().map_err(|e| RunError::io("write", &self.path, e))
     }
 }
 
@@ -226,16 +209,11 @@ mod number {
     }
 
     // serde_json itself writes null for what is not finite.
-    pub(super) fn serialize<T: Number + Serialize, S: Serializer>(
-        value: &T,
-        s: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Number + Serialize, S: Serializer>(value: &T, s: S) -> Result<S::Ok, S::Error> {
         value.serialize(s)
     }
 
-    pub(super) fn deserialize<'de, T: Number + Deserialize<'de>, D: Deserializer<'de>>(
-        d: D,
-    ) -> Result<T, D::Error> {
+    pub(super) fn deserialize<'de, T: Number + Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<T, D::Error> {
         Ok(Option::<T>::deserialize(d)?.unwrap_or(T::NAN))
     }
 }
@@ -276,9 +254,7 @@ mod tests {
         for loss in [f32::NAN, f32::INFINITY] {
             epoch.loss = loss;
             let text = serde_json::to_string(&Record::Epoch(epoch.clone())).unwrap();
-            let Record::Epoch(back) = serde_json::from_str(&text).unwrap() else {
-                panic!("{text}")
-            };
+            let Record::Epoch(back) = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
             assert!(back.loss.is_nan() && back.seconds.is_nan());
             assert_eq!((back.map, back.epoch, back.step), (None, 3, 60));
             assert_eq!(back.score(), None);
@@ -287,19 +263,11 @@ mod tests {
 
     #[test]
     fn newer_lines_are_unknown_and_newer_keys_ignored() {
-        assert_eq!(
-            serde_json::from_str::<Record>(r#"{"kind":"weather","rain":[1]}"#).unwrap(),
-            Record::Unknown
-        );
+        assert_eq!(serde_json::from_str::<Record>(r#"{"kind":"weather","rain":[1]}"#).unwrap(), Record::Unknown);
         let newer = r#"{"kind":"resume","step":4,"mood":{"a":1}}"#;
-        assert!(matches!(
-            serde_json::from_str(newer).unwrap(),
-            Record::Resume { step: 4, .. }
-        ));
+        assert!(matches!(serde_json::from_str(newer).unwrap(), Record::Resume { step: 4, .. }));
         let older = r#"{"kind":"step","step":4,"epoch":1}"#;
-        assert!(
-            matches!(serde_json::from_str(older).unwrap(), Record::Step(s) if s.step == 4 && s.loss.is_nan())
-        );
+        assert!(matches!(serde_json::from_str(older).unwrap(), Record::Step(s) if s.step == 4 && s.loss.is_nan()));
     }
 
     #[test]
@@ -313,23 +281,14 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
 
         let mut writer = Writer::open(&path).unwrap();
-        writer
-            .append(&Record::Resume { step: 1, time: 0.0 })
-            .unwrap();
+        writer.append(&Record::Resume { step: 1, time: 0.0 }).unwrap();
         drop(writer);
         let history = read_all(&path).unwrap();
-        assert_eq!(
-            history.steps.len(),
-            1,
-            "the resume marker is a line of its own"
-        );
+        assert_eq!(history.steps.len(), 1, "the resume marker is a line of its own");
         assert_eq!(history.damaged, 1, "the torn line, and no other");
         Writer::open(&path).unwrap().append(&step(2)).unwrap();
         assert_eq!(read_all(&path).unwrap().steps.len(), 2);
-        assert!(
-            !std::fs::read_to_string(&path).unwrap().contains("\n\n"),
-            "only a torn line is ended"
-        );
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("\n\n"), "only a torn line is ended");
     }
 
     #[test]
@@ -340,10 +299,7 @@ mod tests {
             file: OpenOptions::new().append(true).open("/dev/full").unwrap(),
             torn: false,
         };
-        assert!(matches!(
-            full.append(&step(1)),
-            Err(RunError::DiskFull { .. })
-        ));
+        assert!(matches!(full.append(&step(1)), Err(RunError::DiskFull { .. })));
         assert!(full.torn);
     }
 }

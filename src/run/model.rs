@@ -27,27 +27,14 @@ impl Workspace {
     /// Resolves a run's id, folder or beginning of an id, `<run>/best_model.pth`, a run's checkpoint file,
     /// or a file of weights. A run in the answer need not have the checkpoint yet (`RunDir::checkpoint`).
     pub fn resolve_model(&self, given: &Path) -> Result<ModelRef> {
-        let refuse = |problem: &str| RunError::NotAModel {
-            given: given.display().to_string(),
-            problem: problem.to_owned(),
-        };
-        let folder = given.parent().map(|p| {
-            if p.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                p
-            }
-        });
-        if given
-            .file_name()
-            .is_some_and(|name| name == "best_model.pth")
+        let refuse =
+            |problem: &str| RunError::NotAModel { given: given.display().to_string(), problem: problem.to_owned() };
+        let folder = given.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+        if given.file_name().is_some_and(|name| name == "best_model.pth")
             && let Some(folder) = folder
             && let Ok(run) = self.find(folder)
         {
-            return Ok(ModelRef::Run {
-                run,
-                which: Which::Best,
-            });
+            return Ok(ModelRef::Run { run, which: Which::Best });
         }
         if let Some(found) = self.checkpoint_file(given)? {
             return Ok(found);
@@ -55,17 +42,14 @@ impl Workspace {
         match given.extension().and_then(|e| e.to_str()) {
             Some("safetensors") if given.is_file() => Ok(ModelRef::Weights(given.to_path_buf())),
             Some("safetensors") => Err(refuse("no such file")),
-            Some("pth" | "pt") if given.is_file() => Err(refuse(
-                "PyTorch's files cannot be read yet; convert it to .safetensors, or name a run",
-            )),
+            Some("pth" | "pt") if given.is_file() => {
+                Err(refuse("PyTorch's files cannot be read yet; convert it to .safetensors, or name a run"))
+            }
             Some("pth" | "pt") => Err(refuse(
                 "there is no run in that folder; best_model.pth, inside a run's folder, means its best checkpoint",
             )),
             _ if given.is_file() => Err(refuse("neither a run nor a .safetensors file")),
-            _ => Ok(ModelRef::Run {
-                run: self.find(given)?,
-                which: Which::Auto,
-            }),
+            _ => Ok(ModelRef::Run { run: self.find(given)?, which: Which::Auto }),
         }
     }
 
@@ -77,15 +61,9 @@ impl Workspace {
             _ => return Ok(None),
         };
         let path = super::workspace::absolute(given)?;
-        let run = path
-            .parent()
-            .filter(|p| p.ends_with("checkpoints"))
-            .and_then(Path::parent);
+        let run = path.parent().filter(|p| p.ends_with("checkpoints")).and_then(Path::parent);
         match run.filter(|r| is_run(r)) {
-            Some(run) => Ok(Some(ModelRef::Run {
-                run: self.find(run)?,
-                which,
-            })),
+            Some(run) => Ok(Some(ModelRef::Run { run: self.find(run)?, which })),
             None => Ok(None),
         }
     }
@@ -103,21 +81,12 @@ mod tests {
         let (dir, workspace) = workspace();
         let out = dir.path().join("arcface_models");
         let run = workspace.create_run(&config(), Some(&out)).unwrap();
-        let as_run = |which| ModelRef::Run {
-            run: run.clone(),
-            which,
-        };
+        let as_run = |which| ModelRef::Run { run: run.clone(), which };
         let resolve = |path: &Path| workspace.resolve_model(path).map_err(|e| e.to_string());
 
         // The course's way, with the run elsewhere, and with it known by id.
-        assert_eq!(
-            resolve(&out.join("best_model.pth")),
-            Ok(as_run(Which::Best))
-        );
-        assert_eq!(
-            resolve(&Path::new(run.id()).join("best_model.pth")),
-            Ok(as_run(Which::Best))
-        );
+        assert_eq!(resolve(&out.join("best_model.pth")), Ok(as_run(Which::Best)));
+        assert_eq!(resolve(&Path::new(run.id()).join("best_model.pth")), Ok(as_run(Which::Best)));
         // Folder, id, beginning of the id: what the run stands for.
         assert_eq!(resolve(&out), Ok(as_run(Which::Auto)));
         assert_eq!(resolve(Path::new(run.id())), Ok(as_run(Which::Auto)));
@@ -135,16 +104,10 @@ mod tests {
     fn what_is_no_model_is_told_why() {
         let (dir, workspace) = workspace();
         let says = |name: &str, expected: &str| {
-            let error = workspace
-                .resolve_model(&dir.path().join(name))
-                .unwrap_err()
-                .to_string();
+            let error = workspace.resolve_model(&dir.path().join(name)).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
-        says(
-            "arcface_models/best_model.pth",
-            "there is no run in that folder",
-        );
+        says("arcface_models/best_model.pth", "there is no run in that folder");
         says("missing.safetensors", "no such file");
         for name in ["best_model.pth", "photo.jpg"] {
             fs::write(dir.path().join(name), "").unwrap();
@@ -159,25 +122,12 @@ mod tests {
     fn the_course_gives_relative_paths() {
         let (dir, workspace) = workspace();
         // `./../../tmp/x/arcface_models`: relative, and yet not in the folder that the tests run in.
-        let up = std::env::current_dir()
-            .unwrap()
-            .components()
-            .skip(1)
-            .map(|_| "..")
-            .collect::<PathBuf>();
+        let up = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect::<PathBuf>();
         let below = dir.path().strip_prefix("/").unwrap();
         let relative = Path::new(".").join(up).join(below).join("arcface_models");
         let run = workspace.create_run(&config(), Some(&relative)).unwrap();
-        let found = workspace
-            .resolve_model(&relative.join("best_model.pth"))
-            .unwrap();
-        assert_eq!(
-            found,
-            ModelRef::Run {
-                run: run.clone(),
-                which: Which::Best
-            }
-        );
+        let found = workspace.resolve_model(&relative.join("best_model.pth")).unwrap();
+        assert_eq!(found, ModelRef::Run { run: run.clone(), which: Which::Best });
         let absolute = dir.path().join("arcface_models/best_model.pth");
         let found = workspace.resolve_model(&absolute).unwrap();
         assert!(matches!(found, ModelRef::Run { run: same, .. } if same.id() == run.id()));

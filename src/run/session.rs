@@ -44,8 +44,7 @@ impl Session {
             let holder = run.read_state().ok().and_then(|s| s.process);
             return Err(RunError::Locked {
                 path: run.path().to_path_buf(),
-                holder: holder
-                    .map_or_else(|| "it has not said who it is".to_owned(), |p| p.to_string()),
+                holder: holder.map_or_else(|| "it has not said who it is".to_owned(), |p| p.to_string()),
             });
         };
         for path in [run.state(), run.last(), run.best()] {
@@ -91,24 +90,16 @@ impl Session {
     /// the metrics if anything later is there, and takes figures back that came after it.
     pub fn resume(&mut self, step: u64, total: u64) -> Result<()> {
         let mut history = metrics::read_all(&self.run.metrics())?;
-        let later = history.steps.iter().any(|s| s.step > step)
-            || history.epochs.iter().any(|e| e.step > step);
+        let later = history.steps.iter().any(|s| s.step > step) || history.epochs.iter().any(|e| e.step > step);
         if later || step > 0 {
-            let marker = Record::Resume {
-                step,
-                time: Stamp::now().seconds(),
-            };
+            let marker = Record::Resume { step, time: Stamp::now().seconds() };
             self.metrics.append(&marker)?;
             history.apply(marker);
         }
         self.state.step = step;
         self.state.total = total;
         self.state.epoch = history.steps.last().map_or(0, |s| s.epoch);
-        self.state.loss = history
-            .steps
-            .last()
-            .map(|s| s.loss)
-            .filter(|l| l.is_finite());
+        self.state.loss = history.steps.last().map(|s| s.loss).filter(|l| l.is_finite());
         (self.state.best, self.state.latest) = (None, None);
         for score in history.epochs.iter().filter_map(|e| e.score()) {
             self.score(score);
@@ -128,8 +119,7 @@ impl Session {
                 self.state.loss = step.loss.is_finite().then_some(step.loss);
                 let made = step.step.saturating_sub(self.from_step);
                 if made > 0 {
-                    self.state.seconds_per_step =
-                        Some(self.since.elapsed().as_secs_f64() / made as f64);
+                    self.state.seconds_per_step = Some(self.since.elapsed().as_secs_f64() / made as f64);
                 }
                 if self.written.elapsed() < BREATH {
                     return Ok(());
@@ -147,12 +137,7 @@ impl Session {
 
     fn score(&mut self, score: Score) {
         let value = |s: &Score| s.map.or(s.rank1).unwrap_or(f64::NEG_INFINITY);
-        if self
-            .state
-            .best
-            .as_ref()
-            .is_none_or(|best| value(&score) > value(best))
-        {
+        if self.state.best.as_ref().is_none_or(|best| value(&score) > value(best)) {
             self.state.best = Some(score.clone());
         }
         self.state.latest = Some(score);
@@ -255,9 +240,7 @@ pub(super) mod tests {
         for n in 1..=30 {
             session.record(&step(n)).unwrap();
             if n % 10 == 0 {
-                session
-                    .record(&epoch(n as u32 / 10, [0.2, 0.4, 0.4][n as usize / 10 - 1]))
-                    .unwrap();
+                session.record(&epoch(n as u32 / 10, [0.2, 0.4, 0.4][n as usize / 10 - 1])).unwrap();
             }
         }
         let state = run.read_state().unwrap();
@@ -268,23 +251,14 @@ pub(super) mod tests {
         assert_eq!(run.standing().unwrap().status, Status::Running);
 
         let second = Session::begin(&run).unwrap_err().to_string();
-        assert!(
-            second.contains(&format!("pid {}", std::process::id())),
-            "{second}"
-        );
+        assert!(second.contains(&format!("pid {}", std::process::id())), "{second}");
 
         run.control().give(Order::Stop).unwrap();
         assert_eq!(run.standing().unwrap().status, Status::Stopping);
         session.end(Phase::Finished, 0, "30 steps").unwrap();
         let standing = run.standing().unwrap();
-        assert_eq!(
-            (standing.status, standing.reason.as_str()),
-            (Status::Finished, "30 steps")
-        );
-        assert!(
-            !run.control().stands(Order::Stop),
-            "no order stays for the next trainer"
-        );
+        assert_eq!((standing.status, standing.reason.as_str()), (Status::Finished, "30 steps"));
+        assert!(!run.control().stands(Order::Stop), "no order stays for the next trainer");
     }
 
     #[test]
@@ -306,11 +280,7 @@ pub(super) mod tests {
         session.resume(12, 40).unwrap();
         let state = run.read_state().unwrap();
         assert_eq!((state.step, state.epoch, state.loss), (12, 2, Some(12.0)));
-        assert_eq!(
-            state.best.unwrap().map,
-            Some(0.3),
-            "the better epoch did not happen"
-        );
+        assert_eq!(state.best.unwrap().map, Some(0.3), "the better epoch did not happen");
         session.record(&step(13)).unwrap();
         let history = metrics::read_all(&run.metrics()).unwrap();
         assert_eq!(history.steps.len(), 13);
@@ -337,9 +307,6 @@ pub(super) mod tests {
         });
         assert!(result.is_err());
         let standing = run.standing().unwrap();
-        assert_eq!(
-            (standing.status, standing.state.exit_code),
-            (Status::Failed, Some(101))
-        );
+        assert_eq!((standing.status, standing.state.exit_code), (Status::Failed, Some(101)));
     }
 }

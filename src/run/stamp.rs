@@ -32,10 +32,7 @@ impl Stamp {
 
     /// As people of this place read it: `2026-11-25 14:02:07`.
     pub fn local(self) -> String {
-        self.0
-            .to_zoned_datetime(jiff::tz::TimeZone::system())
-            .strftime("%Y-%m-%d %H:%M:%S")
-            .to_string()
+        self.0.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 }
 
@@ -68,10 +65,7 @@ mod tests {
         let now = Stamp::now();
         let text = serde_json::to_string(&now).unwrap();
         assert_eq!(serde_json::from_str::<Stamp>(&text).unwrap(), now);
-        assert_eq!(
-            Stamp::from_millis(1_500).to_string(),
-            "1970-01-01T00:00:01.500Z"
-        );
+        assert_eq!(Stamp::from_millis(1_500).to_string(), "1970-01-01T00:00:01.500Z");
         assert!(serde_json::from_str::<Stamp>("\"yesterday\"").is_err());
     }
 }

@@ -134,19 +134,15 @@ impl State {
     /// Reads a `state.json`.
     pub fn read(path: &Path) -> Result<State> {
         let bytes = fs::read(path).map_err(|e| RunError::io("read", path, e))?;
-        serde_json::from_slice(&bytes).map_err(|e| RunError::Damaged {
-            path: path.to_path_buf(),
-            problem: e.to_string(),
-        })
+        serde_json::from_slice(&bytes)
+            .map_err(|e| RunError::Damaged { path: path.to_path_buf(), problem: e.to_string() })
     }
 
     /// Replaces `state.json`, with the present time as `updated`.
     pub fn write(&mut self, path: &Path) -> Result<()> {
         self.updated = Stamp::now();
-        let mut text = serde_json::to_vec_pretty(self).map_err(|e| RunError::Damaged {
-            path: path.to_path_buf(),
-            problem: e.to_string(),
-        })?;
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(|e| RunError::Damaged { path: path.to_path_buf(), problem: e.to_string() })?;
         text.push(b'\n');
         files::replace(path, &text)
     }
@@ -180,30 +176,21 @@ mod tests {
                 state.write(&path).unwrap();
             }
         });
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "no temporary file stays"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[test]
     fn older_and_newer_files_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.json");
-        let text = r#"{"phase":"running","created":"2026-11-25T10:00:00Z","updated":"2026-11-25T10:00:01.5Z","mood":[1]}"#;
+        let text =
+            r#"{"phase":"running","created":"2026-11-25T10:00:00Z","updated":"2026-11-25T10:00:01.5Z","mood":[1]}"#;
         fs::write(&path, text).unwrap();
         let state = State::read(&path).unwrap();
-        assert_eq!(
-            (state.phase, state.step, state.best),
-            (Phase::Running, 0, None)
-        );
+        assert_eq!((state.phase, state.step, state.best), (Phase::Running, 0, None));
         for text in ["", "{", "[]", r#"{"phase":"asleep"}"#, "\u{0}\u{0}"] {
             fs::write(&path, text).unwrap();
-            assert!(
-                matches!(State::read(&path), Err(RunError::Damaged { .. })),
-                "{text:?}"
-            );
+            assert!(matches!(State::read(&path), Err(RunError::Damaged { .. })), "{text:?}");
         }
     }
 

@@ -38,10 +38,7 @@ pub enum Status {
 impl Status {
     /// Whether a trainer holds the run.
     pub fn is_live(self) -> bool {
-        matches!(
-            self,
-            Status::Starting | Status::Running | Status::Paused | Status::Stopping
-        )
+        matches!(self, Status::Starting | Status::Running | Status::Paused | Status::Stopping)
     }
 
     /// Whether nothing more will happen unless somebody starts or resumes it.
@@ -93,12 +90,7 @@ pub fn derive(lock_held: bool, state: &State, stop_asked: bool) -> Status {
 /// One line on why the run is what it is.
 pub fn reason(status: Status, state: &State) -> String {
     let told = state.reason.as_deref();
-    let who = || {
-        state
-            .process
-            .as_ref()
-            .map_or_else(|| "its trainer".to_owned(), |p| p.to_string())
-    };
+    let who = || state.process.as_ref().map_or_else(|| "its trainer".to_owned(), |p| p.to_string());
     let place = match (state.epoch, state.step) {
         (0, _) | (_, 0) => "before the first step".to_owned(),
         (epoch, step) => format!("in epoch {epoch}, step {step}"),
@@ -112,11 +104,7 @@ pub fn reason(status: Status, state: &State) -> String {
         Status::Stopped => told.unwrap_or("told to stop").to_owned(),
         Status::Finished => told.unwrap_or("came to its end").to_owned(),
         Status::Failed => told.unwrap_or("ended by an error; see log.txt").to_owned(),
-        Status::Crashed => format!(
-            "{} died {place}, last heard of at {}",
-            who(),
-            state.updated.local()
-        ),
+        Status::Crashed => format!("{} died {place}, last heard of at {}", who(), state.updated.local()),
         Status::Missing => told.unwrap_or("its files are gone").to_owned(),
     }
 }
@@ -139,19 +127,12 @@ mod tests {
             (Failed, Status::Failed, Status::Failed),
         ];
         for (phase, free, held) in rows {
-            let state = State {
-                phase,
-                ..State::queued()
-            };
+            let state = State { phase, ..State::queued() };
             assert_eq!(derive(false, &state, false), free, "{phase:?}, lock free");
             assert_eq!(derive(true, &state, false), held, "{phase:?}, lock held");
             // A stop that was asked for shows at once on a live run, and changes nothing on another.
             assert_eq!(derive(false, &state, true), free);
-            let asked = if held.is_live() {
-                Status::Stopping
-            } else {
-                held
-            };
+            let asked = if held.is_live() { Status::Stopping } else { held };
             assert_eq!(derive(true, &state, true), asked);
             for status in [free, held] {
                 let line = reason(status, &state);
@@ -162,27 +143,12 @@ mod tests {
 
     #[test]
     fn a_crash_says_who_died_and_where() {
-        let mut state = State {
-            phase: Phase::Running,
-            epoch: 4,
-            step: 80,
-            ..State::queued()
-        };
-        state.process = Some(crate::run::host::Process {
-            pid: 4711,
-            host: "curlew".into(),
-            boot: None,
-            start_ticks: None,
-        });
+        let mut state = State { phase: Phase::Running, epoch: 4, step: 80, ..State::queued() };
+        state.process =
+            Some(crate::run::host::Process { pid: 4711, host: "curlew".into(), boot: None, start_ticks: None });
         let line = reason(Status::Crashed, &state);
-        assert!(
-            line.starts_with("pid 4711 on curlew died in epoch 4, step 80, last heard of at 2"),
-            "{line}"
-        );
+        assert!(line.starts_with("pid 4711 on curlew died in epoch 4, step 80, last heard of at 2"), "{line}");
         assert_eq!(Status::Crashed.to_string(), "crashed");
-        assert_eq!(
-            serde_json::to_string(&Status::Crashed).unwrap(),
-            "\"crashed\""
-        );
+        assert_eq!(serde_json::to_string(&Status::Crashed).unwrap(), "\"crashed\"");
     }
 }

@@ -66,9 +66,7 @@ impl RunSummary {
                 line.method = Some(config.method);
                 line.backbone = Some(config.model.backbone);
                 let dataset = Path::new(&config.data.dir);
-                line.dataset = dataset
-                    .file_name()
-                    .map(|n| n.to_string_lossy().into_owned());
+                line.dataset = dataset.file_name().map(|n| n.to_string_lossy().into_owned());
                 line.epochs = Some(config.train.epochs);
             }
             Err(e) => line.reason = e.to_string(),
@@ -84,9 +82,7 @@ impl RunSummary {
                 line.best_epoch = state.best.as_ref().map(|b| b.epoch);
                 line.age_seconds = Some(state.created.age_seconds());
                 if line.status == Status::Running {
-                    line.eta_seconds = state
-                        .eta_seconds()
-                        .map(|eta| (eta - state.updated.age_seconds()).max(0.0));
+                    line.eta_seconds = state.eta_seconds().map(|eta| (eta - state.updated.age_seconds()).max(0.0));
                 }
             }
             Err(e) => line.reason = e.to_string(),
@@ -98,17 +94,9 @@ impl RunSummary {
     pub fn of_entry(entry: &RunEntry) -> RunSummary {
         match entry {
             RunEntry::Here(run) => RunSummary::of(run),
-            RunEntry::Missing {
-                id,
-                target,
-                pointer,
-            } => {
+            RunEntry::Missing { id, target, pointer } => {
                 let mut line = RunSummary::blank(id, target);
-                let error = RunError::Missing {
-                    id: id.clone(),
-                    target: target.clone(),
-                    pointer: pointer.clone(),
-                };
+                let error = RunError::Missing { id: id.clone(), target: target.clone(), pointer: pointer.clone() };
                 line.reason = error.to_string();
                 line
             }
@@ -160,15 +148,9 @@ mod tests {
     #[test]
     fn a_list_shows_every_run_even_the_broken_ones() {
         let (dir, workspace) = workspace();
-        let make = |name: &str| {
-            workspace
-                .create_run(&config(), Some(&workspace.runs_folder().join(name)))
-                .unwrap()
-        };
+        let make = |name: &str| workspace.create_run(&config(), Some(&workspace.runs_folder().join(name))).unwrap();
         let (fine, damaged, odd) = (make("fine"), make("damaged"), make("odd"));
-        let gone = workspace
-            .create_run(&config(), Some(&dir.path().join("gone")))
-            .unwrap();
+        let gone = workspace.create_run(&config(), Some(&dir.path().join("gone"))).unwrap();
         fs::remove_dir_all(gone.path()).unwrap();
         fs::write(damaged.state(), "{").unwrap();
         fs::write(odd.config(), "method = 7").unwrap();
@@ -179,47 +161,25 @@ mod tests {
         let mut state = fine.read_state().unwrap();
         (state.epoch, state.step, state.total, state.loss) = (3, 60, 100, Some(0.5));
         state.seconds_per_step = Some(1e6);
-        state.best = Some(Score {
-            epoch: 2,
-            step: 40,
-            part: None,
-            rank1: Some(0.75),
-            map: Some(0.5),
-        });
+        state.best = Some(Score { epoch: 2, step: 40, part: None, rank1: Some(0.75), map: Some(0.5) });
         state.write(&fine.state()).unwrap();
 
         let lines = workspace.summaries().unwrap();
         let line = |id: &str| lines.iter().find(|l| l.id == id).unwrap();
         assert_eq!(lines.len(), 4);
         let it = line("fine");
-        assert_eq!(
-            (it.status, it.epoch, it.epochs, it.step, it.total),
-            (Status::Running, 3, Some(20), 60, 100)
-        );
-        assert_eq!(
-            (it.best_rank1, it.best_epoch, it.loss),
-            (Some(0.75), Some(2), Some(0.5))
-        );
+        assert_eq!((it.status, it.epoch, it.epochs, it.step, it.total), (Status::Running, 3, Some(20), 60, 100));
+        assert_eq!((it.best_rank1, it.best_epoch, it.loss), (Some(0.75), Some(2), Some(0.5)));
         assert_eq!(it.dataset.as_deref(), Some("turtles"));
         assert!(it.eta_seconds.unwrap() > 3e7);
         assert_eq!(line("damaged").status, Status::Missing);
-        assert!(
-            line("damaged").reason.contains("state.json: damaged"),
-            "{}",
-            line("damaged").reason
-        );
-        assert_eq!(
-            (line("odd").status, line("odd").method),
-            (Status::Queued, None)
-        );
+        assert!(line("damaged").reason.contains("state.json: damaged"), "{}", line("damaged").reason);
+        assert_eq!((line("odd").status, line("odd").method), (Status::Queued, None));
         assert_eq!(line("odd").name, "odd");
         assert_eq!(line(gone.id()).status, Status::Missing);
         assert!(line(gone.id()).reason.contains("is gone"));
         let json = serde_json::to_value(it).unwrap();
-        assert_eq!(
-            (&json["status"], &json["method"]),
-            (&"running".into(), &"arcface".into())
-        );
+        assert_eq!((&json["status"], &json["method"]), (&"running".into(), &"arcface".into()));
 
         drop(session);
         assert_eq!(RunSummary::of(&fine).status, Status::Crashed);

@@ -33,10 +33,7 @@ pub struct Glance {
 impl Watch {
     /// Follows `run` from its first record on.
     pub fn new(run: &RunDir) -> Watch {
-        Watch {
-            run: run.clone(),
-            tail: Tail::new(&run.metrics()),
-        }
+        Watch { run: run.clone(), tail: Tail::new(&run.metrics()) }
     }
 
     /// Looks once.
@@ -64,10 +61,7 @@ pub fn follow(run: &RunDir, mut seen: impl FnMut(&Glance) -> ControlFlow<()>) ->
 pub fn stop(run: &RunDir, patience: Duration) -> Result<Standing> {
     let status = run.standing()?.status;
     if !status.is_live() {
-        return Err(RunError::NotRunning {
-            id: run.id().to_owned(),
-            status,
-        });
+        return Err(RunError::NotRunning { id: run.id().to_owned(), status });
     }
     run.control().give(Order::Stop)?;
     let begin = Instant::now();
@@ -79,10 +73,7 @@ pub fn stop(run: &RunDir, patience: Duration) -> Result<Standing> {
             return Ok(standing);
         }
         if begin.elapsed() >= patience {
-            return Err(RunError::StillRunning {
-                id: run.id().to_owned(),
-                seconds: patience.as_secs(),
-            });
+            return Err(RunError::StillRunning { id: run.id().to_owned(), seconds: patience.as_secs() });
         }
         std::thread::sleep(EVERY);
     }
@@ -124,29 +115,11 @@ mod tests {
     fn a_trainer_that_does_not_obey_is_told_of() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::create("a", &dir.path().join("a"), &config()).unwrap();
-        assert!(matches!(
-            stop(&run, Duration::ZERO),
-            Err(RunError::NotRunning {
-                status: Status::Queued,
-                ..
-            })
-        ));
+        assert!(matches!(stop(&run, Duration::ZERO), Err(RunError::NotRunning { status: Status::Queued, .. })));
         let session = Session::begin(&run).unwrap();
-        assert!(matches!(
-            stop(&run, Duration::ZERO),
-            Err(RunError::StillRunning { .. })
-        ));
-        assert!(
-            run.control().stands(Order::Stop),
-            "the order stands all the same"
-        );
+        assert!(matches!(stop(&run, Duration::ZERO), Err(RunError::StillRunning { .. })));
+        assert!(run.control().stands(Order::Stop), "the order stands all the same");
         drop(session);
-        assert!(matches!(
-            stop(&run, Duration::ZERO),
-            Err(RunError::NotRunning {
-                status: Status::Crashed,
-                ..
-            })
-        ));
+        assert!(matches!(stop(&run, Duration::ZERO), Err(RunError::NotRunning { status: Status::Crashed, .. })));
     }
 }

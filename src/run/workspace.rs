@@ -66,14 +66,11 @@ impl Workspace {
             (Some(path), _) => path.to_path_buf(),
             (None, Some(path)) => path.into(),
             (None, None) => {
-                let home = directories::ProjectDirs::from("", "", "caretta")
-                    .ok_or(RunError::NoWorkspace)?;
+                let home = directories::ProjectDirs::from("", "", "caretta").ok_or(RunError::NoWorkspace)?;
                 home.data_dir().to_path_buf()
             }
         };
-        Ok(Workspace {
-            root: absolute(&root)?,
-        })
+        Ok(Workspace { root: absolute(&root)? })
     }
 
     /// The folder.
@@ -140,11 +137,7 @@ impl Workspace {
         let runs = self.runs_folder();
         fs::create_dir_all(&runs).map_err(|e| RunError::io("create", &runs, e))?;
         let plain = |c: char| {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                c
-            } else {
-                '_'
-            }
+            if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }
         };
         let backbone: String = config.model.backbone.chars().take(40).map(plain).collect();
         let day = jiff::ZonedDateTime::now().date();
@@ -156,11 +149,7 @@ impl Workspace {
                 Err(e) => return Err(RunError::io("create", path, e)),
             }
         }
-        Err(RunError::io(
-            "create",
-            runs,
-            io::ErrorKind::AlreadyExists.into(),
-        ))
+        Err(RunError::io("create", runs, io::ErrorKind::AlreadyExists.into()))
     }
 
     /// Removes pointers to `target`.
@@ -168,8 +157,7 @@ impl Workspace {
         for entry in self.runs()? {
             let folder = self.runs_folder().join(entry.id());
             if entry.path() == target && folder != target {
-                let removed =
-                    fs::remove_file(folder.join(ELSEWHERE)).and_then(|()| fs::remove_dir(&folder));
+                let removed = fs::remove_file(folder.join(ELSEWHERE)).and_then(|()| fs::remove_dir(&folder));
                 removed.map_err(|e| RunError::io("remove", folder, e))?;
             }
         }
@@ -185,10 +173,7 @@ impl Workspace {
             Err(e) => return Err(RunError::io("read", folder, e)),
         };
         // An entry that cannot be read must not hide the others.
-        let mut runs: Vec<_> = entries
-            .flatten()
-            .filter_map(|entry| self.entry(&entry.path()))
-            .collect();
+        let mut runs: Vec<_> = entries.flatten().filter_map(|entry| self.entry(&entry.path())).collect();
         runs.sort_by(|a, b| a.id().cmp(b.id()));
         Ok(runs)
     }
@@ -202,11 +187,7 @@ impl Workspace {
         let target = PathBuf::from(OsStr::from_bytes(&bytes));
         match RunDir::open(&id, &target) {
             Ok(run) => Some(RunEntry::Here(run)),
-            Err(_) => Some(RunEntry::Missing {
-                id,
-                target,
-                pointer: path.to_path_buf(),
-            }),
+            Err(_) => Some(RunEntry::Missing { id, target, pointer: path.to_path_buf() }),
         }
     }
 
@@ -226,14 +207,9 @@ impl Workspace {
             };
         }
         if given.is_dir() {
-            return Err(RunError::NotARun {
-                path: given.to_path_buf(),
-            });
+            return Err(RunError::NotARun { path: given.to_path_buf() });
         }
-        let begin: Vec<_> = runs
-            .iter()
-            .filter(|r| !text.is_empty() && r.id().starts_with(&*text))
-            .collect();
+        let begin: Vec<_> = runs.iter().filter(|r| !text.is_empty() && r.id().starts_with(&*text)).collect();
         match begin[..] {
             [entry] => here(entry),
             [] => Err(RunError::UnknownRun {
@@ -261,37 +237,23 @@ impl Workspace {
                 .map(|entries| entries.flatten().map(|e| name_of(&e.path())).collect())
                 .unwrap_or_default();
             let near = near(&text, names.iter().map(String::as_str));
-            return Err(RunError::UnknownData {
-                given: text.into_owned(),
-                near,
-            });
+            return Err(RunError::UnknownData { given: text.into_owned(), near });
         };
-        path.into_os_string()
-            .into_string()
-            .map_err(|path| RunError::NotUnicode { path: path.into() })
+        path.into_os_string().into_string().map_err(|path| RunError::NotUnicode { path: path.into() })
     }
 }
 
 fn here(entry: &RunEntry) -> Result<RunDir> {
     match entry {
         RunEntry::Here(run) => Ok(run.clone()),
-        RunEntry::Missing {
-            id,
-            target,
-            pointer,
-        } => Err(RunError::Missing {
-            id: id.clone(),
-            target: target.clone(),
-            pointer: pointer.clone(),
-        }),
+        RunEntry::Missing { id, target, pointer } => {
+            Err(RunError::Missing { id: id.clone(), target: target.clone(), pointer: pointer.clone() })
+        }
     }
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// `..` is left in: the folder above a link is not the one above its target.
@@ -319,21 +281,13 @@ pub(super) mod tests {
     }
 
     fn ids(workspace: &Workspace) -> Vec<String> {
-        workspace
-            .runs()
-            .unwrap()
-            .iter()
-            .map(|r| r.id().to_owned())
-            .collect()
+        workspace.runs().unwrap().iter().map(|r| r.id().to_owned()).collect()
     }
 
     #[test]
     fn ids_are_readable_and_never_clash() {
         let (_dir, workspace) = workspace();
-        assert!(
-            workspace.runs().unwrap().is_empty() && !workspace.root().exists(),
-            "looking makes nothing"
-        );
+        assert!(workspace.runs().unwrap().is_empty() && !workspace.root().exists(), "looking makes nothing");
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| workspace.create_run(&config(), None).unwrap());
@@ -342,20 +296,12 @@ pub(super) mod tests {
         let ids = ids(&workspace);
         assert_eq!(ids.len(), 8);
         let day = jiff::ZonedDateTime::now().date();
-        assert!(
-            ids[0].starts_with("arcface-resnet50-20") && ids[0].ends_with("-1"),
-            "{} on {day}",
-            ids[0]
-        );
+        assert!(ids[0].starts_with("arcface-resnet50-20") && ids[0].ends_with("-1"), "{} on {day}", ids[0]);
 
         let mut odd = config();
         odd.model.backbone = "../../etc".to_owned();
         let run = workspace.create_run(&odd, None).unwrap();
-        assert_eq!(
-            run.path().parent().unwrap(),
-            workspace.runs_folder(),
-            "a backbone's name leads nowhere"
-        );
+        assert_eq!(run.path().parent().unwrap(), workspace.runs_folder(), "a backbone's name leads nowhere");
     }
 
     #[test]
@@ -366,35 +312,15 @@ pub(super) mod tests {
         assert_eq!(run.path(), out);
         assert_eq!(workspace.runs().unwrap(), [RunEntry::Here(run.clone())]);
         assert_eq!(workspace.find(Path::new(run.id())).unwrap(), run);
-        assert_eq!(
-            workspace.find(&out).unwrap(),
-            run,
-            "by its folder it has the same id"
-        );
-        assert_eq!(
-            workspace
-                .find(&dir.path().join("ws/../arcface_models"))
-                .unwrap()
-                .id(),
-            run.id()
-        );
-        assert!(matches!(
-            workspace.create_run(&config(), Some(&out)),
-            Err(RunError::AlreadyARun { .. })
-        ));
+        assert_eq!(workspace.find(&out).unwrap(), run, "by its folder it has the same id");
+        assert_eq!(workspace.find(&dir.path().join("ws/../arcface_models")).unwrap().id(), run.id());
+        assert!(matches!(workspace.create_run(&config(), Some(&out)), Err(RunError::AlreadyARun { .. })));
 
         let foreign = dir.path().join("photos");
         fs::create_dir(&foreign).unwrap();
         fs::write(foreign.join("t001.jpg"), "").unwrap();
-        assert!(matches!(
-            workspace.create_run(&config(), Some(&foreign)),
-            Err(RunError::NotEmpty { .. })
-        ));
-        assert_eq!(
-            workspace.runs().unwrap().len(),
-            1,
-            "a refused run leaves no pointer"
-        );
+        assert!(matches!(workspace.create_run(&config(), Some(&foreign)), Err(RunError::NotEmpty { .. })));
+        assert_eq!(workspace.runs().unwrap().len(), 1, "a refused run leaves no pointer");
         assert_eq!(fs::read_dir(workspace.runs_folder()).unwrap().count(), 1);
     }
 
@@ -411,65 +337,35 @@ pub(super) mod tests {
         assert_eq!(runs.len(), 2);
         assert!(matches!(&runs[0], RunEntry::Missing { target, .. } if *target == out));
         assert_eq!(runs[1], RunEntry::Here(kept));
-        assert!(matches!(
-            workspace.find(Path::new(gone.id())),
-            Err(RunError::Missing { .. })
-        ));
+        assert!(matches!(workspace.find(Path::new(gone.id())), Err(RunError::Missing { .. })));
 
         // A new run in the same place takes the old pointer's place.
         let again = workspace.create_run(&config(), Some(&out)).unwrap();
-        let found: Vec<_> = workspace
-            .runs()
-            .unwrap()
-            .into_iter()
-            .filter(|r| r.path() == out)
-            .collect();
+        let found: Vec<_> = workspace.runs().unwrap().into_iter().filter(|r| r.path() == out).collect();
         assert_eq!(found, [RunEntry::Here(again)]);
     }
 
     #[test]
     fn an_output_dir_among_the_runs_needs_no_pointer() {
         let (_dir, workspace) = workspace();
-        let run = workspace
-            .create_run(&config(), Some(&workspace.runs_folder().join("mine")))
-            .unwrap();
-        assert_eq!(
-            (run.id(), ids(&workspace)),
-            ("mine", vec!["mine".to_owned()])
-        );
+        let run = workspace.create_run(&config(), Some(&workspace.runs_folder().join("mine"))).unwrap();
+        assert_eq!((run.id(), ids(&workspace)), ("mine", vec!["mine".to_owned()]));
     }
 
     #[test]
     fn runs_are_found_by_beginning_and_near_ids_are_named() {
         let (_dir, workspace) = workspace();
-        let one = workspace
-            .create_run(&config(), Some(&workspace.runs_folder().join("turtle-1")))
-            .unwrap();
-        workspace
-            .create_run(&config(), Some(&workspace.runs_folder().join("turtle-2")))
-            .unwrap();
-        workspace
-            .create_run(&config(), Some(&workspace.runs_folder().join("turtle-10")))
-            .unwrap();
-        assert_eq!(
-            workspace.find(Path::new("turtle-1")).unwrap(),
-            one,
-            "an id wins over a beginning"
-        );
-        assert_eq!(
-            workspace.find(Path::new("turtle-10")).unwrap().id(),
-            "turtle-10"
-        );
+        let one = workspace.create_run(&config(), Some(&workspace.runs_folder().join("turtle-1"))).unwrap();
+        workspace.create_run(&config(), Some(&workspace.runs_folder().join("turtle-2"))).unwrap();
+        workspace.create_run(&config(), Some(&workspace.runs_folder().join("turtle-10"))).unwrap();
+        assert_eq!(workspace.find(Path::new("turtle-1")).unwrap(), one, "an id wins over a beginning");
+        assert_eq!(workspace.find(Path::new("turtle-10")).unwrap().id(), "turtle-10");
         let error = |given: &str| workspace.find(Path::new(given)).unwrap_err().to_string();
         assert_eq!(
             error("turt"),
             "turt: several runs begin like this: turtle-1, turtle-10, turtle-2; give more of the id"
         );
-        assert!(
-            error("tutle-2").contains("did you mean turtle-2"),
-            "{}",
-            error("tutle-2")
-        );
+        assert!(error("tutle-2").contains("did you mean turtle-2"), "{}", error("tutle-2"));
         assert!(error("").contains("no run of that id"), "{}", error(""));
         assert!(error(workspace.root().to_str().unwrap()).contains("no run in this folder"));
     }
@@ -480,33 +376,17 @@ pub(super) mod tests {
         fs::create_dir_all(workspace.datasets().join("synthetic-24")).unwrap();
         let drawn = workspace.data_dir(Path::new("synthetic-24")).unwrap();
         assert_eq!(Path::new(&drawn), workspace.datasets().join("synthetic-24"));
-        assert_eq!(
-            Path::new(&workspace.data_dir(dir.path()).unwrap()),
-            dir.path()
-        );
+        assert_eq!(Path::new(&workspace.data_dir(dir.path()).unwrap()), dir.path());
         assert!(Path::new(&workspace.data_dir(Path::new("src")).unwrap()).is_absolute());
-        let error = workspace
-            .data_dir(Path::new("sinthetic-24"))
-            .unwrap_err()
-            .to_string();
+        let error = workspace.data_dir(Path::new("sinthetic-24")).unwrap_err().to_string();
         assert!(error.contains("did you mean synthetic-24?"), "{error}");
-        assert!(
-            workspace
-                .data_dir(Path::new("../datasets/synthetic-24"))
-                .is_err()
-        );
+        assert!(workspace.data_dir(Path::new("../datasets/synthetic-24")).is_err());
     }
 
     #[test]
     #[cfg(target_os = "linux")] // root ignores permissions, but nobody writes into /proc
     fn a_place_that_cannot_be_written_is_an_error_that_says_so() {
         let workspace = Workspace::open(Some(Path::new("/proc/caretta"))).unwrap();
-        assert!(
-            workspace
-                .create_run(&config(), None)
-                .unwrap_err()
-                .to_string()
-                .contains("/proc/caretta")
-        );
+        assert!(workspace.create_run(&config(), None).unwrap_err().to_string().contains("/proc/caretta"));
     }
 }

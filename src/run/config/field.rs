@@ -51,26 +51,11 @@ const ARCFACE: &[Method] = &[Method::Arcface];
 const GROUPED: &[Method] = &[Method::Triplet, Method::Arcface];
 
 const fn field(path: &'static str, kind: Kind, help: &'static str) -> Field {
-    Field {
-        path,
-        help,
-        kind,
-        methods: ALL,
-    }
+    Field { path, help, kind, methods: ALL }
 }
 
-const fn only(
-    methods: &'static [Method],
-    path: &'static str,
-    kind: Kind,
-    help: &'static str,
-) -> Field {
-    Field {
-        path,
-        help,
-        kind,
-        methods,
-    }
+const fn only(methods: &'static [Method], path: &'static str, kind: Kind, help: &'static str) -> Field {
+    Field { path, help, kind, methods }
 }
 
 /// Every key, in the order in which a configuration file shows them.
@@ -126,14 +111,11 @@ pub fn find(path: &str) -> Result<&'static Field, RunError> {
 
 /// The same for a key that stands in a file.
 pub(super) fn lookup(path: &str, at: &Place) -> Result<&'static Field, RunError> {
-    FIELDS
-        .iter()
-        .find(|f| f.path == path)
-        .ok_or_else(|| RunError::UnknownKey {
-            at: at.clone(),
-            key: path.to_owned(),
-            near: similar(path),
-        })
+    FIELDS.iter().find(|f| f.path == path).ok_or_else(|| RunError::UnknownKey {
+        at: at.clone(),
+        key: path.to_owned(),
+        near: similar(path),
+    })
 }
 
 /// Keys that a user may have meant: spelt alike, or of that last name in another section.
@@ -146,11 +128,7 @@ fn similar(path: &str) -> Vec<String> {
     let lasts = FIELDS.iter().map(|f| last(f.path));
     let wanted = near(name, lasts);
     let named = |f: &&Field| wanted.first().is_some_and(|w| w == last(f.path));
-    FIELDS
-        .iter()
-        .filter(named)
-        .map(|f| f.path.to_owned())
-        .collect()
+    FIELDS.iter().filter(named).map(|f| f.path.to_owned()).collect()
 }
 
 fn last(path: &'static str) -> &'static str {
@@ -166,25 +144,16 @@ impl Field {
             Kind::Real(..) | Kind::Above(..) => text.parse().ok().map(Value::Float),
             _ => Some(Value::String(text.to_owned())),
         };
-        value
-            .and_then(|v| self.kind.check(&v))
-            .ok_or_else(|| self.refuse(Place::FLAG, quoted(self.kind, text)))
+        value.and_then(|v| self.kind.check(&v)).ok_or_else(|| self.refuse(Place::FLAG, quoted(self.kind, text)))
     }
 
     /// Passes a value of a file, a whole number standing for a real one; the error says what is allowed.
     pub(super) fn accept(&self, value: &Value, at: &Place) -> Result<Value, RunError> {
-        self.kind
-            .check(value)
-            .ok_or_else(|| self.refuse(at.clone(), show(value)))
+        self.kind.check(value).ok_or_else(|| self.refuse(at.clone(), show(value)))
     }
 
     fn refuse(&self, at: Place, given: String) -> RunError {
-        RunError::BadValue {
-            at,
-            key: self.path.to_owned(),
-            given,
-            allowed: self.kind.allowed(),
-        }
+        RunError::BadValue { at, key: self.path.to_owned(), given, allowed: self.kind.allowed() }
     }
 
     /// "(triplet only)" where not every method looks at the field.
@@ -209,9 +178,7 @@ impl Kind {
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Path => "a folder, a table or the name of a dataset, in quotes".to_owned(),
             Kind::Name => "a name in quotes, without control characters".to_owned(),
-            Kind::OptionalName => {
-                "a name in quotes, without control characters, or empty".to_owned()
-            }
+            Kind::OptionalName => "a name in quotes, without control characters, or empty".to_owned(),
             Kind::Device => "auto, cpu, or cuda:N with the number of the card".to_owned(),
         }
     }
@@ -246,16 +213,10 @@ impl Kind {
         let text = |fits: fn(&str) -> bool| value.as_str().is_some_and(fits).then(|| value.clone());
         match self {
             Kind::Bool => value.as_bool().map(Value::Boolean),
-            Kind::Int(low, high) => value
-                .as_integer()
-                .filter(|v| (low..=high).contains(v))
-                .map(Value::Integer),
+            Kind::Int(low, high) => value.as_integer().filter(|v| (low..=high).contains(v)).map(Value::Integer),
             Kind::Real(low, high) => real(low, high, false),
             Kind::Above(low, high) => real(low, high, true),
-            Kind::Choice(words) => value
-                .as_str()
-                .filter(|v| words.contains(v))
-                .map(|_| value.clone()),
+            Kind::Choice(words) => value.as_str().filter(|v| words.contains(v)).map(|_| value.clone()),
             Kind::Path => text(|s| !s.contains('\0')),
             Kind::Name => text(|s| !s.trim().is_empty() && !s.contains(char::is_control)),
             Kind::OptionalName => text(|s| !s.contains(char::is_control)),
@@ -294,71 +255,19 @@ mod tests {
     #[test]
     fn flags_are_read_by_kind_and_refused_with_what_is_allowed() {
         for (path, text, expected) in [
-            (
-                "loss.margin",
-                "5",
-                "loss.margin = 5: must be a number above 0, at most 2",
-            ),
-            (
-                "loss.margin",
-                "0",
-                "loss.margin = 0: must be a number above 0, at most 2",
-            ),
-            (
-                "loss.margin",
-                "1e-60",
-                "loss.margin = 1e-60: must be a number above 0, at most 2",
-            ),
-            (
-                "loss.margin",
-                "nan",
-                "loss.margin = nan: must be a number above 0, at most 2",
-            ),
-            (
-                "loss.margin",
-                "wide",
-                "loss.margin = wide: must be a number above 0, at most 2",
-            ),
-            (
-                "augment.haze",
-                "nan",
-                "augment.haze = nan: must be a number from 0 to 1",
-            ),
-            (
-                "data.image_size",
-                "16",
-                "data.image_size = 16: must be a whole number from 32 to 1024",
-            ),
-            (
-                "data.image_size",
-                "224.0",
-                "data.image_size = 224.0: must be a whole number from 32 to 1024",
-            ),
-            (
-                "train.seed",
-                "-1",
-                "train.seed = -1: must be a whole number, 0 or more",
-            ),
-            (
-                "model.pretrained",
-                "yes",
-                "model.pretrained = yes: must be true or false",
-            ),
-            (
-                "model.backbone",
-                " ",
-                "model.backbone = \" \": must be a name in quotes, without control characters",
-            ),
-            (
-                "loss.mining",
-                "hardest",
-                "loss.mining = \"hardest\": must be one of all, semi-hard, hard, batch-hard",
-            ),
-            (
-                "train.device",
-                "gpu",
-                "train.device = \"gpu\": must be auto, cpu, or cuda:N with the number of the card",
-            ),
+            ("loss.margin", "5", "loss.margin = 5: must be a number above 0, at most 2"),
+            ("loss.margin", "0", "loss.margin = 0: must be a number above 0, at most 2"),
+            ("loss.margin", "1e-60", "loss.margin = 1e-60: must be a number above 0, at most 2"),
+            ("loss.margin", "nan", "loss.margin = nan: must be a number above 0, at most 2"),
+            ("loss.margin", "wide", "loss.margin = wide: must be a number above 0, at most 2"),
+            ("augment.haze", "nan", "augment.haze = nan: must be a number from 0 to 1"),
+            ("data.image_size", "16", "data.image_size = 16: must be a whole number from 32 to 1024"),
+            ("data.image_size", "224.0", "data.image_size = 224.0: must be a whole number from 32 to 1024"),
+            ("train.seed", "-1", "train.seed = -1: must be a whole number, 0 or more"),
+            ("model.pretrained", "yes", "model.pretrained = yes: must be true or false"),
+            ("model.backbone", " ", "model.backbone = \" \": must be a name in quotes, without control characters"),
+            ("loss.mining", "hardest", "loss.mining = \"hardest\": must be one of all, semi-hard, hard, batch-hard"),
+            ("train.device", "gpu", "train.device = \"gpu\": must be auto, cpu, or cuda:N with the number of the card"),
             (
                 "train.device",
                 "cuda:x",
@@ -383,22 +292,10 @@ mod tests {
     #[test]
     fn unknown_keys_name_near_ones() {
         for (path, expected) in [
-            (
-                "loss.marign",
-                "loss.marign: there is no such key; did you mean loss.margin?",
-            ),
-            (
-                "margin",
-                "margin: there is no such key; did you mean loss.margin?",
-            ),
-            (
-                "optimizer.lr",
-                "optimizer.lr: there is no such key; did you mean optimiser.lr?",
-            ),
-            (
-                "train.lr",
-                "train.lr: there is no such key; did you mean optimiser.lr?",
-            ),
+            ("loss.marign", "loss.marign: there is no such key; did you mean loss.margin?"),
+            ("margin", "margin: there is no such key; did you mean loss.margin?"),
+            ("optimizer.lr", "optimizer.lr: there is no such key; did you mean optimiser.lr?"),
+            ("train.lr", "train.lr: there is no such key; did you mean optimiser.lr?"),
             ("colour", "colour: there is no such key"),
         ] {
             assert_eq!(find(path).unwrap_err().to_string(), expected);
@@ -408,11 +305,7 @@ mod tests {
     #[test]
     fn every_field_has_help_of_one_line() {
         for field in FIELDS {
-            assert!(
-                !field.help.is_empty() && !field.help.contains('\n'),
-                "{}",
-                field.path
-            );
+            assert!(!field.help.is_empty() && !field.help.contains('\n'), "{}", field.path);
             assert!(!field.methods.is_empty(), "{}", field.path);
         }
     }

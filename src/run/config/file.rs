@@ -50,9 +50,7 @@ impl Layer {
                 }
                 continue;
             }
-            if let (DeValue::Table(inner), false) =
-                (value.get_ref(), FIELDS.iter().any(|f| f.path == dotted))
-            {
+            if let (DeValue::Table(inner), false) = (value.get_ref(), FIELDS.iter().any(|f| f.path == dotted)) {
                 return Err(unknown_section(here, dotted, inner));
             }
             let field = lookup(&dotted, &here)?;
@@ -94,25 +92,16 @@ impl Layer {
 }
 
 fn unknown_section(at: Place, dotted: String, inner: &DeTable<'_>) -> RunError {
-    let mut sections: Vec<&str> = FIELDS
-        .iter()
-        .filter_map(|f| f.path.split_once('.'))
-        .map(|(s, _)| s)
-        .collect();
+    let mut sections: Vec<&str> = FIELDS.iter().filter_map(|f| f.path.split_once('.')).map(|(s, _)| s).collect();
     sections.dedup();
     let mut near = crate::run::error::near(&dotted, sections);
     if near.is_empty()
         && let Some((key, _)) = inner.iter().next()
-        && let Err(RunError::UnknownKey { near: keys, .. }) =
-            lookup(&format!("{dotted}.{}", key.get_ref()), &at)
+        && let Err(RunError::UnknownKey { near: keys, .. }) = lookup(&format!("{dotted}.{}", key.get_ref()), &at)
     {
         near = keys;
     }
-    RunError::UnknownKey {
-        at,
-        key: format!("[{dotted}]"),
-        near,
-    }
+    RunError::UnknownKey { at, key: format!("[{dotted}]"), near }
 }
 
 /// Sets a dotted path; the sections are made as needed.
@@ -122,9 +111,7 @@ pub(super) fn put(table: &mut Table, path: &str, value: Value) {
             table.insert(path.to_owned(), value);
         }
         Some((section, rest)) => {
-            let inner = table
-                .entry(section)
-                .or_insert_with(|| Value::Table(Table::new()));
+            let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(inner) = inner {
                 put(inner, rest, value);
             }
@@ -144,21 +131,16 @@ pub(super) fn at<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
 fn plain(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(s) => Value::String(s.to_string()),
-        DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix())
-            .map_or_else(|_| Value::String(i.to_string()), Value::Integer),
-        DeValue::Float(f) => f
-            .as_str()
-            .parse()
-            .map_or_else(|_| Value::String(f.to_string()), Value::Float),
+        DeValue::Integer(i) => {
+            i64::from_str_radix(i.as_str(), i.radix()).map_or_else(|_| Value::String(i.to_string()), Value::Integer)
+        }
+        DeValue::Float(f) => f.as_str().parse().map_or_else(|_| Value::String(f.to_string()), Value::Float),
         DeValue::Boolean(b) => Value::Boolean(*b),
         DeValue::Datetime(d) => Value::Datetime(*d),
         DeValue::Array(a) => Value::Array(a.iter().map(|v| plain(v.get_ref())).collect()),
         DeValue::Table(t) => {
             let entry = |(k, v): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
-                (
-                    String::from(AsRef::<str>::as_ref(k.get_ref())),
-                    plain(v.get_ref()),
-                )
+                (String::from(AsRef::<str>::as_ref(k.get_ref())), plain(v.get_ref()))
             };
             Value::Table(t.iter().map(entry).collect())
         }
@@ -186,10 +168,7 @@ pub(super) fn render(config: &Config, table: &Table, head: &str) -> String {
             limits => format!(" ({limits})"),
         };
         let value = at(table, field.path).map(show).unwrap_or_default();
-        out.push_str(&format!(
-            "# {scope}{}{limits}\n{key} = {value}\n",
-            field.help
-        ));
+        out.push_str(&format!("# {scope}{}{limits}\n{key} = {value}\n", field.help));
     }
     out
 }

@@ -204,10 +204,7 @@ pub struct TrainConfig {
 mod empty_is_none {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<String>,
-        s: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(value: &Option<String>, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(value.as_deref().unwrap_or(""))
     }
 

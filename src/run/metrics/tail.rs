@@ -65,11 +65,7 @@ pub struct Tail {
 impl Tail {
     /// A reader at the file's beginning; the file need not be there yet.
     pub fn new(path: &Path) -> Tail {
-        Tail {
-            path: path.to_path_buf(),
-            offset: 0,
-            lines: Lines::default(),
-        }
+        Tail { path: path.to_path_buf(), offset: 0, lines: Lines::default() }
     }
 
     /// The records that came whole since the last call, in their order. A `Resume` among them says that
@@ -77,8 +73,7 @@ impl Tail {
     /// shorter was replaced: it is read anew, with a `Resume` at step 0 before it.
     pub fn poll(&mut self) -> Result<Vec<Record>> {
         let mut records = Vec::new();
-        self.read(&mut records)
-            .map_err(|e| RunError::io("read", &self.path, e))?;
+        self.read(&mut records).map_err(|e| RunError::io("read", &self.path, e))?;
         Ok(records)
     }
 
@@ -91,14 +86,8 @@ impl Tail {
         let length = file.metadata()?.len();
         if length < self.offset {
             self.offset = 0;
-            self.lines = Lines {
-                damaged: self.lines.damaged,
-                ..Lines::default()
-            };
-            records.push(Record::Resume {
-                step: 0,
-                time: f64::NAN,
-            });
+            self.lines = Lines { damaged: self.lines.damaged, ..Lines::default() };
+            records.push(Record::Resume { step: 0, time: f64::NAN });
         }
         if length == self.offset {
             return Ok(());
@@ -146,11 +135,7 @@ impl History {
                 self.steps.push(step);
             }
             Record::Epoch(epoch) => {
-                if self
-                    .epochs
-                    .last()
-                    .is_some_and(|last| last.epoch == epoch.epoch)
-                {
+                if self.epochs.last().is_some_and(|last| last.epoch == epoch.epoch) {
                     self.epochs.pop();
                 }
                 self.epochs.push(epoch);
@@ -184,20 +169,12 @@ mod tests {
 
     /// Numbers that a decimal of few digits holds exactly, or none at all.
     fn number() -> impl Strategy<Value = f32> {
-        prop_oneof![
-            (-4000i32..4000).prop_map(|n| n as f32 / 8.0),
-            Just(f32::NAN)
-        ]
+        prop_oneof![(-4000i32..4000).prop_map(|n| n as f32 / 8.0), Just(f32::NAN)]
     }
 
     fn record() -> impl Strategy<Value = Record> {
-        let step = (
-            0..50u64,
-            1..5u32,
-            number(),
-            proptest::option::of(-80i32..80),
-        )
-            .prop_map(|(step, epoch, x, active)| {
+        let step =
+            (0..50u64, 1..5u32, number(), proptest::option::of(-80i32..80)).prop_map(|(step, epoch, x, active)| {
                 Record::Step(Step {
                     step,
                     epoch,
@@ -354,28 +331,15 @@ mod tests {
         let mut tail = Tail::new(&path);
         assert!(tail.poll().unwrap().is_empty(), "no file yet");
         let mut file = File::create(&path).unwrap();
-        file.write_all(b"{\"kind\":\"resume\",\"step\":1}\n{\"kind\":\"resume\",")
-            .unwrap();
+        file.write_all(b"{\"kind\":\"resume\",\"step\":1}\n{\"kind\":\"resume\",").unwrap();
         assert_eq!(tail.poll().unwrap().len(), 1);
         assert!(tail.poll().unwrap().is_empty());
         file.write_all(b"\"step\":2}\n").unwrap();
-        assert!(matches!(
-            tail.poll().unwrap()[..],
-            [Record::Resume { step: 2, .. }]
-        ));
+        assert!(matches!(tail.poll().unwrap()[..], [Record::Resume { step: 2, .. }]));
 
         std::fs::write(&path, "{\"kind\":\"resume\",\"step\":9}\n").unwrap();
         let anew = tail.poll().unwrap();
-        assert!(
-            matches!(
-                anew[..],
-                [
-                    Record::Resume { step: 0, .. },
-                    Record::Resume { step: 9, .. }
-                ]
-            ),
-            "{anew:?}"
-        );
+        assert!(matches!(anew[..], [Record::Resume { step: 0, .. }, Record::Resume { step: 9, .. }]), "{anew:?}");
         assert_eq!(tail.damaged(), 0);
     }
 }

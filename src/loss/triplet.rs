@@ -1,0 +1,35 @@
+//! Triplet loss (Schroff et al. 2015), as the course has it.
+//!
+//! `mean(max(d(anchor, positive) - d(anchor, negative) + margin, 0))`, d the Euclidean distance. The mean is over all
+//! mined triplets, those of loss zero included; pytorch-metric-learning leaves them out.
+
+use dfdx::prelude::{MeanTo, TryAdd, TryMul, TrySub};
+
+use crate::nn::error::Result;
+use crate::nn::ops::{Backend, Rows};
+
+use super::mining::Triplet;
+use super::{Outcome, distances, failed, joined};
+
+/// The loss of `triplets` of rows of `embeddings` (N x D, unit length), a scalar, and the share of them whose loss is
+/// not zero. No triplets give a loss of zero that moves nothing.
+///
+/// # Errors
+/// When the device fails.
+pub fn triplet<D: Backend>(embeddings: Rows<D>, triplets: &[Triplet], margin: f32) -> Result<Outcome<D>> {
+    const OP: &str = "triplet loss";
+    // a stand-in that carries the tape, so that every step runs the same
+    let nothing = [Triplet { anchor: 0, positive: 0, negative: 0 }];
+    let (listed, weight) = if triplets.is_empty() { (&nothing[..], 0.0) } else { (triplets, 1.0) };
+    let rows = |of: fn(&Triplet) -> usize| -> Vec<usize> { listed.iter().map(of).collect() };
+    let (anchors, positives, negatives) = (rows(|t| t.anchor), rows(|t| t.positive), rows(|t| t.negative));
+    let loss = || {
+        let near = distances(&embeddings, &anchors, &positives)?;
+        let far = distances(&embeddings, &anchors, &negatives)?;
+        let losses = near.try_sub(far)?.try_add(margin)?.try_relu()?.try_mul(weight)?;
+        let active = losses.as_vec().iter().filter(|&&l| l > 0.0).count() as f32 / listed.len() as f32;
+        Ok((losses.try_mean()?, active))
+    };
+    let (loss, active) = loss().map_err(failed::<D::Err>(OP))?;
+    Ok(Outcome { loss: joined(embeddings, loss), active: Some(active), angle: None })
+}
