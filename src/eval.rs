@@ -11,9 +11,11 @@ mod files;
 pub mod histogram;
 pub mod metrics;
 
+pub mod report;
 pub mod retrieval;
 #[cfg(test)]
 mod testing;
+pub mod verdict;
 
 pub use error::Error;
 

@@ -33,6 +33,14 @@ pub(super) fn write(
     Ok(())
 }
 
+/// Writes `value` as json for people and programs: indented, a newline at the end.
+pub(super) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    write(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        out.write_all(b"\n")
+    })
+}
+
 /// A temporary file is private by default; a report is for whoever may read the folder (umask).
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
