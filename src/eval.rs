@@ -11,6 +11,7 @@ mod files;
 pub mod histogram;
 pub mod metrics;
 
+pub mod projection;
 pub mod report;
 pub mod retrieval;
 #[cfg(test)]

@@ -67,9 +67,12 @@ pub enum Leaning {
 }
 
 impl Distances {
-    /// Writes the distances as json.
+    /// Writes the distances as json on one line: hundreds of bins are not for reading.
     pub fn write(&self, path: &Path) -> Result<()> {
-        files::write_json(path, self)
+        files::write(path, |out| {
+            serde_json::to_writer(&mut *out, self)?;
+            out.write_all(b"\n")
+        })
     }
 
     /// Reads `distances.json`.
