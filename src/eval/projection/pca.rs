@@ -354,6 +354,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn jacobi_gives_eigenvectors(entries in prop::collection::vec(-1.0_f64..1.0, 36)) {
+            let matrix = symmetric(6, |i, j| entries[i.min(j) * 6 + i.max(j)]);
+            let (values, vectors) = jacobi(matrix.clone(), 6);
+            for (k, (value, vector)) in values.iter().zip(&vectors).enumerate() {
+                for (row, x) in matrix.chunks_exact(6).zip(vector) {
+                    prop_assert!((dot(row, vector) - value * x).abs() < 1e-12);
+                }
+                prop_assert!(k == 0 || values[k - 1] >= *value);
+                prop_assert!((dot(vector, vector) - 1.0).abs() < 1e-12);
+            }
+        }
+
         /// The points of wide and narrow tables agree: one goes by the Gram matrix, the other, with
         /// its rows doubled, by the covariance.
         #[test]
