@@ -7,10 +7,12 @@
 
 pub mod embeddings;
 mod error;
+pub mod figures;
 mod files;
 pub mod histogram;
 pub mod metrics;
 
+pub mod pairs;
 pub mod projection;
 pub mod report;
 pub mod retrieval;
