@@ -7,14 +7,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{BufReader, Read, Write};
 use std::path::{Component, Path};
 use std::str::FromStr;
 
-use npyz::WriterBuilder;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Result, files};
+
+mod npy;
+mod table;
 
 /// The file of embeddings.
 pub const EMBEDDINGS_FILE: &str = "embeddings.npy";
@@ -24,10 +25,6 @@ pub const PHOTOS_FILE: &str = "photos.csv";
 /// How far the length of a stored row may be from 1. Normalising in float32 stays within 1e-6 for
 /// any sensible width; half-precision tools reach 1e-3.
 const UNIT_TOLERANCE: f64 = 2e-3;
-/// A header of our kind takes 128 bytes; numpy pads to 64. More is not an array of ours.
-const LONGEST_HEADER: usize = 4096;
-/// Keeps the product of all numbers in a header below 2^64, which the npy reader does not check.
-const MOST_HEADER_DIGITS: usize = 18;
 
 /// What a photo is used for in an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -200,53 +197,33 @@ impl EmbeddingSet {
     /// Writes `embeddings.npy` and `photos.csv` into `folder`, which must exist.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.check()?;
-        files::write(&folder.join(EMBEDDINGS_FILE), |out| self.write_npy(out))?;
-        files::write(&folder.join(PHOTOS_FILE), |out| self.write_csv(out))
+        files::write(&folder.join(EMBEDDINGS_FILE), |out| npy::write(self, out))?;
+        files::write(&folder.join(PHOTOS_FILE), |out| {
+            table::write(&self.rows, out)
+        })
     }
 
-    fn write_npy(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let little: npyz::TypeStr = "<f4".parse().map_err(std::io::Error::other)?;
-        let mut npy = npyz::WriteOptions::new()
-            .dtype(npyz::DType::Plain(little))
-            .shape(&[self.rows.len() as u64, self.dim as u64])
-            .writer(out)
-            .begin_nd()?;
-        npy.extend(self.vectors.iter().copied())?;
-        npy.finish()
-    }
-
-    fn write_csv(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(["photo", "individual", "encounter", "role"])?;
-        for row in &self.rows {
-            csv.write_record([
-                row.photo.as_str(),
-                row.individual.as_str(),
-                row.encounter.as_str(),
-                row.role.word(),
-            ])?;
-        }
-        csv.flush()
-    }
-
-    /// Reads both files from `folder`.
-    pub fn read(folder: &Path) -> Result<EmbeddingSet> {
-        let npy = folder.join(EMBEDDINGS_FILE);
-        let table = folder.join(PHOTOS_FILE);
-        let (photos, dim, vectors) = read_npy(&npy)?;
-        let rows = read_csv(&table)?;
+    /// Reads both files: `path` is their folder, or the npy file with `photos.csv` beside it.
+    pub fn read(path: &Path) -> Result<EmbeddingSet> {
+        let (array, listed) = if path.is_dir() {
+            (path.join(EMBEDDINGS_FILE), path.join(PHOTOS_FILE))
+        } else {
+            (path.to_path_buf(), path.with_file_name(PHOTOS_FILE))
+        };
+        let (photos, dim, vectors) = npy::read(&array)?;
+        let rows = table::read(&listed)?;
         if photos != rows.len() {
             return Err(Error::Counts {
-                npy,
+                npy: array,
                 embeddings: photos,
-                csv: table,
+                csv: listed,
                 photos: rows.len(),
             });
         }
         for (index, row) in rows.iter().enumerate() {
             let vector = &vectors[index * dim..(index + 1) * dim];
             check_vector(vector).map_err(|reason| Error::Npy {
-                path: npy.clone(),
+                path: array.clone(),
                 reason: format!("row {} ({}): {reason}", index + 1, row.photo),
             })?;
         }
@@ -283,183 +260,6 @@ fn check_vector(vector: &[f32]) -> std::result::Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// Photos, dimensions and numbers of an npy file.
-fn read_npy(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
-    let unreadable = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
-    let wrong = |reason: String| Error::Npy {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
-    let mut file = BufReader::new(file);
-    let header = read_header(&mut file).map_err(|failure| match failure.kind() {
-        std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
-            wrong(failure.to_string())
-        }
-        _ => unreadable(failure),
-    })?;
-    let parsed = npyz::NpyHeader::from_reader(&header[..]).map_err(|e| wrong(e.to_string()))?;
-    let kind = parsed.dtype().descr();
-    if kind != "'<f4'" {
-        return Err(wrong(format!(
-            "its numbers are {kind}, not '<f4'; in numpy: np.save(path, array.astype('<f4'))"
-        )));
-    }
-    let &[photos, dim] = parsed.shape() else {
-        return Err(wrong(format!(
-            "its shape is {:?}, not (photos, dimensions)",
-            parsed.shape()
-        )));
-    };
-    if parsed.order() != npyz::Order::C {
-        return Err(wrong(
-            "it is in Fortran order; in numpy: np.save(path, np.ascontiguousarray(array))".into(),
-        ));
-    }
-    if photos == 0 || dim == 0 {
-        return Err(wrong(format!("it is empty: {photos} x {dim}")));
-    }
-    // The digits in the header were counted, so neither product nor sum can overflow.
-    let expected = header.len() as u64 + photos * dim * 4;
-    if size != expected {
-        return Err(wrong(format!(
-            "{photos} x {dim} numbers take {expected} bytes and the file has {size}: it was cut off or overwritten"
-        )));
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(unreadable)?;
-    let (quads, rest) = bytes.as_chunks::<4>();
-    let vectors: Vec<f32> = quads.iter().map(|&b| f32::from_le_bytes(b)).collect();
-    let (photos, dim) = (photos as usize, dim as usize);
-    if !rest.is_empty() || vectors.len() != photos * dim {
-        return Err(wrong("it changed while it was read".into()));
-    }
-    Ok((photos, dim, vectors))
-}
-
-/// The header, its length bytes included, after looking for what would make a parser allocate,
-/// recurse or overflow without bound.
-fn read_header(file: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    let invalid = |reason: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, reason);
-    let mut header = vec![0; 10];
-    file.read_exact(&mut header)
-        .map_err(|_| invalid("it is shorter than any npy file"))?;
-    if &header[..6] != b"\x93NUMPY" {
-        return Err(invalid("it does not begin like one"));
-    }
-    let wide = header[6] >= 2;
-    if wide {
-        header.resize(12, 0);
-        file.read_exact(&mut header[10..])?;
-    }
-    let start = header.len();
-    let length = if wide {
-        u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize
-    } else {
-        usize::from(u16::from_le_bytes([header[8], header[9]]))
-    };
-    if length > LONGEST_HEADER {
-        return Err(invalid("its header is longer than any of this kind"));
-    }
-    header.resize(start + length, 0);
-    file.read_exact(&mut header[start..])
-        .map_err(|_| invalid("it ends within its header"))?;
-    let text = &header[start..];
-    let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
-    let brackets = text.iter().filter(|b| b"([{".contains(b)).count();
-    if digits > MOST_HEADER_DIGITS || brackets > 8 {
-        return Err(invalid("its header describes no plain table of numbers"));
-    }
-    Ok(header)
-}
-
-fn read_csv(path: &Path) -> Result<Vec<PhotoRow>> {
-    let file = std::fs::File::open(path).map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let mut reader = csv::Reader::from_reader(BufReader::new(file));
-    let table = |reason: String| Error::Table {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let headers = reader.headers().map_err(|e| csv_error(path, e))?.clone();
-    let column = |name: &str| {
-        headers.iter().position(|h| h.trim() == name).ok_or_else(|| {
-            table(format!(
-                "there is no column `{name}`; a table of photos has photo, individual, encounter, role"
-            ))
-        })
-    };
-    let columns = [
-        column("photo")?,
-        column("individual")?,
-        column("encounter")?,
-        column("role")?,
-    ];
-    let mut rows = Vec::new();
-    let mut seen: HashMap<String, u64> = HashMap::new();
-    for record in reader.records() {
-        let record = record.map_err(|e| csv_error(path, e))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let wrong = |reason| Error::TableRow {
-            path: path.to_path_buf(),
-            line,
-            reason,
-        };
-        // The reader refuses ragged rows, so every column is there.
-        let [photo, individual, encounter, role] =
-            columns.map(|at| record.get(at).unwrap_or_default().to_string());
-        check_path(&photo).map_err(wrong)?;
-        if let Some(first) = seen.insert(photo.clone(), line) {
-            return Err(wrong(format!(
-                "the photo `{photo}` stands in line {first} already"
-            )));
-        }
-        rows.push(PhotoRow {
-            role: role.trim().parse().map_err(wrong)?,
-            photo,
-            individual,
-            encounter,
-        });
-    }
-    if rows.is_empty() {
-        return Err(table("it lists no photos".into()));
-    }
-    Ok(rows)
-}
-
-fn csv_error(path: &Path, error: csv::Error) -> Error {
-    let path = path.to_path_buf();
-    let line = error.position().map(csv::Position::line);
-    match (error.into_kind(), line) {
-        (csv::ErrorKind::Io(source), _) => Error::Read { path, source },
-        (
-            csv::ErrorKind::UnequalLengths {
-                expected_len, len, ..
-            },
-            Some(line),
-        ) => Error::TableRow {
-            path,
-            line,
-            reason: format!("it has {len} fields where the header has {expected_len}"),
-        },
-        (csv::ErrorKind::Utf8 { .. }, Some(line)) => Error::TableRow {
-            path,
-            line,
-            reason: "it is not UTF-8; save the table as UTF-8".into(),
-        },
-        (kind, _) => Error::Table {
-            path,
-            reason: format!("it is not a table of comma-separated values: {kind:?}"),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -502,6 +302,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         small().write(dir.path()).unwrap();
         assert_eq!(EmbeddingSet::read(dir.path()).unwrap(), small());
+        let renamed = dir.path().join("mine.npy");
+        std::fs::rename(dir.path().join(EMBEDDINGS_FILE), &renamed).unwrap();
+        assert_eq!(EmbeddingSet::read(&renamed).unwrap(), small());
+        let absent = EmbeddingSet::read(dir.path()).unwrap_err().to_string();
+        assert!(
+            absent.contains("cannot read") && absent.contains(EMBEDDINGS_FILE),
+            "{absent}"
+        );
     }
 
     #[test]

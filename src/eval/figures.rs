@@ -13,6 +13,7 @@ use image::codecs::png::PngEncoder;
 use super::{Result, files};
 
 mod canvas;
+mod labels;
 mod pair;
 mod palette;
 mod scatter;

@@ -5,6 +5,8 @@
 //! `chance` is exact, in closed form: the expectation over all orders of the photos that each query
 //! was ranked against, by the same rule. Knows ranks, not embeddings; only the spread reads those.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::embeddings::EmbeddingSet;
@@ -124,16 +126,14 @@ fn collect(
 }
 
 fn balanced(matched: &[&Ranked], worth: &dyn Fn(&Ranked) -> f64) -> Option<f64> {
-    let individuals = matched.iter().map(|query| query.individual + 1).max()?;
-    let mut sums = vec![(0.0, 0_usize); individuals];
+    let mut rates: BTreeMap<Option<usize>, (f64, usize)> = BTreeMap::new();
     for query in matched {
-        let (sum, count) = &mut sums[query.individual];
+        let (sum, count) = rates.entry(query.individual).or_default();
         *sum += worth(query);
         *count += 1;
     }
-    let seen = sums.iter().filter(|(_, count)| *count > 0);
-    let rates = seen.clone().map(|(sum, count)| sum / *count as f64);
-    Some(rates.sum::<f64>() / seen.count() as f64)
+    let sum: f64 = rates.values().map(|(sum, count)| sum / *count as f64).sum();
+    (!rates.is_empty()).then(|| sum / rates.len() as f64)
 }
 
 /// Probability that one of `relevant` among `counted` photos in random order is among the first
@@ -190,7 +190,7 @@ mod tests {
                 .collect();
             Ranked {
                 query: 0,
-                individual: label,
+                individual: Some(label),
                 counted: list.len(),
                 relevant: counts[label],
                 first_correct: hits.first().copied(),
@@ -246,7 +246,7 @@ mod tests {
                 .sqrt()
         };
         let (mut hits, mut precisions) = ([0.0; 3], 0.0);
-        let mut rates = std::collections::BTreeMap::<String, Vec<f64>>::new();
+        let mut rates = BTreeMap::<String, Vec<f64>>::new();
         let (mut queries, mut matched) = (0, 0);
         for q in (0..rows.len()).filter(|&q| rows[q].role.is_query()) {
             queries += 1;

@@ -50,13 +50,13 @@ fn choose(
         let nearest = query.nearest.first()?;
         wanted(query, nearest).then_some((query.individual, *nearest))
     });
-    let mut firsts: Vec<(usize, Match)> = firsts.collect();
+    let mut firsts: Vec<(Option<usize>, Match)> = firsts.collect();
     firsts.sort_by(|(_, a), (_, b)| {
         a.distance
             .total_cmp(&b.distance)
             .then(a.query.cmp(&b.query))
     });
-    let mut shown: HashMap<usize, usize> = HashMap::new();
+    let mut shown: HashMap<Option<usize>, usize> = HashMap::new();
     let mut turns: Vec<(usize, Match)> = (firsts.into_iter())
         .map(|(individual, found)| {
             let turn = shown.entry(individual).or_default();

@@ -113,12 +113,10 @@ impl ChosenBy {
         let reported = queries.contains(&part);
         let note = if reported {
             format!(
-                "The checkpoint was chosen for its figures on `{part}`, the part reported here: expect lower ones on photos that chose nothing."
+                "The checkpoint was chosen for its figures on {part}, the part reported here: expect lower ones on photos that chose nothing."
             )
         } else {
-            format!(
-                "The checkpoint was chosen on `{part}`; the part reported here had no say in it."
-            )
+            format!("The checkpoint was chosen on {part}; the part reported here had no say in it.")
         };
         ChosenBy {
             part: part.into(),

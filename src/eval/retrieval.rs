@@ -50,8 +50,8 @@ pub struct Match {
 pub struct Ranked {
     /// Row of the query in the set.
     pub query: usize,
-    /// Number of its individual within this set.
-    pub individual: usize,
+    /// Number of its individual within this set; none where nobody knows.
+    pub individual: Option<usize>,
     /// Photos it was ranked against.
     pub counted: usize,
     /// How many of them show its individual.
@@ -256,7 +256,7 @@ fn rank_query(codes: &Codes, query: usize, mut candidates: Vec<(f64, usize)>) ->
     let nearest = candidates.iter().take(NEAREST).enumerate();
     Ranked {
         query,
-        individual: codes.individual[query].unwrap_or(usize::MAX),
+        individual: codes.individual[query],
         counted: candidates.len(),
         relevant: correct.len(),
         first_correct: correct.first().copied(),

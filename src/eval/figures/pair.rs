@@ -44,7 +44,7 @@ pub fn pair_figure(figure: &PairFigure<'_>) -> RgbImage {
     let photo = ((WIDTH - 2.0 * MARGIN - GAP) / 2.0).floor();
     let high = (photo * 0.75).floor();
     let below = HEAD + high + 64.0;
-    let plot = Area::new(MARGIN, below + 166.0, WIDTH - 2.0 * MARGIN, HILLS);
+    let plot = Area::new(MARGIN, below + 180.0, WIDTH - 2.0 * MARGIN, HILLS);
     let mut canvas = Canvas::new(WIDTH as u32, (plot.bottom() + 84.0) as u32);
     head(&mut canvas, figure.title, figure.words);
     for (side, shown) in [figure.left, figure.right].iter().enumerate() {
@@ -83,7 +83,7 @@ fn hills(canvas: &mut Canvas, plot: Area, figure: &PairFigure<'_>) {
         .into_iter()
         .filter(|n| *n > 0)
         .min();
-    let bins = (2.0 * (fewest.unwrap_or(0) as f64).sqrt()).clamp(16.0, 96.0) as usize;
+    let bins = (fewest.unwrap_or(0) as f64).sqrt().clamp(16.0, 64.0) as usize;
     let hills = [(different, DIFFERENT), (same, SAME)].map(|(histogram, colour)| {
         (histogram.count() > 0).then(|| (histogram.shares(bins, to), colour))
     });
