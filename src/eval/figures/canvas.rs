@@ -2,8 +2,9 @@
 //!
 //! Coordinates are pixels from the upper left corner. Drawing outside is cut off, never an error.
 
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{PixelType, Resizer};
 use image::RgbImage;
-use image::imageops::{self, FilterType};
 use tiny_skia::{
     Color, FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, PremultipliedColorU8, Rect,
     Stroke, Transform,
@@ -196,14 +197,12 @@ impl Canvas {
         let height = ((h * scale).round() as u32).max(1);
         let left = (area.x + (area.width - width as f32) / 2.0).round();
         let top = (area.y + (area.height - height as f32) / 2.0).round();
-        // Enlarging a small crop more than its pixels carry only blurs it evenly.
-        let scaled = imageops::resize(photo, width, height, FilterType::CatmullRom);
-        for (x, y, pixel) in scaled.enumerate_pixels() {
-            let [r, g, b] = pixel.0;
+        for (at, pixel) in scaled(photo, width, height).chunks_exact(3).enumerate() {
+            let (x, y) = (at as u32 % width, at as u32 / width);
             self.blend(
                 left as i32 + x as i32,
                 top as i32 + y as i32,
-                Color::from_rgba8(r, g, b, 255),
+                Color::from_rgba8(pixel[0], pixel[1], pixel[2], 255),
                 1.0,
             );
         }
@@ -257,6 +256,17 @@ impl Canvas {
         self.pixmap
             .stroke_path(path, &paint(colour), &stroke, Transform::identity(), None);
     }
+}
+
+/// The bytes of `photo` at another size, antialiased.
+fn scaled(photo: &RgbImage, width: u32, height: u32) -> Vec<u8> {
+    let source = ImageRef::new(photo.width(), photo.height(), photo, PixelType::U8x3)
+        .expect("an RgbImage has three bytes a pixel");
+    let mut target = Image::new(width, height, PixelType::U8x3);
+    Resizer::new()
+        .resize(&source, &mut target, None)
+        .expect("both have the same kind of pixels");
+    target.into_vec()
 }
 
 fn paint(colour: Color) -> Paint<'static> {
