@@ -1,1 +1,26 @@
 //! Retrieval metrics, the files an evaluation leaves, projections and pictures.
+//!
+//! Data flows one way: a set of embeddings is ranked ([`retrieval`]), the ranks become figures
+//! ([`metrics`]), the distances become a summary that says what one distance means ([`verdict`]),
+//! and all of it becomes files ([`report`], [`figures`]). Nothing here runs a network or opens a
+//! photo: embeddings and decoded pictures come in as plain slices.
+
+pub mod embeddings;
+mod error;
+pub mod figures;
+mod files;
+pub mod histogram;
+pub mod metrics;
+
+pub mod pairs;
+pub mod projection;
+pub mod report;
+pub mod retrieval;
+#[cfg(test)]
+mod testing;
+pub mod verdict;
+
+pub use error::Error;
+
+/// What every fallible function of this folder returns.
+pub type Result<T> = std::result::Result<T, Error>;

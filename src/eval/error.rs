@@ -1,0 +1,100 @@
+//! What can go wrong between embeddings and a report, each with its file, its row and the way out.
+//!
+//! One enum for the folder. It states facts in whole sentences; who prints it, and how the control
+//! bytes of other people's labels are shown, is the caller's business.
+
+use std::path::PathBuf;
+
+/// An evaluation that could not be read, computed or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be opened or read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file could not be written; what stood there before still does.
+    #[error("cannot write {path}: {source}; what was there before is unchanged")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what its name says.
+    #[error("{path} is not a numpy array that can be used here: {reason}")]
+    Npy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where possible what to do.
+        reason: String,
+    },
+    /// A table that cannot be understood as a whole.
+    #[error("{path}: {reason}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where possible what to do.
+        reason: String,
+    },
+    /// One row of a table is wrong.
+    #[error("{path}, line {line}: {reason}")]
+    TableRow {
+        /// The file.
+        path: PathBuf,
+        /// The line in the file, counted from 1, the header included.
+        line: u64,
+        /// What is wrong, and where possible what to do.
+        reason: String,
+    },
+    /// Embeddings and table describe different numbers of photos.
+    #[error(
+        "{npy} holds {embeddings} embeddings and {csv} lists {photos} photos: they are not of one evaluation; write both anew with `caretta embed`"
+    )]
+    Counts {
+        /// The file of embeddings.
+        npy: PathBuf,
+        /// Its rows.
+        embeddings: usize,
+        /// The table of photos.
+        csv: PathBuf,
+        /// Its rows.
+        photos: usize,
+    },
+    /// A set of embeddings breaks one of its own rules.
+    #[error("embedding {row} ({photo}): {reason}")]
+    Embedding {
+        /// The row, counted from 1.
+        row: usize,
+        /// The photo of that row.
+        photo: String,
+        /// What is wrong, and where possible what to do.
+        reason: String,
+    },
+    /// The set has no photos, no dimensions, or a ragged table of numbers.
+    #[error("{0}")]
+    Set(String),
+    /// There is nothing to rank.
+    #[error(
+        "there are {queries} queries and {gallery} gallery photos: an evaluation needs both; choose other parts with --query-split and --gallery-split"
+    )]
+    NothingToRank {
+        /// Photos in the role of a query.
+        queries: usize,
+        /// Photos in the role of the gallery.
+        gallery: usize,
+    },
+    /// A json file of ours that does not parse.
+    #[error("{path} does not read as a {what}: {source}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What it should have been.
+        what: &'static str,
+        /// Where the parser stopped.
+        source: serde_json::Error,
+    },
+}

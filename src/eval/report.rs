@@ -1,0 +1,425 @@
+//! The report of an evaluation: its figures with their circumstances, and every file it leaves.
+//!
+//! A figure without the split, the exclusion and the number of queries behind it cannot be compared
+//! with another, so they travel together. `report.json` is written last: where it lies, the rest
+//! is whole. Figures are not rounded; shares are 0 to 1. What the files mean to a person is put
+//! into words by [`words`].
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE};
+use super::metrics::{self, Figures, Geometry};
+use super::retrieval::{self, Retrieval, Rule};
+use super::verdict::{DISTANCES_FILE, Distances};
+use super::{Error, Result, files};
+
+pub mod words;
+
+/// The figures, for programs.
+pub const REPORT_FILE: &str = "report.json";
+/// The figures, for people.
+pub const REPORT_PAGE: &str = "report.md";
+/// The nearest photos of each query.
+pub const MATCHES_FILE: &str = "matches.csv";
+
+/// What a query's gallery leaves out beside the query itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Excluded {
+    /// Photos of its own encounter.
+    #[default]
+    Encounter,
+    /// Nothing.
+    None,
+}
+
+impl Excluded {
+    fn rule(self) -> Rule {
+        match self {
+            Excluded::Encounter => Rule::OtherEncounters,
+            Excluded::None => Rule::Gallery,
+        }
+    }
+}
+
+/// Both rankings of a set, and what is needed beside them.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// What the gallery left out.
+    pub excluded: Excluded,
+    /// The ranking that the report stands for.
+    pub retrieval: Retrieval,
+    /// What a careless evaluation would have said: [`Rule::Everything`].
+    pub without_exclusion: Retrieval,
+    /// Queries that have a photo of their own encounter among the gallery and the other queries.
+    pub leak: usize,
+    /// How the embeddings lie. Pairs of one encounter never count here.
+    pub geometry: Geometry,
+    same: super::histogram::Histogram,
+    different: super::histogram::Histogram,
+}
+
+/// Ranks `set` with and without exclusion.
+pub fn evaluate(set: &EmbeddingSet, excluded: Excluded) -> Result<Evaluation> {
+    let retrieval = retrieval::retrieve(set, excluded.rule())?;
+    let without_exclusion = retrieval::retrieve(set, Rule::Everything)?;
+    let apart = match excluded {
+        Excluded::Encounter => None,
+        Excluded::None => Some(retrieval::retrieve(set, Rule::OtherEncounters)?),
+    };
+    let apart = apart.as_ref().unwrap_or(&retrieval);
+    Ok(Evaluation {
+        excluded,
+        leak: retrieval::leak(set),
+        geometry: metrics::geometry(set, apart),
+        same: apart.same.clone(),
+        different: apart.different.clone(),
+        retrieval,
+        without_exclusion,
+    })
+}
+
+/// What the figures are about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Context {
+    /// Name or folder of the dataset.
+    pub dataset: String,
+    /// The parts, as `split_closed: gallery train, query valid`.
+    pub split: String,
+    /// The weights: run and checkpoint, or file.
+    pub model: String,
+    /// How photos were prepared, as recorded with the weights.
+    pub preprocessing: serde_json::Value,
+    /// What chose the checkpoint, if anything did.
+    pub chosen_by: Option<ChosenBy>,
+}
+
+/// The part of a dataset that a checkpoint was chosen on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenBy {
+    /// Name of the part.
+    pub part: String,
+    /// Whether it is among the queries reported here.
+    pub reported: bool,
+    /// What that means, in words.
+    pub note: String,
+}
+
+impl ChosenBy {
+    /// `part` chose the checkpoint; `queries` are the parts whose photos are asked about here.
+    pub fn new(part: &str, queries: &[&str]) -> ChosenBy {
+        let reported = queries.contains(&part);
+        let note = if reported {
+            format!(
+                "The checkpoint was chosen for its figures on {part}, the part reported here: expect lower ones on photos that chose nothing."
+            )
+        } else {
+            format!("The checkpoint was chosen on {part}; the part reported here had no say in it.")
+        };
+        ChosenBy {
+            part: part.into(),
+            reported,
+            note,
+        }
+    }
+}
+
+/// `report.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What the figures are about.
+    #[serde(flatten)]
+    pub context: Context,
+    /// What a query's gallery left out.
+    pub excluded: Excluded,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The same figures for a query against the gallery and all other queries, only itself left out.
+    pub without_exclusion: Figures,
+    /// Queries that have a photo of their own encounter there.
+    pub leak: usize,
+    /// The same figures expected of random rankings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance: Option<Chance>,
+    /// How the embeddings lie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geometry: Option<Geometry>,
+}
+
+/// The expectation over random rankings, by both rules.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chance {
+    /// By the rule of the report.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// Without exclusion.
+    pub without_exclusion: Figures,
+}
+
+impl Report {
+    /// The report of `evaluation`.
+    pub fn new(context: Context, evaluation: &Evaluation) -> Report {
+        Report {
+            context,
+            excluded: evaluation.excluded,
+            figures: metrics::figures(&evaluation.retrieval),
+            without_exclusion: metrics::figures(&evaluation.without_exclusion),
+            leak: evaluation.leak,
+            chance: Some(Chance {
+                figures: metrics::chance(&evaluation.retrieval),
+                without_exclusion: metrics::chance(&evaluation.without_exclusion),
+            }),
+            geometry: Some(evaluation.geometry),
+        }
+    }
+
+    /// The report that random rankings of the same photos would get, with the same keys.
+    pub fn of_chance(&self) -> Option<Report> {
+        let chance = self.chance?;
+        Some(Report {
+            context: Context {
+                model: "chance".into(),
+                preprocessing: serde_json::Value::Null,
+                chosen_by: None,
+                ..self.context.clone()
+            },
+            figures: chance.figures,
+            without_exclusion: chance.without_exclusion,
+            chance: None,
+            geometry: None,
+            ..self.clone()
+        })
+    }
+
+    /// Reads a `report.json`.
+    pub fn read(path: &Path) -> Result<Report> {
+        let text = std::fs::read(path).map_err(|source| Error::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        serde_json::from_slice(&text).map_err(|source| Error::Json {
+            path: path.to_path_buf(),
+            what: "report",
+            source,
+        })
+    }
+}
+
+/// A picture that lies beside the report already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Name of the file within the folder.
+    pub file: String,
+    /// What it shows, in a sentence.
+    pub caption: String,
+}
+
+/// Writes every file of an evaluation but the pictures into `folder`, which must exist, and tells
+/// which. `pictures` are shown in the page.
+pub fn write(
+    folder: &Path,
+    set: &EmbeddingSet,
+    evaluation: &Evaluation,
+    report: &Report,
+    pictures: &[Picture],
+) -> Result<Vec<PathBuf>> {
+    set.write(folder)?;
+    write_matches(&folder.join(MATCHES_FILE), set, &evaluation.retrieval)?;
+    let distances = Distances {
+        dataset: report.context.dataset.clone(),
+        split: report.context.split.clone(),
+        model: report.context.model.clone(),
+        same: evaluation.same.clone(),
+        different: evaluation.different.clone(),
+    };
+    distances.write(&folder.join(DISTANCES_FILE))?;
+    let page = words::page(report, pictures);
+    files::write(&folder.join(REPORT_PAGE), |out| {
+        out.write_all(page.as_bytes())
+    })?;
+    files::write_json(&folder.join(REPORT_FILE), report)?;
+    let names = [
+        REPORT_FILE,
+        REPORT_PAGE,
+        MATCHES_FILE,
+        EMBEDDINGS_FILE,
+        PHOTOS_FILE,
+        DISTANCES_FILE,
+    ];
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+/// Writes the nearest photos of each query, as counted.
+fn write_matches(path: &Path, set: &EmbeddingSet, retrieval: &Retrieval) -> Result<()> {
+    files::write(path, |out| {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(["query", "rank", "match", "distance", "correct"])?;
+        for found in retrieval.queries.iter().flat_map(|query| &query.nearest) {
+            csv.write_record([
+                set.rows[found.query].photo.as_str(),
+                &found.rank.to_string(),
+                set.rows[found.row].photo.as_str(),
+                &found.distance.to_string(),
+                &found.correct.to_string(),
+            ])?;
+        }
+        csv.flush()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::embeddings::Role;
+    use super::super::testing::{row, sets, unit};
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(super) fn context() -> Context {
+        Context {
+            dataset: "turtles".into(),
+            split: "gallery train, query valid".into(),
+            model: "arcface best".into(),
+            preprocessing: serde_json::json!({"size": 128}),
+            chosen_by: Some(ChosenBy::new("valid", &["valid"])),
+        }
+    }
+
+    /// Each query's own encounter is nearest; its turtle's other encounter is behind the other turtle.
+    pub(super) fn small() -> EmbeddingSet {
+        let rows = vec![
+            row("q, \"1\".jpg", "t1", "1", Role::Query),
+            row("q2.jpg", "t2", "1", Role::Query),
+            row("g1.jpg", "t1", "1", Role::Gallery),
+            row("g2.jpg", "t1", "2", Role::Gallery),
+            row("g3.jpg", "t2", "2", Role::Gallery),
+        ];
+        let vectors = unit(&[
+            &[1.0, 0.0],
+            &[0.0, 1.0],
+            &[1.0, 0.1],
+            &[1.0, 0.9],
+            &[1.0, 0.8],
+        ]);
+        EmbeddingSet::new(2, vectors, rows).unwrap()
+    }
+
+    fn keys(value: &serde_json::Value) -> Vec<&str> {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect()
+    }
+
+    #[test]
+    fn the_report_has_the_promised_keys_and_figures() {
+        let evaluation = evaluate(&small(), Excluded::Encounter).unwrap();
+        let report = Report::new(context(), &evaluation);
+        let json = serde_json::to_value(&report).unwrap();
+        let figures = ["rank1", "rank5", "rank10", "map", "balanced_rank1"];
+        let counts = ["queries", "gallery", "queries_without_match"];
+        let circumstances = ["dataset", "split", "model", "preprocessing", "chosen_by"];
+        let rest = ["excluded", "without_exclusion", "leak"];
+        for key in circumstances
+            .iter()
+            .chain(&figures)
+            .chain(&counts)
+            .chain(&rest)
+        {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+        for key in figures.iter().chain(&counts) {
+            assert!(json["without_exclusion"][key].is_number(), "{key}");
+            assert!(json["chance"][key].is_number(), "{key}");
+        }
+        assert_eq!(json["excluded"], "encounter");
+        assert_eq!(json["rank1"], 0.0);
+        assert_eq!(json["without_exclusion"]["rank1"], 0.5);
+        assert_eq!(json["leak"], 1);
+
+        let chance = serde_json::to_value(report.of_chance().unwrap()).unwrap();
+        let mut expected = keys(&json);
+        expected.retain(|key| !["chance", "geometry"].contains(key));
+        assert_eq!(keys(&chance), expected);
+        assert_eq!(chance["rank1"], json["chance"]["rank1"]);
+    }
+
+    #[test]
+    fn figures_equal_those_that_numpy_found() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/eval/small");
+        let set = EmbeddingSet::read(&folder).unwrap();
+        let text = std::fs::read(folder.join("expected.json")).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        for (excluded, name) in [(Excluded::Encounter, "encounter"), (Excluded::None, "none")] {
+            let report = Report::new(context(), &evaluate(&set, excluded).unwrap());
+            let sides = [
+                (report.figures, &expected[name]),
+                (report.without_exclusion, &expected["everything"]),
+            ];
+            for (figures, expected) in sides {
+                let ours = serde_json::to_value(figures).unwrap();
+                for (key, value) in expected.as_object().unwrap() {
+                    let (a, b) = (ours[key].as_f64().unwrap(), value.as_f64().unwrap());
+                    assert!((a - b).abs() < 1e-12, "{name} {key}: {a}, numpy {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_exclusion_asked_for_the_gallery_is_whole() {
+        let report = Report::new(context(), &evaluate(&small(), Excluded::None).unwrap());
+        assert_eq!(serde_json::to_value(report.excluded).unwrap(), "none");
+        assert_eq!(report.figures.rank1, Some(0.5));
+        // Pairs of one encounter count for no distance all the same.
+        let honest = Report::new(context(), &evaluate(&small(), Excluded::Encounter).unwrap());
+        assert_eq!(report.geometry, honest.geometry);
+    }
+
+    #[test]
+    fn every_file_is_written_and_a_second_time_over_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = small();
+        let evaluation = evaluate(&set, Excluded::Encounter).unwrap();
+        let report = Report::new(context(), &evaluation);
+        for _ in 0..2 {
+            let written = write(dir.path(), &set, &evaluation, &report, &[]).unwrap();
+            assert_eq!(written.len(), 6);
+            assert!(written.iter().all(|path| path.is_file()));
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 6);
+        }
+        assert_eq!(Report::read(&dir.path().join(REPORT_FILE)).unwrap(), report);
+        let matches = std::fs::read_to_string(dir.path().join(MATCHES_FILE)).unwrap();
+        let lines: Vec<&str> = matches.lines().collect();
+        assert_eq!(lines[0], "query,rank,match,distance,correct");
+        assert!(
+            lines[1].starts_with("\"q, \"\"1\"\".jpg\",1,g3.jpg,0.6"),
+            "{}",
+            lines[1]
+        );
+        assert!(lines[1].ends_with(",false") && lines[2].ends_with(",true"));
+        assert_eq!(lines.len(), 1 + 2 + 3);
+    }
+
+    proptest! {
+        #[test]
+        fn a_report_comes_back(set in sets()) {
+            for excluded in [Excluded::Encounter, Excluded::None] {
+                let report = Report::new(context(), &evaluate(&set, excluded).unwrap());
+                let text = serde_json::to_string(&report).unwrap();
+                let back: Report = serde_json::from_str(&text).unwrap();
+                // The file has every bit; serde_json reads to within one unit in the last place.
+                let figures = |r: &Report| [r.figures.map, r.without_exclusion.map, r.chance.unwrap().figures.rank5];
+                for (a, b) in figures(&report).into_iter().zip(figures(&back)) {
+                    prop_assert!((a.unwrap_or(-1.0) - b.unwrap_or(-1.0)).abs() < 1e-15);
+                }
+                prop_assert_eq!(&back.context, &report.context);
+                prop_assert_eq!((back.excluded, back.leak), (report.excluded, report.leak));
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! A report in words: the page for people, and the sentences that a terminal shows, too.
+//!
+//! Names of datasets, models and files are other people's text: they are escaped for Markdown and
+//! lose their control characters, so that a label cannot become a link, a table or an escape code.
+//! Rounding happens here and only here.
+
+use std::fmt::Write as _;
+
+use super::super::metrics::{Figures, Geometry};
+use super::{Excluded, MATCHES_FILE, Picture, Report};
+
+/// The leak in words: what a careless evaluation would have said, and by how much it is too high.
+pub fn leak(report: &Report) -> String {
+    let queries = report.figures.queries;
+    let (have, whose) = match report.leak {
+        0 => {
+            return "No query has another photo of its own encounter in the gallery or among the queries: nothing can leak."
+                .into();
+        }
+        1 => ("queries has", "its"),
+        _ => ("queries have", "their"),
+    };
+    let having = format!(
+        "{} of {queries} {have} another photo of {whose} own encounter in the gallery or among the other queries.",
+        report.leak
+    );
+    let (Some(honest), Some(careless)) = (report.figures.rank1, report.without_exclusion.rank1)
+    else {
+        return having;
+    };
+    let points = ((careless - honest) * 100.0).round();
+    let verdict = if points >= 1.0 {
+        let points = format!(
+            "{points:.0} {}",
+            if points == 1.0 {
+                "point is"
+            } else {
+                "points are"
+            }
+        );
+        format!("With same-encounter photos rank-1 is {careless:.3}: {points} the leak.")
+    } else {
+        format!("With same-encounter photos rank-1 is {careless:.3}: not higher than without.")
+    };
+    format!("{verdict} {having}")
+}
+
+/// The page `report.md`.
+pub fn page(report: &Report, pictures: &[Picture]) -> String {
+    let mut page = String::new();
+    heading(&mut page, report);
+    table(&mut page, report);
+    definitions(&mut page, report);
+    if let Some(geometry) = &report.geometry {
+        lie(&mut page, geometry);
+    }
+    circumstances(&mut page, report);
+    for picture in pictures {
+        let caption = escape(&picture.caption);
+        let _ = writeln!(page, "\n![{caption}]({})\n\n{caption}", link(&picture.file));
+    }
+    page
+}
+
+fn heading(page: &mut String, report: &Report) {
+    let figures = &report.figures;
+    let counted = figures.queries - figures.queries_without_match;
+    let _ = writeln!(page, "# Evaluation of {}\n", escape(&report.context.model));
+    let _ = match figures.rank1 {
+        Some(rank1) => writeln!(
+            page,
+            "**rank-1 {rank1:.3}** over {counted} queries against {} gallery photos of {}.",
+            figures.gallery,
+            escape(&report.context.dataset)
+        ),
+        None => writeln!(
+            page,
+            "**No figures**: none of {} queries has a photo of its individual to be matched with in {}. They need individuals that were met at least twice.",
+            figures.queries,
+            escape(&report.context.dataset)
+        ),
+    };
+    let _ = writeln!(page, "{}", leak(report));
+    if figures.queries_without_match > 0 && figures.rank1.is_some() {
+        let _ = writeln!(
+            page,
+            "{} of {} queries were ranked against no photo of their individual; no figure counts them.",
+            figures.queries_without_match, figures.queries
+        );
+    }
+    if let Some(chosen) = &report.context.chosen_by {
+        let _ = writeln!(page, "{}", escape(&chosen.note));
+    }
+}
+
+type Count = fn(&Figures) -> usize;
+
+/// Name of a figure, where it lies, and what it is.
+type Row = (&'static str, fn(&Figures) -> Option<f64>, &'static str);
+
+const ROWS: &[Row] = &[
+    (
+        "rank-1",
+        |f| f.rank1,
+        "share of queries whose nearest photo shows the same individual.",
+    ),
+    (
+        "rank-5",
+        |f| f.rank5,
+        "share of queries with the same individual among the five nearest photos.",
+    ),
+    (
+        "rank-10",
+        |f| f.rank10,
+        "share of queries with the same individual among the ten nearest photos.",
+    ),
+    (
+        "mAP",
+        |f| f.map,
+        "mean average precision: how near the top *all* photos of the individual are, 1 if no other comes between them.",
+    ),
+    (
+        "balanced rank-1",
+        |f| f.balanced_rank1,
+        "rank-1 of each individual by itself, then the mean over individuals: one photographed often weighs as one photographed rarely.",
+    ),
+];
+
+fn table(page: &mut String, report: &Report) {
+    let honest = match report.excluded {
+        Excluded::Encounter => "own encounter left out",
+        Excluded::None => "gallery only",
+    };
+    let mut columns: Vec<(String, &Figures)> = vec![
+        (honest.into(), &report.figures),
+        ("without exclusion".into(), &report.without_exclusion),
+    ];
+    if let Some(chance) = &report.chance {
+        columns.insert(1, ("by chance".into(), &chance.figures));
+        columns.push((
+            "by chance, without exclusion".into(),
+            &chance.without_exclusion,
+        ));
+    }
+    let titles: Vec<&str> = columns.iter().map(|(title, _)| title.as_str()).collect();
+    let _ = writeln!(page, "\n| figure | {} |", titles.join(" | "));
+    let _ = writeln!(page, "|---|{}", "---:|".repeat(columns.len()));
+    for (name, of, _) in ROWS {
+        let cells: Vec<String> = columns.iter().map(|(_, f)| share(of(f))).collect();
+        let _ = writeln!(page, "| {name} | {} |", cells.join(" | "));
+    }
+    let counts: [(&str, Count); 3] = [
+        ("queries", |f| f.queries),
+        ("of them without match", |f| f.queries_without_match),
+        ("photos to match with", |f| f.gallery),
+    ];
+    for (name, of) in counts {
+        let cells: Vec<String> = columns.iter().map(|(_, f)| of(f).to_string()).collect();
+        let _ = writeln!(page, "| {name} | {} |", cells.join(" | "));
+    }
+}
+
+fn definitions(page: &mut String, report: &Report) {
+    let _ = writeln!(page, "\n## What the figures are\n");
+    for (name, _, meaning) in ROWS {
+        let _ = writeln!(page, "- **{name}**: {meaning}");
+    }
+    let rule = match report.excluded {
+        Excluded::Encounter => {
+            "- **own encounter left out**: a query is ranked against the gallery without the photos of its own encounter (same individual, same day), which are near-copies and prove nothing."
+        }
+        Excluded::None => {
+            "- **gallery only**: a query is ranked against the whole gallery, photos of its own encounter included, where there are any."
+        }
+    };
+    let _ = writeln!(page, "{rule}");
+    let _ = writeln!(
+        page,
+        "- **without exclusion**: a query is ranked against the gallery and all other queries, only itself left out: what a careless evaluation would have said."
+    );
+    let _ = writeln!(
+        page,
+        "- **by chance**: what random rankings of the same photos would score on average."
+    );
+    let _ = writeln!(
+        page,
+        "\nEvery figure is a share from 0 to 1 of the queries that have a match at all. The distance is Euclidean between embeddings of length 1; of two photos equally far the earlier in `photos.csv` comes first. The ten nearest of each query are in [{MATCHES_FILE}]({MATCHES_FILE})."
+    );
+}
+
+fn lie(page: &mut String, geometry: &Geometry) {
+    let _ = writeln!(
+        page,
+        "\n## How the embeddings lie\n\nMean distance to photos of the same individual from other encounters {}, to other individuals {}. Spread {:.3}: root mean square distance of the embeddings from their mean; near 1 they use all directions, near 0 they have collapsed into one point.",
+        share(geometry.distance_same),
+        share(geometry.distance_different),
+        geometry.spread
+    );
+}
+
+fn circumstances(page: &mut String, report: &Report) {
+    let context = &report.context;
+    let preprocessing = match &context.preprocessing {
+        serde_json::Value::Null => "not recorded".into(),
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let _ = writeln!(
+        page,
+        "\n## Circumstances\n\n- dataset: {}\n- split: {}\n- model: {}\n- preprocessing: {}",
+        escape(&context.dataset),
+        escape(&context.split),
+        escape(&context.model),
+        escape(&preprocessing)
+    );
+}
+
+fn share(share: Option<f64>) -> String {
+    share.map_or("·".into(), |share| format!("{share:.3}"))
+}
+
+/// Text as Markdown shows it, on one line.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' | '\r' | '\t' => escaped.push(' '),
+            hidden if hidden.is_control() || is_bidi(hidden) => escaped.push('\u{fffd}'),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => {
+                escaped.push('\\');
+                escaped.push(letter);
+            }
+            plain => escaped.push(plain),
+        }
+    }
+    escaped
+}
+
+/// Marks that turn the direction of what follows, and could so disguise a name.
+fn is_bidi(letter: char) -> bool {
+    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A relative path as the target of a link.
+fn link(path: &str) -> String {
+    let mut encoded = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => {
+                encoded.push(char::from(byte));
+            }
+            other => {
+                let _ = write!(encoded, "%{other:02X}");
+            }
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{context, small};
+    use super::super::{Excluded, evaluate};
+    use super::*;
+
+    fn report(excluded: Excluded) -> Report {
+        Report::new(context(), &evaluate(&small(), excluded).unwrap())
+    }
+
+    #[test]
+    fn the_leak_is_told_in_points() {
+        let mut report = report(Excluded::Encounter);
+        report.figures.rank1 = Some(0.304);
+        report.without_exclusion.rank1 = Some(0.957);
+        report.figures.queries = 112;
+        report.leak = 109;
+        assert_eq!(
+            leak(&report),
+            "With same-encounter photos rank-1 is 0.957: 65 points are the leak. 109 of 112 queries have \
+             another photo of their own encounter in the gallery or among the other queries."
+        );
+        report.leak = 1;
+        report.without_exclusion.rank1 = Some(0.3);
+        assert!(
+            leak(&report)
+                .contains("not higher than without. 1 of 112 queries has another photo of its own")
+        );
+        report.leak = 0;
+        assert!(leak(&report).contains("nothing can leak"));
+    }
+
+    #[test]
+    fn the_page_has_every_figure_by_every_rule() {
+        let report = report(Excluded::Encounter);
+        let page = page(&report, &[]);
+        let chance = report.chance.unwrap();
+        for figures in [report.figures, report.without_exclusion, chance.figures] {
+            for (name, of, _) in ROWS {
+                let value = share(of(&figures));
+                let row = page
+                    .lines()
+                    .find(|l| l.starts_with(&format!("| {name} |")))
+                    .unwrap();
+                assert!(row.contains(&value), "{value} not in {row}");
+            }
+        }
+        assert!(
+            page.contains("65 points") || page.contains("the leak"),
+            "{page}"
+        );
+        assert!(
+            page.contains("the part reported here: expect lower ones"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn without_any_match_the_page_says_so_and_shows_no_nought() {
+        let mut set = small();
+        for (index, row) in set.rows.iter_mut().enumerate() {
+            row.individual = format!("t{index}");
+        }
+        let report = Report::new(context(), &evaluate(&set, Excluded::Encounter).unwrap());
+        assert_eq!(report.figures.rank1, None);
+        let page = page(&report, &[]);
+        assert!(page.contains("**No figures**"), "{page}");
+        assert!(page.contains("| rank-1 | · | · | · | · |"), "{page}");
+    }
+
+    #[test]
+    fn labels_stay_text() {
+        let mut report = report(Excluded::None);
+        report.context.dataset = "a|b](http://x)\u{1b}[31m<script>\n# *x* \u{202e}gpj".into();
+        let picture = Picture {
+            file: "pa irs)\u{1b}.png".into(),
+            caption: "![x](y)".into(),
+        };
+        let page = page(&report, &[picture]);
+        assert!(
+            !page.contains("<script>") && !page.contains('\u{1b}') && !page.contains('\u{202e}')
+        );
+        assert!(
+            page.contains("a\\|b\\](http://x)\u{fffd}\\[31m&lt;script&gt; \\# \\*x\\*"),
+            "{page}"
+        );
+        assert!(page.contains("](pa%20irs%29%1B.png)"), "{page}");
+    }
+}

@@ -1,0 +1,427 @@
+//! Ranks the gallery for every query: who is nearest, and where do the right ones stand.
+//!
+//! A distance is summed from the differences in f64, not taken as sqrt(2 - 2 cos): near-identical
+//! photos do occur, and there the cosine in f32 is wrong by 3e-4 while equal rows should be at
+//! exactly 0. Each sum has one order, so the ranks are the same for any number of threads and on
+//! any machine. Memory holds a tile of queries at a time, never the whole matrix.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::embeddings::EmbeddingSet;
+use super::histogram::{Histogram, Tally};
+use super::{Error, Result};
+
+/// How many matches of a query are kept: what `matches.csv` lists.
+pub const NEAREST: usize = 10;
+
+/// Queries ranked together, so that a gallery row is fetched once for all of them.
+const TILE: usize = 8;
+
+/// Which photos a query is ranked against. The query itself never counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The gallery without photos of the query's own encounter: the honest default.
+    OtherEncounters,
+    /// The whole gallery.
+    Gallery,
+    /// The gallery and all other queries: what a careless evaluation would have said.
+    Everything,
+}
+
+/// One of the nearest photos of a query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Match {
+    /// Row of the query in the set.
+    pub query: usize,
+    /// Place in the ranking, from 1.
+    pub rank: usize,
+    /// Row of the matched photo in the set.
+    pub row: usize,
+    /// Euclidean distance of the two unit embeddings, 0 to 2.
+    pub distance: f64,
+    /// Whether both show the same individual.
+    pub correct: bool,
+}
+
+/// What the ranking of one query came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranked {
+    /// Row of the query in the set.
+    pub query: usize,
+    /// Number of its individual within this set; none where nobody knows.
+    pub individual: Option<usize>,
+    /// Photos it was ranked against.
+    pub counted: usize,
+    /// How many of them show its individual.
+    pub relevant: usize,
+    /// Rank of the nearest of those, from 1.
+    pub first_correct: Option<usize>,
+    /// Average precision over all of those; none where there are none.
+    pub average_precision: Option<f64>,
+    /// The nearest photos, at most [`NEAREST`].
+    pub nearest: Vec<Match>,
+}
+
+/// All queries of a set, ranked by one rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retrieval {
+    /// The rule.
+    pub rule: Rule,
+    /// Photos that could be matched at all: the gallery, or with it all queries.
+    pub gallery: usize,
+    /// One entry a query, in the order of the set.
+    pub queries: Vec<Ranked>,
+    /// Distances of the counted pairs of one individual.
+    pub same: Histogram,
+    /// Distances of the counted pairs of two individuals.
+    pub different: Histogram,
+}
+
+/// Ranks every query of `set` by `rule`; ties go to the earlier row. Fails on a set that breaks its
+/// own rules, or has no query or no gallery.
+pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
+    set.check()?;
+    let queries = set.queries();
+    let gallery = set.gallery();
+    if queries.is_empty() || gallery.is_empty() {
+        return Err(Error::NothingToRank {
+            queries: queries.len(),
+            gallery: gallery.len(),
+        });
+    }
+    let codes = Codes::of(set);
+    let reference: Vec<usize> = match rule {
+        Rule::OtherEncounters | Rule::Gallery => gallery,
+        Rule::Everything => {
+            let named =
+                |row: &usize| set.rows[*row].role.is_query() || set.rows[*row].role.is_gallery();
+            (0..set.len()).filter(named).collect()
+        }
+    };
+    let tiles: Vec<TileOutcome> = queries
+        .par_chunks(TILE)
+        .map(|tile| rank_tile(set, &codes, rule, &reference, tile))
+        .collect();
+
+    let mut retrieval = Retrieval {
+        rule,
+        gallery: reference.len(),
+        queries: Vec::with_capacity(queries.len()),
+        same: Histogram::default(),
+        different: Histogram::default(),
+    };
+    for tile in tiles {
+        retrieval.queries.extend(tile.ranked);
+        retrieval.same.add(&tile.same);
+        retrieval.different.add(&tile.different);
+    }
+    Ok(retrieval)
+}
+
+/// Queries that have a photo of their own encounter among the gallery and the other queries.
+pub fn leak(set: &EmbeddingSet) -> usize {
+    let codes = Codes::of(set);
+    let mut photos: HashMap<usize, usize> = HashMap::new();
+    for (row, code) in set.rows.iter().zip(&codes.encounter) {
+        if row.role.is_query() || row.role.is_gallery() {
+            *photos.entry(*code).or_default() += 1;
+        }
+    }
+    let queries = set.queries();
+    let leaking = queries.iter().filter(|&&q| photos[&codes.encounter[q]] > 1);
+    leaking.count()
+}
+
+/// Euclidean distance of two embeddings of equal length; symmetric to the bit, 0 for equal ones.
+pub fn distance(a: &[f32], b: &[f32]) -> f64 {
+    // Eight sums side by side let the compiler use vectors; their order is part of the result.
+    let mut sums = [0.0_f64; 8];
+    let (a_chunks, a_rest) = a.as_chunks::<8>();
+    let (b_chunks, b_rest) = b.as_chunks::<8>();
+    for (x, y) in a_chunks.iter().zip(b_chunks) {
+        for lane in 0..8 {
+            let difference = f64::from(x[lane]) - f64::from(y[lane]);
+            sums[lane] += difference * difference;
+        }
+    }
+    for (lane, (&x, &y)) in a_rest.iter().zip(b_rest).enumerate() {
+        let difference = f64::from(x) - f64::from(y);
+        sums[lane] += difference * difference;
+    }
+    sums.iter().sum::<f64>().sqrt()
+}
+
+/// Sum of the precision at each correct match, over `relevant`. `ranks` counts from 1 and ascends;
+/// correct matches beyond its end count as never found.
+pub fn average_precision(ranks: &[usize], relevant: usize) -> f64 {
+    let found = ranks.iter().enumerate();
+    let precisions: f64 = found
+        .map(|(before, &rank)| (before + 1) as f64 / rank as f64)
+        .sum();
+    precisions / relevant as f64
+}
+
+/// Labels as numbers within one set. Never comparable between two sets.
+struct Codes {
+    /// `None`: nobody knows who it is.
+    individual: Vec<Option<usize>>,
+    encounter: Vec<usize>,
+}
+
+impl Codes {
+    fn of(set: &EmbeddingSet) -> Codes {
+        let mut individuals: HashMap<&str, usize> = HashMap::new();
+        let mut encounters: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut codes = Codes {
+            individual: Vec::with_capacity(set.len()),
+            encounter: Vec::with_capacity(set.len()),
+        };
+        // Numbers above those of named encounters are for photos whose encounter is their own.
+        for (row, photo) in set.rows.iter().enumerate() {
+            let next = individuals.len();
+            let known = !photo.individual.is_empty();
+            let code = known.then(|| *individuals.entry(&photo.individual).or_insert(next));
+            codes.individual.push(code);
+            let next = encounters.len();
+            codes.encounter.push(if photo.encounter.is_empty() {
+                set.len() + row
+            } else {
+                let key = (photo.individual.as_str(), photo.encounter.as_str());
+                *encounters.entry(key).or_insert(next)
+            });
+        }
+        codes
+    }
+
+    fn counts(&self, rule: Rule, query: usize, row: usize) -> bool {
+        query != row
+            && (rule != Rule::OtherEncounters || self.encounter[query] != self.encounter[row])
+    }
+
+    fn same(&self, query: usize, row: usize) -> bool {
+        self.individual[query].is_some() && self.individual[query] == self.individual[row]
+    }
+}
+
+struct TileOutcome {
+    ranked: Vec<Ranked>,
+    same: Histogram,
+    different: Histogram,
+}
+
+fn rank_tile(
+    set: &EmbeddingSet,
+    codes: &Codes,
+    rule: Rule,
+    reference: &[usize],
+    tile: &[usize],
+) -> TileOutcome {
+    let mut candidates: Vec<Vec<(f64, usize)>> =
+        vec![Vec::with_capacity(reference.len()); tile.len()];
+    let (mut same, mut different) = (Tally::new(), Tally::new());
+    for &row in reference {
+        let vector = set.vector(row);
+        for (&query, list) in tile.iter().zip(&mut candidates) {
+            if !codes.counts(rule, query, row) {
+                continue;
+            }
+            let apart = distance(set.vector(query), vector);
+            list.push((apart, row));
+            if codes.same(query, row) {
+                same.count(apart);
+            } else if codes.individual[query].is_some() && codes.individual[row].is_some() {
+                different.count(apart);
+            }
+        }
+    }
+    let ranked = tile.iter().zip(candidates);
+    TileOutcome {
+        ranked: ranked
+            .map(|(&query, list)| rank_query(codes, query, list))
+            .collect(),
+        same: same.finish(),
+        different: different.finish(),
+    }
+}
+
+fn rank_query(codes: &Codes, query: usize, mut candidates: Vec<(f64, usize)>) -> Ranked {
+    candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let ranked = candidates.iter().enumerate();
+    let correct: Vec<usize> = ranked
+        .filter(|(_, (_, row))| codes.same(query, *row))
+        .map(|(before, _)| before + 1)
+        .collect();
+    let nearest = candidates.iter().take(NEAREST).enumerate();
+    Ranked {
+        query,
+        individual: codes.individual[query],
+        counted: candidates.len(),
+        relevant: correct.len(),
+        first_correct: correct.first().copied(),
+        average_precision: (!correct.is_empty())
+            .then(|| average_precision(&correct, correct.len())),
+        nearest: nearest
+            .map(|(before, &(distance, row))| Match {
+                query,
+                rank: before + 1,
+                row,
+                distance,
+                correct: codes.same(query, row),
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::embeddings::Role;
+    use super::super::testing::{row, sets, unit};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Two encounters of one turtle and one of another.
+    fn small() -> EmbeddingSet {
+        let rows = vec![
+            row("q.jpg", "t1", "2011-07-01", Role::Query),
+            row("same-day.jpg", "t1", "2011-07-01", Role::Gallery),
+            row("other.jpg", "t2", "2011-07-01", Role::Gallery),
+            row("later.jpg", "t1", "2014-07-01", Role::Gallery),
+            row("q2.jpg", "t1", "2011-07-01", Role::Query),
+        ];
+        let vectors = unit(&[
+            &[1.0, 0.0],
+            &[1.0, 0.05],
+            &[1.0, 0.2],
+            &[1.0, 0.5],
+            &[1.0, 0.01],
+        ]);
+        EmbeddingSet::new(2, vectors, rows).unwrap()
+    }
+
+    fn names(set: &EmbeddingSet, retrieval: &Retrieval, query: usize) -> Vec<String> {
+        let nearest = &retrieval.queries[query].nearest;
+        nearest
+            .iter()
+            .map(|m| set.rows[m.row].photo.clone())
+            .collect()
+    }
+
+    #[test]
+    fn each_rule_leaves_out_what_it_says() {
+        let set = small();
+        let rank = |rule| retrieve(&set, rule).unwrap();
+        let honest = rank(Rule::OtherEncounters);
+        assert_eq!(names(&set, &honest, 0), ["other.jpg", "later.jpg"]);
+        assert_eq!(honest.queries[0].first_correct, Some(2));
+        assert_eq!(honest.queries[0].average_precision, Some(0.5));
+        let plain = rank(Rule::Gallery);
+        assert_eq!(
+            names(&set, &plain, 0),
+            ["same-day.jpg", "other.jpg", "later.jpg"]
+        );
+        let careless = rank(Rule::Everything);
+        assert_eq!(
+            names(&set, &careless, 0),
+            ["q2.jpg", "same-day.jpg", "other.jpg", "later.jpg"]
+        );
+        assert_eq!((honest.gallery, careless.gallery), (3, 5));
+        assert_eq!(leak(&set), 2);
+    }
+
+    #[test]
+    fn an_encounter_is_of_one_individual_and_an_undated_photo_is_alone() {
+        let rows = vec![
+            row("q.jpg", "t1", "", Role::Query),
+            row("undated.jpg", "t1", "", Role::Gallery),
+            row("other.jpg", "t2", "", Role::Gallery),
+        ];
+        let set = EmbeddingSet::new(1, vec![1.0; 3], rows).unwrap();
+        let honest = retrieve(&set, Rule::OtherEncounters).unwrap();
+        assert_eq!(names(&set, &honest, 0), ["undated.jpg", "other.jpg"]);
+        assert_eq!(leak(&set), 0);
+    }
+
+    #[test]
+    fn unknown_individuals_match_nobody_and_are_no_pair() {
+        let rows = vec![
+            row("q.jpg", "", "1", Role::Query),
+            row("g.jpg", "", "2", Role::Gallery),
+            row("h.jpg", "t1", "2", Role::Gallery),
+        ];
+        let set = EmbeddingSet::new(1, vec![1.0; 3], rows).unwrap();
+        let honest = retrieve(&set, Rule::OtherEncounters).unwrap();
+        assert_eq!(honest.queries[0].relevant, 0);
+        assert!(honest.queries[0].nearest.iter().all(|m| !m.correct));
+        assert_eq!((honest.same.count(), honest.different.count()), (0, 0));
+    }
+
+    #[test]
+    fn equal_rows_are_at_nought_and_the_earlier_comes_first() {
+        // Values whose squares do not sum to exactly 1: the cosine would not be 1 either.
+        let vector = unit(&[&[0.1, 0.7, -0.3, 0.2, 0.9, 0.4, 0.33, -0.61, 0.5]]);
+        let mut rows = vec![row("q.jpg", "t1", "1", Role::Query)];
+        rows.extend((0..12).map(|i| row(&format!("{i}.jpg"), "t2", "2", Role::Gallery)));
+        let set = EmbeddingSet::new(9, vector.repeat(13), rows).unwrap();
+        let ranked = retrieve(&set, Rule::OtherEncounters).unwrap();
+        let nearest = &ranked.queries[0].nearest;
+        assert_eq!(nearest.len(), NEAREST);
+        for (before, found) in nearest.iter().enumerate() {
+            assert_eq!((found.distance, found.row), (0.0, before + 1));
+        }
+    }
+
+    #[test]
+    fn a_set_without_queries_or_gallery_is_an_error_that_says_so() {
+        let rows = vec![row("g.jpg", "t1", "1", Role::Gallery)];
+        let set = EmbeddingSet::new(1, vec![1.0], rows).unwrap();
+        let message = retrieve(&set, Rule::Gallery).unwrap_err().to_string();
+        assert!(message.contains("0 queries and 1 gallery"), "{message}");
+    }
+
+    #[test]
+    fn distance_keeps_what_the_cosine_loses() {
+        let a = unit(&[&[0.6, 0.8, 0.0]]);
+        let mut b = a.clone();
+        b[2] = 1e-5;
+        assert!((distance(&a, &b) - 1e-5).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn exclusion_never_counts_the_own_encounter_and_nobody_counts_itself(set in sets()) {
+            for rule in [Rule::OtherEncounters, Rule::Gallery, Rule::Everything] {
+                for ranked in retrieve(&set, rule).unwrap().queries {
+                    for found in &ranked.nearest {
+                        let (q, g) = (&set.rows[found.query], &set.rows[found.row]);
+                        prop_assert!(found.query != found.row);
+                        prop_assert!(g.role != Role::None);
+                        prop_assert!(rule == Rule::Everything || g.role.is_gallery());
+                        let shared = q.individual == g.individual
+                            && q.encounter == g.encounter
+                            && !q.encounter.is_empty();
+                        prop_assert!(rule != Rule::OtherEncounters || !shared);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn the_number_of_threads_does_not_matter(set in sets()) {
+            let with = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| retrieve(&set, Rule::Everything).unwrap())
+            };
+            prop_assert_eq!(with(1), with(3));
+        }
+
+        #[test]
+        fn distance_is_symmetric_to_the_bit(
+            a in prop::collection::vec(-1.0_f32..1.0, 19),
+            b in prop::collection::vec(-1.0_f32..1.0, 19),
+        ) {
+            prop_assert_eq!(distance(&a, &b).to_bits(), distance(&b, &a).to_bits());
+        }
+    }
+}
