@@ -1,1 +1,3 @@
 //! The training loop, schedules, checkpoints, resume.
+
+pub mod bench;

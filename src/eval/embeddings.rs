@@ -86,9 +86,7 @@ impl FromStr for Role {
             "gallery" => Ok(Role::Gallery),
             "both" => Ok(Role::Both),
             "none" | "" => Ok(Role::None),
-            other => Err(format!(
-                "the role `{other}` is none of query, gallery, both, none"
-            )),
+            other => Err(format!("the role `{other}` is none of query, gallery, both, none")),
         }
     }
 }
@@ -145,17 +143,10 @@ impl EmbeddingSet {
         }
         let mut seen = HashMap::with_capacity(self.rows.len());
         for (index, row) in self.rows.iter().enumerate() {
-            let wrong = |reason| Error::Embedding {
-                row: index + 1,
-                photo: row.photo.clone(),
-                reason,
-            };
+            let wrong = |reason| Error::Embedding { row: index + 1, photo: row.photo.clone(), reason };
             check_path(&row.photo).map_err(wrong)?;
             if let Some(first) = seen.insert(row.photo.as_str(), index) {
-                return Err(wrong(format!(
-                    "the same photo is row {} already",
-                    first + 1
-                )));
+                return Err(wrong(format!("the same photo is row {} already", first + 1)));
             }
             check_vector(self.vector(index)).map_err(wrong)?;
         }
@@ -189,18 +180,14 @@ impl EmbeddingSet {
 
     fn rows_where(&self, wanted: fn(Role) -> bool) -> Vec<usize> {
         let rows = self.rows.iter().enumerate();
-        rows.filter(|(_, row)| wanted(row.role))
-            .map(|(index, _)| index)
-            .collect()
+        rows.filter(|(_, row)| wanted(row.role)).map(|(index, _)| index).collect()
     }
 
     /// Writes `embeddings.npy` and `photos.csv` into `folder`, which must exist.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.check()?;
         files::write(&folder.join(EMBEDDINGS_FILE), |out| npy::write(self, out))?;
-        files::write(&folder.join(PHOTOS_FILE), |out| {
-            table::write(&self.rows, out)
-        })
+        files::write(&folder.join(PHOTOS_FILE), |out| table::write(&self.rows, out))
     }
 
     /// Reads both files: `path` is their folder, or the npy file with `photos.csv` beside it.
@@ -213,12 +200,7 @@ impl EmbeddingSet {
         let (photos, dim, vectors) = npy::read(&array)?;
         let rows = table::read(&listed)?;
         if photos != rows.len() {
-            return Err(Error::Counts {
-                npy: array,
-                embeddings: photos,
-                csv: listed,
-                photos: rows.len(),
-            });
+            return Err(Error::Counts { npy: array, embeddings: photos, csv: listed, photos: rows.len() });
         }
         for (index, row) in rows.iter().enumerate() {
             let vector = &vectors[index * dim..(index + 1) * dim];
@@ -246,18 +228,12 @@ fn check_path(photo: &str) -> std::result::Result<(), String> {
 
 fn check_vector(vector: &[f32]) -> std::result::Result<(), String> {
     if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
-        return Err(format!(
-            "number {} is {}: the network that made it did not work",
-            at + 1,
-            vector[at]
-        ));
+        return Err(format!("number {} is {}: the network that made it did not work", at + 1, vector[at]));
     }
     let squared: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     let length = squared.sqrt();
     if (length - 1.0).abs() > UNIT_TOLERANCE {
-        return Err(format!(
-            "its length is {length:.4}, not 1: divide every row by its length"
-        ));
+        return Err(format!("its length is {length:.4}, not 1: divide every row by its length"));
     }
     Ok(())
 }
@@ -306,10 +282,7 @@ mod tests {
         std::fs::rename(dir.path().join(EMBEDDINGS_FILE), &renamed).unwrap();
         assert_eq!(EmbeddingSet::read(&renamed).unwrap(), small());
         let absent = EmbeddingSet::read(dir.path()).unwrap_err().to_string();
-        assert!(
-            absent.contains("cannot read") && absent.contains(EMBEDDINGS_FILE),
-            "{absent}"
-        );
+        assert!(absent.contains("cannot read") && absent.contains(EMBEDDINGS_FILE), "{absent}");
     }
 
     #[test]
@@ -331,40 +304,19 @@ mod tests {
         let cases: &[(Vec<u8>, &str)] = &[
             (vec![], "shorter than any npy file"),
             (b"PK\x03\x04 and so on".to_vec(), "does not begin like one"),
-            (
-                b"\x93NUMPY\x01\x00\xff\x00{'descr'".to_vec(),
-                "ends within its header",
-            ),
-            (
-                b"\x93NUMPY\x02\x00\xff\xff\xff\xff{".to_vec(),
-                "longer than any",
-            ),
+            (b"\x93NUMPY\x01\x00\xff\x00{'descr'".to_vec(), "ends within its header"),
+            (b"\x93NUMPY\x02\x00\xff\xff\xff\xff{".to_vec(), "longer than any"),
             (npy(good, &data[..31]), "cut off"),
             (npy(good, &[0; 33]), "cut off"),
             (npy(&good.replace("<f4", "<f8"), &[0; 64]), "astype('<f4')"),
             (npy(&good.replace("<f4", ">f4"), &data), "'>f4'"),
             (npy(&good.replace("'<f4'", "'|O'"), &data), "'|O'"),
             (npy(&good.replace("False", "True"), &data), "Fortran"),
-            (
-                npy(&good.replace("(4, 2)", "(8,)"), &data),
-                "not (photos, dimensions)",
-            ),
+            (npy(&good.replace("(4, 2)", "(8,)"), &data), "not (photos, dimensions)"),
             (npy(&good.replace("(4, 2)", "(0, 2)"), &[]), "empty"),
-            (
-                npy(
-                    &good.replace("(4, 2)", "(4294967296, 4294967296, 2)"),
-                    &data,
-                ),
-                "no plain table",
-            ),
-            (
-                npy(&good.replace("(4, 2)", "(999999999, 99999999)"), &data),
-                "cut off",
-            ),
-            (
-                npy(&good.replace("(4, 2)", "(-4, 2)"), &data),
-                "numpy array",
-            ),
+            (npy(&good.replace("(4, 2)", "(4294967296, 4294967296, 2)"), &data), "no plain table"),
+            (npy(&good.replace("(4, 2)", "(999999999, 99999999)"), &data), "cut off"),
+            (npy(&good.replace("(4, 2)", "(-4, 2)"), &data), "numpy array"),
             (npy(&"[".repeat(4000), &[]), "no plain table"),
             (npy("{'descr': '<f4'}", &[]), "missing key"),
             (npy("\u{fffd}junk", &[]), "parse"),
@@ -381,16 +333,10 @@ mod tests {
         let numbers = |all: [f32; 8]| all.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>();
         let nan = numbers([1.0, 0.0, 0.0, f32::NAN, 1.0, 0.0, 1.0, 0.0]);
         let message = with(EMBEDDINGS_FILE, &npy(header, &nan));
-        assert!(
-            message.contains("row 2 (t2/ελ.jpg): number 2 is NaN"),
-            "{message}"
-        );
+        assert!(message.contains("row 2 (t2/ελ.jpg): number 2 is NaN"), "{message}");
         let long = numbers([1.0, 0.0, 1.0, 0.0, 3.0, 4.0, 1.0, 0.0]);
         let message = with(EMBEDDINGS_FILE, &npy(header, &long));
-        assert!(
-            message.contains("row 3 (c.jpg): its length is 5.0000"),
-            "{message}"
-        );
+        assert!(message.contains("row 3 (c.jpg): its length is 5.0000"), "{message}");
     }
 
     #[test]
@@ -399,36 +345,15 @@ mod tests {
         let cases: &[(Vec<u8>, &str)] = &[
             (b"".to_vec(), "no column `photo`"),
             (head.into(), "lists no photos"),
-            (
-                format!("{head}a.jpg,t,e,query\n").into(),
-                "holds 4 embeddings",
-            ),
+            (format!("{head}a.jpg,t,e,query\n").into(), "holds 4 embeddings"),
             (b"photo,individual,role\n".to_vec(), "no column `encounter`"),
-            (
-                format!("{head}a.jpg,t,e,query\nb.jpg,t\n").into(),
-                "line 3: it has 2 fields",
-            ),
-            (
-                format!("{head}a.jpg,t,e,judge\n").into(),
-                "line 2: the role `judge`",
-            ),
-            (
-                format!("{head}a.jpg,t,e,query\na.jpg,t,e,query\n").into(),
-                "line 3: the photo `a.jpg` stands in line 2",
-            ),
-            (
-                format!("{head}../a.jpg,t,e,query\n").into(),
-                "leaves the folder",
-            ),
-            (
-                format!("{head}/etc/passwd,t,e,query\n").into(),
-                "leaves the folder",
-            ),
+            (format!("{head}a.jpg,t,e,query\nb.jpg,t\n").into(), "line 3: it has 2 fields"),
+            (format!("{head}a.jpg,t,e,judge\n").into(), "line 2: the role `judge`"),
+            (format!("{head}a.jpg,t,e,query\na.jpg,t,e,query\n").into(), "line 3: the photo `a.jpg` stands in line 2"),
+            (format!("{head}../a.jpg,t,e,query\n").into(), "leaves the folder"),
+            (format!("{head}/etc/passwd,t,e,query\n").into(), "leaves the folder"),
             (format!("{head},t,e,query\n").into(), "no name"),
-            (
-                [head.as_bytes(), b"\xff\xfe.jpg,t,e,query\n"].concat(),
-                "line 2: it is not UTF-8",
-            ),
+            ([head.as_bytes(), b"\xff\xfe.jpg,t,e,query\n"].concat(), "line 2: it is not UTF-8"),
         ];
         for (bytes, reason) in cases {
             let message = with(PHOTOS_FILE, bytes);

@@ -26,9 +26,5 @@ pub use sheet::{Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_sheet}
 
 /// Writes a picture as PNG, whole or not at all.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    files::write(path, |out| {
-        picture
-            .write_with_encoder(PngEncoder::new(out))
-            .map_err(std::io::Error::other)
-    })
+    files::write(path, |out| picture.write_with_encoder(PngEncoder::new(out)).map_err(std::io::Error::other))
 }

@@ -9,14 +9,8 @@ use std::path::Path;
 use super::{Error, Result};
 
 /// Writes `path` through `fill`, by way of a temporary file in the same folder.
-pub(super) fn write(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<()> {
-    let failed = |source| Error::Write {
-        path: path.to_path_buf(),
-        source,
-    };
+pub(super) fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let failed = |source| Error::Write { path: path.to_path_buf(), source };
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -27,9 +21,7 @@ pub(super) fn write(
     out.flush().map_err(failed)?;
     drop(out);
     temporary.as_file().sync_all().map_err(failed)?;
-    temporary
-        .persist(path)
-        .map_err(|refused| failed(refused.error))?;
+    temporary.persist(path).map_err(|refused| failed(refused.error))?;
     Ok(())
 }
 

@@ -54,11 +54,7 @@ impl Histogram {
                 break;
             }
             // The lowest bin holds the distances that are exactly 0.
-            let part = if bin == 0 {
-                1.0
-            } else {
-                ((distance - from) / (to - from)).min(1.0)
-            };
+            let part = if bin == 0 { 1.0 } else { ((distance - from) / (to - from)).min(1.0) };
             below += part * count as f64;
         }
         Some(below / self.count as f64)
@@ -142,10 +138,7 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new() -> Tally {
-        Tally {
-            counts: vec![0; BINS],
-            sum: 0.0,
-        }
+        Tally { counts: vec![0; BINS], sum: 0.0 }
     }
 
     /// Counts a distance from 0 to 2; one beyond 4, which no unit embeddings have, in the last bin.
@@ -156,15 +149,9 @@ impl Tally {
 
     pub(super) fn finish(self) -> Histogram {
         let bins = self.counts.iter().enumerate();
-        let bins: Vec<(usize, u64)> = bins
-            .filter(|(_, count)| **count > 0)
-            .map(|(bin, count)| (bin, u64::from(*count)))
-            .collect();
-        Histogram {
-            count: bins.iter().map(|(_, count)| count).sum(),
-            sum: self.sum,
-            bins,
-        }
+        let bins: Vec<(usize, u64)> =
+            bins.filter(|(_, count)| **count > 0).map(|(bin, count)| (bin, u64::from(*count))).collect();
+        Histogram { count: bins.iter().map(|(_, count)| count).sum(), sum: self.sum, bins }
     }
 }
 
@@ -183,9 +170,7 @@ impl From<Histogram> for Stored {
         Stored {
             pairs: histogram.count,
             mean: histogram.mean(),
-            bins: (histogram.bins.iter())
-                .map(|&(bin, count)| (edges(bin).0 as f32, count))
-                .collect(),
+            bins: (histogram.bins.iter()).map(|&(bin, count)| (edges(bin).0 as f32, count)).collect(),
         }
     }
 }
@@ -201,23 +186,14 @@ impl TryFrom<Stored> for Histogram {
             if !(0.0..4.0).contains(&from) || bins.last().is_some_and(|last| last.0 >= bin) {
                 return Err(format!("the bin at {from} is out of place"));
             }
-            count = count
-                .checked_add(inside)
-                .ok_or("the bins hold more than can be counted")?;
+            count = count.checked_add(inside).ok_or("the bins hold more than can be counted")?;
             bins.push((bin, inside));
         }
         let mean = stored.mean.unwrap_or(0.0);
         if count != stored.pairs || !(0.0..4.0).contains(&mean) {
-            return Err(format!(
-                "the bins hold {count} pairs, not {} with a mean of {mean}",
-                stored.pairs
-            ));
+            return Err(format!("the bins hold {count} pairs, not {} with a mean of {mean}", stored.pairs));
         }
-        Ok(Histogram {
-            count,
-            sum: mean * count as f64,
-            bins,
-        })
+        Ok(Histogram { count, sum: mean * count as f64, bins })
     }
 }
 

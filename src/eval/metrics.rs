@@ -47,31 +47,18 @@ pub struct Geometry {
 
 /// The figures of `retrieval`.
 pub fn figures(retrieval: &Retrieval) -> Figures {
-    let within = |most: usize| {
-        move |query: &Ranked| f64::from(query.first_correct.is_some_and(|rank| rank <= most))
-    };
-    collect(
-        retrieval,
-        within(1),
-        within(5),
-        within(10),
-        |query: &Ranked| query.average_precision.unwrap_or(0.0),
-    )
+    let within = |most: usize| move |query: &Ranked| f64::from(query.first_correct.is_some_and(|rank| rank <= most));
+    collect(retrieval, within(1), within(5), within(10), |query: &Ranked| query.average_precision.unwrap_or(0.0))
 }
 
 /// The expectation of [`figures`] over random rankings of the same photos by the same rule.
 pub fn chance(retrieval: &Retrieval) -> Figures {
     let most = retrieval.queries.iter().map(|query| query.counted).max();
     let harmonic = harmonic_numbers(most.unwrap_or(0));
-    let within =
-        |most: usize| move |query: &Ranked| random_hit(query.counted, query.relevant, most);
-    collect(
-        retrieval,
-        within(1),
-        within(5),
-        within(10),
-        |query: &Ranked| random_average_precision(query.counted, query.relevant, &harmonic),
-    )
+    let within = |most: usize| move |query: &Ranked| random_hit(query.counted, query.relevant, most);
+    collect(retrieval, within(1), within(5), within(10), |query: &Ranked| {
+        random_average_precision(query.counted, query.relevant, &harmonic)
+    })
 }
 
 /// Mean distances over the counted pairs, and the spread of all embeddings of the set.
@@ -106,9 +93,7 @@ fn collect(
     rank10: impl Fn(&Ranked) -> f64,
     precision: impl Fn(&Ranked) -> f64,
 ) -> Figures {
-    let matched: Vec<&Ranked> = (retrieval.queries.iter())
-        .filter(|query| query.relevant > 0)
-        .collect();
+    let matched: Vec<&Ranked> = (retrieval.queries.iter()).filter(|query| query.relevant > 0).collect();
     let mean = |worth: &dyn Fn(&Ranked) -> f64| {
         let sum: f64 = matched.iter().map(|query| worth(query)).sum();
         (!matched.is_empty()).then(|| sum / matched.len() as f64)
@@ -184,10 +169,8 @@ mod tests {
     /// which pytorch-metric-learning states its golden values.
     fn from_labels(queries: &[(usize, &[usize])], counts: &[usize]) -> Retrieval {
         let queries = queries.iter().map(|&(label, list)| {
-            let hits: Vec<usize> = (list.iter().enumerate())
-                .filter(|(_, found)| **found == label)
-                .map(|(before, _)| before + 1)
-                .collect();
+            let hits: Vec<usize> =
+                (list.iter().enumerate()).filter(|(_, found)| **found == label).map(|(before, _)| before + 1).collect();
             Ranked {
                 query: 0,
                 individual: Some(label),
@@ -226,10 +209,7 @@ mod tests {
         close(outside.rank1, 0.333333);
         close(outside.map, 0.311296);
         // The queries among the references: the first column is the query itself.
-        let queries: Vec<_> = labels
-            .into_iter()
-            .zip(lists.map(|list| &list[1..]))
-            .collect();
+        let queries: Vec<_> = labels.into_iter().zip(lists.map(|list| &list[1..])).collect();
         let inside = figures(&from_labels(&queries, &[1, 2, 4, 3, 4]));
         close(inside.rank1, 0.166667);
         close(inside.map, 0.350694);
@@ -240,10 +220,7 @@ mod tests {
         let rows = &set.rows;
         let apart = |a: usize, b: usize| {
             let pairs = set.vector(a).iter().zip(set.vector(b));
-            pairs
-                .map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2))
-                .sum::<f64>()
-                .sqrt()
+            pairs.map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum::<f64>().sqrt()
         };
         let (mut hits, mut precisions) = ([0.0; 3], 0.0);
         let mut rates = BTreeMap::<String, Vec<f64>>::new();
@@ -252,8 +229,7 @@ mod tests {
             queries += 1;
             let counts = |g: &usize| {
                 let (a, b) = (&rows[q], &rows[*g]);
-                let shared = !a.encounter.is_empty()
-                    && (&a.individual, &a.encounter) == (&b.individual, &b.encounter);
+                let shared = !a.encounter.is_empty() && (&a.individual, &a.encounter) == (&b.individual, &b.encounter);
                 let there = match rule {
                     Rule::OtherEncounters => b.role.is_gallery() && !shared,
                     Rule::Gallery => b.role.is_gallery(),
@@ -262,19 +238,13 @@ mod tests {
                 there && *g != q
             };
             let counted: Vec<usize> = (0..rows.len()).filter(counts).collect();
-            let right = |g: &usize| {
-                !rows[q].individual.is_empty() && rows[q].individual == rows[*g].individual
-            };
+            let right = |g: &usize| !rows[q].individual.is_empty() && rows[q].individual == rows[*g].individual;
             // How many stand before a photo or at its place.
             let rank = |of: usize| {
                 let before = |g: &&usize| (apart(q, **g), **g) <= (apart(q, of), of);
                 counted.iter().filter(before).count()
             };
-            let mut ranks: Vec<usize> = counted
-                .iter()
-                .filter(|g| right(g))
-                .map(|g| rank(*g))
-                .collect();
+            let mut ranks: Vec<usize> = counted.iter().filter(|g| right(g)).map(|g| rank(*g)).collect();
             ranks.sort();
             let Some(first) = ranks.first() else { continue };
             matched += 1;
@@ -308,13 +278,7 @@ mod tests {
     }
 
     fn list(figures: &Figures) -> [Option<f64>; 5] {
-        [
-            figures.rank1,
-            figures.rank5,
-            figures.rank10,
-            figures.map,
-            figures.balanced_rank1,
-        ]
+        [figures.rank1, figures.rank5, figures.rank10, figures.map, figures.balanced_rank1]
     }
 
     const RULES: [Rule; 3] = [Rule::OtherEncounters, Rule::Gallery, Rule::Everything];
@@ -430,11 +394,7 @@ mod tests {
     }
 
     /// The retrieval of a set, with every query's list shuffled.
-    fn random_ranking(
-        rows: &[super::super::embeddings::PhotoRow],
-        rule: Rule,
-        rng: &mut ChaCha8Rng,
-    ) -> Retrieval {
+    fn random_ranking(rows: &[super::super::embeddings::PhotoRow], rule: Rule, rng: &mut ChaCha8Rng) -> Retrieval {
         let set = EmbeddingSet::new(1, vec![1.0; rows.len()], rows.to_vec()).unwrap();
         let mut retrieval = retrieve(&set, rule).unwrap();
         for query in &mut retrieval.queries {
@@ -443,8 +403,7 @@ mod tests {
             let mut hits = places[..query.relevant].to_vec();
             hits.sort();
             query.first_correct = hits.first().copied();
-            query.average_precision =
-                (!hits.is_empty()).then(|| average_precision(&hits, hits.len()));
+            query.average_precision = (!hits.is_empty()).then(|| average_precision(&hits, hits.len()));
         }
         retrieval
     }
@@ -471,11 +430,7 @@ mod tests {
 
     #[test]
     fn spread_tells_a_collapse() {
-        let rows = |n: usize| {
-            (0..n)
-                .map(|i| row(&format!("{i}"), "a", "", Role::None))
-                .collect()
-        };
+        let rows = |n: usize| (0..n).map(|i| row(&format!("{i}"), "a", "", Role::None)).collect();
         let axes = unit(&[&[1.0, 0.0], &[-1.0, 0.0], &[0.0, 1.0], &[0.0, -1.0]]);
         let open = EmbeddingSet::new(2, axes, rows(4)).unwrap();
         assert!((spread(&open) - 1.0).abs() < 1e-12);

@@ -10,28 +10,20 @@ use super::retrieval::{Match, Ranked, Retrieval};
 
 /// The nearest matches that are correct, nearest first, at most `most`.
 pub fn surest(retrieval: &Retrieval, most: usize) -> Vec<Match> {
-    choose(retrieval, most, |query, nearest| {
-        query.relevant > 0 && nearest.correct
-    })
+    choose(retrieval, most, |query, nearest| query.relevant > 0 && nearest.correct)
 }
 
 /// The nearest matches that are wrong though a right one was there, nearest first, at most `most`.
 pub fn worst(retrieval: &Retrieval, most: usize) -> Vec<Match> {
-    choose(retrieval, most, |query, nearest| {
-        query.relevant > 0 && !nearest.correct
-    })
+    choose(retrieval, most, |query, nearest| query.relevant > 0 && !nearest.correct)
 }
 
 /// Queries evenly spaced from the best ranked to the worst, at most `most`.
 pub fn best_to_worst(retrieval: &Retrieval, most: usize) -> Vec<&Ranked> {
-    let mut queries: Vec<&Ranked> = (retrieval.queries.iter())
-        .filter(|query| query.relevant > 0)
-        .collect();
+    let mut queries: Vec<&Ranked> = (retrieval.queries.iter()).filter(|query| query.relevant > 0).collect();
     queries.sort_by(|a, b| {
         let precision = |query: &Ranked| query.average_precision.unwrap_or(0.0);
-        (a.first_correct.cmp(&b.first_correct))
-            .then(precision(b).total_cmp(&precision(a)))
-            .then(a.query.cmp(&b.query))
+        (a.first_correct.cmp(&b.first_correct)).then(precision(b).total_cmp(&precision(a))).then(a.query.cmp(&b.query))
     });
     let shown = most.min(queries.len());
     let place = |number: usize| match shown {
@@ -41,21 +33,13 @@ pub fn best_to_worst(retrieval: &Retrieval, most: usize) -> Vec<&Ranked> {
     (0..shown).map(|number| queries[place(number)]).collect()
 }
 
-fn choose(
-    retrieval: &Retrieval,
-    most: usize,
-    wanted: impl Fn(&Ranked, &Match) -> bool,
-) -> Vec<Match> {
+fn choose(retrieval: &Retrieval, most: usize, wanted: impl Fn(&Ranked, &Match) -> bool) -> Vec<Match> {
     let firsts = retrieval.queries.iter().filter_map(|query| {
         let nearest = query.nearest.first()?;
         wanted(query, nearest).then_some((query.individual, *nearest))
     });
     let mut firsts: Vec<(Option<usize>, Match)> = firsts.collect();
-    firsts.sort_by(|(_, a), (_, b)| {
-        a.distance
-            .total_cmp(&b.distance)
-            .then(a.query.cmp(&b.query))
-    });
+    firsts.sort_by(|(_, a), (_, b)| a.distance.total_cmp(&b.distance).then(a.query.cmp(&b.query)));
     let mut shown: HashMap<Option<usize>, usize> = HashMap::new();
     let mut turns: Vec<(usize, Match)> = (firsts.into_iter())
         .map(|(individual, found)| {
@@ -68,11 +52,7 @@ fn choose(
     turns.sort_by_key(|(turn, _)| *turn);
     turns.truncate(most);
     let mut chosen: Vec<Match> = turns.into_iter().map(|(_, found)| found).collect();
-    chosen.sort_by(|a, b| {
-        a.distance
-            .total_cmp(&b.distance)
-            .then(a.query.cmp(&b.query))
-    });
+    chosen.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.query.cmp(&b.query)));
     chosen
 }
 

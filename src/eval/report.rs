@@ -118,11 +118,7 @@ impl ChosenBy {
         } else {
             format!("The checkpoint was chosen on {part}; the part reported here had no say in it.")
         };
-        ChosenBy {
-            part: part.into(),
-            reported,
-            note,
-        }
+        ChosenBy { part: part.into(), reported, note }
     }
 }
 
@@ -196,15 +192,8 @@ impl Report {
 
     /// Reads a `report.json`.
     pub fn read(path: &Path) -> Result<Report> {
-        let text = std::fs::read(path).map_err(|source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        serde_json::from_slice(&text).map_err(|source| Error::Json {
-            path: path.to_path_buf(),
-            what: "report",
-            source,
-        })
+        let text = std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+        serde_json::from_slice(&text).map_err(|source| Error::Json { path: path.to_path_buf(), what: "report", source })
     }
 }
 
@@ -237,18 +226,9 @@ pub fn write(
     };
     distances.write(&folder.join(DISTANCES_FILE))?;
     let page = words::page(report, pictures);
-    files::write(&folder.join(REPORT_PAGE), |out| {
-        out.write_all(page.as_bytes())
-    })?;
+    files::write(&folder.join(REPORT_PAGE), |out| out.write_all(page.as_bytes()))?;
     files::write_json(&folder.join(REPORT_FILE), report)?;
-    let names = [
-        REPORT_FILE,
-        REPORT_PAGE,
-        MATCHES_FILE,
-        EMBEDDINGS_FILE,
-        PHOTOS_FILE,
-        DISTANCES_FILE,
-    ];
+    let names = [REPORT_FILE, REPORT_PAGE, MATCHES_FILE, EMBEDDINGS_FILE, PHOTOS_FILE, DISTANCES_FILE];
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
@@ -296,23 +276,12 @@ mod tests {
             row("g2.jpg", "t1", "2", Role::Gallery),
             row("g3.jpg", "t2", "2", Role::Gallery),
         ];
-        let vectors = unit(&[
-            &[1.0, 0.0],
-            &[0.0, 1.0],
-            &[1.0, 0.1],
-            &[1.0, 0.9],
-            &[1.0, 0.8],
-        ]);
+        let vectors = unit(&[&[1.0, 0.0], &[0.0, 1.0], &[1.0, 0.1], &[1.0, 0.9], &[1.0, 0.8]]);
         EmbeddingSet::new(2, vectors, rows).unwrap()
     }
 
     fn keys(value: &serde_json::Value) -> Vec<&str> {
-        value
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect()
+        value.as_object().unwrap().keys().map(String::as_str).collect()
     }
 
     #[test]
@@ -324,12 +293,7 @@ mod tests {
         let counts = ["queries", "gallery", "queries_without_match"];
         let circumstances = ["dataset", "split", "model", "preprocessing", "chosen_by"];
         let rest = ["excluded", "without_exclusion", "leak"];
-        for key in circumstances
-            .iter()
-            .chain(&figures)
-            .chain(&counts)
-            .chain(&rest)
-        {
+        for key in circumstances.iter().chain(&figures).chain(&counts).chain(&rest) {
             assert!(json.get(key).is_some(), "{key}");
         }
         for key in figures.iter().chain(&counts) {
@@ -356,10 +320,7 @@ mod tests {
         let expected: serde_json::Value = serde_json::from_slice(&text).unwrap();
         for (excluded, name) in [(Excluded::Encounter, "encounter"), (Excluded::None, "none")] {
             let report = Report::new(context(), &evaluate(&set, excluded).unwrap());
-            let sides = [
-                (report.figures, &expected[name]),
-                (report.without_exclusion, &expected["everything"]),
-            ];
+            let sides = [(report.figures, &expected[name]), (report.without_exclusion, &expected["everything"])];
             for (figures, expected) in sides {
                 let ours = serde_json::to_value(figures).unwrap();
                 for (key, value) in expected.as_object().unwrap() {
@@ -396,11 +357,7 @@ mod tests {
         let matches = std::fs::read_to_string(dir.path().join(MATCHES_FILE)).unwrap();
         let lines: Vec<&str> = matches.lines().collect();
         assert_eq!(lines[0], "query,rank,match,distance,correct");
-        assert!(
-            lines[1].starts_with("\"q, \"\"1\"\".jpg\",1,g3.jpg,0.6"),
-            "{}",
-            lines[1]
-        );
+        assert!(lines[1].starts_with("\"q, \"\"1\"\".jpg\",1,g3.jpg,0.6"), "{}", lines[1]);
         assert!(lines[1].ends_with(",false") && lines[2].ends_with(",true"));
         assert_eq!(lines.len(), 1 + 2 + 3);
     }

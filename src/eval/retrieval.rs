@@ -86,24 +86,18 @@ pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
     let queries = set.queries();
     let gallery = set.gallery();
     if queries.is_empty() || gallery.is_empty() {
-        return Err(Error::NothingToRank {
-            queries: queries.len(),
-            gallery: gallery.len(),
-        });
+        return Err(Error::NothingToRank { queries: queries.len(), gallery: gallery.len() });
     }
     let codes = Codes::of(set);
     let reference: Vec<usize> = match rule {
         Rule::OtherEncounters | Rule::Gallery => gallery,
         Rule::Everything => {
-            let named =
-                |row: &usize| set.rows[*row].role.is_query() || set.rows[*row].role.is_gallery();
+            let named = |row: &usize| set.rows[*row].role.is_query() || set.rows[*row].role.is_gallery();
             (0..set.len()).filter(named).collect()
         }
     };
-    let tiles: Vec<TileOutcome> = queries
-        .par_chunks(TILE)
-        .map(|tile| rank_tile(set, &codes, rule, &reference, tile))
-        .collect();
+    let tiles: Vec<TileOutcome> =
+        queries.par_chunks(TILE).map(|tile| rank_tile(set, &codes, rule, &reference, tile)).collect();
 
     let mut retrieval = Retrieval {
         rule,
@@ -157,9 +151,7 @@ pub fn distance(a: &[f32], b: &[f32]) -> f64 {
 /// correct matches beyond its end count as never found.
 pub fn average_precision(ranks: &[usize], relevant: usize) -> f64 {
     let found = ranks.iter().enumerate();
-    let precisions: f64 = found
-        .map(|(before, &rank)| (before + 1) as f64 / rank as f64)
-        .sum();
+    let precisions: f64 = found.map(|(before, &rank)| (before + 1) as f64 / rank as f64).sum();
     precisions / relevant as f64
 }
 
@@ -174,10 +166,7 @@ impl Codes {
     fn of(set: &EmbeddingSet) -> Codes {
         let mut individuals: HashMap<&str, usize> = HashMap::new();
         let mut encounters: HashMap<(&str, &str), usize> = HashMap::new();
-        let mut codes = Codes {
-            individual: Vec::with_capacity(set.len()),
-            encounter: Vec::with_capacity(set.len()),
-        };
+        let mut codes = Codes { individual: Vec::with_capacity(set.len()), encounter: Vec::with_capacity(set.len()) };
         // Numbers above those of named encounters are for photos whose encounter is their own.
         for (row, photo) in set.rows.iter().enumerate() {
             let next = individuals.len();
@@ -196,8 +185,7 @@ impl Codes {
     }
 
     fn counts(&self, rule: Rule, query: usize, row: usize) -> bool {
-        query != row
-            && (rule != Rule::OtherEncounters || self.encounter[query] != self.encounter[row])
+        query != row && (rule != Rule::OtherEncounters || self.encounter[query] != self.encounter[row])
     }
 
     fn same(&self, query: usize, row: usize) -> bool {
@@ -211,15 +199,8 @@ struct TileOutcome {
     different: Histogram,
 }
 
-fn rank_tile(
-    set: &EmbeddingSet,
-    codes: &Codes,
-    rule: Rule,
-    reference: &[usize],
-    tile: &[usize],
-) -> TileOutcome {
-    let mut candidates: Vec<Vec<(f64, usize)>> =
-        vec![Vec::with_capacity(reference.len()); tile.len()];
+fn rank_tile(set: &EmbeddingSet, codes: &Codes, rule: Rule, reference: &[usize], tile: &[usize]) -> TileOutcome {
+    let mut candidates: Vec<Vec<(f64, usize)>> = vec![Vec::with_capacity(reference.len()); tile.len()];
     let (mut same, mut different) = (Tally::new(), Tally::new());
     for &row in reference {
         let vector = set.vector(row);
@@ -238,9 +219,7 @@ fn rank_tile(
     }
     let ranked = tile.iter().zip(candidates);
     TileOutcome {
-        ranked: ranked
-            .map(|(&query, list)| rank_query(codes, query, list))
-            .collect(),
+        ranked: ranked.map(|(&query, list)| rank_query(codes, query, list)).collect(),
         same: same.finish(),
         different: different.finish(),
     }
@@ -249,10 +228,8 @@ fn rank_tile(
 fn rank_query(codes: &Codes, query: usize, mut candidates: Vec<(f64, usize)>) -> Ranked {
     candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let ranked = candidates.iter().enumerate();
-    let correct: Vec<usize> = ranked
-        .filter(|(_, (_, row))| codes.same(query, *row))
-        .map(|(before, _)| before + 1)
-        .collect();
+    let correct: Vec<usize> =
+        ranked.filter(|(_, (_, row))| codes.same(query, *row)).map(|(before, _)| before + 1).collect();
     let nearest = candidates.iter().take(NEAREST).enumerate();
     Ranked {
         query,
@@ -260,8 +237,7 @@ fn rank_query(codes: &Codes, query: usize, mut candidates: Vec<(f64, usize)>) ->
         counted: candidates.len(),
         relevant: correct.len(),
         first_correct: correct.first().copied(),
-        average_precision: (!correct.is_empty())
-            .then(|| average_precision(&correct, correct.len())),
+        average_precision: (!correct.is_empty()).then(|| average_precision(&correct, correct.len())),
         nearest: nearest
             .map(|(before, &(distance, row))| Match {
                 query,
@@ -290,22 +266,13 @@ mod tests {
             row("later.jpg", "t1", "2014-07-01", Role::Gallery),
             row("q2.jpg", "t1", "2011-07-01", Role::Query),
         ];
-        let vectors = unit(&[
-            &[1.0, 0.0],
-            &[1.0, 0.05],
-            &[1.0, 0.2],
-            &[1.0, 0.5],
-            &[1.0, 0.01],
-        ]);
+        let vectors = unit(&[&[1.0, 0.0], &[1.0, 0.05], &[1.0, 0.2], &[1.0, 0.5], &[1.0, 0.01]]);
         EmbeddingSet::new(2, vectors, rows).unwrap()
     }
 
     fn names(set: &EmbeddingSet, retrieval: &Retrieval, query: usize) -> Vec<String> {
         let nearest = &retrieval.queries[query].nearest;
-        nearest
-            .iter()
-            .map(|m| set.rows[m.row].photo.clone())
-            .collect()
+        nearest.iter().map(|m| set.rows[m.row].photo.clone()).collect()
     }
 
     #[test]
@@ -317,15 +284,9 @@ mod tests {
         assert_eq!(honest.queries[0].first_correct, Some(2));
         assert_eq!(honest.queries[0].average_precision, Some(0.5));
         let plain = rank(Rule::Gallery);
-        assert_eq!(
-            names(&set, &plain, 0),
-            ["same-day.jpg", "other.jpg", "later.jpg"]
-        );
+        assert_eq!(names(&set, &plain, 0), ["same-day.jpg", "other.jpg", "later.jpg"]);
         let careless = rank(Rule::Everything);
-        assert_eq!(
-            names(&set, &careless, 0),
-            ["q2.jpg", "same-day.jpg", "other.jpg", "later.jpg"]
-        );
+        assert_eq!(names(&set, &careless, 0), ["q2.jpg", "same-day.jpg", "other.jpg", "later.jpg"]);
         assert_eq!((honest.gallery, careless.gallery), (3, 5));
         assert_eq!(leak(&set), 2);
     }

@@ -7,12 +7,7 @@ use super::embeddings::{EmbeddingSet, PhotoRow, Role};
 
 /// A row of a set.
 pub(super) fn row(photo: &str, individual: &str, encounter: &str, role: Role) -> PhotoRow {
-    PhotoRow {
-        photo: photo.into(),
-        individual: individual.into(),
-        encounter: encounter.into(),
-        role,
-    }
+    PhotoRow { photo: photo.into(), individual: individual.into(), encounter: encounter.into(), role }
 }
 
 /// Rows divided by their length.
@@ -28,14 +23,8 @@ pub(super) fn unit(rows: &[&[f32]]) -> Vec<f32> {
 /// Sets with at least one query and one photo of the gallery. Embeddings come from few directions,
 /// so that ties abound.
 pub(super) fn sets() -> impl Strategy<Value = EmbeddingSet> {
-    let role = prop::sample::select(vec![
-        Role::Query,
-        Role::Query,
-        Role::Gallery,
-        Role::Gallery,
-        Role::Both,
-        Role::None,
-    ]);
+    let role =
+        prop::sample::select(vec![Role::Query, Role::Query, Role::Gallery, Role::Gallery, Role::Both, Role::None]);
     let photo = (0_usize..5, 0_usize..4, role, 0_usize..9);
     prop::collection::vec(photo, 2..40).prop_map(|photos| {
         let mut rows = Vec::new();

@@ -77,10 +77,7 @@ impl Distances {
 
     /// Reads `distances.json`.
     pub fn read(path: &Path) -> Result<Distances> {
-        let text = std::fs::read(path).map_err(|source| Error::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let text = std::fs::read(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
         serde_json::from_slice(&text).map_err(|source| Error::Json {
             path: path.to_path_buf(),
             what: "summary of distances",
@@ -133,11 +130,8 @@ impl Distances {
             Leaning::Unknown => "What it means cannot be said.",
         };
         let few = self.same.count() < FEW_PAIRS || self.different.count() < FEW_PAIRS;
-        let caution = if few && leaning != Leaning::Unknown {
-            " Few pairs were measured, so take it as a hint."
-        } else {
-            ""
-        };
+        let caution =
+            if few && leaning != Leaning::Unknown { " Few pairs were measured, so take it as a hint." } else { "" };
         format!("{} and {different}. {meaning}{caution}", capitalised(&same))
     }
 }
@@ -162,9 +156,7 @@ fn percent(share: f64, of: u64) -> String {
 
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]
@@ -172,9 +164,8 @@ mod tests {
     use super::*;
 
     fn measured() -> Distances {
-        let range = |from: f64, to: f64| {
-            Histogram::of((0..1000).map(move |i| from + (to - from) * f64::from(i) / 1000.0))
-        };
+        let range =
+            |from: f64, to: f64| Histogram::of((0..1000).map(move |i| from + (to - from) * f64::from(i) / 1000.0));
         Distances {
             dataset: "turtles".into(),
             split: "valid".into(),
@@ -202,11 +193,7 @@ mod tests {
         gap.different = Histogram::of([1.0, 1.1]);
         let between = gap.verdict(0.9);
         assert_eq!(between.leaning, Leaning::Between);
-        assert!(
-            between.sentence.ends_with("take it as a hint."),
-            "{}",
-            between.sentence
-        );
+        assert!(between.sentence.ends_with("take it as a hint."), "{}", between.sentence);
     }
 
     #[test]

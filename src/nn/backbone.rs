@@ -183,7 +183,7 @@ impl Backbone {
                     }
                     Block::Inverted { expand, kernel } => {
                         let sizes = [channels, stage.width, expand, kernel, stride];
-                        Layer::Inverted(Inverted::new(&mut builder, sizes)?)
+                        Layer::Inverted(Box::new(Inverted::new(&mut builder, sizes)?))
                     }
                 });
                 channels = stage.block.channels(stage.width);
@@ -202,7 +202,7 @@ enum Layer {
     Conv(ConvNorm),
     Pool(PoolSpec),
     Residual(Residual),
-    Inverted(Inverted),
+    Inverted(Box<Inverted>),
 }
 
 /// The layers of a backbone, in order.

@@ -18,40 +18,25 @@ const MOST_HEADER_DIGITS: usize = 18;
 const LONGEST_HEADER: usize = 4096;
 /// Photos, dimensions and numbers of an npy file.
 pub(super) fn read(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
-    let unreadable = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
-    let wrong = |reason: String| Error::Npy {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let unreadable = |source| Error::Read { path: path.to_path_buf(), source };
+    let wrong = |reason: String| Error::Npy { path: path.to_path_buf(), reason };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let mut file = BufReader::new(file);
     let header = read_header(&mut file).map_err(|failure| match failure.kind() {
-        std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
-            wrong(failure.to_string())
-        }
+        std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => wrong(failure.to_string()),
         _ => unreadable(failure),
     })?;
     let parsed = npyz::NpyHeader::from_reader(&header[..]).map_err(|e| wrong(e.to_string()))?;
     let kind = parsed.dtype().descr();
     if kind != "'<f4'" {
-        return Err(wrong(format!(
-            "its numbers are {kind}, not '<f4'; in numpy: np.save(path, array.astype('<f4'))"
-        )));
+        return Err(wrong(format!("its numbers are {kind}, not '<f4'; in numpy: np.save(path, array.astype('<f4'))")));
     }
     let &[photos, dim] = parsed.shape() else {
-        return Err(wrong(format!(
-            "its shape is {:?}, not (photos, dimensions)",
-            parsed.shape()
-        )));
+        return Err(wrong(format!("its shape is {:?}, not (photos, dimensions)", parsed.shape())));
     };
     if parsed.order() != npyz::Order::C {
-        return Err(wrong(
-            "it is in Fortran order; in numpy: np.save(path, np.ascontiguousarray(array))".into(),
-        ));
+        return Err(wrong("it is in Fortran order; in numpy: np.save(path, np.ascontiguousarray(array))".into()));
     }
     if photos == 0 || dim == 0 {
         return Err(wrong(format!("it is empty: {photos} x {dim}")));
@@ -79,8 +64,7 @@ pub(super) fn read(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
 fn read_header(file: &mut impl Read) -> std::io::Result<Vec<u8>> {
     let invalid = |reason: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, reason);
     let mut header = vec![0; 10];
-    file.read_exact(&mut header)
-        .map_err(|_| invalid("it is shorter than any npy file"))?;
+    file.read_exact(&mut header).map_err(|_| invalid("it is shorter than any npy file"))?;
     if &header[..6] != b"\x93NUMPY" {
         return Err(invalid("it does not begin like one"));
     }
@@ -99,8 +83,7 @@ fn read_header(file: &mut impl Read) -> std::io::Result<Vec<u8>> {
         return Err(invalid("its header is longer than any of this kind"));
     }
     header.resize(start + length, 0);
-    file.read_exact(&mut header[start..])
-        .map_err(|_| invalid("it ends within its header"))?;
+    file.read_exact(&mut header[start..]).map_err(|_| invalid("it ends within its header"))?;
     let text = &header[start..];
     let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
     let brackets = text.iter().filter(|b| b"([{".contains(b)).count();

@@ -6,8 +6,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{PixelType, Resizer};
 use image::RgbImage;
 use tiny_skia::{
-    Color, FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, PremultipliedColorU8, Rect,
-    Stroke, Transform,
+    Color, FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, PremultipliedColorU8, Rect, Stroke, Transform,
 };
 
 use super::palette::{BACK, Mark, rgb};
@@ -24,12 +23,7 @@ pub(super) struct Area {
 
 impl Area {
     pub(super) fn new(x: f32, y: f32, width: f32, height: f32) -> Area {
-        Area {
-            x,
-            y,
-            width,
-            height,
-        }
+        Area { x, y, width, height }
     }
 
     pub(super) fn right(self) -> f32 {
@@ -41,17 +35,11 @@ impl Area {
     }
 
     pub(super) fn meets(self, other: Area) -> bool {
-        self.x < other.right()
-            && other.x < self.right()
-            && self.y < other.bottom()
-            && other.y < self.bottom()
+        self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
     }
 
     pub(super) fn holds(self, other: Area) -> bool {
-        self.x <= other.x
-            && self.y <= other.y
-            && other.right() <= self.right()
-            && other.bottom() <= self.bottom()
+        self.x <= other.x && self.y <= other.y && other.right() <= self.right() && other.bottom() <= self.bottom()
     }
 }
 
@@ -82,8 +70,7 @@ impl Canvas {
         let (width, height) = (self.pixmap.width(), self.pixmap.height());
         let pixels = self.pixmap.pixels().iter();
         let bytes = pixels.flat_map(|p| [p.red(), p.green(), p.blue()]);
-        RgbImage::from_raw(width, height, bytes.collect())
-            .expect("three bytes a pixel, collected above")
+        RgbImage::from_raw(width, height, bytes.collect()).expect("three bytes a pixel, collected above")
     }
 
     pub(super) fn fill(&mut self, area: Area, colour: Color) {
@@ -96,12 +83,7 @@ impl Canvas {
     /// A frame of `width` pixels, outside of `area`.
     pub(super) fn frame(&mut self, area: Area, width: f32, colour: Color) {
         let half = width / 2.0;
-        let outer = Rect::from_xywh(
-            area.x - half,
-            area.y - half,
-            area.width + width,
-            area.height + width,
-        );
+        let outer = Rect::from_xywh(area.x - half, area.y - half, area.width + width, area.height + width);
         if let Some(rect) = outer {
             self.stroke_path(&PathBuilder::from_rect(rect), width, colour);
         }
@@ -133,9 +115,7 @@ impl Canvas {
         let shape = match mark {
             None => PathBuilder::from_circle(x, y, radius),
             Some(corners) => {
-                let corners = corners
-                    .iter()
-                    .map(|(dx, dy)| (x + dx * radius, y + dy * radius));
+                let corners = corners.iter().map(|(dx, dy)| (x + dx * radius, y + dy * radius));
                 path(&corners.collect::<Vec<_>>(), true)
             }
         };
@@ -168,13 +148,7 @@ impl Canvas {
     }
 
     /// Text with a white rim, to stand on top of marks.
-    pub(super) fn text_on_top(
-        &mut self,
-        text: &str,
-        (x, baseline): (f32, f32),
-        type_: Type,
-        colour: u32,
-    ) {
+    pub(super) fn text_on_top(&mut self, text: &str, (x, baseline): (f32, f32), type_: Type, colour: u32) {
         let text = clean(text);
         let left = x - type_.width(&text) / 2.0;
         for step in 0..12 {
@@ -222,9 +196,7 @@ impl Canvas {
             return;
         }
         let pixel = &mut self.pixmap.pixels_mut()[(y * width + x) as usize];
-        let mix = |new: f32, old: u8| {
-            (new * 255.0 * coverage + f32::from(old) * (1.0 - coverage)).round() as u8
-        };
+        let mix = |new: f32, old: u8| (new * 255.0 * coverage + f32::from(old) * (1.0 - coverage)).round() as u8;
         let mixed = PremultipliedColorU8::from_rgba(
             mix(colour.red(), pixel.red()),
             mix(colour.green(), pixel.green()),
@@ -237,24 +209,12 @@ impl Canvas {
     }
 
     fn fill_path(&mut self, path: &tiny_skia::Path, colour: Color) {
-        self.pixmap.fill_path(
-            path,
-            &paint(colour),
-            FillRule::Winding,
-            Transform::identity(),
-            None,
-        );
+        self.pixmap.fill_path(path, &paint(colour), FillRule::Winding, Transform::identity(), None);
     }
 
     fn stroke_path(&mut self, path: &tiny_skia::Path, width: f32, colour: Color) {
-        let stroke = Stroke {
-            width,
-            line_cap: LineCap::Butt,
-            line_join: LineJoin::Miter,
-            ..Stroke::default()
-        };
-        self.pixmap
-            .stroke_path(path, &paint(colour), &stroke, Transform::identity(), None);
+        let stroke = Stroke { width, line_cap: LineCap::Butt, line_join: LineJoin::Miter, ..Stroke::default() };
+        self.pixmap.stroke_path(path, &paint(colour), &stroke, Transform::identity(), None);
     }
 }
 
@@ -263,9 +223,7 @@ fn scaled(photo: &RgbImage, width: u32, height: u32) -> Vec<u8> {
     let source = ImageRef::new(photo.width(), photo.height(), photo, PixelType::U8x3)
         .expect("an RgbImage has three bytes a pixel");
     let mut target = Image::new(width, height, PixelType::U8x3);
-    Resizer::new()
-        .resize(&source, &mut target, None)
-        .expect("both have the same kind of pixels");
+    Resizer::new().resize(&source, &mut target, None).expect("both have the same kind of pixels");
     target.into_vec()
 }
 

@@ -33,8 +33,7 @@ pub(super) fn labels(clusters: &[Cluster], plot: Area, type_: Type) -> Vec<Label
     let mut labels = Vec::new();
     for cluster in clusters {
         let (width, height) = (type_.width(&cluster.name) + 6.0, type_.size + 6.0);
-        let around =
-            |(x, y): (f32, f32)| Area::new(x - width / 2.0, y - height / 2.0, width, height);
+        let around = |(x, y): (f32, f32)| Area::new(x - width / 2.0, y - height / 2.0, width, height);
         let free = |place: &(f32, f32)| {
             let area = around(*place);
             plot.holds(area) && !taken.iter().any(|other| other.meets(area))
@@ -48,10 +47,7 @@ pub(super) fn labels(clusters: &[Cluster], plot: Area, type_: Type) -> Vec<Label
             let turns = if step == 0 { 1 } else { 12 };
             (0..turns).map(move |turn| {
                 let angle = turn as f32 * std::f32::consts::TAU / 12.0;
-                (
-                    cluster.x + 1.5 * radius * angle.cos(),
-                    cluster.middle + radius * angle.sin(),
-                )
+                (cluster.x + 1.5 * radius * angle.cos(), cluster.middle + radius * angle.sin())
             })
         };
         let mut places = beside.into_iter().chain((0..8).flat_map(ring));

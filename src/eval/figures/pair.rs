@@ -67,9 +67,7 @@ pub fn pair_figure(figure: &PairFigure<'_>) -> RgbImage {
 }
 
 fn hills(canvas: &mut Canvas, plot: Area, figure: &PairFigure<'_>) {
-    let Distances {
-        same, different, ..
-    } = figure.distances;
+    let Distances { same, different, .. } = figure.distances;
     let here = figure.verdict.distance;
     key(canvas, plot, same, different);
     let most = [same, different].map(|h| h.quantile(1.0).unwrap_or(0.0));
@@ -78,20 +76,11 @@ fn hills(canvas: &mut Canvas, plot: Area, figure: &PairFigure<'_>) {
     let x = |distance: f64| plot.x + (distance / to) as f32 * plot.width;
     axis(canvas, plot, to, x);
 
-    let fewest = [same, different]
-        .map(Histogram::count)
-        .into_iter()
-        .filter(|n| *n > 0)
-        .min();
+    let fewest = [same, different].map(Histogram::count).into_iter().filter(|n| *n > 0).min();
     let bins = (fewest.unwrap_or(0) as f64).sqrt().clamp(16.0, 64.0) as usize;
-    let hills = [(different, DIFFERENT), (same, SAME)].map(|(histogram, colour)| {
-        (histogram.count() > 0).then(|| (histogram.shares(bins, to), colour))
-    });
-    let tallest = hills
-        .iter()
-        .flatten()
-        .flat_map(|(shares, _)| shares)
-        .fold(0.0, |a: f64, b| a.max(*b));
+    let hills = [(different, DIFFERENT), (same, SAME)]
+        .map(|(histogram, colour)| (histogram.count() > 0).then(|| (histogram.shares(bins, to), colour)));
+    let tallest = hills.iter().flatten().flat_map(|(shares, _)| shares).fold(0.0, |a: f64, b| a.max(*b));
     for (shares, colour) in hills.iter().flatten() {
         let height = |share: f64| plot.bottom() - (share / tallest.max(1e-12)) as f32 * plot.height;
         let mut outline = vec![(plot.x, plot.bottom())];
@@ -107,11 +96,7 @@ fn hills(canvas: &mut Canvas, plot: Area, figure: &PairFigure<'_>) {
 
     let at = x(here);
     canvas.line(&[(at, plot.y - 8.0), (at, plot.bottom())], 3.0, rgb(INK));
-    let arrow = [
-        (at - 8.0, plot.y - 12.0),
-        (at + 8.0, plot.y - 12.0),
-        (at, plot.y),
-    ];
+    let arrow = [(at - 8.0, plot.y - 12.0), (at + 8.0, plot.y - 12.0), (at, plot.y)];
     canvas.polygon(&arrow, rgb(INK));
     let words = "this pair";
     let half = SMALL.width(words) / 2.0;
@@ -122,10 +107,9 @@ fn hills(canvas: &mut Canvas, plot: Area, figure: &PairFigure<'_>) {
 /// Which hill is which, at the left above the plot; the arrow's words have a line of their own.
 fn key(canvas: &mut Canvas, plot: Area, same: &Histogram, different: &Histogram) {
     let mut x = plot.x;
-    for (words, histogram, colour) in [
-        ("one individual, two encounters", same, SAME),
-        ("two individuals", different, DIFFERENT),
-    ] {
+    for (words, histogram, colour) in
+        [("one individual, two encounters", same, SAME), ("two individuals", different, DIFFERENT)]
+    {
         let words = match histogram.count() {
             0 => format!("{words}: no pairs"),
             1 => format!("{words}: 1 pair"),
@@ -140,11 +124,7 @@ fn key(canvas: &mut Canvas, plot: Area, same: &Histogram, different: &Histogram)
 }
 
 fn axis(canvas: &mut Canvas, plot: Area, to: f64, x: impl Fn(f64) -> f32) {
-    canvas.line(
-        &[(plot.x, plot.bottom()), (plot.right(), plot.bottom())],
-        1.5,
-        rgb(SOFT),
-    );
+    canvas.line(&[(plot.x, plot.bottom()), (plot.right(), plot.bottom())], 1.5, rgb(SOFT));
     let step = tick(to);
     let digits = (-step.log10().floor()).max(0.0) as usize;
     for number in 0.. {
@@ -153,41 +133,22 @@ fn axis(canvas: &mut Canvas, plot: Area, to: f64, x: impl Fn(f64) -> f32) {
             break;
         }
         let at = x(value);
-        canvas.line(
-            &[(at, plot.bottom()), (at, plot.bottom() + 7.0)],
-            1.5,
-            rgb(RULE),
-        );
+        canvas.line(&[(at, plot.bottom()), (at, plot.bottom() + 7.0)], 1.5, rgb(RULE));
         let words = format!("{value:.digits$}");
         let half = SMALL.width(&words) / 2.0;
         let centre = at.clamp(plot.x + half, plot.right() - half);
-        canvas.text(
-            &words,
-            (centre, plot.bottom() + 28.0),
-            Align::Centre,
-            SMALL,
-            SOFT,
-        );
+        canvas.text(&words, (centre, plot.bottom() + 28.0), Align::Centre, SMALL, SOFT);
     }
     let centre = plot.x + plot.width / 2.0;
     let words = "distance between embeddings";
-    canvas.text(
-        words,
-        (centre, plot.bottom() + 56.0),
-        Align::Centre,
-        SMALL,
-        SOFT,
-    );
+    canvas.text(words, (centre, plot.bottom() + 56.0), Align::Centre, SMALL, SOFT);
 }
 
 /// A round step that divides 0 to `to` into five to ten parts or so.
 fn tick(to: f64) -> f64 {
     let power = 10.0_f64.powf((to / 5.0).log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|s| s * power);
-    steps
-        .into_iter()
-        .find(|step| to / step <= 8.0)
-        .unwrap_or(steps[3])
+    steps.into_iter().find(|step| to / step <= 8.0).unwrap_or(steps[3])
 }
 
 #[cfg(test)]
@@ -206,20 +167,10 @@ mod tests {
     #[test]
     fn every_kind_of_distances_can_be_drawn() {
         let photo = RgbImage::new(50, 80);
-        let shown = Shown {
-            photo: &photo,
-            individual: "",
-            encounter: "",
-        };
+        let shown = Shown { photo: &photo, individual: "", encounter: "" };
         let some = |from: f64| Histogram::of((0..500).map(|i| from + f64::from(i) * 1e-3));
         let draw = |same: Histogram, different: Histogram, distance: f64| {
-            let distances = Distances {
-                dataset: "d".into(),
-                split: "s".into(),
-                model: "m".into(),
-                same,
-                different,
-            };
+            let distances = Distances { dataset: "d".into(), split: "s".into(), model: "m".into(), same, different };
             pair_figure(&PairFigure {
                 title: "a and b",
                 words: "m",

@@ -29,9 +29,7 @@ pub(super) const DIFFERENT: u32 = 0xe69f00;
 /// What has no name.
 pub(super) const UNKNOWN: u32 = 0x9aa5b1;
 
-const COLOURS: [u32; 7] = [
-    0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x4a4e69,
-];
+const COLOURS: [u32; 7] = [0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x4a4e69];
 
 /// Individuals that can be told apart by colour and mark together.
 pub(super) const DISTINCT: usize = COLOURS.len() * MARKS.len();

@@ -51,11 +51,7 @@ pub struct ScatterPoint<'a> {
 /// The scatter of a whole set; see [`scatter`]. `projected` must be of this set.
 pub fn scatter_of(title: &str, set: &EmbeddingSet, projected: &Projected) -> RgbImage {
     let rows = set.rows.iter().zip(&projected.points);
-    let points = rows.map(|(row, &at)| ScatterPoint {
-        at,
-        individual: &row.individual,
-        query: row.role.is_query(),
-    });
+    let points = rows.map(|(row, &at)| ScatterPoint { at, individual: &row.individual, query: row.role.is_query() });
     scatter(title, &points.collect::<Vec<_>>(), &projected.axes)
 }
 
@@ -64,13 +60,7 @@ pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> 
     let mut canvas = Canvas::new(WIDTH, HEIGHT);
     let cast = Cast::of(points);
     let width = WIDTH as f32 - 2.0 * LEFT;
-    canvas.text(
-        &TITLE.fit(title, width),
-        (LEFT, 58.0),
-        Align::Left,
-        TITLE,
-        INK,
-    );
+    canvas.text(&TITLE.fit(title, width), (LEFT, 58.0), Align::Left, TITLE, INK);
     let photos = match points.len() {
         1 => "1 photo".into(),
         many => format!("{many} photos"),
@@ -104,13 +94,7 @@ pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> 
         let compact = member.radius() * frame.scale <= f64::from(COMPACT);
         let (x, middle) = frame.place(member.middle());
         let [bottom, top] = member.height.map(|y| frame.place([0.0, y]).1);
-        (compact && !crowded).then(|| Cluster {
-            name: NAME.fit(name, 180.0),
-            x,
-            middle,
-            top,
-            bottom,
-        })
+        (compact && !crowded).then(|| Cluster { name: NAME.fit(name, 180.0), x, middle, top, bottom })
     });
     for label in labels(&clusters.collect::<Vec<_>>(), plot, NAME) {
         if label.line {
@@ -119,11 +103,7 @@ pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> 
         let baseline = label.place.1 + NAME.size * 0.36;
         canvas.text_on_top(&label.name, (label.place.0, baseline), NAME, INK);
     }
-    legend(
-        &mut canvas,
-        &cast,
-        Area::new(right, TOP, legend_width, BOTTOM - TOP),
-    );
+    legend(&mut canvas, &cast, Area::new(right, TOP, legend_width, BOTTOM - TOP));
     canvas.into_picture()
 }
 
@@ -197,16 +177,13 @@ impl<'a> Cast<'a> {
     }
 
     fn number(&self, individual: &str) -> Option<usize> {
-        self.members
-            .get(individual)
-            .and_then(|member| member.number)
+        self.members.get(individual).and_then(|member| member.number)
     }
 
     /// Those with a name, in the order of their numbers.
     fn named(&self) -> impl Iterator<Item = (&'a str, &Member)> {
-        let mut named: Vec<_> = (self.members.iter())
-            .filter_map(|(name, member)| Some((member.number?, *name, member)))
-            .collect();
+        let mut named: Vec<_> =
+            (self.members.iter()).filter_map(|(name, member)| Some((member.number?, *name, member))).collect();
         named.sort_by_key(|(number, ..)| *number);
         named.into_iter().map(|(_, name, member)| (name, member))
     }
@@ -230,33 +207,20 @@ impl Frame {
     fn around(points: &[ScatterPoint<'_>], plot: Area) -> Frame {
         let side = |axis: usize| {
             let values = points.iter().map(|p| p.at[axis]).filter(|x| x.is_finite());
-            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
-                (low.min(x), high.max(x))
-            })
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
         };
-        let sides = [side(0), side(1)].map(
-            |(low, high)| {
-                if low <= high { (low, high) } else { (0.0, 0.0) }
-            },
-        );
+        let sides = [side(0), side(1)].map(|(low, high)| if low <= high { (low, high) } else { (0.0, 0.0) });
         let room = [plot.width, plot.height].map(|side| f64::from(side) - 64.0);
         let fits = |axis: usize| {
             let (low, high) = sides[axis];
             room[axis] / (high - low).max(1e-9)
         };
-        Frame {
-            plot,
-            middle: sides.map(|(low, high)| (low + high) / 2.0),
-            scale: fits(0).min(fits(1)),
-        }
+        Frame { plot, middle: sides.map(|(low, high)| (low + high) / 2.0), scale: fits(0).min(fits(1)) }
     }
 
     fn place(&self, at: [f64; 2]) -> (f32, f32) {
         let from_middle = |axis: usize| ((at[axis] - self.middle[axis]) * self.scale) as f32;
-        (
-            self.plot.x + self.plot.width / 2.0 + from_middle(0),
-            self.plot.y + self.plot.height / 2.0 - from_middle(1),
-        )
+        (self.plot.x + self.plot.width / 2.0 + from_middle(0), self.plot.y + self.plot.height / 2.0 - from_middle(1))
     }
 }
 
@@ -274,20 +238,8 @@ fn grid(canvas: &mut Canvas, frame: &Frame, axes: &[String; 2]) {
     let below = plot.bottom() + 32.0;
     let across = format!("→ {}", axes[0]);
     let up = format!("↑ {}", axes[1]);
-    canvas.text(
-        &WORDS.fit(&across, half),
-        (plot.right(), below),
-        Align::Right,
-        WORDS,
-        SOFT,
-    );
-    canvas.text(
-        &WORDS.fit(&up, half),
-        (plot.x, below),
-        Align::Left,
-        WORDS,
-        SOFT,
-    );
+    canvas.text(&WORDS.fit(&across, half), (plot.right(), below), Align::Right, WORDS, SOFT);
+    canvas.text(&WORDS.fit(&up, half), (plot.x, below), Align::Left, WORDS, SOFT);
 }
 
 /// Which marks are queries; nothing if there is only one kind.
@@ -298,10 +250,7 @@ fn key(canvas: &mut Canvas, points: &[ScatterPoint<'_>], right: f32) {
     }
     let others = points.len() - queries;
     let mut x = right;
-    for (words, query) in [
-        (format!("gallery {others}"), false),
-        (format!("queries {queries}"), true),
-    ] {
+    for (words, query) in [(format!("gallery {others}"), false), (format!("queries {queries}"), true)] {
         let width = canvas.text(&words, (x, 92.0), Align::Right, WORDS, SOFT);
         let place = (x - width - 16.0, 86.0);
         if query {
@@ -315,21 +264,14 @@ fn key(canvas: &mut Canvas, points: &[ScatterPoint<'_>], right: f32) {
 
 /// Columns of the legend, and the type of its names.
 fn legend_type(names: usize) -> (usize, Type) {
-    if names > ONE_COLUMN {
-        (2, Type::plain(16.0))
-    } else {
-        (1, Type::plain(18.0))
-    }
+    if names > ONE_COLUMN { (2, Type::plain(16.0)) } else { (1, Type::plain(18.0)) }
 }
 
 /// As wide as the longest name asks for, within bounds.
 fn legend_width(cast: &Cast<'_>) -> f32 {
     let (columns, type_) = legend_type(cast.named().count());
     let widths = cast.named().map(|(name, member)| {
-        MARK_ROOM
-            + type_.width(&super::text::clean(name))
-            + COUNT_GAP
-            + type_.width(&member.photos.to_string())
+        MARK_ROOM + type_.width(&super::text::clean(name)) + COUNT_GAP + type_.width(&member.photos.to_string())
     });
     let widest = widths.fold(0.0, f32::max) + 6.0;
     (widest * columns as f32).clamp(LEGEND.0, LEGEND.1)
@@ -370,15 +312,11 @@ mod tests {
     fn no_number_of_points_or_odd_name_is_too_much() {
         let axes = ["component 1".to_string(), "component 2".to_string()];
         for count in [0, 1, 3, 300] {
-            let names: Vec<String> = (0..count)
-                .map(|i| format!("turtle \u{1b}[31m{} {i}", "long ".repeat(i % 9)))
-                .collect();
+            let names: Vec<String> =
+                (0..count).map(|i| format!("turtle \u{1b}[31m{} {i}", "long ".repeat(i % 9))).collect();
             let points: Vec<_> = (names.iter().enumerate())
                 .map(|(i, individual)| ScatterPoint {
-                    at: [
-                        if i == 2 { f64::NAN } else { i as f64 },
-                        (i * i % 7) as f64 * 1e-9,
-                    ],
+                    at: [if i == 2 { f64::NAN } else { i as f64 }, (i * i % 7) as f64 * 1e-9],
                     individual,
                     query: i % 3 == 0,
                 })
@@ -400,14 +338,7 @@ mod tests {
     #[test]
     fn queries_and_gallery_look_different() {
         let axes = [String::new(), String::new()];
-        let point = |query| ScatterPoint {
-            at: [0.0, 0.0],
-            individual: "t1",
-            query,
-        };
-        assert_ne!(
-            scatter("t", &[point(false)], &axes),
-            scatter("t", &[point(true)], &axes)
-        );
+        let point = |query| ScatterPoint { at: [0.0, 0.0], individual: "t1", query };
+        assert_ne!(scatter("t", &[point(false)], &axes), scatter("t", &[point(true)], &axes));
     }
 }

@@ -113,11 +113,7 @@ pub fn pair_sheet(title: &str, words: &str, sections: &[Section<'_>]) -> RgbImag
                 canvas.text("none", (x, first + 30.0), Align::Left, WORDS, SOFT);
             }
             for (number, row) in section.rows.iter().enumerate() {
-                let (right, line) = if lone {
-                    (number % 2, number / 2)
-                } else {
-                    (0, number)
-                };
+                let (right, line) = if lone { (number % 2, number / 2) } else { (0, number) };
                 let x = x + right as f32 * (column + GAP);
                 let y = first + line as f32 * pitch;
                 pair_row(&mut canvas, row, (x, y), photo, INNER);
@@ -138,13 +134,7 @@ fn pair_row(canvas: &mut Canvas, row: &PairRow<'_>, (x, y): (f32, f32), photo: f
     caption(canvas, &row.left, left, 0.0);
     let sign = verdict(row.distance, row.correct);
     let taken = NAME.width(&sign);
-    canvas.text(
-        &sign,
-        (right.right(), right.bottom() + 26.0),
-        Align::Right,
-        NAME,
-        tone(row.correct),
-    );
+    canvas.text(&sign, (right.right(), right.bottom() + 26.0), Align::Right, NAME, tone(row.correct));
     caption(canvas, &row.right, right, taken + 12.0);
 }
 
@@ -155,8 +145,7 @@ pub fn query_sheet(title: &str, words: &str, rows: &[QueryRow<'_>]) -> RgbImage 
     const APART: f32 = 34.0;
     const ABOVE: f32 = 34.0;
     const BELOW: f32 = 64.0;
-    let photo =
-        ((WIDTH - 2.0 * MARGIN - APART - GAP * (HITS - 1) as f32) / (HITS + 1) as f32).floor();
+    let photo = ((WIDTH - 2.0 * MARGIN - APART - GAP * (HITS - 1) as f32) / (HITS + 1) as f32).floor();
     let high = (photo * 0.75).floor();
     let pitch = ABOVE + high + BELOW;
     let height = HEAD + pitch * rows.len().max(1) as f32 + 8.0;
@@ -180,13 +169,7 @@ pub fn query_sheet(title: &str, words: &str, rows: &[QueryRow<'_>]) -> RgbImage 
             canvas.frame(place, 4.0, rgb(tone(hit.correct)));
             let sign = verdict(hit.distance, hit.correct);
             let taken = NAME.width(&sign);
-            canvas.text(
-                &sign,
-                (place.right(), place.bottom() + 26.0),
-                Align::Right,
-                NAME,
-                tone(hit.correct),
-            );
+            canvas.text(&sign, (place.right(), place.bottom() + 26.0), Align::Right, NAME, tone(hit.correct));
             caption(&mut canvas, &hit.shown, place, taken + 8.0);
         }
         if row.hits.is_empty() {
@@ -200,45 +183,17 @@ pub fn query_sheet(title: &str, words: &str, rows: &[QueryRow<'_>]) -> RgbImage 
 /// Title and one line below it.
 pub(super) fn head(canvas: &mut Canvas, title: &str, words: &str) {
     let room = WIDTH - 2.0 * MARGIN;
-    canvas.text(
-        &TITLE.fit(title, room),
-        (MARGIN, 52.0),
-        Align::Left,
-        TITLE,
-        INK,
-    );
-    canvas.text(
-        &WORDS.fit(words, room),
-        (MARGIN, 82.0),
-        Align::Left,
-        WORDS,
-        SOFT,
-    );
+    canvas.text(&TITLE.fit(title, room), (MARGIN, 52.0), Align::Left, TITLE, INK);
+    canvas.text(&WORDS.fit(words, room), (MARGIN, 82.0), Align::Left, WORDS, SOFT);
 }
 
 /// Who and when, below a photo; `taken` pixels at the right of the first line are in use.
 pub(super) fn caption(canvas: &mut Canvas, shown: &Shown<'_>, photo: Area, taken: f32) {
-    let who = if shown.individual.is_empty() {
-        "unknown"
-    } else {
-        shown.individual
-    };
+    let who = if shown.individual.is_empty() { "unknown" } else { shown.individual };
     let who = NAME.fit(who, photo.width - taken);
-    canvas.text(
-        &who,
-        (photo.x, photo.bottom() + 26.0),
-        Align::Left,
-        NAME,
-        INK,
-    );
+    canvas.text(&who, (photo.x, photo.bottom() + 26.0), Align::Left, NAME, INK);
     let when = WORDS.fit(shown.encounter, photo.width);
-    canvas.text(
-        &when,
-        (photo.x, photo.bottom() + 48.0),
-        Align::Left,
-        WORDS,
-        SOFT,
-    );
+    canvas.text(&when, (photo.x, photo.bottom() + 48.0), Align::Left, WORDS, SOFT);
 }
 
 fn tone(correct: bool) -> u32 {
@@ -272,17 +227,8 @@ mod tests {
     fn right_and_wrong_pairs_are_framed_as_such() {
         let photo = RgbImage::from_pixel(40, 30, Rgb([10, 20, 200]));
         let sheet = |correct| {
-            let row = PairRow {
-                left: shown(&photo),
-                right: shown(&photo),
-                distance: 0.4,
-                correct,
-            };
-            let section = Section {
-                title: "t".into(),
-                words: "w".into(),
-                rows: vec![row; 3],
-            };
+            let row = PairRow { left: shown(&photo), right: shown(&photo), distance: 0.4, correct };
+            let section = Section { title: "t".into(), words: "w".into(), rows: vec![row; 3] };
             pair_sheet("title", "words", &[section])
         };
         assert!(holds(&sheet(true), RIGHT) && !holds(&sheet(true), WRONG));
@@ -294,30 +240,13 @@ mod tests {
     #[test]
     fn sheets_grow_with_their_rows_and_empty_ones_are_drawn() {
         let photo = RgbImage::new(3, 400);
-        let row = PairRow {
-            left: shown(&photo),
-            right: shown(&photo),
-            distance: 2.0,
-            correct: true,
-        };
-        let section = |rows| Section {
-            title: "t".into(),
-            words: "w".into(),
-            rows: vec![row; rows],
-        };
+        let row = PairRow { left: shown(&photo), right: shown(&photo), distance: 2.0, correct: true };
+        let section = |rows| Section { title: "t".into(), words: "w".into(), rows: vec![row; rows] };
         let two = |rows| pair_sheet("t", "w", &[section(rows), section(0)]).height();
         assert!(two(4) > two(2) && two(2) > two(1));
         assert!(pair_sheet("t", "w", &[]).height() > 50);
-        let hit = Hit {
-            shown: shown(&photo),
-            distance: 0.1,
-            correct: false,
-        };
-        let query = |hits| QueryRow {
-            query: shown(&photo),
-            words: "w".into(),
-            hits: vec![hit; hits],
-        };
+        let hit = Hit { shown: shown(&photo), distance: 0.1, correct: false };
+        let query = |hits| QueryRow { query: shown(&photo), words: "w".into(), hits: vec![hit; hits] };
         let sheet = query_sheet("t", "w", &[query(0), query(2), query(9)]);
         assert!(holds(&sheet, WRONG) && !holds(&sheet, RIGHT));
         assert!(query_sheet("t", "w", &[]).height() > 50);

@@ -9,10 +9,8 @@ use std::sync::LazyLock;
 
 use ab_glyph::{Font, FontRef, GlyphId, PxScale, point};
 
-static PLAIN: LazyLock<FontRef<'static>> =
-    LazyLock::new(|| load(include_bytes!("../font/DejaVuSans.ttf")));
-static BOLD: LazyLock<FontRef<'static>> =
-    LazyLock::new(|| load(include_bytes!("../font/DejaVuSans-Bold.ttf")));
+static PLAIN: LazyLock<FontRef<'static>> = LazyLock::new(|| load(include_bytes!("../font/DejaVuSans.ttf")));
+static BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| load(include_bytes!("../font/DejaVuSans-Bold.ttf")));
 
 fn load(bytes: &'static [u8]) -> FontRef<'static> {
     FontRef::try_from_slice(bytes).expect("the embedded font parses, a test reads it")
@@ -38,11 +36,7 @@ impl Type {
     }
 
     fn glyph(self, letter: char) -> (&'static FontRef<'static>, GlyphId) {
-        let fonts: &[&'static FontRef<'static>] = if self.bold {
-            &[&BOLD, &PLAIN]
-        } else {
-            &[&PLAIN]
-        };
+        let fonts: &[&'static FontRef<'static>] = if self.bold { &[&BOLD, &PLAIN] } else { &[&PLAIN] };
         for wanted in [letter, INSTEAD] {
             for font in fonts {
                 let id = font.glyph_id(wanted);
@@ -71,13 +65,7 @@ impl Type {
     }
 
     /// Calls `pixel(x, y, coverage)` for what `text` covers, beginning at `x` on `baseline`.
-    pub(super) fn draw(
-        self,
-        text: &str,
-        x: f32,
-        baseline: f32,
-        mut pixel: impl FnMut(i32, i32, f32),
-    ) {
+    pub(super) fn draw(self, text: &str, x: f32, baseline: f32, mut pixel: impl FnMut(i32, i32, f32)) {
         let mut at = x;
         for letter in text.chars() {
             let (font, id) = self.glyph(letter);
@@ -170,10 +158,7 @@ mod tests {
         let type_ = Type::plain(16.0);
         assert_eq!(type_.fit("t014", 200.0), "t014");
         let short = type_.fit("a name of a turtle that nobody would write", 120.0);
-        assert!(
-            short.ends_with('…') && short.starts_with("a name"),
-            "{short}"
-        );
+        assert!(short.ends_with('…') && short.starts_with("a name"), "{short}");
         assert_eq!(type_.wrap("one two three four", 80.0, 2).len(), 2);
     }
 

@@ -40,11 +40,7 @@ impl Projection for Pca {
         let coordinates = components.each_ref().map(|(_, axis)| centred.along(axis));
         let explained = components.each_ref().map(|(eigenvalue, _)| {
             // Equal embeddings have no variance, and rounding must not claim more than all of it.
-            if total > 0.0 {
-                (eigenvalue / total).clamp(0.0, 1.0)
-            } else {
-                0.0
-            }
+            if total > 0.0 { (eigenvalue / total).clamp(0.0, 1.0) } else { 0.0 }
         });
         let [x, y] = &coordinates;
         Ok(Projected {
@@ -78,11 +74,7 @@ impl Centred {
             let pairs = row.iter().zip(&mean);
             pairs.map(|(&x, mean)| f64::from(x) - mean)
         });
-        Centred {
-            rows,
-            dim,
-            values: values.collect(),
-        }
+        Centred { rows, dim, values: values.collect() }
     }
 
     fn row(&self, row: usize) -> &[f64] {
@@ -160,10 +152,7 @@ fn normalise(vector: &mut [f64]) -> f64 {
 
 /// A symmetric `size` x `size` matrix, row after row; each entry is summed by one thread.
 fn symmetric(size: usize, entry: impl Fn(usize, usize) -> f64 + Sync) -> Vec<f64> {
-    let rows: Vec<Vec<f64>> = (0..size)
-        .into_par_iter()
-        .map(|i| (0..=i).map(|j| entry(i, j)).collect())
-        .collect();
+    let rows: Vec<Vec<f64>> = (0..size).into_par_iter().map(|i| (0..=i).map(|j| entry(i, j)).collect()).collect();
     let mut matrix = vec![0.0; size * size];
     for (i, row) in rows.iter().enumerate() {
         for (j, &value) in row.iter().enumerate() {
@@ -198,9 +187,7 @@ fn leading(matrix: &[f64], size: usize) -> Vec<(f64, Vec<f64>)> {
             let columns = rotation.iter().map(|weights| {
                 let mut sum = vec![0.0; size];
                 for (vector, weight) in from.iter().zip(weights) {
-                    sum.iter_mut()
-                        .zip(vector)
-                        .for_each(|(s, x)| *s += weight * x);
+                    sum.iter_mut().zip(vector).for_each(|(s, x)| *s += weight * x);
                 }
                 sum
             });
@@ -233,10 +220,7 @@ fn orthonormalise(block: &mut [Vec<f64>]) {
         for _ in 0..2 {
             for other in done.iter() {
                 let part = dot(vector, other);
-                vector
-                    .iter_mut()
-                    .zip(other)
-                    .for_each(|(x, y)| *x -= part * y);
+                vector.iter_mut().zip(other).for_each(|(x, y)| *x -= part * y);
             }
         }
         if dot(vector, vector).sqrt() < 1e-12 || before == 0.0 {
@@ -249,9 +233,7 @@ fn orthonormalise(block: &mut [Vec<f64>]) {
 /// All eigenvalues of a small symmetric matrix, descending, with unit eigenvectors, by Jacobi's
 /// rotations (Golub and Van Loan, section 8.5).
 fn jacobi(mut a: Vec<f64>, size: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
-    let mut vectors: Vec<Vec<f64>> = (0..size)
-        .map(|i| (0..size).map(|j| f64::from(i == j)).collect())
-        .collect();
+    let mut vectors: Vec<Vec<f64>> = (0..size).map(|i| (0..size).map(|j| f64::from(i == j)).collect()).collect();
     for _ in 0..60 {
         let mut off = 0.0;
         let mut all = 0.0;
@@ -318,14 +300,7 @@ mod tests {
         assert!((first - 9.0 / 14.0).abs() < 1e-6 && (second - 4.0 / 14.0).abs() < 1e-6);
         // The largest loading of a is positive; of b it is the second or the third, and the second
         // is first.
-        let expected = [
-            [3.0, 0.0],
-            [-3.0, 0.0],
-            [0.0, 2.0],
-            [0.0, -2.0],
-            [0.0; 2],
-            [0.0; 2],
-        ];
+        let expected = [[3.0, 0.0], [-3.0, 0.0], [0.0, 2.0], [0.0, -2.0], [0.0; 2], [0.0; 2]];
         for (point, expected) in found.points.iter().zip(expected) {
             for (x, e) in point.iter().zip(expected) {
                 assert!((x - e).abs() < 1e-5, "{:?}", found.points);

@@ -24,20 +24,12 @@ pub fn leak(report: &Report) -> String {
         "{} of {queries} {have} another photo of {whose} own encounter in the gallery or among the other queries.",
         report.leak
     );
-    let (Some(honest), Some(careless)) = (report.figures.rank1, report.without_exclusion.rank1)
-    else {
+    let (Some(honest), Some(careless)) = (report.figures.rank1, report.without_exclusion.rank1) else {
         return having;
     };
     let points = ((careless - honest) * 100.0).round();
     let verdict = if points >= 1.0 {
-        let points = format!(
-            "{points:.0} {}",
-            if points == 1.0 {
-                "point is"
-            } else {
-                "points are"
-            }
-        );
+        let points = format!("{points:.0} {}", if points == 1.0 { "point is" } else { "points are" });
         format!("With same-encounter photos rank-1 is {careless:.3}: {points} the leak.")
     } else {
         format!("With same-encounter photos rank-1 is {careless:.3}: not higher than without.")
@@ -99,21 +91,9 @@ type Count = fn(&Figures) -> usize;
 type Row = (&'static str, fn(&Figures) -> Option<f64>, &'static str);
 
 const ROWS: &[Row] = &[
-    (
-        "rank-1",
-        |f| f.rank1,
-        "share of queries whose nearest photo shows the same individual.",
-    ),
-    (
-        "rank-5",
-        |f| f.rank5,
-        "share of queries with the same individual among the five nearest photos.",
-    ),
-    (
-        "rank-10",
-        |f| f.rank10,
-        "share of queries with the same individual among the ten nearest photos.",
-    ),
+    ("rank-1", |f| f.rank1, "share of queries whose nearest photo shows the same individual."),
+    ("rank-5", |f| f.rank5, "share of queries with the same individual among the five nearest photos."),
+    ("rank-10", |f| f.rank10, "share of queries with the same individual among the ten nearest photos."),
     (
         "mAP",
         |f| f.map,
@@ -131,16 +111,11 @@ fn table(page: &mut String, report: &Report) {
         Excluded::Encounter => "own encounter left out",
         Excluded::None => "gallery only",
     };
-    let mut columns: Vec<(String, &Figures)> = vec![
-        (honest.into(), &report.figures),
-        ("without exclusion".into(), &report.without_exclusion),
-    ];
+    let mut columns: Vec<(String, &Figures)> =
+        vec![(honest.into(), &report.figures), ("without exclusion".into(), &report.without_exclusion)];
     if let Some(chance) = &report.chance {
         columns.insert(1, ("by chance".into(), &chance.figures));
-        columns.push((
-            "by chance, without exclusion".into(),
-            &chance.without_exclusion,
-        ));
+        columns.push(("by chance, without exclusion".into(), &chance.without_exclusion));
     }
     let titles: Vec<&str> = columns.iter().map(|(title, _)| title.as_str()).collect();
     let _ = writeln!(page, "\n| figure | {} |", titles.join(" | "));
@@ -178,10 +153,7 @@ fn definitions(page: &mut String, report: &Report) {
         page,
         "- **without exclusion**: a query is ranked against the gallery and all other queries, only itself left out: what a careless evaluation would have said."
     );
-    let _ = writeln!(
-        page,
-        "- **by chance**: what random rankings of the same photos would score on average."
-    );
+    let _ = writeln!(page, "- **by chance**: what random rankings of the same photos would score on average.");
     let _ = writeln!(
         page,
         "\nEvery figure is a share from 0 to 1 of the queries that have a match at all. The distance is Euclidean between embeddings of length 1; of two photos equally far the earlier in `photos.csv` comes first. The ten nearest of each query are in [{MATCHES_FILE}]({MATCHES_FILE})."
@@ -284,10 +256,7 @@ mod tests {
         );
         report.leak = 1;
         report.without_exclusion.rank1 = Some(0.3);
-        assert!(
-            leak(&report)
-                .contains("not higher than without. 1 of 112 queries has another photo of its own")
-        );
+        assert!(leak(&report).contains("not higher than without. 1 of 112 queries has another photo of its own"));
         report.leak = 0;
         assert!(leak(&report).contains("nothing can leak"));
     }
@@ -300,21 +269,12 @@ mod tests {
         for figures in [report.figures, report.without_exclusion, chance.figures] {
             for (name, of, _) in ROWS {
                 let value = share(of(&figures));
-                let row = page
-                    .lines()
-                    .find(|l| l.starts_with(&format!("| {name} |")))
-                    .unwrap();
+                let row = page.lines().find(|l| l.starts_with(&format!("| {name} |"))).unwrap();
                 assert!(row.contains(&value), "{value} not in {row}");
             }
         }
-        assert!(
-            page.contains("65 points") || page.contains("the leak"),
-            "{page}"
-        );
-        assert!(
-            page.contains("the part reported here: expect lower ones"),
-            "{page}"
-        );
+        assert!(page.contains("65 points") || page.contains("the leak"), "{page}");
+        assert!(page.contains("the part reported here: expect lower ones"), "{page}");
     }
 
     #[test]
@@ -334,18 +294,10 @@ mod tests {
     fn labels_stay_text() {
         let mut report = report(Excluded::None);
         report.context.dataset = "a|b](http://x)\u{1b}[31m<script>\n# *x* \u{202e}gpj".into();
-        let picture = Picture {
-            file: "pa irs)\u{1b}.png".into(),
-            caption: "![x](y)".into(),
-        };
+        let picture = Picture { file: "pa irs)\u{1b}.png".into(), caption: "![x](y)".into() };
         let page = page(&report, &[picture]);
-        assert!(
-            !page.contains("<script>") && !page.contains('\u{1b}') && !page.contains('\u{202e}')
-        );
-        assert!(
-            page.contains("a\\|b\\](http://x)\u{fffd}\\[31m&lt;script&gt; \\# \\*x\\*"),
-            "{page}"
-        );
+        assert!(!page.contains("<script>") && !page.contains('\u{1b}') && !page.contains('\u{202e}'));
+        assert!(page.contains("a\\|b\\](http://x)\u{fffd}\\[31m&lt;script&gt; \\# \\*x\\*"), "{page}");
         assert!(page.contains("](pa%20irs%29%1B.png)"), "{page}");
     }
 }
