@@ -1,0 +1,416 @@
+//! A photo's file as upright RGB pixels.
+//!
+//! The format is told by the content, since names lie. What would decode to something that is not the photo is an
+//! error: decoders fill the missing part of a truncated JPEG with grey, and a network would learn the grey. EXIF
+//! orientation is applied, transparency dropped, 16 bits reduced to 8, all as PIL's `convert("RGB")` has it (save that
+//! PIL clips 16-bit grey). Colour profiles are ignored. Knows nothing of caches or sizes.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+
+use super::error::DataError;
+
+/// Photos with more pixels are refused: a small file can claim to be huge.
+pub const MAX_PIXELS: u64 = 200_000_000;
+/// Longest file that is read, in bytes; a 200-megapixel PNG of 16 bits stays below.
+const MAX_FILE: u64 = 2 << 30;
+/// Most memory a decoder may take, in bytes.
+const MAX_MEMORY: u64 = 2 << 30;
+
+/// Reads a photo: upright, RGB, 8 bits. Any failure is [`DataError::Unreadable`] with the reason.
+pub fn read(path: &Path) -> Result<RgbImage, DataError> {
+    let fail = |reason| DataError::Unreadable {
+        path: path.into(),
+        reason,
+    };
+    let bytes = bytes_of(path).map_err(|e| fail(e.to_string()))?;
+    // A decoder that panics on a hostile file must not take the run with it.
+    catch_unwind(AssertUnwindSafe(|| from_bytes(&bytes)))
+        .unwrap_or_else(|_| Err("the decoder gave up on it; the file is damaged".into()))
+        .map_err(fail)
+}
+
+/// The whole file, which must be a plain file of bearable length.
+fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        return Err(std::io::Error::other("it is not a file")); // a pipe would block for ever
+    }
+    if meta.len() > MAX_FILE {
+        return Err(std::io::Error::other("it is longer than 2 GiB"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
+    File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Decodes a file's bytes; the error is the reason in words.
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+    let signature = Signature::of(bytes);
+    let format = match signature {
+        Signature::Jpeg => image::ImageFormat::Jpeg,
+        Signature::Png => image::ImageFormat::Png,
+        _ => return Err(signature.reason()),
+    };
+    if signature == Signature::Jpeg && !jpeg_is_whole(bytes) {
+        return Err("the JPEG is truncated; copy it again from the camera or backup".into());
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_MEMORY);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(words)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!(
+            "it has {width} x {height} pixels, more than {} megapixels; make it smaller",
+            MAX_PIXELS / 1_000_000
+        ));
+    }
+    if width == 0 || height == 0 {
+        return Err("it has no pixels".into());
+    }
+    // A broken EXIF block is no reason to refuse the pixels.
+    let orientation = decoder
+        .orientation()
+        .unwrap_or(image::metadata::Orientation::NoTransforms);
+    let mut photo = DynamicImage::from_decoder(decoder).map_err(words)?;
+    // Fewer bytes to turn.
+    if !matches!(photo, DynamicImage::ImageRgb8(_)) {
+        photo = DynamicImage::ImageRgb8(photo.into_rgb8());
+    }
+    photo.apply_orientation(orientation);
+    Ok(photo.into_rgb8())
+}
+
+/// The decoder's error in the words of a user.
+fn words(error: ImageError) -> String {
+    match error {
+        ImageError::Limits(_) => "it needs more memory than a photo may; make it smaller".into(),
+        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the file is truncated; copy it again from the camera or backup".into()
+        }
+        other => format!("it is damaged ({other})"),
+    }
+}
+
+/// Whether the JPEG's stream runs to its end marker.
+///
+/// Walks the markers, so that the end of a thumbnail inside EXIF is not taken for the photo's, and whatever a phone
+/// appends behind the end is ignored. (ITU T.81, annex B.)
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2; // behind FF D8
+    loop {
+        // Anything up to the next marker is entropy-coded data or padding; FF 00 is a byte of data.
+        let Some(skip) = bytes
+            .get(at..)
+            .and_then(|b| b.iter().position(|&x| x == 0xff))
+        else {
+            return false;
+        };
+        at += skip + 1;
+        let Some(&marker) = bytes.get(at) else {
+            return false;
+        };
+        match marker {
+            0xd9 => return true,
+            0xff => {} // padding before a marker: look at this byte again
+            0x00 | 0x01 | 0xd0..=0xd8 => at += 1, // data, or a marker without a length
+            _ => {
+                let Some(length) = bytes.get(at + 1..at + 3) else {
+                    return false;
+                };
+                at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+            }
+        }
+    }
+}
+
+/// What the first bytes of a file say it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signature {
+    /// Can be read.
+    Jpeg,
+    /// Can be read.
+    Png,
+    /// A picture that cannot be read; its name.
+    Other(&'static str),
+    /// Nothing at all.
+    Empty,
+    /// No picture known.
+    Unknown,
+}
+
+/// Name, offset and bytes of pictures that people have and this program cannot read.
+const OTHERS: &[(&str, usize, &[u8])] = &[
+    ("HEIC (as iPhones write)", 4, b"ftypheic"),
+    ("HEIC (as iPhones write)", 4, b"ftypheix"),
+    ("HEIC (as iPhones write)", 4, b"ftyphevc"),
+    ("HEIC (as iPhones write)", 4, b"ftypmif1"),
+    ("HEIC (as iPhones write)", 4, b"ftypmsf1"),
+    ("AVIF", 4, b"ftypavif"),
+    ("WebP", 8, b"WEBP"),
+    ("TIFF or camera raw", 0, b"II*\0"),
+    ("TIFF or camera raw", 0, b"MM\0*"),
+    ("GIF", 0, b"GIF8"),
+    ("BMP", 0, b"BM"),
+    ("JPEG XL", 0, b"\xff\x0a"),
+    ("JPEG XL", 4, b"JXL "),
+    ("JPEG 2000", 4, b"jP  "),
+];
+
+impl Signature {
+    /// Tells a file by its first bytes; sixteen suffice.
+    pub(super) fn of(bytes: &[u8]) -> Signature {
+        if bytes.is_empty() {
+            return Signature::Empty;
+        }
+        if bytes.starts_with(b"\xff\xd8\xff") {
+            return Signature::Jpeg;
+        }
+        if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+            return Signature::Png;
+        }
+        let known = OTHERS
+            .iter()
+            .find(|(_, at, magic)| bytes.get(*at..).is_some_and(|b| b.starts_with(magic)));
+        known.map_or(Signature::Unknown, |(name, ..)| Signature::Other(name))
+    }
+
+    /// Reads the first bytes of a file, which must be a plain file.
+    pub(super) fn of_file(path: &Path) -> std::io::Result<Signature> {
+        let mut head = Vec::with_capacity(16);
+        File::open(path)?.take(16).read_to_end(&mut head)?;
+        Ok(Signature::of(&head))
+    }
+
+    /// Whether [`read`] can read it.
+    pub(super) fn readable(self) -> bool {
+        matches!(self, Signature::Jpeg | Signature::Png)
+    }
+
+    /// Whether it is a picture at all.
+    pub(super) fn is_picture(self) -> bool {
+        self.readable() || matches!(self, Signature::Other(_))
+    }
+
+    /// Why it cannot be read, as half a sentence.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Signature::Other(name) => format!("it is a {name} picture; convert it to JPEG or PNG"),
+            Signature::Empty => "the file is empty; copy it again from the camera or backup".into(),
+            _ => "it is neither JPEG nor PNG".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::codecs::jpeg::JpegEncoder;
+    use image::{ExtendedColorType, ImageEncoder, Rgb};
+
+    fn jpeg(photo: &RgbImage) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let encoder = JpegEncoder::new_with_quality(&mut bytes, 95);
+        encoder
+            .write_image(
+                photo.as_raw(),
+                photo.width(),
+                photo.height(),
+                ExtendedColorType::Rgb8,
+            )
+            .unwrap();
+        bytes
+    }
+
+    fn png(bytes: &[u8], width: u32, height: u32, colour: ExtendedColorType) -> Vec<u8> {
+        let mut out = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut out)
+            .write_image(bytes, width, height, colour)
+            .unwrap();
+        out
+    }
+
+    /// Left half red, right half blue; the top left corner green.
+    fn marked() -> RgbImage {
+        RgbImage::from_fn(64, 32, |x, y| match (x, y) {
+            (0..16, 0..16) => Rgb([0, 255, 0]),
+            (0..32, _) => Rgb([255, 0, 0]),
+            _ => Rgb([0, 0, 255]),
+        })
+    }
+
+    /// The same file with an EXIF segment that holds nothing but an orientation.
+    fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01".to_vec();
+        exif.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0]); // tag 0x0112, one short
+        exif.extend([0; 4]); // no further directory
+        let mut out = jpeg[..2].to_vec();
+        out.extend([0xff, 0xe1]);
+        out.extend((exif.len() as u16 + 2).to_be_bytes());
+        out.extend(exif);
+        out.extend(&jpeg[2..]);
+        out
+    }
+
+    #[test]
+    fn every_orientation_turns_the_photo_upright() {
+        let file = jpeg(&marked());
+        // Where the green corner (stored top left) must end up, as (right, bottom), and whether sides swap.
+        let want = [
+            (1, 0, 0, 0),
+            (2, 1, 0, 0),
+            (3, 1, 1, 0),
+            (4, 0, 1, 0),
+            (5, 0, 0, 1),
+            (6, 1, 0, 1),
+            (7, 1, 1, 1),
+            (8, 0, 1, 1),
+        ];
+        for (orientation, right, bottom, swapped) in want {
+            let photo = from_bytes(&oriented(&file, orientation)).unwrap();
+            assert_eq!(
+                photo.dimensions(),
+                if swapped == 1 { (32, 64) } else { (64, 32) }
+            );
+            let x = if right == 1 { photo.width() - 5 } else { 4 };
+            let y = if bottom == 1 { photo.height() - 5 } else { 4 };
+            let Rgb([r, g, b]) = *photo.get_pixel(x, y);
+            assert!(
+                g > 200 && r < 60 && b < 60,
+                "orientation {orientation}: {r} {g} {b}"
+            );
+        }
+        // Nonsense is ignored.
+        assert_eq!(
+            from_bytes(&oriented(&file, 77)).unwrap().dimensions(),
+            (64, 32)
+        );
+    }
+
+    #[test]
+    fn a_photo_cut_short_anywhere_is_an_error() {
+        let noisy = RgbImage::from_fn(96, 80, |x, y| {
+            Rgb([(x * y) as u8, (x * 3) as u8, (y * 5) as u8])
+        });
+        for whole in [
+            oriented(&jpeg(&noisy), 1),
+            png(noisy.as_raw(), 96, 80, ExtendedColorType::Rgb8),
+        ] {
+            assert!(from_bytes(&whole).is_ok());
+            for cut in [
+                0,
+                1,
+                3,
+                20,
+                100,
+                whole.len() / 2,
+                whole.len() - 200,
+                whole.len() - 20,
+            ] {
+                let error = from_bytes(&whole[..cut]).unwrap_err();
+                assert!(
+                    cut < 100 || error.contains("truncated") || error.contains("damaged"),
+                    "{cut}: {error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_phone_appends_behind_a_jpeg_does_no_harm() {
+        let mut file = jpeg(&marked());
+        file.extend([0u8; 500]);
+        assert!(from_bytes(&file).is_ok());
+        // A thumbnail inside EXIF has an end marker of its own, which is not the photo's.
+        let mut exif = vec![0xff, 0xd8, 0xff, 0xe1];
+        let thumbnail = jpeg(&RgbImage::new(8, 8));
+        exif.extend((thumbnail.len() as u16 + 2).to_be_bytes());
+        exif.extend(&thumbnail);
+        exif.extend(&jpeg(&marked())[2..400]);
+        assert!(from_bytes(&exif).unwrap_err().contains("truncated"));
+    }
+
+    #[test]
+    fn other_kinds_of_pixels_become_rgb() {
+        let grey16: Vec<u8> = (0..16u16).flat_map(|i| (i * 4096).to_ne_bytes()).collect();
+        let photo = from_bytes(&png(&grey16, 4, 4, ExtendedColorType::L16)).unwrap();
+        assert_eq!(photo.get_pixel(0, 0).0, [0; 3]);
+        assert_eq!(photo.get_pixel(0, 2).0, [128; 3]); // 32768 of 65535
+        let clear = [10u8, 20, 30, 0].repeat(16);
+        let photo = from_bytes(&png(&clear, 4, 4, ExtendedColorType::Rgba8)).unwrap();
+        assert_eq!(photo.get_pixel(3, 3).0, [10, 20, 30]);
+    }
+
+    #[test]
+    fn foreign_files_are_named() {
+        for (bytes, word) in [
+            (&b"\0\0\0\x18ftypheic\0\0\0\0mif1"[..], "HEIC"),
+            (b"RIFF\0\0\0\0WEBPVP8 ", "WebP"),
+            (b"hello, I am a text", "neither JPEG nor PNG"),
+            (b"", "empty"),
+        ] {
+            let error = from_bytes(bytes).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let error = read(&dir.path().join("gone.jpg")).unwrap_err().to_string();
+        assert!(error.contains("gone.jpg"), "{error}");
+        assert!(read(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_is_unpacked() {
+        // A PNG's header that claims 60000 x 60000 pixels.
+        let mut file = png(&[0; 3], 1, 1, ExtendedColorType::Rgb8);
+        file[16..20].copy_from_slice(&60_000u32.to_be_bytes());
+        file[20..24].copy_from_slice(&60_000u32.to_be_bytes());
+        let crc = crc32(&file[12..29]);
+        file[29..33].copy_from_slice(&crc.to_be_bytes());
+        let error = from_bytes(&file).unwrap_err();
+        assert!(
+            error.contains("megapixels") || error.contains("memory"),
+            "{error}"
+        );
+        // The same for JPEG: 65000 x 65000 in the frame header.
+        let mut file = jpeg(&marked());
+        let frame = file.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        file[frame + 5..frame + 7].copy_from_slice(&65_000u16.to_be_bytes());
+        file[frame + 7..frame + 9].copy_from_slice(&65_000u16.to_be_bytes());
+        let error = from_bytes(&file).unwrap_err();
+        assert!(
+            error.contains("megapixels") || error.contains("memory"),
+            "{error}"
+        );
+    }
+
+    /// CRC of PNG chunks, bit by bit.
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0u32, |crc, &b| {
+            (0..8).fold(crc ^ u32::from(b), |c, _| {
+                if c & 1 == 1 {
+                    0xedb8_8320 ^ (c >> 1)
+                } else {
+                    c >> 1
+                }
+            })
+        })
+    }
+
+    use proptest::prelude::*;
+    proptest! {
+        #[test]
+        fn damaged_files_never_panic(at in 2usize..600, with in any::<u8>(), kind in 0..2) {
+            let photo = marked();
+            let mut file = if kind == 0 { oriented(&jpeg(&photo), 6) } else { png(photo.as_raw(), 64, 32, ExtendedColorType::Rgb8) };
+            let at = at % file.len();
+            file[at] = with;
+            let _ = from_bytes(&file);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Everything that can go wrong between a folder of photos and batches of pixels.
+//!
+//! One variant a cause, each with its file and, where there is one, the way out, in a sentence that needs no
+//! knowledge of the code. What concerns a single row or photo and need not stop the work is a
+//! [`Problem`](super::manifest::Problem) instead.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What stops reading a dataset, a split, a photo or a batch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// `--data-dir` points at nothing.
+    #[error("{} does not exist", path.display())]
+    Missing {
+        /// What was asked for.
+        path: PathBuf,
+    },
+
+    /// No format fits.
+    #[error("{} is no dataset: {reason}", path.display())]
+    NoFormat {
+        /// What was asked for.
+        path: PathBuf,
+        /// What each format missed, as half a sentence.
+        reason: String,
+    },
+
+    /// The system refused to read a folder or table.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A table that is no table.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Table {
+        /// The table.
+        path: PathBuf,
+        /// Line in the file, from 1.
+        line: u64,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+
+    /// A needed column is not there.
+    #[error("{} has no column `{column}`; its columns are {}", path.display(), list(found))]
+    MissingColumn {
+        /// The table.
+        path: PathBuf,
+        /// The column, or the alternatives joined by "or".
+        column: String,
+        /// What the first line holds.
+        found: Vec<String>,
+    },
+
+    /// Everything was read and nothing is left.
+    #[error("{} holds no usable photo: {reason}", path.display())]
+    NoPhotos {
+        /// The dataset.
+        path: PathBuf,
+        /// Why, as half a sentence.
+        reason: String,
+    },
+
+    /// `--split-column` names what the dataset lacks.
+    #[error("the dataset has no split column `{column}`; it has {}", list(found))]
+    NoSplitColumn {
+        /// The column asked for.
+        column: String,
+        /// The columns there are.
+        found: Vec<String>,
+    },
+
+    /// A share of photos that is not between 0 and 1.
+    #[error("a share of {ratio} for training is out of range: give one above 0 and below 1")]
+    Ratio {
+        /// The share asked for.
+        ratio: f64,
+    },
+
+    /// A part that was asked for, or is needed, has no photo.
+    #[error("split `{split}` puts no photo into {part}: {hint}")]
+    EmptyPart {
+        /// The name of the split.
+        split: String,
+        /// The part or parts.
+        part: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// A photo that cannot be turned into pixels.
+    #[error("cannot read the photo {}: {reason}", path.display())]
+    Unreadable {
+        /// The photo.
+        path: PathBuf,
+        /// Why, and what to do where something can be done.
+        reason: String,
+    },
+}
+
+/// Names in backticks with commas between them, or "none".
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".into();
+    }
+    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    quoted.join(", ")
+}

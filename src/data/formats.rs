@@ -1,0 +1,68 @@
+//! The forms in which datasets lie on a disk, and which of them a path holds.
+//!
+//! A format is a row in [`FORMATS`]: it says whether a path looks like it, and reads it into a manifest through the
+//! builder, which holds the rules that all share. The first that fits wins, so the particular stand before the general.
+
+mod folders;
+mod table;
+
+use std::path::Path;
+
+use super::error::DataError;
+use super::manifest::Manifest;
+
+/// One way to lay out photos and who is on them.
+pub trait Format: Sync {
+    /// What the screen and the messages call it.
+    fn name(&self) -> &'static str;
+    /// What a path of this format has, to end "there is no …".
+    fn signature(&self) -> &'static str;
+    /// Whether the path looks like this format. Reads little; errors mean no.
+    fn detect(&self, path: &Path) -> bool;
+    /// Reads the whole dataset, photos' contents excepted.
+    fn read(&self, path: &Path) -> Result<Manifest, DataError>;
+}
+
+/// Every known format, the particular before the general.
+pub static FORMATS: &[&dyn Format] = &[
+    &table::SEATURTLEID2022,
+    &table::WILDLIFE_DATASETS,
+    &folders::Folders,
+];
+
+/// Reads the dataset at `path`: a folder, or a table in one.
+///
+/// Fails when nothing is there, no format fits, a needed column is missing, or no photo is left; single bad rows
+/// become the manifest's problems.
+pub fn open(path: &Path) -> Result<Manifest, DataError> {
+    let meta = std::fs::metadata(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => DataError::Missing { path: path.into() },
+        _ => DataError::Io {
+            path: path.into(),
+            source,
+        },
+    })?;
+    if let Some(format) = FORMATS.iter().find(|f| f.detect(path)) {
+        let manifest = format.read(path)?;
+        if manifest.photos.is_empty() {
+            let reason = match manifest.problems.len() {
+                0 => "it is empty".to_owned(),
+                n => format!("all {n} were left out; the first: {}", manifest.problems[0]),
+            };
+            return Err(DataError::NoPhotos {
+                path: path.into(),
+                reason,
+            });
+        }
+        return Ok(manifest);
+    }
+    if meta.is_file() {
+        return Err(table::why_not(path));
+    }
+    let missing: Vec<&str> = FORMATS.iter().rev().map(|f| f.signature()).collect();
+    let reason = format!("there is no {} in it", missing.join(", no "));
+    Err(DataError::NoFormat {
+        path: path.into(),
+        reason,
+    })
+}
