@@ -5,13 +5,15 @@
 //! and all of it becomes files ([`report`], [`figures`]). Nothing here runs a network or opens a
 //! photo: embeddings and decoded pictures come in as plain slices.
 
+pub mod dataset;
+pub mod embed;
 pub mod embeddings;
 mod error;
 pub mod figures;
 mod files;
 pub mod histogram;
 pub mod metrics;
-
+pub mod model;
 pub mod pairs;
 pub mod projection;
 pub mod report;

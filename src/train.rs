@@ -1,3 +1,9 @@
 //! The training loop, schedules, checkpoints, resume.
 
 pub mod bench;
+pub mod checkpoint;
+pub mod error;
+pub mod schedule;
+pub mod setup;
+pub mod step;
+pub mod worker;

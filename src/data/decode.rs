@@ -23,10 +23,7 @@ const MAX_MEMORY: u64 = 2 << 30;
 
 /// Reads a photo: upright, RGB, 8 bits. Any failure is [`DataError::Unreadable`] with the reason.
 pub fn read(path: &Path) -> Result<RgbImage, DataError> {
-    let fail = |reason| DataError::Unreadable {
-        path: path.into(),
-        reason,
-    };
+    let fail = |reason| DataError::Unreadable { path: path.into(), reason };
     let bytes = bytes_of(path).map_err(|e| fail(e.to_string()))?;
     // A decoder that panics on a hostile file must not take the run with it.
     catch_unwind(AssertUnwindSafe(|| from_bytes(&bytes)))
@@ -75,9 +72,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
         return Err("it has no pixels".into());
     }
     // A broken EXIF block is no reason to refuse the pixels.
-    let orientation = decoder
-        .orientation()
-        .unwrap_or(image::metadata::Orientation::NoTransforms);
+    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let mut photo = DynamicImage::from_decoder(decoder).map_err(words)?;
     // Fewer bytes to turn.
     if !matches!(photo, DynamicImage::ImageRgb8(_)) {
@@ -106,10 +101,7 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
     let mut at = 2; // behind FF D8
     loop {
         // Anything up to the next marker is entropy-coded data or padding; FF 00 is a byte of data.
-        let Some(skip) = bytes
-            .get(at..)
-            .and_then(|b| b.iter().position(|&x| x == 0xff))
-        else {
+        let Some(skip) = bytes.get(at..).and_then(|b| b.iter().position(|&x| x == 0xff)) else {
             return false;
         };
         at += skip + 1;
@@ -118,7 +110,7 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
         };
         match marker {
             0xd9 => return true,
-            0xff => {} // padding before a marker: look at this byte again
+            0xff => {}                            // padding before a marker: look at this byte again
             0x00 | 0x01 | 0xd0..=0xd8 => at += 1, // data, or a marker without a length
             _ => {
                 let Some(length) = bytes.get(at + 1..at + 3) else {
@@ -175,9 +167,7 @@ impl Signature {
         if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
             return Signature::Png;
         }
-        let known = OTHERS
-            .iter()
-            .find(|(_, at, magic)| bytes.get(*at..).is_some_and(|b| b.starts_with(magic)));
+        let known = OTHERS.iter().find(|(_, at, magic)| bytes.get(*at..).is_some_and(|b| b.starts_with(magic)));
         known.map_or(Signature::Unknown, |(name, ..)| Signature::Other(name))
     }
 
@@ -217,22 +207,13 @@ mod tests {
     fn jpeg(photo: &RgbImage) -> Vec<u8> {
         let mut bytes = Vec::new();
         let encoder = JpegEncoder::new_with_quality(&mut bytes, 95);
-        encoder
-            .write_image(
-                photo.as_raw(),
-                photo.width(),
-                photo.height(),
-                ExtendedColorType::Rgb8,
-            )
-            .unwrap();
+        encoder.write_image(photo.as_raw(), photo.width(), photo.height(), ExtendedColorType::Rgb8).unwrap();
         bytes
     }
 
     fn png(bytes: &[u8], width: u32, height: u32, colour: ExtendedColorType) -> Vec<u8> {
         let mut out = Vec::new();
-        image::codecs::png::PngEncoder::new(&mut out)
-            .write_image(bytes, width, height, colour)
-            .unwrap();
+        image::codecs::png::PngEncoder::new(&mut out).write_image(bytes, width, height, colour).unwrap();
         out
     }
 
@@ -274,50 +255,24 @@ mod tests {
         ];
         for (orientation, right, bottom, swapped) in want {
             let photo = from_bytes(&oriented(&file, orientation)).unwrap();
-            assert_eq!(
-                photo.dimensions(),
-                if swapped == 1 { (32, 64) } else { (64, 32) }
-            );
+            assert_eq!(photo.dimensions(), if swapped == 1 { (32, 64) } else { (64, 32) });
             let x = if right == 1 { photo.width() - 5 } else { 4 };
             let y = if bottom == 1 { photo.height() - 5 } else { 4 };
             let Rgb([r, g, b]) = *photo.get_pixel(x, y);
-            assert!(
-                g > 200 && r < 60 && b < 60,
-                "orientation {orientation}: {r} {g} {b}"
-            );
+            assert!(g > 200 && r < 60 && b < 60, "orientation {orientation}: {r} {g} {b}");
         }
         // Nonsense is ignored.
-        assert_eq!(
-            from_bytes(&oriented(&file, 77)).unwrap().dimensions(),
-            (64, 32)
-        );
+        assert_eq!(from_bytes(&oriented(&file, 77)).unwrap().dimensions(), (64, 32));
     }
 
     #[test]
     fn a_photo_cut_short_anywhere_is_an_error() {
-        let noisy = RgbImage::from_fn(96, 80, |x, y| {
-            Rgb([(x * y) as u8, (x * 3) as u8, (y * 5) as u8])
-        });
-        for whole in [
-            oriented(&jpeg(&noisy), 1),
-            png(noisy.as_raw(), 96, 80, ExtendedColorType::Rgb8),
-        ] {
+        let noisy = RgbImage::from_fn(96, 80, |x, y| Rgb([(x * y) as u8, (x * 3) as u8, (y * 5) as u8]));
+        for whole in [oriented(&jpeg(&noisy), 1), png(noisy.as_raw(), 96, 80, ExtendedColorType::Rgb8)] {
             assert!(from_bytes(&whole).is_ok());
-            for cut in [
-                0,
-                1,
-                3,
-                20,
-                100,
-                whole.len() / 2,
-                whole.len() - 200,
-                whole.len() - 20,
-            ] {
+            for cut in [0, 1, 3, 20, 100, whole.len() / 2, whole.len() - 200, whole.len() - 20] {
                 let error = from_bytes(&whole[..cut]).unwrap_err();
-                assert!(
-                    cut < 100 || error.contains("truncated") || error.contains("damaged"),
-                    "{cut}: {error}"
-                );
+                assert!(cut < 100 || error.contains("truncated") || error.contains("damaged"), "{cut}: {error}");
             }
         }
     }
@@ -373,32 +328,20 @@ mod tests {
         let crc = crc32(&file[12..29]);
         file[29..33].copy_from_slice(&crc.to_be_bytes());
         let error = from_bytes(&file).unwrap_err();
-        assert!(
-            error.contains("megapixels") || error.contains("memory"),
-            "{error}"
-        );
+        assert!(error.contains("megapixels") || error.contains("memory"), "{error}");
         // The same for JPEG: 65000 x 65000 in the frame header.
         let mut file = jpeg(&marked());
         let frame = file.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
         file[frame + 5..frame + 7].copy_from_slice(&65_000u16.to_be_bytes());
         file[frame + 7..frame + 9].copy_from_slice(&65_000u16.to_be_bytes());
         let error = from_bytes(&file).unwrap_err();
-        assert!(
-            error.contains("megapixels") || error.contains("memory"),
-            "{error}"
-        );
+        assert!(error.contains("megapixels") || error.contains("memory"), "{error}");
     }
 
     /// CRC of PNG chunks, bit by bit.
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0u32, |crc, &b| {
-            (0..8).fold(crc ^ u32::from(b), |c, _| {
-                if c & 1 == 1 {
-                    0xedb8_8320 ^ (c >> 1)
-                } else {
-                    c >> 1
-                }
-            })
+            (0..8).fold(crc ^ u32::from(b), |c, _| if c & 1 == 1 { 0xedb8_8320 ^ (c >> 1) } else { c >> 1 })
         })
     }
 

@@ -24,11 +24,7 @@ pub trait Format: Sync {
 }
 
 /// Every known format, the particular before the general.
-pub static FORMATS: &[&dyn Format] = &[
-    &table::SEATURTLEID2022,
-    &table::WILDLIFE_DATASETS,
-    &folders::Folders,
-];
+pub static FORMATS: &[&dyn Format] = &[&table::SEATURTLEID2022, &table::WILDLIFE_DATASETS, &folders::Folders];
 
 /// Reads the dataset at `path`: a folder, or a table in one.
 ///
@@ -37,10 +33,7 @@ pub static FORMATS: &[&dyn Format] = &[
 pub fn open(path: &Path) -> Result<Manifest, DataError> {
     let meta = std::fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => DataError::Missing { path: path.into() },
-        _ => DataError::Io {
-            path: path.into(),
-            source,
-        },
+        _ => DataError::Io { path: path.into(), source },
     })?;
     if let Some(format) = FORMATS.iter().find(|f| f.detect(path)) {
         let manifest = format.read(path)?;
@@ -49,10 +42,7 @@ pub fn open(path: &Path) -> Result<Manifest, DataError> {
                 0 => "it is empty".to_owned(),
                 n => format!("all {n} were left out; the first: {}", manifest.problems[0]),
             };
-            return Err(DataError::NoPhotos {
-                path: path.into(),
-                reason,
-            });
+            return Err(DataError::NoPhotos { path: path.into(), reason });
         }
         return Ok(manifest);
     }
@@ -61,8 +51,5 @@ pub fn open(path: &Path) -> Result<Manifest, DataError> {
     }
     let missing: Vec<&str> = FORMATS.iter().rev().map(|f| f.signature()).collect();
     let reason = format!("there is no {} in it", missing.join(", no "));
-    Err(DataError::NoFormat {
-        path: path.into(),
-        reason,
-    })
+    Err(DataError::NoFormat { path: path.into(), reason })
 }

@@ -228,12 +228,7 @@ impl Builder {
         reason: impl Into<String>,
     ) {
         self.rows += 1;
-        let problem = Problem {
-            kind,
-            photo: photo.map(str::to_owned),
-            line,
-            reason: reason.into(),
-        };
+        let problem = Problem { kind, photo: photo.map(str::to_owned), line, reason: reason.into() };
         self.problems.push((self.rows, problem));
     }
 
@@ -242,12 +237,7 @@ impl Builder {
         match inside(row.path.trim()) {
             Ok(path) => self.push_at(path, row),
             Err(reason) => {
-                self.problem(
-                    ProblemKind::BadPath,
-                    Some(row.path.trim()),
-                    row.line,
-                    reason,
-                );
+                self.problem(ProblemKind::BadPath, Some(row.path.trim()), row.line, reason);
             }
         }
     }
@@ -273,8 +263,7 @@ impl Builder {
         let date_text = row.date.trim();
         let date = parse_date(date_text);
         if date.is_none() && !is_blank(date_text) {
-            let reason =
-                format!("`{date_text}` is no date (2019-07-31 would be); taken as undated");
+            let reason = format!("`{date_text}` is no date (2019-07-31 would be); taken as undated");
             self.problem(ProblemKind::BadDate, name, row.line, reason);
         }
         self.rows += 1;
@@ -286,29 +275,15 @@ impl Builder {
                     "column `{}` says `{word}`, which is none of train, valid and test; it is in no part there",
                     self.columns[column]
                 );
-                let problem = Problem {
-                    kind: ProblemKind::BadSplit,
-                    photo: name.map(str::to_owned),
-                    line: row.line,
-                    reason,
-                };
+                let problem =
+                    Problem { kind: ProblemKind::BadSplit, photo: name.map(str::to_owned), line: row.line, reason };
                 self.odd_words[column].push((self.rows, problem));
             }
             parts.push(part);
         }
-        self.seen
-            .insert(path.clone(), (self.photos.len(), row.line));
-        self.own.push(if is_blank(row.encounter) {
-            String::new()
-        } else {
-            row.encounter.trim().to_owned()
-        });
-        self.photos.push(Photo {
-            path,
-            individual: individual.to_owned(),
-            encounter: String::new(),
-            date,
-        });
+        self.seen.insert(path.clone(), (self.photos.len(), row.line));
+        self.own.push(if is_blank(row.encounter) { String::new() } else { row.encounter.trim().to_owned() });
+        self.photos.push(Photo { path, individual: individual.to_owned(), encounter: String::new(), date });
     }
 
     /// The manifest, with encounters named.
@@ -324,13 +299,8 @@ impl Builder {
             }
         }
         self.problems.sort_by_key(|(row, _)| *row);
-        let folder = self
-            .root
-            .canonicalize()
-            .unwrap_or_else(|_| self.root.clone());
-        let name = folder
-            .file_name()
-            .map_or_else(|| "photos".into(), |n| n.to_string_lossy().into_owned());
+        let folder = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
+        let name = folder.file_name().map_or_else(|| "photos".into(), |n| n.to_string_lossy().into_owned());
         Manifest {
             root: self.root,
             name,
@@ -348,8 +318,7 @@ impl Builder {
 fn name_encounters(photos: &mut [Photo], own: &[String]) {
     let mut owner: HashMap<&str, &str> = HashMap::new();
     let shared = photos.iter().zip(own).any(|(photo, key)| {
-        !key.is_empty()
-            && *owner.entry(key).or_insert(&photo.individual) != photo.individual.as_str()
+        !key.is_empty() && *owner.entry(key).or_insert(&photo.individual) != photo.individual.as_str()
     });
     let mut keys = Vec::with_capacity(photos.len());
     for (photo, key) in photos.iter().zip(own) {
@@ -366,19 +335,14 @@ fn name_encounters(photos: &mut [Photo], own: &[String]) {
         while owner.get(&key).is_some_and(|who| *who != photo.individual) {
             key.push('\'');
         }
-        owner
-            .entry(key.clone())
-            .or_insert_with(|| photo.individual.clone());
+        owner.entry(key.clone()).or_insert_with(|| photo.individual.clone());
         photo.encounter = key;
     }
 }
 
 /// Words that tables write for "nothing".
 fn is_blank(text: &str) -> bool {
-    matches!(
-        text.trim().to_ascii_lowercase().as_str(),
-        "" | "nan" | "na" | "n/a" | "none" | "null"
-    )
+    matches!(text.trim().to_ascii_lowercase().as_str(), "" | "nan" | "na" | "n/a" | "none" | "null")
 }
 
 /// A table's path as a relative path of plain names, or why it cannot be used.
@@ -391,9 +355,7 @@ fn inside(text: &str) -> Result<PathBuf, &'static str> {
         return Err("no photo is named");
     }
     if text.contains(['\0', '\n', '\r']) {
-        return Err(
-            "the path holds a line break or a zero byte; a quotation mark may be left open",
-        );
+        return Err("the path holds a line break or a zero byte; a quotation mark may be left open");
     }
     // Tables made on Windows. A name on Unix may hold a backslash, but no dataset seen does.
     let text = text.replace('\\', "/");
@@ -429,11 +391,7 @@ fn parse_date(text: &str) -> Option<Date> {
     let bytes = day.as_bytes();
     let digits = |range: std::ops::Range<usize>| -> Option<i16> {
         let part = &day[range];
-        if part.bytes().all(|b| b.is_ascii_digit()) {
-            part.parse().ok()
-        } else {
-            None
-        }
+        if part.bytes().all(|b| b.is_ascii_digit()) { part.parse().ok() } else { None }
     };
     if !day.is_ascii() || bytes[4] != bytes[7] || !matches!(bytes[4], b'-' | b':' | b'/') {
         return None;
@@ -453,12 +411,7 @@ pub(crate) mod testing {
         let mut builder = Builder::new(Path::new("photos"), Vec::new());
         for (i, &(individual, date)) in rows.iter().enumerate() {
             let path = format!("{i}.jpg");
-            builder.push(&Row {
-                path: &path,
-                individual,
-                date,
-                ..Row::default()
-            });
+            builder.push(&Row { path: &path, individual, date, ..Row::default() });
         }
         builder.finish()
     }
@@ -470,10 +423,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(columns: &[&str], rows: &[Row<'_>]) -> Manifest {
-        let mut builder = Builder::new(
-            Path::new("photos"),
-            columns.iter().map(|c| (*c).to_owned()).collect(),
-        );
+        let mut builder = Builder::new(Path::new("photos"), columns.iter().map(|c| (*c).to_owned()).collect());
         for row in rows {
             builder.push(row);
         }
@@ -481,11 +431,7 @@ mod tests {
     }
 
     fn row<'a>(path: &'a str, individual: &'a str) -> Row<'a> {
-        Row {
-            path,
-            individual,
-            ..Row::default()
-        }
+        Row { path, individual, ..Row::default() }
     }
 
     #[test]
@@ -499,17 +445,7 @@ mod tests {
         ] {
             assert_eq!(inside(text), Ok(PathBuf::from(want)), "{text}");
         }
-        for text in [
-            "/etc/passwd",
-            "../a.jpg",
-            "x/../../a.jpg",
-            r"..\a.jpg",
-            r"C:\a.jpg",
-            "",
-            ".",
-            "a/..",
-            "a\0b",
-        ] {
+        for text in ["/etc/passwd", "../a.jpg", "x/../../a.jpg", r"..\a.jpg", r"C:\a.jpg", "", ".", "a/..", "a\0b"] {
             assert!(inside(text).is_err(), "{text}");
         }
     }
@@ -531,57 +467,23 @@ mod tests {
         assert_eq!(m.photos.len(), 1);
         let kinds: Vec<_> = m.problems.iter().map(|p| (p.line, p.kind)).collect();
         use ProblemKind::{BadPath, Duplicate, UnknownIndividual};
-        let want = [
-            UnknownIndividual,
-            UnknownIndividual,
-            Duplicate,
-            Duplicate,
-            BadPath,
-        ];
+        let want = [UnknownIndividual, UnknownIndividual, Duplicate, Duplicate, BadPath];
         assert_eq!(kinds, (3..).map(Some).zip(want).collect::<Vec<_>>());
-        assert!(
-            m.problems[3].reason.contains("as t1 (line 2)"),
-            "{}",
-            m.problems[3]
-        );
+        assert!(m.problems[3].reason.contains("as t1 (line 2)"), "{}", m.problems[3]);
     }
 
     #[test]
     fn dates_are_read_in_the_forms_that_tables_hold() {
         let date = Some(Date::constant(2014, 7, 4));
-        for text in [
-            "2014-07-04",
-            "2014-07-04 14:49:45",
-            "2014-07-04T14:49:45Z",
-            "2014:07:04 01:02:03",
-        ] {
+        for text in ["2014-07-04", "2014-07-04 14:49:45", "2014-07-04T14:49:45Z", "2014:07:04 01:02:03"] {
             assert_eq!(parse_date(text), date, "{text}");
         }
-        for text in [
-            "",
-            "2014",
-            "04.07.2014",
-            "2014-13-01",
-            "2014-07-041",
-            "+014-07-04",
-            "2014-07:04",
-            "２０14-07-04",
-        ] {
+        for text in ["", "2014", "04.07.2014", "2014-13-01", "2014-07-041", "+014-07-04", "2014-07:04", "２０14-07-04"]
+        {
             assert_eq!(parse_date(text), None, "{text}");
         }
-        let m = read(
-            &[],
-            &[
-                Row {
-                    date: "4 July 2014",
-                    ..row("a.jpg", "t1")
-                },
-                Row {
-                    date: "NaN",
-                    ..row("b.jpg", "t1")
-                },
-            ],
-        );
+        let m =
+            read(&[], &[Row { date: "4 July 2014", ..row("a.jpg", "t1") }, Row { date: "NaN", ..row("b.jpg", "t1") }]);
         assert_eq!(m.photos.len(), 2);
         assert_eq!(m.problems.len(), 1);
         assert_eq!(m.problems[0].kind, ProblemKind::BadDate);
@@ -601,68 +503,31 @@ mod tests {
         assert_eq!(key(0), key(1));
         assert_ne!(key(0), key(2));
         assert_ne!(key(3), key(4));
-        assert_eq!(
-            m.counts(),
-            Counts {
-                photos: 5,
-                individuals: 2,
-                encounters: 4,
-                dated: 3
-            }
-        );
+        assert_eq!(m.counts(), Counts { photos: 5, individuals: 2, encounters: 4, dated: 3 });
     }
 
     #[test]
     fn the_tables_own_encounters_win_and_never_join_two_individuals() {
-        let own = |path, who, encounter| Row {
-            encounter,
-            date: "2014-07-04",
-            ..row(path, who)
-        };
-        let m = read(
-            &[],
-            &[
-                own("a", "t1", "dive 7"),
-                own("b", "t1", "dive 8"),
-                own("c", "t2", ""),
-            ],
-        );
+        let own = |path, who, encounter| Row { encounter, date: "2014-07-04", ..row(path, who) };
+        let m = read(&[], &[own("a", "t1", "dive 7"), own("b", "t1", "dive 8"), own("c", "t2", "")]);
         let keys: Vec<_> = m.photos.iter().map(|p| p.encounter.as_str()).collect();
         assert_eq!(keys, ["dive 7", "dive 8", "t2 2014-07-04"]);
-        let m = read(
-            &[],
-            &[
-                own("a", "t1", "1"),
-                own("b", "t1", "1"),
-                own("c", "t2", "1"),
-            ],
-        );
+        let m = read(&[], &[own("a", "t1", "1"), own("b", "t1", "1"), own("c", "t2", "1")]);
         let keys: Vec<_> = m.photos.iter().map(|p| p.encounter.as_str()).collect();
         assert_eq!(keys, ["t1 1", "t1 1", "t2 1"]);
     }
 
     #[test]
     fn a_split_word_nobody_knows_is_a_problem_and_a_column_of_them_no_split() {
-        let split = |path, words: &[&'static str]| Row {
-            splits: words.to_vec(),
-            ..row(path, "t1")
-        };
+        let split = |path, words: &[&'static str]| Row { splits: words.to_vec(), ..row(path, "t1") };
         let m = read(
             &["split", "split_note"],
-            &[
-                split("a", &["train", "good"]),
-                split("b", &["trian", "bad"]),
-                split("c", &["", ""]),
-            ],
+            &[split("a", &["train", "good"]), split("b", &["trian", "bad"]), split("c", &["", ""])],
         );
         assert_eq!(m.split_columns.keys().collect::<Vec<_>>(), ["split"]);
         assert_eq!(m.split_columns["split"], [Some(Part::Train), None, None]);
         assert_eq!(m.problems.len(), 1);
-        assert!(
-            m.problems[0].reason.contains("`trian`"),
-            "{}",
-            m.problems[0]
-        );
+        assert!(m.problems[0].reason.contains("`trian`"), "{}", m.problems[0]);
     }
 
     proptest! {

@@ -20,10 +20,7 @@ pub struct Pixels {
 impl Pixels {
     /// Black of the given size.
     pub fn black(side: u32) -> Self {
-        Pixels {
-            side,
-            rgb: vec![0; byte_len(side)],
-        }
+        Pixels { side, rgb: vec![0; byte_len(side)] }
     }
 }
 
@@ -35,10 +32,7 @@ pub const fn byte_len(side: u32) -> usize {
 /// Resizes a photo to `side` x `side` pixels with antialiasing. `side` of 0 gives no pixels.
 pub fn square(photo: &RgbImage, side: u32) -> Pixels {
     if photo.dimensions() == (side, side) {
-        return Pixels {
-            side,
-            rgb: photo.as_raw().clone(),
-        };
+        return Pixels { side, rgb: photo.as_raw().clone() };
     }
     let (width, height) = photo.dimensions();
     let mut target = Image::new(side, side, PixelType::U8x3);
@@ -51,10 +45,7 @@ pub fn square(photo: &RgbImage, side: u32) -> Pixels {
             .resize(&source, &mut target, &options)
             .expect("both pictures are RGB of 8 bits, and nothing is cropped");
     }
-    Pixels {
-        side,
-        rgb: target.into_vec(),
-    }
+    Pixels { side, rgb: target.into_vec() }
 }
 
 #[cfg(test)]
@@ -64,28 +55,16 @@ mod tests {
 
     #[test]
     fn a_photo_that_has_the_size_passes_unchanged() {
-        let photo = RgbImage::from_fn(31, 31, |x, y| {
-            Rgb([(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8])
-        });
+        let photo = RgbImage::from_fn(31, 31, |x, y| Rgb([(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8]));
         assert_eq!(square(&photo, 31).rgb, *photo.as_raw());
     }
 
     #[test]
     fn fine_stripes_become_grey_not_noise() {
         // Without antialiasing every eighth column would be picked and the result be black or white.
-        let photo = RgbImage::from_fn(256, 128, |x, _| {
-            if x % 2 == 0 {
-                Rgb([0; 3])
-            } else {
-                Rgb([255; 3])
-            }
-        });
+        let photo = RgbImage::from_fn(256, 128, |x, _| if x % 2 == 0 { Rgb([0; 3]) } else { Rgb([255; 3]) });
         let small = square(&photo, 32);
-        assert!(
-            small.rgb.iter().all(|&v| (120..136).contains(&v)),
-            "{:?}",
-            &small.rgb[..12]
-        );
+        assert!(small.rgb.iter().all(|&v| (120..136).contains(&v)), "{:?}", &small.rgb[..12]);
     }
 
     #[test]
@@ -97,12 +76,7 @@ mod tests {
         for side in [8, 24, 64, 120] {
             let got = square(&photo, side);
             let want = plain(&photo, side);
-            let worst = got
-                .rgb
-                .iter()
-                .zip(&want)
-                .map(|(&a, &b)| (f64::from(a) - b).abs())
-                .fold(0.0, f64::max);
+            let worst = got.rgb.iter().zip(&want).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
             assert!(worst <= 1.5, "side {side}: {worst}");
         }
     }
@@ -115,9 +89,8 @@ mod tests {
             (0..side)
                 .map(|o| {
                     let centre = (f64::from(o) + 0.5) * scale;
-                    let raw: Vec<f64> = (0..n)
-                        .map(|i| (1.0 - ((f64::from(i) + 0.5 - centre) / support).abs()).max(0.0))
-                        .collect();
+                    let raw: Vec<f64> =
+                        (0..n).map(|i| (1.0 - ((f64::from(i) + 0.5 - centre) / support).abs()).max(0.0)).collect();
                     let sum: f64 = raw.iter().sum();
                     raw.iter().map(|w| w / sum).collect()
                 })

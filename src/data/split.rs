@@ -40,35 +40,22 @@ pub struct Split {
 impl Split {
     /// Photos of a part, by index, in the manifest's order.
     pub fn photos(&self, part: Part) -> Vec<usize> {
-        (0..self.parts.len())
-            .filter(|&i| self.parts[i] == Some(part))
-            .collect()
+        (0..self.parts.len()).filter(|&i| self.parts[i] == Some(part)).collect()
     }
 
     /// The parts that have a photo, train first.
     pub fn present(&self) -> Vec<Part> {
-        [Part::Train, Part::Valid, Part::Test]
-            .into_iter()
-            .filter(|&p| self.parts.contains(&Some(p)))
-            .collect()
+        [Part::Train, Part::Valid, Part::Test].into_iter().filter(|&p| self.parts.contains(&Some(p))).collect()
     }
 }
 
 /// Splits a manifest. `ratio` (share that trains, above 0 and below 1) and `seed` matter to made splits only.
 ///
 /// Fails when the column does not exist, naming those that do, or `ratio` is out of range.
-pub fn assign(
-    manifest: &Manifest,
-    choice: &SplitChoice,
-    ratio: f64,
-    seed: u32,
-) -> Result<Split, DataError> {
+pub fn assign(manifest: &Manifest, choice: &SplitChoice, ratio: f64, seed: u32) -> Result<Split, DataError> {
     let column = |name: &str| {
         let parts = manifest.split_columns.get(name)?;
-        Some(Split {
-            name: name.to_owned(),
-            parts: parts.clone(),
-        })
+        Some(Split { name: name.to_owned(), parts: parts.clone() })
     };
     match choice {
         SplitChoice::Column(name) => column(name).ok_or_else(|| DataError::NoSplitColumn {
@@ -88,10 +75,7 @@ pub fn assign(
 /// Whether photos are dated, or the table names encounters.
 fn encounters_known(manifest: &Manifest) -> bool {
     let mut seen = HashSet::new();
-    manifest
-        .photos
-        .iter()
-        .any(|p| p.date.is_some() || !seen.insert(p.encounter.as_str()))
+    manifest.photos.iter().any(|p| p.date.is_some() || !seen.insert(p.encounter.as_str()))
 }
 
 /// wildlife-datasets' `ClosedSetSplit(ratio, seed=seed)`, to the row.
@@ -101,17 +85,10 @@ fn closed(manifest: &Manifest, ratio: f64, seed: u32) -> Result<Split, DataError
     for photos in in_their_order(manifest) {
         let train = train_count(photos.len(), ratio)?;
         for (rank, place) in random.permutation(photos.len()).into_iter().enumerate() {
-            parts[photos[place]] = Some(if rank < train {
-                Part::Train
-            } else {
-                Part::Test
-            });
+            parts[photos[place]] = Some(if rank < train { Part::Train } else { Part::Test });
         }
     }
-    Ok(Split {
-        name: "closed".into(),
-        parts,
-    })
+    Ok(Split { name: "closed".into(), parts })
 }
 
 /// As [`closed`], with whole encounters in place of photos. An individual's encounters are taken in the order of
@@ -122,27 +99,17 @@ fn by_encounter(manifest: &Manifest, ratio: f64, seed: u32) -> Result<Split, Dat
     for photos in in_their_order(manifest) {
         let mut encounters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for photo in photos {
-            encounters
-                .entry(&manifest.photos[photo].encounter)
-                .or_default()
-                .push(photo);
+            encounters.entry(&manifest.photos[photo].encounter).or_default().push(photo);
         }
         let encounters: Vec<Vec<usize>> = encounters.into_values().collect();
         let train = train_count(encounters.len(), ratio)?;
         for (rank, place) in random.permutation(encounters.len()).into_iter().enumerate() {
             for &photo in &encounters[place] {
-                parts[photo] = Some(if rank < train {
-                    Part::Train
-                } else {
-                    Part::Test
-                });
+                parts[photo] = Some(if rank < train { Part::Train } else { Part::Test });
             }
         }
     }
-    Ok(Split {
-        name: "by-encounter".into(),
-        parts,
-    })
+    Ok(Split { name: "by-encounter".into(), parts })
 }
 
 /// Photos of each individual; individuals by number where all are integers, else by text, as pandas sorts them.
@@ -206,11 +173,7 @@ pub struct Roles {
 /// Gallery and queries of an evaluation: the parts asked for, else gallery `train`, queries `test` or else `valid`.
 ///
 /// Fails when a part has no photo.
-pub fn roles(
-    split: &Split,
-    gallery: Option<Part>,
-    query: Option<Part>,
-) -> Result<Roles, DataError> {
+pub fn roles(split: &Split, gallery: Option<Part>, query: Option<Part>) -> Result<Roles, DataError> {
     let gallery_part = gallery.unwrap_or(Part::Train);
     let query_part = match query {
         Some(part) => part,
@@ -222,23 +185,14 @@ pub fn roles(
         }
     }
     let (gallery, queries) = (split.photos(gallery_part), split.photos(query_part));
-    Ok(Roles {
-        gallery_part,
-        query_part,
-        gallery,
-        queries,
-    })
+    Ok(Roles { gallery_part, query_part, gallery, queries })
 }
 
 /// Gallery and queries of the validation during training: gallery `train`, queries `valid` or else `test`.
 ///
 /// Fails when a part has no photo.
 pub fn validation_roles(split: &Split) -> Result<Roles, DataError> {
-    roles(
-        split,
-        None,
-        Some(first_of(split, [Part::Valid, Part::Test])?),
-    )
+    roles(split, None, Some(first_of(split, [Part::Valid, Part::Test])?))
 }
 
 fn first_of(split: &Split, parts: [Part; 2]) -> Result<Part, DataError> {
@@ -251,26 +205,14 @@ fn empty(split: &Split, part: &str) -> DataError {
     let hint = if has.is_empty() {
         "it names no part for any photo; choose another split column".to_owned()
     } else {
-        format!(
-            "it has only {}; choose another split column or other parts",
-            has.join(" and ")
-        )
+        format!("it has only {}; choose another split column or other parts", has.join(" and "))
     };
-    DataError::EmptyPart {
-        split: split.name.clone(),
-        part: part.into(),
-        hint,
-    }
+    DataError::EmptyPart { split: split.name.clone(), part: part.into(), hint }
 }
 
 /// The leak: how many queries have a photo of their own encounter in the gallery or among the other queries.
 pub fn leak(manifest: &Manifest, roles: &Roles) -> usize {
-    let searched: HashSet<usize> = roles
-        .gallery
-        .iter()
-        .chain(&roles.queries)
-        .copied()
-        .collect();
+    let searched: HashSet<usize> = roles.gallery.iter().chain(&roles.queries).copied().collect();
     let mut photos: HashMap<&str, usize> = HashMap::new();
     for photo in searched {
         *photos.entry(&manifest.photos[photo].encounter).or_default() += 1;
@@ -297,25 +239,16 @@ mod tests {
         let count = |n, ratio| train_count(n, ratio).unwrap();
         // numpy.round(0.5 * [1, 3, 5]) = [0, 2, 2]
         assert_eq!([count(1, 0.5), count(3, 0.5), count(5, 0.5)], [1, 2, 2]);
-        assert_eq!(
-            [count(1, 0.8), count(2, 0.8), count(3, 0.8), count(10, 0.8)],
-            [1, 1, 2, 8]
-        );
+        assert_eq!([count(1, 0.8), count(2, 0.8), count(3, 0.8), count(10, 0.8)], [1, 1, 2, 8]);
         assert!(matches!(train_count(3, 1.0), Err(DataError::Ratio { .. })));
-        assert!(matches!(
-            train_count(3, f64::NAN),
-            Err(DataError::Ratio { .. })
-        ));
+        assert!(matches!(train_count(3, f64::NAN), Err(DataError::Ratio { .. })));
     }
 
     #[test]
     fn individuals_that_are_all_numbers_are_taken_as_numbers() {
         let many = |names: &[&str]| {
             let m = manifest(&names.iter().map(|n| (*n, "")).collect::<Vec<_>>());
-            in_their_order(&m)
-                .iter()
-                .map(|g| m.photos[g[0]].individual.clone())
-                .collect::<Vec<_>>()
+            in_their_order(&m).iter().map(|g| m.photos[g[0]].individual.clone()).collect::<Vec<_>>()
         };
         assert_eq!(many(&["10", "9", "-1"]), ["-1", "9", "10"]);
         assert_eq!(many(&["10", "9", "x"]), ["10", "9", "x"]);
@@ -324,8 +257,7 @@ mod tests {
     /// The published columns of two datasets, every row. Skipped where they are not at hand.
     #[test]
     fn closed_repeats_the_published_columns() {
-        let folder =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/metadata");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/metadata");
         for name in ["SeaTurtleIDHeads.csv", "ZindiTurtleRecall.csv"] {
             let table = folder.join(name);
             if !table.exists() {
@@ -355,38 +287,24 @@ mod tests {
     fn an_unknown_column_is_answered_with_those_there_are() {
         let mut m = manifest(&[("a", "")]);
         m.split_columns.insert("split_open".into(), vec![None]);
-        let error = assign(&m, &SplitChoice::Column("fold".into()), RATIO, SEED)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("`fold`") && error.contains("`split_open`"),
-            "{error}"
-        );
+        let error = assign(&m, &SplitChoice::Column("fold".into()), RATIO, SEED).unwrap_err().to_string();
+        assert!(error.contains("`fold`") && error.contains("`split_open`"), "{error}");
     }
 
     #[test]
     fn roles_fall_back_from_test_to_valid_and_validation_the_other_way() {
         use Part::{Test, Train, Valid};
-        let split = |parts: &[Part]| Split {
-            name: "s".into(),
-            parts: parts.iter().copied().map(Some).collect(),
-        };
+        let split = |parts: &[Part]| Split { name: "s".into(), parts: parts.iter().copied().map(Some).collect() };
         let both = split(&[Train, Valid, Test, Train]);
         let r = roles(&both, None, None).unwrap();
-        assert_eq!(
-            (r.gallery, r.queries, r.query_part),
-            (vec![0, 3], vec![2], Test)
-        );
+        assert_eq!((r.gallery, r.queries, r.query_part), (vec![0, 3], vec![2], Test));
         assert_eq!(validation_roles(&both).unwrap().query_part, Valid);
         let no_test = split(&[Train, Valid]);
         assert_eq!(roles(&no_test, None, None).unwrap().query_part, Valid);
         let no_valid = split(&[Train, Test]);
         assert_eq!(validation_roles(&no_valid).unwrap().query_part, Test);
         let error = roles(&split(&[Train]), None, None).unwrap_err().to_string();
-        assert!(
-            error.contains("test or valid") && error.contains("only train"),
-            "{error}"
-        );
+        assert!(error.contains("test or valid") && error.contains("only train"), "{error}");
         assert!(roles(&no_test, Some(Test), None).is_err());
     }
 
@@ -402,10 +320,7 @@ mod tests {
             ("c", ""),           // in neither part
         ]);
         let parts = [0, 2, 2, 2, 2, 2].map(|p| Some([Part::Train, Part::Valid, Part::Test][p]));
-        let mut split = Split {
-            name: "s".into(),
-            parts: parts.to_vec(),
-        };
+        let mut split = Split { name: "s".into(), parts: parts.to_vec() };
         split.parts.push(None);
         assert_eq!(leak(&m, &roles(&split, None, None).unwrap()), 3);
         // One part in both roles: the query itself is no company.

@@ -97,4 +97,24 @@ pub enum Error {
         /// Where the parser stopped.
         source: serde_json::Error,
     },
+    /// A file of weights that holds no model for this program.
+    #[error("{}: {reason}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The network failed.
+    #[error(transparent)]
+    Network(#[from] crate::nn::error::NnError),
+    /// The photos failed.
+    #[error(transparent)]
+    Data(#[from] crate::data::error::DataError),
+    /// The run failed.
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
+    /// The caller said no.
+    #[error("interrupted")]
+    Interrupted,
 }

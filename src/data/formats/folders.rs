@@ -31,17 +31,11 @@ impl Format for Folders {
             return false;
         };
         let mut chain = vec![path.canonicalize().unwrap_or_else(|_| path.into())];
-        entries
-            .iter()
-            .any(|e| e.is_dir() && has_photo(e, &mut chain))
+        entries.iter().any(|e| e.is_dir() && has_photo(e, &mut chain))
     }
 
     fn read(&self, path: &Path) -> Result<Manifest, DataError> {
-        let mut walk = Walk {
-            root: path,
-            builder: Builder::new(path, Vec::new()),
-            chain: Vec::new(),
-        };
+        let mut walk = Walk { root: path, builder: Builder::new(path, Vec::new()), chain: Vec::new() };
         walk.folder(path, None)?;
         Ok(walk.builder.finish())
     }
@@ -60,44 +54,29 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Reads one folder, whose photos are of `individual` (none: the root).
     fn folder(&mut self, folder: &Path, individual: Option<&str>) -> Result<(), DataError> {
-        let at = |source| DataError::Io {
-            path: folder.into(),
-            source,
-        };
+        let at = |source| DataError::Io { path: folder.into(), source };
         self.chain.push(folder.canonicalize().map_err(at)?);
         for entry in list(folder).map_err(at)? {
-            let shown = entry
-                .strip_prefix(self.root)
-                .unwrap_or(&entry)
-                .to_string_lossy()
-                .into_owned();
+            let shown = entry.strip_prefix(self.root).unwrap_or(&entry).to_string_lossy().into_owned();
             let Some(name) = entry.file_name().and_then(|n| n.to_str()) else {
                 let reason = "its name is not UTF-8 text; rename it";
-                self.builder
-                    .problem(ProblemKind::BadPath, Some(&shown), None, reason);
+                self.builder.problem(ProblemKind::BadPath, Some(&shown), None, reason);
                 continue;
             };
             // Follows links; a link to nowhere is an error here.
             let Ok(meta) = fs::metadata(&entry) else {
                 let reason = "it cannot be read, or is a link that leads nowhere";
-                self.builder
-                    .problem(ProblemKind::BadPath, Some(&shown), None, reason);
+                self.builder.problem(ProblemKind::BadPath, Some(&shown), None, reason);
                 continue;
             };
             if meta.is_dir() {
                 let real = entry.canonicalize().map_err(at)?;
                 if self.chain.contains(&real) || self.chain.len() >= DEPTH {
                     let reason = "the link leads back to a folder above it; not followed";
-                    self.builder
-                        .problem(ProblemKind::BadPath, Some(&shown), None, reason);
+                    self.builder.problem(ProblemKind::BadPath, Some(&shown), None, reason);
                 } else if let Err(error) = self.folder(&entry, Some(individual.unwrap_or(name))) {
                     self.chain.truncate(self.depth_of(folder));
-                    self.builder.problem(
-                        ProblemKind::BadPath,
-                        Some(&shown),
-                        None,
-                        error.to_string(),
-                    );
+                    self.builder.problem(ProblemKind::BadPath, Some(&shown), None, error.to_string());
                 }
             } else if meta.is_file() {
                 self.file(&entry, &shown, individual);
@@ -109,9 +88,7 @@ impl Walk<'_> {
 
     /// Length of the chain while `folder` itself is read.
     fn depth_of(&self, folder: &Path) -> usize {
-        folder
-            .strip_prefix(self.root)
-            .map_or(1, |below| below.components().count() + 1)
+        folder.strip_prefix(self.root).map_or(1, |below| below.components().count() + 1)
     }
 
     /// Takes a file that is a photo; says why one that only looks like a photo is not.
@@ -119,39 +96,20 @@ impl Walk<'_> {
         let signature = match Signature::of_file(file) {
             Ok(signature) => signature,
             Err(error) => {
-                return self.builder.problem(
-                    ProblemKind::Unreadable,
-                    Some(shown),
-                    None,
-                    error.to_string(),
-                );
+                return self.builder.problem(ProblemKind::Unreadable, Some(shown), None, error.to_string());
             }
         };
         match (signature.readable(), individual) {
             (true, Some(individual)) => {
                 let path = file.strip_prefix(self.root).unwrap_or(file).to_path_buf();
-                self.builder.push_at(
-                    path,
-                    &Row {
-                        path: shown,
-                        individual,
-                        ..Row::default()
-                    },
-                );
+                self.builder.push_at(path, &Row { path: shown, individual, ..Row::default() });
             }
             (true, None) => {
-                let reason =
-                    "it lies beside the individuals' folders, not in one, so it is nobody's";
-                self.builder
-                    .problem(ProblemKind::Loose, Some(shown), None, reason);
+                let reason = "it lies beside the individuals' folders, not in one, so it is nobody's";
+                self.builder.problem(ProblemKind::Loose, Some(shown), None, reason);
             }
             (false, _) if signature.is_picture() || named_like_photo(file) => {
-                self.builder.problem(
-                    ProblemKind::Unreadable,
-                    Some(shown),
-                    None,
-                    signature.reason(),
-                );
+                self.builder.problem(ProblemKind::Unreadable, Some(shown), None, signature.reason());
             }
             (false, _) => {} // notes, tables, thumbnails of a file manager
         }
@@ -184,9 +142,7 @@ fn has_photo(folder: &Path, chain: &mut Vec<PathBuf>) -> bool {
     };
     chain.push(real);
     let (folders, files): (Vec<_>, Vec<_>) = entries.iter().partition(|e| e.is_dir());
-    let found = files
-        .iter()
-        .any(|f| f.is_file() && Signature::of_file(f).is_ok_and(|s| s.readable()))
+    let found = files.iter().any(|f| f.is_file() && Signature::of_file(f).is_ok_and(|s| s.readable()))
         || folders.iter().any(|f| has_photo(f, chain));
     chain.pop();
     found
@@ -194,15 +150,8 @@ fn has_photo(folder: &Path, chain: &mut Vec<PathBuf>) -> bool {
 
 /// Whether the name ends as photos' names do, so that a broken one is reported rather than passed over.
 fn named_like_photo(file: &Path) -> bool {
-    let extension = file
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or("")
-        .to_ascii_lowercase();
-    matches!(
-        extension.as_str(),
-        "jpg" | "jpeg" | "jpe" | "jfif" | "png" | "heic" | "heif"
-    )
+    let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    matches!(extension.as_str(), "jpg" | "jpeg" | "jpe" | "jfif" | "png" | "heic" | "heif")
 }
 
 #[cfg(test)]
@@ -229,19 +178,8 @@ mod tests {
         put(root, "Bella/notes.txt", b"saw her twice");
         put(root, ".git/x.jpg", JPEG);
         let m = open(root).unwrap();
-        let photos: Vec<_> = m
-            .photos
-            .iter()
-            .map(|p| (p.path.to_str().unwrap(), p.individual.as_str()))
-            .collect();
-        assert_eq!(
-            photos,
-            [
-                ("Bella/a.jpg", "Bella"),
-                ("Nuri/2019/left/IMG_1", "Nuri"),
-                ("Nuri/b.png", "Nuri")
-            ]
-        );
+        let photos: Vec<_> = m.photos.iter().map(|p| (p.path.to_str().unwrap(), p.individual.as_str())).collect();
+        assert_eq!(photos, [("Bella/a.jpg", "Bella"), ("Nuri/2019/left/IMG_1", "Nuri"), ("Nuri/b.png", "Nuri")]);
         assert_eq!(m.counts().encounters, 3);
         assert!(m.problems.is_empty());
     }
@@ -260,9 +198,7 @@ mod tests {
         let said: Vec<String> = m.problems.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), 4, "{said:?}");
         assert!(said[0].contains("e.jpg") && said[0].contains("beside"));
-        assert!(
-            said[1].contains("b.heic") && said[1].contains("HEIC") && said[1].contains("convert")
-        );
+        assert!(said[1].contains("b.heic") && said[1].contains("HEIC") && said[1].contains("convert"));
         assert!(said[2].contains("c.jpg") && said[2].contains("empty"));
         assert!(said[3].contains("unknown"));
     }
@@ -272,10 +208,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), "notes/x.txt", b"nothing");
         let error = open(dir.path()).unwrap_err().to_string();
-        assert!(
-            error.contains("folder per individual") && error.contains("metadata_splits.csv"),
-            "{error}"
-        );
+        assert!(error.contains("folder per individual") && error.contains("metadata_splits.csv"), "{error}");
         let error = open(&dir.path().join("nowhere")).unwrap_err();
         assert!(matches!(error, DataError::Missing { .. }), "{error}");
     }
@@ -293,11 +226,7 @@ mod tests {
         symlink("../t1", dir.path().join("t1/self")).unwrap();
         symlink("nowhere", dir.path().join("t1/gone.jpg")).unwrap();
         let m = open(dir.path()).unwrap();
-        let photos: Vec<_> = m
-            .photos
-            .iter()
-            .map(|p| (p.path.to_str().unwrap(), p.individual.as_str()))
-            .collect();
+        let photos: Vec<_> = m.photos.iter().map(|p| (p.path.to_str().unwrap(), p.individual.as_str())).collect();
         assert_eq!(photos, [("t1/b.jpg", "t1"), ("t2/deep/a.jpg", "t2")]);
         assert_eq!(m.problems.len(), 3, "{:?}", m.problems);
     }

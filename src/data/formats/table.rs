@@ -69,21 +69,13 @@ pub(super) fn why_not(path: &Path) -> DataError {
     } else {
         format!("{}` or `{}", SEATURTLEID2022.path, WILDLIFE_DATASETS.path)
     };
-    DataError::MissingColumn {
-        path: path.into(),
-        column: missing,
-        found: columns,
-    }
+    DataError::MissingColumn { path: path.into(), column: missing, found: columns }
 }
 
 impl Table {
     /// The table's file, given it or its folder.
     fn file(&self, path: &Path) -> PathBuf {
-        if path.is_dir() {
-            path.join(self.file)
-        } else {
-            path.to_path_buf()
-        }
+        if path.is_dir() { path.join(self.file) } else { path.to_path_buf() }
     }
 }
 
@@ -119,17 +111,12 @@ impl Format for Table {
         };
         let path_at = need(self.path)?;
         let individual_at = need(self.individual)?;
-        let dates_at: Vec<usize> = self
-            .dates
-            .iter()
-            .filter_map(|c| find(&columns, c))
-            .collect();
+        let dates_at: Vec<usize> = self.dates.iter().filter_map(|c| find(&columns, c)).collect();
         let encounter_at = self.encounters.iter().find_map(|c| find(&columns, c));
         let mut split_names: Vec<String> = Vec::new();
         let mut splits_at = Vec::new();
         for (at, column) in columns.iter().enumerate() {
-            if (column == "split" || column.starts_with("split_")) && !split_names.contains(column)
-            {
+            if (column == "split" || column.starts_with("split_")) && !split_names.contains(column) {
                 split_names.push(column.clone());
                 splits_at.push(at);
             }
@@ -151,28 +138,17 @@ impl Format for Table {
             let text = |at: usize| field(at).unwrap_or("");
             let needed = [path_at, individual_at];
             if needed.iter().any(|&at| record.get(at).is_none()) {
-                let reason = format!(
-                    "the row has only {} of {} fields",
-                    record.len(),
-                    columns.len()
-                );
+                let reason = format!("the row has only {} of {} fields", record.len(), columns.len());
                 builder.problem(ProblemKind::BadRow, None, line, reason);
                 continue;
             }
-            let used = needed
-                .iter()
-                .chain(&dates_at)
-                .chain(&encounter_at)
-                .chain(&splits_at);
+            let used = needed.iter().chain(&dates_at).chain(&encounter_at).chain(&splits_at);
             if used.clone().any(|&at| field(at).is_err()) {
                 let reason = "the row is not UTF-8 text; save the table as UTF-8";
                 builder.problem(ProblemKind::BadRow, None, line, reason);
                 continue;
             }
-            let date = dates_at
-                .iter()
-                .map(|&at| text(at))
-                .find(|t| !t.trim().is_empty());
+            let date = dates_at.iter().map(|&at| text(at)).find(|t| !t.trim().is_empty());
             builder.push(&Row {
                 path: text(path_at),
                 individual: text(individual_at),
@@ -194,10 +170,7 @@ fn find(columns: &[String], name: &str) -> Option<usize> {
 
 /// A reader that stands after the first line, and the columns that line names.
 fn open_table(path: &Path) -> Result<(csv::Reader<impl Read>, Vec<String>), DataError> {
-    let io = |source| DataError::Io {
-        path: path.into(),
-        source,
-    };
+    let io = |source| DataError::Io { path: path.into(), source };
     // A pipe or device under this name could block for ever.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(io(std::io::Error::other("it is not a file")));
@@ -206,13 +179,8 @@ fn open_table(path: &Path) -> Result<(csv::Reader<impl Read>, Vec<String>), Data
     let mut head = Vec::new();
     let limit = 1 << 16; // a first line is short; a picture given by mistake has none
     (&mut file).take(limit).read_to_end(&mut head).map_err(io)?;
-    let body = head
-        .strip_prefix(b"\xef\xbb\xbf")
-        .map_or(head.clone(), <[u8]>::to_vec);
-    let first = body
-        .split(|&b| b == b'\n' || b == b'\r')
-        .next()
-        .unwrap_or(&[]);
+    let body = head.strip_prefix(b"\xef\xbb\xbf").map_or(head.clone(), <[u8]>::to_vec);
+    let first = body.split(|&b| b == b'\n' || b == b'\r').next().unwrap_or(&[]);
     let not_text = || DataError::Table {
         path: path.into(),
         line: 1,
@@ -234,10 +202,7 @@ fn open_table(path: &Path) -> Result<(csv::Reader<impl Read>, Vec<String>), Data
         .flexible(true)
         .from_reader(std::io::Cursor::new(body).chain(file));
     let header = reader.byte_headers().map_err(|e| table_error(path, &e))?;
-    let columns = header
-        .iter()
-        .map(|c| String::from_utf8_lossy(c).trim().to_owned())
-        .collect();
+    let columns = header.iter().map(|c| String::from_utf8_lossy(c).trim().to_owned()).collect();
     Ok((reader, columns))
 }
 
@@ -245,15 +210,10 @@ fn open_table(path: &Path) -> Result<(csv::Reader<impl Read>, Vec<String>), Data
 fn table_error(path: &Path, error: &csv::Error) -> DataError {
     let line = error.position().map_or(1, csv::Position::line);
     match error.kind() {
-        csv::ErrorKind::Io(inner) => DataError::Io {
-            path: path.into(),
-            source: std::io::Error::new(inner.kind(), inner.to_string()),
-        },
-        _ => DataError::Table {
-            path: path.into(),
-            line,
-            reason: error.to_string(),
-        },
+        csv::ErrorKind::Io(inner) => {
+            DataError::Io { path: path.into(), source: std::io::Error::new(inner.kind(), inner.to_string()) }
+        }
+        _ => DataError::Table { path: path.into(), line, reason: error.to_string() },
     }
 }
 
@@ -277,19 +237,13 @@ mod tests {
     #[test]
     fn seaturtleid2022_is_read_from_its_folder_or_its_table() {
         let dir = folder(PLAIN);
-        for path in [
-            dir.path().to_path_buf(),
-            dir.path().join("metadata_splits.csv"),
-        ] {
+        for path in [dir.path().to_path_buf(), dir.path().join("metadata_splits.csv")] {
             let m = open(&path).unwrap();
             assert_eq!(m.root, dir.path());
             assert_eq!(m.photos.len(), 2);
             assert_eq!(m.photos[1].path, Path::new("images/t1/b.JPG"));
             assert_eq!(m.photos[1].encounter, "t1 2014-07-14"); // from `timestamp`, as `date` is empty
-            assert_eq!(
-                m.split_columns["split_closed"],
-                [Some(Part::Train), Some(Part::Valid)]
-            );
+            assert_eq!(m.split_columns["split_closed"], [Some(Part::Train), Some(Part::Valid)]);
             assert!(m.split_columns.contains_key("split_open"));
             assert!(m.problems.is_empty());
         }
@@ -298,16 +252,8 @@ mod tests {
     #[test]
     fn spreadsheets_habits_do_not_matter() {
         let semicolons = PLAIN.replace(',', ";");
-        let marked = format!(
-            "\u{feff}{}",
-            PLAIN
-                .replacen("id,", "", 1)
-                .replace("\n1,", "\n")
-                .replace("\n2,", "\n")
-        );
-        let shouted = PLAIN
-            .replacen("file_name,identity", "File_Name, Identity ", 1)
-            .replace('\n', "\r\n");
+        let marked = format!("\u{feff}{}", PLAIN.replacen("id,", "", 1).replace("\n1,", "\n").replace("\n2,", "\n"));
+        let shouted = PLAIN.replacen("file_name,identity", "File_Name, Identity ", 1).replace('\n', "\r\n");
         for table in [semicolons, marked, shouted] {
             let m = open(folder(&table).path()).unwrap();
             assert_eq!(m.photos.len(), 2, "{table}");
@@ -320,35 +266,23 @@ mod tests {
         let dir = folder("id,file_name\n1,a.jpg\n");
         let error = open(dir.path()).unwrap_err().to_string();
         assert!(
-            error.contains("metadata_splits.csv")
-                && error.contains("`identity`")
-                && error.contains("`file_name`"),
+            error.contains("metadata_splits.csv") && error.contains("`identity`") && error.contains("`file_name`"),
             "{error}"
         );
         let other = dir.path().join("mine.csv");
         std::fs::write(&other, "photo,identity\n").unwrap();
         let error = open(&other).unwrap_err().to_string();
-        assert!(
-            error.contains("mine.csv") && error.contains("`file_name` or `path`"),
-            "{error}"
-        );
+        assert!(error.contains("mine.csv") && error.contains("`file_name` or `path`"), "{error}");
     }
 
     #[test]
     fn a_row_that_cannot_be_read_does_not_take_the_others_with_it() {
-        let dir =
-            folder(b"file_name,identity,note\na.jpg,t1,x\nb.jpg\nc.jpg,t\xff,x\nd.jpg,t2,\xff\n");
+        let dir = folder(b"file_name,identity,note\na.jpg,t1,x\nb.jpg\nc.jpg,t\xff,x\nd.jpg,t2,\xff\n");
         let m = open(dir.path()).unwrap();
         let names: Vec<_> = m.photos.iter().map(|p| p.path.to_str().unwrap()).collect();
         assert_eq!(names, ["a.jpg", "d.jpg"]); // bad text in a column that is not used does no harm
         let lines: Vec<_> = m.problems.iter().map(|p| (p.kind, p.line)).collect();
-        assert_eq!(
-            lines,
-            [
-                (ProblemKind::BadRow, Some(3)),
-                (ProblemKind::BadRow, Some(4))
-            ]
-        );
+        assert_eq!(lines, [(ProblemKind::BadRow, Some(3)), (ProblemKind::BadRow, Some(4))]);
     }
 
     #[test]
@@ -377,11 +311,7 @@ mod tests {
                 continue;
             }
             let m = open(&path).unwrap();
-            assert_eq!(
-                (m.photos.len(), m.individuals().len()),
-                (photos, individuals),
-                "{name}"
-            );
+            assert_eq!((m.photos.len(), m.individuals().len()), (photos, individuals), "{name}");
         }
     }
 

@@ -9,9 +9,9 @@ use crate::nn::pass::Pass;
 use super::Backend;
 
 /// ImageNet's mean of red, green, blue, on the scale of 0 to 1.
-pub(super) const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// ImageNet's standard deviation of red, green, blue, on the scale of 0 to 1.
-pub(super) const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+pub const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Photos on a device.
 pub trait PhotoKernel: Storage<f32> {

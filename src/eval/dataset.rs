@@ -1,0 +1,212 @@
+//! A dataset evaluated with a model: from photos to every file that an evaluation leaves.
+//!
+//! The function behind `evaluate`, and behind the evaluation that `demo` ends with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+
+use crate::data::decode;
+use crate::data::manifest::{Manifest, Part, Problem};
+use crate::data::prepare::prepare;
+use crate::data::split::{Roles, Split};
+use crate::nn::ops::Backend;
+
+use super::embed::{Source, embed};
+use super::embeddings::{EmbeddingSet, PhotoRow, Role};
+use super::figures::{Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_sheet, scatter_of, write_png};
+use super::model::Model;
+use super::projection::Projection;
+use super::projection::pca::Pca;
+use super::report::{ChosenBy, Context, Evaluation, Excluded, Picture, Report, evaluate, write};
+use super::retrieval::{Match, Ranked};
+use super::{Error, Result, pairs};
+
+/// The sheet of matched and mismatched pairs.
+pub const PAIRS_FILE: &str = "pairs.png";
+/// The sheet of queries with their nearest photos.
+pub const QUERIES_FILE: &str = "queries.png";
+/// The projection of the embedding.
+pub const PROJECTION_FILE: &str = "embedding.png";
+
+/// Longest side of a photo on a sheet, in pixels.
+const ON_A_SHEET: u32 = 420;
+
+/// What is evaluated, and how.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// The photos.
+    pub manifest: &'a Manifest,
+    /// Their parts.
+    pub split: &'a Split,
+    /// Gallery and queries.
+    pub roles: Roles,
+    /// What a query's gallery leaves out.
+    pub excluded: Excluded,
+    /// What the report calls the model.
+    pub model: String,
+    /// The part that chose the checkpoint.
+    pub chosen_by: Option<Part>,
+}
+
+/// What an evaluation found.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Embeddings of gallery and queries.
+    pub set: EmbeddingSet,
+    /// Both rankings.
+    pub evaluation: Evaluation,
+    /// The figures.
+    pub report: Report,
+    /// Photos that could not be read and were left out.
+    pub problems: Vec<Problem>,
+}
+
+/// Photos done, of how many; says whether to go on.
+pub type Progress<'a> = dyn FnMut(usize, usize) -> bool + 'a;
+
+/// Embeds gallery and queries and ranks them. Photos that cannot be read are left out and told.
+///
+/// # Errors
+/// When nothing is left to rank, or the network fails.
+pub fn ask<D: Backend>(
+    model: &Model<D>,
+    question: &Question,
+    source: &Source,
+    progress: &mut Progress,
+) -> Result<Answer> {
+    let Question { manifest, split, roles, .. } = question;
+    let side = model.about.preprocessing.image_size;
+    let mut roles_of: BTreeMap<usize, Role> = roles.gallery.iter().map(|&i| (i, Role::Gallery)).collect();
+    for &query in &roles.queries {
+        let role = roles_of.get(&query).map_or(Role::Query, |_| Role::Both);
+        roles_of.insert(query, role);
+    }
+    let wanted: Vec<usize> = roles_of.keys().copied().collect();
+    let all = 2 * wanted.len();
+    let prepared =
+        prepare(manifest, &wanted, &source.cache, &[side], source.workers, |done| progress(done, all))?;
+    let paths = prepared.usable.iter().map(|&i| manifest.full_path(i)).collect();
+    let vectors = embed(&model.network, side, paths, source, |done| progress(wanted.len() + done, all))?;
+    let rows = prepared.usable.iter().map(|i| photo_row(manifest, *i, roles_of[i])).collect();
+    let set = EmbeddingSet::new(model.network.architecture.dimensions, vectors, rows)?;
+    let evaluation = evaluate(&set, question.excluded)?;
+    let query = roles.query_part.word();
+    let context = Context {
+        dataset: manifest.name.clone(),
+        split: format!("{}: gallery {}, query {query}", split.name, roles.gallery_part.word()),
+        model: question.model.clone(),
+        preprocessing: serde_json::to_value(&model.about.preprocessing)
+            .map_err(|source| Error::Json { path: model.path.clone(), what: "preprocessing", source })?,
+        chosen_by: question.chosen_by.map(|part| ChosenBy::new(part.word(), &[query])),
+    };
+    let report = Report::new(context, &evaluation);
+    Ok(Answer { set, evaluation, report, problems: prepared.problems })
+}
+
+/// A photo's row in the files of an evaluation.
+pub fn photo_row(manifest: &Manifest, index: usize, role: Role) -> PhotoRow {
+    let photo = &manifest.photos[index];
+    PhotoRow {
+        photo: photo.path.to_string_lossy().into_owned(),
+        individual: photo.individual.clone(),
+        encounter: photo.encounter.clone(),
+        role,
+    }
+}
+
+/// Writes every file of `answer` into `folder`, which is made if need be, and tells which.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn leave(folder: &Path, manifest: &Manifest, answer: &Answer) -> Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
+    let Answer { set, evaluation, report, .. } = answer;
+    let mut photos = Photos { manifest, set, loaded: BTreeMap::new() };
+    let mut pictures = Vec::new();
+    let mut draw = |file: &str, caption: &str, picture: &RgbImage| -> Result<()> {
+        write_png(&folder.join(file), picture)?;
+        pictures.push(Picture { file: file.into(), caption: caption.into() });
+        Ok(())
+    };
+    let about = format!("{} · {}", report.context.dataset, report.context.split);
+    let (surest, worst) = (pairs::surest(&evaluation.retrieval, 6), pairs::worst(&evaluation.retrieval, 6));
+    photos.load(surest.iter().chain(&worst).flat_map(|m| [m.query, m.row]));
+    let sections = [
+        section("Matched", "the nearest photo shows the same individual; the surest first", &photos, &surest),
+        section("Mismatched", "the nearest photo shows another individual; the worst first", &photos, &worst),
+    ];
+    let sections: Vec<_> = sections.into_iter().filter(|s| !s.rows.is_empty()).collect();
+    let sheet = pair_sheet("Queries and their nearest photos", &about, &sections);
+    draw(PAIRS_FILE, "Pairs that were matched rightly and wrongly.", &sheet)?;
+
+    let queries = pairs::best_to_worst(&evaluation.retrieval, 6);
+    photos.load(queries.iter().flat_map(|q| std::iter::once(q.query).chain(q.nearest.iter().take(5).map(|m| m.row))));
+    let rows: Vec<_> = queries.iter().map(|q| query_row(&photos, q)).collect();
+    let sheet = query_sheet("Queries from best to worst", &about, &rows);
+    draw(QUERIES_FILE, "Queries, from best ranked to worst, each with its nearest photos.", &sheet)?;
+
+    let projected = Pca.project(&set.vectors, set.dim)?;
+    let title = format!("Embedding of {}", report.context.dataset);
+    draw(PROJECTION_FILE, "The embedding, projected to two dimensions.", &scatter_of(&title, set, &projected))?;
+    let mut written = write(folder, set, evaluation, report, &pictures)?;
+    written.extend(pictures.iter().map(|p| folder.join(&p.file)));
+    Ok(written)
+}
+
+/// Photos for the sheets, by row of the set.
+struct Photos<'a> {
+    manifest: &'a Manifest,
+    set: &'a EmbeddingSet,
+    loaded: BTreeMap<usize, RgbImage>,
+}
+
+impl Photos<'_> {
+    fn load(&mut self, rows: impl Iterator<Item = usize>) {
+        for row in rows {
+            let path = self.manifest.root.join(&self.set.rows[row].photo);
+            self.loaded.entry(row).or_insert_with(|| thumbnail(&path));
+        }
+    }
+
+    fn shown(&self, row: usize) -> Shown<'_> {
+        let PhotoRow { individual, encounter, .. } = &self.set.rows[row];
+        // the key of an encounter begins with the individual, who is named beside it
+        let when = encounter.strip_prefix(individual.as_str()).unwrap_or(encounter).trim_start();
+        let when = if when.len() > 24 { "" } else { when };
+        Shown { photo: &self.loaded[&row], individual, encounter: when }
+    }
+}
+
+/// The photo at `path` for a sheet, or a grey one when it has gone since it was embedded.
+pub fn thumbnail(path: &Path) -> RgbImage {
+    match decode::read(path) {
+        Ok(photo) => {
+            let scale = (f64::from(ON_A_SHEET) / f64::from(photo.width().max(photo.height()))).min(1.0);
+            let size = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+            let (width, height) = (size(photo.width()), size(photo.height()));
+            image::imageops::resize(&photo, width, height, image::imageops::FilterType::Triangle)
+        }
+        Err(_) => RgbImage::from_pixel(ON_A_SHEET, ON_A_SHEET * 3 / 4, image::Rgb([128; 3])),
+    }
+}
+
+fn section<'a>(title: &str, words: &str, photos: &'a Photos, matches: &[Match]) -> Section<'a> {
+    let row = |m: &Match| PairRow {
+        left: photos.shown(m.query),
+        right: photos.shown(m.row),
+        distance: m.distance,
+        correct: m.correct,
+    };
+    Section { title: title.into(), words: words.into(), rows: matches.iter().map(row).collect() }
+}
+
+fn query_row<'a>(photos: &'a Photos, ranked: &Ranked) -> QueryRow<'a> {
+    let words = match ranked.first_correct {
+        Some(rank) => format!("first right match at rank {rank} of {}", ranked.counted),
+        None => format!("no right match among {}", ranked.counted),
+    };
+    let hit = |m: &Match| Hit { shown: photos.shown(m.row), distance: m.distance, correct: m.correct };
+    QueryRow { query: photos.shown(ranked.query), words, hits: ranked.nearest.iter().take(5).map(hit).collect() }
+}

@@ -1,0 +1,182 @@
+//! A network out of a file, with all that makes its embeddings comparable: architecture, preprocessing, identity.
+//!
+//! A checkpoint says what it is in one line of JSON ([`About`]); bare weights are recognised by the names and sizes of
+//! their tensors, and their embedding is the backbone's pooled feature.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::nn::backbone::{BACKBONES, Backbone};
+use crate::nn::head::HeadKind;
+use crate::nn::network::{Architecture, Network};
+use crate::nn::ops::Backend;
+use crate::nn::param::{Builder, Store};
+use crate::nn::weights::{WeightFile, identity};
+
+use super::{Error, Result};
+
+/// Side of the photos for weights that do not say theirs.
+pub const USUAL_SIDE: u32 = 224;
+
+/// How a photo becomes numbers. Embeddings made with different preprocessing are not comparable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Side of the square in pixels.
+    pub image_size: u32,
+    /// How the photo is brought to that size.
+    pub resize: String,
+    /// Subtracted from red, green, blue on the scale of 0 to 1.
+    pub mean: [f32; 3],
+    /// Divides them.
+    pub deviation: [f32; 3],
+}
+
+impl Preprocessing {
+    /// The one there is: EXIF orientation, square, antialiased, ImageNet's mean and deviation.
+    pub fn of_side(image_size: u32) -> Preprocessing {
+        Preprocessing {
+            image_size,
+            resize: "upright, to a square, antialiased".into(),
+            mean: crate::nn::ops::MEAN,
+            deviation: crate::nn::ops::DEVIATION,
+        }
+    }
+}
+
+/// What a file of weights says about itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Name in the table of backbones.
+    pub backbone: String,
+    /// Name of the head.
+    pub head: String,
+    /// Length of an embedding.
+    pub embedding_dim: usize,
+    /// How photos are prepared.
+    pub preprocessing: Preprocessing,
+}
+
+impl About {
+    /// What is written for a network.
+    pub fn new(architecture: Architecture, image_size: u32) -> About {
+        About {
+            backbone: architecture.backbone.into(),
+            head: architecture.head.name().into(),
+            embedding_dim: architecture.dimensions,
+            preprocessing: Preprocessing::of_side(image_size),
+        }
+    }
+
+    fn architecture(&self, path: &Path) -> Result<Architecture> {
+        let bad = |reason: String| Error::Model { path: path.to_owned(), reason };
+        let backbone = Backbone::named(&self.backbone).map_err(|e| bad(e.to_string()))?.name;
+        let head = HeadKind::named(&self.head).ok_or_else(|| bad("its head is of a kind not known here".into()))?;
+        Ok(Architecture { backbone, head, dimensions: self.embedding_dim })
+    }
+}
+
+/// A network ready to embed.
+pub struct Model<D: Backend> {
+    /// The network.
+    pub network: Network<D>,
+    /// What its file said, or what was recognised.
+    pub about: About,
+    /// SHA-256 over its weights.
+    pub identity: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl<D: Backend> Model<D> {
+    /// Reads the network in `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, holds no network known here, or a preprocessing that this version does not do.
+    pub fn load(device: &D, path: &Path) -> Result<Model<D>> {
+        let bad = |reason: String| Error::Model { path: path.to_owned(), reason };
+        let mut file = WeightFile::read(path)?;
+        let about = match file.about.as_str() {
+            "" => {
+                recognise(device, &file).ok_or_else(|| bad("these are the weights of no backbone known here".into()))?
+            }
+            text => {
+                serde_json::from_str(text).map_err(|e| bad(format!("what it says of itself does not read: {e}")))?
+            }
+        };
+        if about.preprocessing != Preprocessing::of_side(about.preprocessing.image_size) {
+            return Err(bad("it wants another preprocessing than this version does".into()));
+        }
+        let architecture = about.architecture(path)?;
+        let mut network = Network::new(device, architecture, 0)?;
+        file.load_network(path, &mut network)?;
+        let identity = identity(&network);
+        Ok(Model { network, about, identity, path: path.to_owned() })
+    }
+}
+
+/// The backbone whose parameters are all in `file` with their sizes.
+fn recognise<D: Backend>(device: &D, file: &WeightFile) -> Option<About> {
+    BACKBONES.iter().find_map(|backbone| {
+        let mut store = Store::new(device);
+        backbone.build(&mut Builder::new(&mut store, 0)).ok()?;
+        let fits = store.iter().all(|p| file.tensors.get(&p.name).is_some_and(|(sizes, _)| *sizes == p.shape.sizes()));
+        let architecture =
+            Architecture { backbone: backbone.name, head: HeadKind::Pooled, dimensions: backbone.features() };
+        fits.then(|| About::new(architecture, USUAL_SIDE))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dfdx::prelude::Cpu;
+
+    fn write(path: &Path, about: &str, head: HeadKind) -> String {
+        let architecture = Architecture { backbone: "resnet18", head, dimensions: 32 };
+        let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
+        let mut file = WeightFile { about: about.into(), ..WeightFile::default() };
+        file.insert_network(&network);
+        std::fs::write(path, file.to_bytes(path).unwrap()).unwrap();
+        identity(&network)
+    }
+
+    #[test]
+    fn a_model_comes_back_as_it_says_or_as_it_is_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 32 };
+        let about = About::new(architecture, 96);
+        let written = write(&path, &serde_json::to_string(&about).unwrap(), HeadKind::Mlp);
+        let model = Model::load(&Cpu::default(), &path).unwrap();
+        assert_eq!((model.identity, model.about), (written, about));
+
+        write(&path, "", HeadKind::Pooled);
+        let model = Model::load(&Cpu::default(), &path).unwrap();
+        assert_eq!((model.about.backbone.as_str(), model.about.embedding_dim), ("resnet18", 512));
+        assert_eq!(model.about.preprocessing.image_size, USUAL_SIDE);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let says = |about: &str, expected: &str| {
+            write(&path, about, HeadKind::Pooled);
+            let error = Model::load(&Cpu::default(), &path).err().unwrap().to_string();
+            assert!(error.contains("a.safetensors") && error.contains(expected), "{error}");
+        };
+        says("{", "does not read");
+        let mut about = About::new(Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 32 }, 96);
+        let text = |about: &About| serde_json::to_string(about).unwrap();
+        says(&text(&about), "embedding.0.weight is missing");
+        about.backbone = "resnet19".into();
+        says(&text(&about), "resnet18");
+        about.backbone = "resnet18".into();
+        about.preprocessing.mean = [0.5; 3];
+        says(&text(&about), "another preprocessing");
+        std::fs::write(&path, "not weights").unwrap();
+        let error = Model::load(&Cpu::default(), &path).err().unwrap().to_string();
+        assert!(error.contains("not a safetensors file"), "{error}");
+    }
+}

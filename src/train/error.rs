@@ -1,0 +1,67 @@
+//! What can stop a training run, with the way out where there is one.
+
+/// Errors of `train`.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The photos failed.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    /// The run directory failed.
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
+    /// The network failed.
+    #[error(transparent)]
+    Network(#[from] crate::nn::error::NnError),
+    /// The evaluation failed.
+    #[error(transparent)]
+    Eval(#[from] crate::eval::Error),
+    /// Too few usable photos.
+    #[error("too few photos to train on: {reason}")]
+    TooFew {
+        /// What is missing.
+        reason: String,
+    },
+    /// The loss or the gradient is no number.
+    #[error(
+        "step {step}: the {what} is not finite (learning rate {lr}); the weights are those of the step before. Photos of \
+         the batch: {photos}. A lower --lr or a longer optimiser.warmup_epochs usually helps"
+    )]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+        /// Loss or gradient.
+        what: &'static str,
+        /// The learning rate of the step.
+        lr: f32,
+        /// The photos, separated by commas.
+        photos: String,
+    },
+    /// A checkpoint that does not belong to the run.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A device that this program cannot use.
+    #[error("cannot train on \"{device}\": {reason}")]
+    Device {
+        /// What was asked for.
+        device: String,
+        /// Why not, and the way out.
+        reason: String,
+    },
+    /// `--pretrained` without weights.
+    #[error(
+        "there are no imported weights of {backbone} in this version, so --pretrained has nothing to begin with: leave it \
+         out to train from random weights; importing torchvision's weights comes with a later version"
+    )]
+    NoPretrained {
+        /// The backbone.
+        backbone: String,
+    },
+}
+
+/// `Result` of `train`.
+pub type Result<T, E = TrainError> = std::result::Result<T, E>;

@@ -1,0 +1,289 @@
+//! One training step: photos in, weights moved, figures out.
+//!
+//! Everything random in a step comes from the run's seed and the step's number, so that a step can be made again.
+
+use dfdx::prelude::{Backward, Gradients};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use sha2::{Digest, Sha256};
+
+use crate::loss::Outcome;
+use crate::loss::arcface::arcface;
+use crate::loss::contrastive::{Pair, contrastive};
+use crate::loss::mining::Batch;
+use crate::loss::triplet::triplet;
+use crate::nn::error::NnError;
+use crate::nn::head::HeadKind;
+use crate::nn::init::Init;
+use crate::nn::network::{Architecture, Network};
+use crate::nn::ops::{Backend, Rows};
+use crate::nn::optim::{Optimiser, Rule};
+use crate::nn::param::ParamId;
+use crate::nn::pass::Pass;
+use crate::run::config::{Config, Method, Mining, OptimiserKind};
+
+use super::error::Result;
+use super::schedule::Schedule;
+
+/// Name of ArcFace's centres among the parameters, as in the course's model.
+const CENTRES: &str = "arcface.weight";
+
+/// What the network is trained for.
+#[derive(Clone, Copy, Debug)]
+enum Objective {
+    Siamese { margin: f32 },
+    Triplet { margin: f32, mining: Mining },
+    Arcface { margin: f32, scale: f32, centres: ParamId },
+}
+
+/// A batch of photos on its way into a step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepInput<'a> {
+    /// Photos.
+    pub count: usize,
+    /// `count` x side x side x 3 bytes.
+    pub pixels: &'a [u8],
+    /// Whose they are, as numbers below the number of individuals.
+    pub labels: &'a [usize],
+    /// The pairs to compare (Siamese).
+    pub pairs: &'a [Pair],
+}
+
+/// What a step reports.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepFigures {
+    /// Loss of the batch.
+    pub loss: f32,
+    /// Share of triplets whose loss is not zero.
+    pub active: Option<f32>,
+    /// Mean angle to the right centre, in degrees.
+    pub angle: Option<f32>,
+    /// Learning rate.
+    pub lr: f32,
+    /// Norm of the gradient before clipping; NaN when it was not computed.
+    pub grad_norm: f32,
+}
+
+impl StepFigures {
+    /// Loss or gradient, where it is no number: the step then moved nothing.
+    pub fn not_finite(&self) -> Option<&'static str> {
+        if !self.loss.is_finite() { Some("loss") } else { (!self.grad_norm.is_finite()).then_some("gradient") }
+    }
+}
+
+/// A network, its loss, its optimiser.
+pub struct Trainer<D: Backend> {
+    /// The network.
+    pub network: Network<D>,
+    /// The optimiser with its state.
+    pub optimiser: Optimiser<D>,
+    objective: Objective,
+    schedule: Schedule,
+    /// Largest norm of the gradient; 0 is off.
+    clip: f32,
+    side: usize,
+    seed: u64,
+}
+
+/// The network that a configuration describes, without its values.
+///
+/// # Errors
+/// When the backbone has no row in the table.
+pub fn architecture(config: &Config) -> Result<Architecture> {
+    let backbone = crate::nn::backbone::Backbone::named(&config.model.backbone)?;
+    let head = match config.method {
+        Method::Siamese | Method::Triplet => HeadKind::Mlp,
+        Method::Arcface => HeadKind::LinearNorm,
+    };
+    Ok(Architecture { backbone: backbone.name, head, dimensions: config.model.embedding_dim })
+}
+
+impl<D: Backend> Trainer<D> {
+    /// A trainer at step 0 for so many individuals.
+    ///
+    /// # Errors
+    /// When the configuration names no backbone or the device has no memory.
+    pub fn new(device: &D, config: &Config, individuals: usize, schedule: Schedule) -> Result<Self> {
+        let seed = config.train.seed;
+        let mut network = Network::new(device, architecture(config)?, seed)?;
+        let (margin, scale) = (config.loss.margin, config.loss.scale);
+        let objective = match config.method {
+            Method::Siamese => Objective::Siamese { margin },
+            Method::Triplet => Objective::Triplet { margin, mining: config.loss.mining },
+            Method::Arcface => {
+                let width = config.model.embedding_dim;
+                let init = Init::xavier_uniform(individuals, width);
+                let centres = network.add_matrix(CENTRES, individuals, width, init, seed)?;
+                Objective::Arcface { margin, scale, centres }
+            }
+        };
+        let rule = match config.optimiser.kind {
+            OptimiserKind::Sgd => Rule::Sgd { momentum: config.optimiser.momentum },
+            OptimiserKind::Adamw => Rule::AdamW,
+        };
+        let optimiser = Optimiser::new(&network.store, rule, config.optimiser.weight_decay)?;
+        let (clip, side) = (config.optimiser.clip, config.data.image_size as usize);
+        Ok(Trainer { network, optimiser, objective, schedule, clip, side, seed })
+    }
+
+    /// Makes the step after those made. When loss or gradient are no numbers nothing moves, and the figures say so.
+    ///
+    /// # Errors
+    /// When the batch has nothing to learn from, or the device fails.
+    pub fn step(&mut self, input: &StepInput) -> Result<StepFigures> {
+        let step = self.optimiser.step_count();
+        let lr = self.schedule.at(step);
+        let device = self.network.store.device().clone();
+        let mut pass = Pass::training(&device);
+        let rows = self.network.embed_traced(&mut pass, input.count, self.side, input.pixels)?;
+        let outcome = self.loss(rows, input, step)?;
+        let loss = outcome.loss.as_vec().first().copied().unwrap_or(f32::NAN);
+        let mut figures = StepFigures { loss, active: outcome.active, angle: outcome.angle, lr, grad_norm: f32::NAN };
+        if !loss.is_finite() {
+            return Ok(figures);
+        }
+        let mut gradients = outcome.loss.try_backward().map_err(|e| NnError::device("backward", e))?;
+        let norm = self.optimiser.gradient_norm(&self.network.store, &mut gradients)? as f32;
+        figures.grad_norm = norm;
+        if norm.is_finite() {
+            self.apply(&mut gradients, lr, norm)?;
+            self.network.store.absorb(pass.into_statistics())?;
+        }
+        Ok(figures)
+    }
+
+    fn apply(&mut self, gradients: &mut Gradients<f32, D>, lr: f32, norm: f32) -> Result<()> {
+        let scale = if self.clip > 0.0 && norm > self.clip { self.clip / norm } else { 1.0 };
+        Ok(self.optimiser.update(&mut self.network.store, gradients, lr, scale)?)
+    }
+
+    fn loss(&self, rows: Rows<D>, input: &StepInput, step: u64) -> Result<Outcome<D>> {
+        Ok(match self.objective {
+            Objective::Siamese { margin } => contrastive(rows, input.pairs, margin)?,
+            Objective::Triplet { margin, mining } => {
+                let values = rows.as_vec();
+                let batch = Batch::new(&values, input.labels);
+                let triplets = match mining {
+                    Mining::All => batch.all(),
+                    Mining::SemiHard => batch.semi_hard(margin),
+                    Mining::Hard => batch.hard(margin, &mut stream(self.seed, "mining", step)),
+                    Mining::BatchHard => batch.batch_hard(),
+                };
+                triplet(rows, &triplets, margin)?
+            }
+            Objective::Arcface { margin, scale, centres } => {
+                arcface(rows, &self.network.store.matrix(centres), input.labels, margin, scale)?
+            }
+        })
+    }
+}
+
+/// The random numbers of one purpose in one step.
+fn stream(seed: u64, purpose: &str, step: u64) -> ChaCha8Rng {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_le_bytes());
+    hash.update(purpose.as_bytes());
+    hash.update(step.to_le_bytes());
+    ChaCha8Rng::from_seed(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dfdx::prelude::Cpu;
+
+    const SIDE: usize = 32;
+
+    fn config(method: Method) -> Config {
+        let mut config = Config::preset(method);
+        for (path, value) in [
+            ("model.backbone", "resnet18"),
+            ("model.embedding_dim", "16"),
+            ("data.image_size", "32"),
+            ("optimiser.lr", "0.001"),
+        ] {
+            config.set(path, value).unwrap();
+        }
+        config
+    }
+
+    fn trainer(config: &Config) -> Trainer<Cpu> {
+        let schedule = Schedule { peak: config.optimiser.lr, warmup: 0, total: 100, final_share: 1.0 };
+        Trainer::new(&Cpu::default(), config, 2, schedule).unwrap()
+    }
+
+    /// Two individuals, each a colour of its own.
+    fn photos() -> (Vec<u8>, Vec<usize>, Vec<Pair>) {
+        let labels = vec![0, 0, 1, 1];
+        let pixel = |label: usize, i: usize| if i % 3 == label { 200 } else { (i * 31 % 90) as u8 };
+        let pixels = (0..4).flat_map(|p| (0..SIDE * SIDE * 3).map(move |i| pixel(p / 2, i + p * 7 * 3))).collect();
+        let pair = |left, right, same| Pair { left, right, same };
+        (pixels, labels, vec![pair(0, 1, true), pair(2, 3, true), pair(0, 2, false), pair(1, 3, false)])
+    }
+
+    #[test]
+    fn every_method_learns_two_colours() {
+        let (pixels, labels, pairs) = photos();
+        for method in Method::ALL {
+            let mut trainer = trainer(&config(method));
+            let input = StepInput { count: 4, pixels: &pixels, labels: &labels, pairs: &pairs };
+            let figures: Vec<_> = (0..12).map(|_| trainer.step(&input).unwrap()).collect();
+            let (first, last) = (figures[0], figures[11]);
+            assert!(last.loss < 0.5 * first.loss, "{method:?}: {first:?} to {last:?}");
+            assert_eq!(first.active.is_some(), method == Method::Triplet);
+            assert_eq!(first.angle.is_some(), method == Method::Arcface);
+            assert!(first.grad_norm > 0.0 && first.not_finite().is_none());
+            let rows = trainer.network.embed(4, SIDE, &pixels).unwrap();
+            for row in rows.chunks_exact(16) {
+                assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_moves_nothing() {
+        let (pixels, labels, pairs) = photos();
+        let mut trainer = trainer(&config(Method::Siamese));
+        let id = trainer.network.store.ids().next().unwrap();
+        let mut values = trainer.network.store.export(id);
+        values[0] = f32::NAN;
+        trainer.network.store.import(id, values).unwrap();
+        let before = crate::nn::weights::identity(&trainer.network);
+        let input = StepInput { count: 4, pixels: &pixels, labels: &labels, pairs: &pairs };
+        let figures = trainer.step(&input).unwrap();
+        assert_eq!(figures.not_finite(), Some("loss"));
+        assert_eq!(crate::nn::weights::identity(&trainer.network), before);
+        assert_eq!(trainer.optimiser.step_count(), 0);
+    }
+
+    #[test]
+    fn clipping_bounds_the_movement() {
+        let (pixels, labels, pairs) = photos();
+        let input = StepInput { count: 4, pixels: &pixels, labels: &labels, pairs: &pairs };
+        let moved = |clip: &str| {
+            let mut config = config(Method::Siamese);
+            for (path, value) in [
+                ("optimiser.kind", "sgd"),
+                ("optimiser.momentum", "0"),
+                ("optimiser.weight_decay", "0"),
+                ("optimiser.clip", clip),
+            ] {
+                config.set(path, value).unwrap();
+            }
+            let mut trainer = trainer(&config);
+            let all = |t: &Trainer<Cpu>| -> Vec<f32> {
+                let trained =
+                    t.network.store.ids().filter(|id| t.network.store.get(*id).role != crate::nn::param::Role::Running);
+                trained.flat_map(|id| t.network.store.export(id)).collect()
+            };
+            let before = all(&trainer);
+            let norm = trainer.step(&input).unwrap().grad_norm;
+            let way = all(&trainer).iter().zip(&before).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+            (norm, way / 0.001)
+        };
+        let (norm, way) = moved("0");
+        assert!((way / f64::from(norm) - 1.0).abs() < 0.02, "{norm} {way}");
+        let (_, way) = moved("0.05");
+        assert!((way - 0.05).abs() < 0.002, "{way}");
+    }
+}

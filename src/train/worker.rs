@@ -1,0 +1,364 @@
+//! The trainer: a run from its configuration to its last step, or to whatever ends it before.
+//!
+//! It only says what happens; the session writes it down where watchers look. Orders and Ctrl-C are looked at between
+//! steps. Whatever goes wrong ends the run as failed, with the last checkpoint kept.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use dfdx::prelude::Cpu;
+
+use crate::data::loader::{LoadedBatch, Loader};
+use crate::data::split::Roles;
+use crate::eval::dataset::photo_row;
+use crate::eval::embed::{Source, embed};
+use crate::eval::embeddings::{EmbeddingSet, Role};
+use crate::eval::retrieval::{Rule, retrieve};
+use crate::eval::{self, metrics};
+use crate::loss::contrastive::Pair;
+use crate::nn::ops::Backend;
+use crate::run::config::Config;
+use crate::run::control::Order;
+use crate::run::metrics::{Epoch, Record, Step};
+use crate::run::stamp::Stamp;
+use crate::run::{Phase, RunDir, Session};
+
+use super::checkpoint::{self, Progress};
+use super::error::{Result, TrainError};
+use super::schedule::Schedule;
+use super::setup::Setup;
+use super::step::{StepInput, Trainer};
+
+/// What a trainer needs beside its run.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Where decoded photos are kept.
+    pub cache: &'a PathBuf,
+    /// Set by a signal: end after the step in progress, with a checkpoint.
+    pub interrupt: &'a AtomicBool,
+}
+
+/// How a run ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its last step was made.
+    Finished,
+    /// It was told to stop and can be resumed.
+    Stopped,
+    /// A signal ended it; it can be resumed.
+    Interrupted,
+}
+
+impl End {
+    /// The exit code of a program that ends so.
+    pub fn exit_code(self) -> i32 {
+        match self {
+            End::Interrupted => 130,
+            End::Finished | End::Stopped => 0,
+        }
+    }
+}
+
+/// Trains `run` to its end, from its last checkpoint where it has one.
+///
+/// # Errors
+/// When the run is held by another trainer, or training fails; the run then says so too.
+pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
+    let mut session = Session::begin(run)?;
+    session.log().catch_panics(true);
+    let outcome = train(&mut session, surroundings);
+    let (phase, code, reason) = match &outcome {
+        Ok(end @ End::Finished) => (Phase::Finished, end.exit_code(), format!("{} steps", session.state().step)),
+        Ok(end) => {
+            let (step, total) = (session.state().step, session.state().total);
+            let why = if *end == End::Interrupted { "interrupted" } else { "told to stop" };
+            (Phase::Stopped, end.exit_code(), format!("{why} at step {step} of {total}"))
+        }
+        Err(error) => (Phase::Failed, 1, error.to_string()),
+    };
+    // an error of the log must not hide the run's own
+    let said = session.log().say(&format!("{}: {reason}", if outcome.is_ok() { "end" } else { "failed" }));
+    let ended = session.end(phase, code, &reason);
+    let end = outcome?;
+    said?;
+    ended?;
+    Ok(end)
+}
+
+fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
+    let config = session.run().read_config()?;
+    let device = device(&config.train.device)?;
+    if config.model.pretrained {
+        return Err(TrainError::NoPretrained { backbone: config.model.backbone });
+    }
+    let stopped = |session: &Session| surroundings.stopped(session);
+    let setup = {
+        let mut told = Instant::now();
+        let mut progress = |done: usize, total: usize| {
+            if done == total || told.elapsed() > Duration::from_secs(5) {
+                told = Instant::now();
+                // saying how far it is must not end a run
+                let _ = session.log().say(&format!("photos looked at: {done} of {total}"));
+            }
+            stopped(session).is_none()
+        };
+        match Setup::new(&config, Some(surroundings.cache.clone()), &mut progress) {
+            Err(TrainError::Data(crate::data::DataError::Interrupted)) => {
+                return Ok(stopped(session).unwrap_or(End::Stopped));
+            }
+            other => other?,
+        }
+    };
+    introduce(session, &config, &setup)?;
+    let mut work = Work::new(&device, config, setup, surroundings)?;
+    work.resume(session)?;
+    work.run(session)
+}
+
+impl Surroundings<'_> {
+    /// How to end, if an order or a signal says so.
+    fn stopped(&self, session: &Session) -> Option<End> {
+        if self.interrupt.load(Ordering::Relaxed) {
+            Some(End::Interrupted)
+        } else {
+            session.run().control().stands(Order::Stop).then_some(End::Stopped)
+        }
+    }
+}
+
+/// The device of that name.
+///
+/// # Errors
+/// When this program cannot compute there.
+pub fn device(name: &str) -> Result<Cpu> {
+    match name {
+        "auto" | "cpu" => Ok(Cpu::default()),
+        _ => Err(TrainError::Device {
+            device: name.to_owned(),
+            reason: "this program was built for the CPU only; leave --device out, or say cpu".into(),
+        }),
+    }
+}
+
+/// Says what the run is about to do.
+fn introduce(session: &Session, config: &Config, setup: &Setup) -> Result<()> {
+    let log = session.log();
+    let counts = setup.manifest.counts();
+    log.say(&format!(
+        "{} on {}: {} photos of {} individuals in {} encounters; split {}, {} photos of {} individuals to train on",
+        config.method.name(),
+        setup.manifest.name,
+        counts.photos,
+        counts.individuals,
+        counts.encounters,
+        setup.split.name,
+        setup.train.len(),
+        setup.individuals(),
+    ))?;
+    log.say(&format!(
+        "kernels {} on {} threads",
+        crate::nn::ops::cpu::isa().name(),
+        crate::nn::ops::cpu::thread_count()
+    ))?;
+    for problem in &setup.problems {
+        log.say(&format!("left out or doubted: {problem}"))?;
+    }
+    match &setup.validation {
+        Some(roles) => log.say(&format!("validation on {} photos of {}", roles.queries.len(), roles.query_part.word()))?,
+        None => log.say("no validation: the split has neither valid nor test photos to ask about")?,
+    }
+    if let Some(warning) = setup.cache.take_warning() {
+        log.say(&warning)?;
+    }
+    Ok(())
+}
+
+/// A run being trained.
+struct Work<'a, D: Backend> {
+    trainer: Trainer<D>,
+    config: Config,
+    setup: Setup,
+    surroundings: Surroundings<'a>,
+    progress: Progress,
+    per_epoch: u64,
+    total: u64,
+    /// When the epoch began, for its seconds.
+    epoch_began: Instant,
+}
+
+impl<'a, D: Backend> Work<'a, D> {
+    fn new(device: &D, config: Config, setup: Setup, surroundings: Surroundings<'a>) -> Result<Self> {
+        let per_epoch = setup.steps_per_epoch();
+        let total = per_epoch * u64::from(config.train.epochs);
+        let schedule = Schedule {
+            peak: config.optimiser.lr,
+            warmup: (f64::from(config.optimiser.warmup_epochs) * per_epoch as f64).round() as u64,
+            total,
+            final_share: config.optimiser.final_lr_share,
+        };
+        let trainer = Trainer::new(device, &config, setup.individuals(), schedule)?;
+        let progress = Progress { individuals: setup.identity(), ..Progress::default() };
+        let epoch_began = Instant::now();
+        Ok(Work { trainer, config, setup, surroundings, progress, per_epoch, total, epoch_began })
+    }
+
+    /// Goes back to the last checkpoint, where there is one.
+    fn resume(&mut self, session: &mut Session) -> Result<()> {
+        let last = session.run().last();
+        if last.exists() {
+            self.progress = checkpoint::load(&mut self.trainer, &self.progress.individuals, &last)?;
+            session.log().say(&format!("resumed after step {}", self.progress.step))?;
+        }
+        Ok(session.resume(self.progress.step, self.total)?)
+    }
+
+    fn run(&mut self, session: &mut Session) -> Result<End> {
+        session.phase(Phase::Running)?;
+        if self.progress.unvalidated && !self.finish_epoch(session)? {
+            return self.stop(session);
+        }
+        let loader = Loader::start(self.setup.loader(&self.config), self.setup.batches(self.progress.step, self.total));
+        let mut before = Instant::now();
+        for batch in loader {
+            let batch = batch?;
+            if self.hold(session)? {
+                before = Instant::now();
+            }
+            if self.surroundings.stopped(session).is_some() {
+                return self.stop(session);
+            }
+            self.step(session, &batch, &mut before)?;
+            let at_end = self.progress.step.is_multiple_of(self.per_epoch);
+            let every = self.config.train.checkpoint_every;
+            let asked = session.run().control().take(Order::Checkpoint)?;
+            if at_end {
+                if !self.finish_epoch(session)? {
+                    return self.stop(session);
+                }
+                before = Instant::now();
+            } else if asked || (every > 0 && self.progress.step.is_multiple_of(every)) {
+                self.save(session, false)?;
+            }
+        }
+        Ok(End::Finished)
+    }
+
+    /// Waits for as long as the run is to pause; whether it did.
+    fn hold(&self, session: &mut Session) -> Result<bool> {
+        let control = session.run().control();
+        if !control.stands(Order::Pause) {
+            return Ok(false);
+        }
+        session.phase(Phase::Paused)?;
+        while control.stands(Order::Pause) && self.surroundings.stopped(session).is_none() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        session.phase(Phase::Running)?;
+        Ok(true)
+    }
+
+    fn step(&mut self, session: &mut Session, batch: &LoadedBatch, before: &mut Instant) -> Result<()> {
+        let labels: Vec<usize> = batch.photos.iter().map(|&i| self.setup.labels.individuals()[i]).collect();
+        let pairs: Vec<Pair> =
+            batch.pairs.iter().map(|&(left, right, same)| Pair { left, right, same }).collect();
+        let input = StepInput { count: batch.photos.len(), pixels: &batch.pixels, labels: &labels, pairs: &pairs };
+        let figures = self.trainer.step(&input)?;
+        let seconds = before.elapsed().as_secs_f64().max(1e-9);
+        *before = Instant::now();
+        let step = self.progress.step + 1;
+        session.record(&Record::Step(Step {
+            step,
+            epoch: (self.progress.step / self.per_epoch + 1) as u32,
+            loss: figures.loss,
+            active: figures.active,
+            angle: figures.angle,
+            lr: figures.lr,
+            grad_norm: figures.grad_norm,
+            photos_per_s: (batch.photos.len() as f64 / seconds) as f32,
+            wait: (batch.wait.as_secs_f64() / seconds).min(1.0) as f32,
+            time: Stamp::now().seconds(),
+        }))?;
+        if let Some(what) = figures.not_finite() {
+            let name = |&i: &usize| self.setup.manifest.photos[self.setup.train[i]].path.display().to_string();
+            let photos: Vec<_> = batch.photos.iter().map(name).collect();
+            return Err(TrainError::NotFinite { step, what, lr: figures.lr, photos: photos.join(", ") });
+        }
+        self.progress.step = step;
+        self.progress.loss_sum += f64::from(figures.loss);
+        Ok(())
+    }
+
+    /// Validates, records and saves; false when a signal or an order came in between, so that it is still to be done.
+    fn finish_epoch(&mut self, session: &mut Session) -> Result<bool> {
+        let number = (self.progress.step / self.per_epoch) as u32;
+        let last = self.progress.step == self.total;
+        let mut epoch = Epoch::new(number, self.progress.step);
+        epoch.loss = (self.progress.loss_sum / self.per_epoch as f64) as f32;
+        self.progress.unvalidated = true;
+        let due = last || number.is_multiple_of(self.config.train.evaluate_every);
+        if let (true, Some(roles)) = (due, &self.setup.validation) {
+            match self.validate(roles, &mut epoch, session) {
+                Err(TrainError::Eval(eval::Error::Interrupted)) => return Ok(false),
+                other => other?,
+            }
+        }
+        epoch.seconds = self.epoch_began.elapsed().as_secs_f64();
+        epoch.time = Stamp::now().seconds();
+        self.epoch_began = Instant::now();
+        let score = epoch.score();
+        session.record(&Record::Epoch(epoch))?;
+        let better = score.as_ref().is_some_and(|score| {
+            let map = |s: &crate::run::state::Score| s.map.unwrap_or(f64::NEG_INFINITY);
+            self.progress.best.as_ref().is_none_or(|best| map(score) > map(best))
+        });
+        if better {
+            self.progress.best = score;
+        }
+        self.progress.unvalidated = false;
+        self.progress.loss_sum = 0.0;
+        // without a validation the last checkpoint is the best there is
+        let best = better || (last && !session.run().best().exists());
+        self.save(session, best)?;
+        Ok(true)
+    }
+
+    fn validate(&self, roles: &Roles, epoch: &mut Epoch, session: &Session) -> Result<()> {
+        let setup = &self.setup;
+        let mut rows: Vec<(usize, Role)> = roles.gallery.iter().map(|&i| (i, Role::Gallery)).collect();
+        rows.extend(roles.queries.iter().map(|&i| (i, Role::Query)));
+        let paths = rows.iter().map(|&(i, _)| setup.manifest.full_path(i)).collect();
+        let source = Source { cache: setup.cache.clone(), workers: self.config.data.workers };
+        let go_on = |_| self.surroundings.stopped(session).is_none();
+        let network = &self.trainer.network;
+        let vectors = embed(network, self.config.data.image_size, paths, &source, go_on)?;
+        let rows = rows.iter().map(|&(i, role)| photo_row(&setup.manifest, i, role)).collect();
+        let set = EmbeddingSet::new(network.architecture.dimensions, vectors, rows)?;
+        let retrieval = retrieve(&set, Rule::OtherEncounters)?;
+        let (figures, geometry) = (metrics::figures(&retrieval), metrics::geometry(&set, &retrieval));
+        epoch.part = Some(roles.query_part.word().into());
+        epoch.queries = Some(figures.queries as u64 - figures.queries_without_match as u64);
+        (epoch.rank1, epoch.rank5, epoch.rank10, epoch.map) = (figures.rank1, figures.rank5, figures.rank10, figures.map);
+        epoch.distance_same = geometry.distance_same;
+        epoch.distance_different = geometry.distance_different;
+        epoch.spread = Some(geometry.spread);
+        Ok(())
+    }
+
+    /// Writes the last checkpoint, and the best where this is it.
+    fn save(&self, session: &Session, best: bool) -> Result<()> {
+        let (last, at_best) = (session.run().last(), session.run().best());
+        session.sync()?;
+        // the best first: killed in between, the epoch is made again and comes to the same
+        let paths = if best { vec![at_best.as_path(), last.as_path()] } else { vec![last.as_path()] };
+        checkpoint::save(&self.trainer, &self.config, &self.progress, &paths)
+    }
+
+    /// Ends early, with a checkpoint of where it stands.
+    fn stop(&mut self, session: &mut Session) -> Result<End> {
+        let end = self.surroundings.stopped(session).unwrap_or(End::Stopped);
+        session.phase(Phase::Stopping)?;
+        self.save(session, false)?;
+        Ok(end)
+    }
+}
