@@ -1,1 +1,180 @@
-//! One file a verb: arguments in, a function of the folders below, words out.
+//! The command line: one file a verb, arguments in, a function of the folders below, words out.
+//!
+//! Words for people go to standard error while something goes on and to standard output when it is the answer; under
+//! `--json` standard output holds one JSON object and nothing else. Exit codes: 0, 1 failed, 2 usage, 130 interrupted.
+
+mod args;
+mod bench;
+mod demo;
+mod embed;
+mod evaluate;
+mod follow;
+mod pair;
+mod pictures;
+mod plot;
+mod run;
+mod train;
+mod words;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::run::{RunError, Workspace};
+
+/// Photographic re-identification of individual animals, sea turtles first.
+#[derive(Debug, Parser)]
+#[command(name = "caretta", version, max_term_width = 110, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  caretta demo                                          the whole tour on synthetic turtles
+  caretta train arcface --data-dir photos/              train; photos/ holds a folder per individual
+  caretta evaluate --model-path arcface-resnet50        rank-1, mAP and the pairs it got wrong
+  caretta run ls                                        every run and how it stands";
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// Where runs, the photo cache and drawn data sets lie [default: the account's data folder]
+    #[arg(long, global = true, value_name = "DIR", env = "CARETTA_WORKSPACE", hide_env = true)]
+    workspace: Option<PathBuf>,
+    /// Print one JSON object instead of words
+    #[arg(long, global = true)]
+    json: bool,
+    /// Pictures in the terminal: where it can, or never
+    #[arg(long, global = true, value_enum, default_value_t = pictures::Images::Auto, value_name = "WHEN")]
+    images: pictures::Images,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Draw synthetic turtles, train on them, evaluate, show what came out
+    Demo(demo::DemoArgs),
+    /// Train an embedding network (stays in the foreground; `run start` detaches)
+    Train(train::TrainArgs),
+    /// Measure a model by retrieval: rank-1/5/10, mAP, and what it got wrong
+    Evaluate(evaluate::EvaluateArgs),
+    /// Write the embeddings of any photos
+    Embed(embed::EmbedArgs),
+    /// Draw the projection of embeddings
+    Plot(plot::PlotArgs),
+    /// Show two photos with their distance and what it means
+    Pair(pair::PairArgs),
+    /// List, start, stop, resume and watch runs
+    #[command(subcommand)]
+    Run(run::RunVerb),
+    /// Measure how fast a backbone trains and embeds here
+    Bench(bench::BenchArgs),
+    /// The trainer of a detached run
+    #[command(hide = true)]
+    Worker(train::WorkerArgs),
+}
+
+/// What a verb works in.
+struct Context {
+    global: Global,
+    workspace: Workspace,
+    /// Set by Ctrl-C; a second one ends the program at once.
+    interrupt: Arc<AtomicBool>,
+}
+
+/// The exit code for a signal from the keyboard.
+const INTERRUPTED: u8 = 130;
+/// The exit code for a command that cannot be understood.
+const USAGE: u8 = 2;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            words::say(&format!("caretta: {error:#}"));
+            ExitCode::from(if is_usage(&error) { USAGE } else { 1 })
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8> {
+    let workspace = Workspace::open(cli.global.workspace.as_deref())?;
+    let context = Context { global: cli.global, workspace, interrupt: Arc::new(AtomicBool::new(false)) };
+    match cli.verb {
+        Verb::Demo(args) => demo::demo(&context, &args),
+        Verb::Train(args) => train::train(&context, &args),
+        Verb::Evaluate(args) => evaluate::evaluate(&context, &args),
+        Verb::Embed(args) => embed::embed(&context, &args),
+        Verb::Plot(args) => plot::plot(&context, &args),
+        Verb::Pair(args) => pair::pair(&context, &args),
+        Verb::Run(verb) => run::run(&context, verb),
+        Verb::Bench(args) => bench::bench(&context, &args),
+        Verb::Worker(args) => train::worker(&context, &args),
+    }
+}
+
+/// Whether the command itself is at fault, rather than what it met.
+fn is_usage(error: &anyhow::Error) -> bool {
+    let of_run = |error: &RunError| {
+        matches!(
+            error,
+            RunError::Syntax { .. }
+                | RunError::UnknownKey { .. }
+                | RunError::BadValue { .. }
+                | RunError::BadTogether { .. }
+                | RunError::NoData
+                | RunError::NoMethod { .. }
+                | RunError::BadName { .. }
+        )
+    };
+    error.chain().any(|cause| cause.downcast_ref::<RunError>().is_some_and(of_run) || cause.is::<args::Usage>())
+}
+
+impl Context {
+    /// From now on Ctrl-C (or SIGTERM) sets [`Context::interrupt`]; the second ends the program at once. A lost
+    /// terminal ends nothing.
+    fn catch_signals(&self) -> Result<()> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        for signal in [SIGINT, SIGTERM] {
+            let code = i32::from(INTERRUPTED);
+            signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&self.interrupt))?;
+            signal_hook::flag::register(signal, Arc::clone(&self.interrupt))?;
+        }
+        signal_hook::flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
+        Ok(())
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Prints `value` as JSON, or `text` for people.
+    fn answer(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<()> {
+        if self.global.json {
+            words::print(&serde_json::to_string_pretty(value)?);
+        } else {
+            words::print(&words::clean(&text()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

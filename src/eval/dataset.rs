@@ -85,8 +85,7 @@ pub fn ask<D: Backend>(
     }
     let wanted: Vec<usize> = roles_of.keys().copied().collect();
     let all = 2 * wanted.len();
-    let prepared =
-        prepare(manifest, &wanted, &source.cache, &[side], source.workers, |done| progress(done, all))?;
+    let prepared = prepare(manifest, &wanted, &source.cache, &[side], source.workers, |done| progress(done, all))?;
     let paths = prepared.usable.iter().map(|&i| manifest.full_path(i)).collect();
     let vectors = embed(&model.network, side, paths, source, |done| progress(wanted.len() + done, all))?;
     let rows = prepared.usable.iter().map(|i| photo_row(manifest, *i, roles_of[i])).collect();
@@ -97,8 +96,11 @@ pub fn ask<D: Backend>(
         dataset: manifest.name.clone(),
         split: format!("{}: gallery {}, query {query}", split.name, roles.gallery_part.word()),
         model: question.model.clone(),
-        preprocessing: serde_json::to_value(&model.about.preprocessing)
-            .map_err(|source| Error::Json { path: model.path.clone(), what: "preprocessing", source })?,
+        preprocessing: serde_json::to_value(&model.about.preprocessing).map_err(|source| Error::Json {
+            path: model.path.clone(),
+            what: "preprocessing",
+            source,
+        })?,
         chosen_by: question.chosen_by.map(|part| ChosenBy::new(part.word(), &[query])),
     };
     let report = Report::new(context, &evaluation);

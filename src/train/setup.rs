@@ -12,7 +12,7 @@ use crate::data::formats;
 use crate::data::loader::LoaderConfig;
 use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::prepare::prepare;
-use crate::data::sampler::{Batch, BalancedPairs, Labels, PTimesK, Sampler, Shuffled};
+use crate::data::sampler::{BalancedPairs, Batch, Labels, PTimesK, Sampler, Shuffled};
 use crate::data::split::{self, Roles, Split, SplitChoice};
 use crate::run::config::{AugmentConfig, Config, Method};
 
@@ -68,15 +68,11 @@ impl Setup {
         let prepared =
             prepare(&manifest, &wanted, &cache, &sides, config.data.workers.max(1), |done| progress(done, total))?;
         let readable: BTreeSet<usize> = prepared.usable.iter().copied().collect();
-        let usable = |photos: &[usize]| -> Vec<usize> {
-            photos.iter().copied().filter(|i| readable.contains(i)).collect()
-        };
+        let usable =
+            |photos: &[usize]| -> Vec<usize> { photos.iter().copied().filter(|i| readable.contains(i)).collect() };
         let train = usable(&train);
-        let validation = validation.map(|roles| Roles {
-            gallery: usable(&roles.gallery),
-            queries: usable(&roles.queries),
-            ..roles
-        });
+        let validation =
+            validation.map(|roles| Roles { gallery: usable(&roles.gallery), queries: usable(&roles.queries), ..roles });
         let validation = validation.filter(|roles| !roles.gallery.is_empty() && !roles.queries.is_empty());
         let labels = Labels::new(&manifest, &train);
         let sampler = sampler(config, &labels)?;

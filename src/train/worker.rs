@@ -165,7 +165,9 @@ fn introduce(session: &Session, config: &Config, setup: &Setup) -> Result<()> {
         log.say(&format!("left out or doubted: {problem}"))?;
     }
     match &setup.validation {
-        Some(roles) => log.say(&format!("validation on {} photos of {}", roles.queries.len(), roles.query_part.word()))?,
+        Some(roles) => {
+            log.say(&format!("validation on {} photos of {}", roles.queries.len(), roles.query_part.word()))?
+        }
         None => log.say("no validation: the split has neither valid nor test photos to ask about")?,
     }
     if let Some(warning) = setup.cache.take_warning() {
@@ -260,8 +262,7 @@ impl<'a, D: Backend> Work<'a, D> {
 
     fn step(&mut self, session: &mut Session, batch: &LoadedBatch, before: &mut Instant) -> Result<()> {
         let labels: Vec<usize> = batch.photos.iter().map(|&i| self.setup.labels.individuals()[i]).collect();
-        let pairs: Vec<Pair> =
-            batch.pairs.iter().map(|&(left, right, same)| Pair { left, right, same }).collect();
+        let pairs: Vec<Pair> = batch.pairs.iter().map(|&(left, right, same)| Pair { left, right, same }).collect();
         let input = StepInput { count: batch.photos.len(), pixels: &batch.pixels, labels: &labels, pairs: &pairs };
         let figures = self.trainer.step(&input)?;
         let seconds = before.elapsed().as_secs_f64().max(1e-9);
@@ -338,7 +339,8 @@ impl<'a, D: Backend> Work<'a, D> {
         let (figures, geometry) = (metrics::figures(&retrieval), metrics::geometry(&set, &retrieval));
         epoch.part = Some(roles.query_part.word().into());
         epoch.queries = Some(figures.queries as u64 - figures.queries_without_match as u64);
-        (epoch.rank1, epoch.rank5, epoch.rank10, epoch.map) = (figures.rank1, figures.rank5, figures.rank10, figures.map);
+        (epoch.rank1, epoch.rank5, epoch.rank10, epoch.map) =
+            (figures.rank1, figures.rank5, figures.rank10, figures.map);
         epoch.distance_same = geometry.distance_same;
         epoch.distance_different = geometry.distance_different;
         epoch.spread = Some(geometry.spread);

@@ -1,0 +1,191 @@
+//! Arguments that several verbs share, and how the flags of training become a configuration.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use crate::data::manifest::Part;
+use crate::run::config::{Config, Method, field};
+
+use super::Context;
+
+/// A command that cannot be understood, found after parsing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
+/// The course's three methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum MethodArg {
+    /// Pairs of photos, contrastive loss.
+    Siamese,
+    /// Anchor, positive and negative, triplet loss.
+    Triplet,
+    /// Softmax over the individuals with an angular margin.
+    Arcface,
+}
+
+impl From<MethodArg> for Method {
+    fn from(method: MethodArg) -> Method {
+        match method {
+            MethodArg::Siamese => Method::Siamese,
+            MethodArg::Triplet => Method::Triplet,
+            MethodArg::Arcface => Method::Arcface,
+        }
+    }
+}
+
+/// What to train, and how. The course's spelling with underscores works too.
+#[derive(Debug, Clone, Args)]
+pub(super) struct TrainingFlags {
+    /// How the embedding is learnt
+    #[arg(value_enum)]
+    method: MethodArg,
+    /// The photos: a folder per individual, a folder or table as SeaTurtleID2022, or the name of a dataset
+    #[arg(long, alias = "data_dir", value_name = "PATH")]
+    data_dir: Option<PathBuf>,
+    /// Put the run into this folder instead of the workspace (which keeps a pointer to it)
+    #[arg(long, alias = "output_dir", value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// A configuration to begin with; flags win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The network that sees the photo [resnet18, resnet34, resnet50, efficientnet_b0]
+    #[arg(long, value_name = "NAME")]
+    backbone: Option<String>,
+    /// Begin with imported weights
+    #[arg(long)]
+    pretrained: bool,
+    /// Numbers in an embedding
+    #[arg(long, alias = "embedding_dim", value_name = "N")]
+    embedding_dim: Option<String>,
+    /// Margin of the loss: a distance, for arcface an angle in radians
+    #[arg(long, value_name = "X")]
+    margin: Option<String>,
+    /// Triplets that count: all, semi-hard, hard (the course's rule), batch-hard (what papers call hard)
+    #[arg(long, value_name = "MINER")]
+    mining: Option<String>,
+    /// Factor on the cosines (arcface)
+    #[arg(long, value_name = "X")]
+    scale: Option<String>,
+    /// Epochs; one is as many photos as the training part has
+    #[arg(long, value_name = "N")]
+    epochs: Option<String>,
+    /// Photos in a step; a pair counts as two
+    #[arg(long, alias = "batch_size", value_name = "N")]
+    batch_size: Option<String>,
+    /// Side of the square a photo is resized to, in pixels
+    #[arg(long, alias = "image_size", value_name = "PIXELS")]
+    image_size: Option<String>,
+    /// Learning rate after the warm-up
+    #[arg(long, value_name = "X")]
+    lr: Option<String>,
+    /// Seed of everything random
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// Where to compute: auto, cpu
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Threads that prepare photos
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+    /// The table's column that says which part a photo is in [default: split, else split_closed]
+    #[arg(long, alias = "split_column", value_name = "NAME")]
+    split_column: Option<String>,
+    /// Any other value of the configuration, as optimiser.clip=1 (may be given several times)
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl TrainingFlags {
+    /// Where the run is to lie.
+    pub(super) fn output_dir(&self) -> Option<&std::path::Path> {
+        self.output_dir.as_deref()
+    }
+
+    /// The whole configuration: preset, then file, then flags.
+    pub(super) fn configuration(&self, context: &Context) -> Result<Config> {
+        let method = Method::from(self.method);
+        let mut config = match &self.config {
+            Some(path) => Config::with_file(method, path)?,
+            None => Config::preset(method),
+        };
+        let named = [
+            ("model.backbone", &self.backbone),
+            ("model.embedding_dim", &self.embedding_dim),
+            ("loss.margin", &self.margin),
+            ("loss.mining", &self.mining),
+            ("loss.scale", &self.scale),
+            ("train.epochs", &self.epochs),
+            ("batch.size", &self.batch_size),
+            ("data.image_size", &self.image_size),
+            ("optimiser.lr", &self.lr),
+            ("train.seed", &self.seed),
+            ("train.device", &self.device),
+            ("data.workers", &self.workers),
+            ("data.split_column", &self.split_column),
+        ];
+        for (path, value) in named {
+            let Some(value) = value else { continue };
+            let field = field::find(path)?;
+            if !field.methods.is_empty() && !field.methods.contains(&method) {
+                let scope = field.scope().unwrap_or_default();
+                return Err(Usage(format!("{path} does not apply to {}: {scope}", method.name())).into());
+            }
+            config.set(path, value)?;
+        }
+        if self.pretrained {
+            config.set("model.pretrained", "true")?;
+        }
+        for assignment in &self.set {
+            let (path, value) = assignment
+                .split_once('=')
+                .ok_or_else(|| Usage(format!("--set {assignment}: write it as KEY=VALUE, as in optimiser.clip=1")))?;
+            config.set(path.trim(), value.trim())?;
+        }
+        if let Some(path) = &self.data_dir {
+            config.data.dir = context.workspace.data_dir(path)?;
+        } else if !config.data.dir.is_empty() {
+            config.data.dir = context.workspace.data_dir(config.data.dir.as_ref())?;
+        }
+        // said now rather than by a trainer that has begun
+        crate::nn::backbone::Backbone::named(&config.model.backbone).map_err(|e| Usage(e.to_string()))?;
+        if config.model.pretrained {
+            return Err(crate::train::error::TrainError::NoPretrained { backbone: config.model.backbone }.into());
+        }
+        crate::train::worker::device(&config.train.device)?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// A part of a dataset.
+pub(super) fn part(text: &str) -> Result<Part, String> {
+    Part::parse(text).ok_or_else(|| "the parts are train, valid and test".into())
+}
+
+/// Which photos, for verbs that read and do not train.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PhotoFlags {
+    /// Threads that prepare photos
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub(super) workers: usize,
+    /// Where to compute: auto, cpu
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub(super) device: String,
+}
+
+impl PhotoFlags {
+    /// Where photos come from.
+    pub(super) fn source(&self, context: &Context) -> crate::eval::embed::Source {
+        let cache = crate::data::cache::PhotoCache::open(Some(context.workspace.cache()));
+        crate::eval::embed::Source { cache: std::sync::Arc::new(cache), workers: self.workers }
+    }
+}
+
+/// The dataset at `given`.
+pub(super) fn dataset(context: &Context, given: &std::path::Path) -> Result<crate::data::manifest::Manifest> {
+    let dir = context.workspace.data_dir(given)?;
+    crate::data::formats::open(dir.as_ref()).with_context(|| format!("--data-dir {}", given.display()))
+}

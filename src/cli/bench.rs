@@ -1,0 +1,60 @@
+//! `bench`: photos a second of a backbone on this machine.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::nn::backbone::Backbone;
+use crate::nn::ops::cpu;
+use crate::train::bench::BenchPlan;
+
+use super::args::Usage;
+use super::{Context, words};
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json")]
+pub(super) struct BenchArgs {
+    /// The network
+    #[arg(long, default_value = "resnet50", value_name = "NAME")]
+    backbone: String,
+    /// Photos in a step
+    #[arg(long, alias = "batch_size", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096), value_name = "N")]
+    batch_size: u32,
+    /// Side of a photo in pixels
+    #[arg(long, alias = "image_size", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=1024), value_name = "PIXELS")]
+    image_size: u32,
+    /// Seconds for each of the two measurements
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    seconds: u64,
+    /// Where to compute: auto, cpu
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    device: String,
+}
+
+pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
+    let backbone = Backbone::named(&args.backbone).map_err(|e| Usage(e.to_string()))?.name;
+    let device = crate::train::worker::device(&args.device)?;
+    let plan = BenchPlan {
+        backbone,
+        batch_size: args.batch_size as usize,
+        image_size: args.image_size as usize,
+        patience: Duration::from_secs(args.seconds),
+    };
+    if !context.global.json {
+        words::say(&format!("kernels {} on {} threads", cpu::isa().name(), cpu::thread_count()));
+    }
+    let report = crate::train::bench::bench(&device, &plan)?;
+    context.answer(&report, || {
+        let rows = [
+            ("training", report.train_photos_per_s, report.train_photos_per_s_median),
+            ("embedding", report.inference_photos_per_s, report.inference_photos_per_s_median),
+        ];
+        let cells =
+            rows.map(|(name, best, median)| vec![name.to_owned(), format!("{best:.2}"), format!("{median:.2}")]);
+        let about = format!("{backbone}, batch {}, {} pixels\n", args.batch_size, args.image_size);
+        about + &words::table(&["photos/s", "best", "median"], &cells)
+    })?;
+    Ok(0)
+}

@@ -1,0 +1,199 @@
+//! `evaluate`: a model measured on a dataset, with every file that it leaves.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use crate::data::manifest::Part;
+use crate::data::split::{self, SplitChoice};
+use crate::eval::dataset::{PAIRS_FILE, Question, ask, leave};
+use crate::eval::model::Model;
+use crate::eval::report::{Excluded, Report, words as report_words};
+use crate::run::model::ModelRef;
+use crate::run::{RunDir, Which};
+
+use super::args::{PhotoFlags, Usage, dataset, part};
+use super::{Context, follow, pictures, words};
+
+const EXAMPLES: &str = "\
+Examples:
+  caretta evaluate --model-path ./arcface_models/best_model.pth --data-dir photos/ --output-dir ./evaluation_results
+  caretta evaluate --model-path arcface-resnet50        the run's own photos, into the run's folder
+  caretta evaluate --model-path arcface-resnet50 --query-split valid --json";
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct EvaluateArgs {
+    /// A run's id or folder (its best checkpoint where a valid part chose it, else its last), or a file of weights
+    #[arg(long, alias = "model_path", value_name = "MODEL")]
+    model_path: PathBuf,
+    /// The photos [default: those that the run trained on]
+    #[arg(long, alias = "data_dir", value_name = "PATH")]
+    data_dir: Option<PathBuf>,
+    /// Where the report goes [default: eval/<part> in the run's folder]
+    #[arg(long, alias = "output_dir", value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// The table's column that says which part a photo is in [default: the run's, else split, else split_closed]
+    #[arg(long, alias = "split_column", value_name = "NAME")]
+    split_column: Option<String>,
+    /// The part searched
+    #[arg(long, alias = "gallery_split", value_parser = part, default_value = "train", value_name = "PART")]
+    gallery_split: Part,
+    /// The part asked for [default: test, or else valid]
+    #[arg(long, alias = "query_split", value_parser = part, value_name = "PART")]
+    query_split: Option<Part>,
+    /// What a query's gallery leaves out
+    #[arg(long, value_enum, default_value_t = ExcludeArg::Encounter, value_name = "WHAT")]
+    exclude: ExcludeArg,
+    /// Which checkpoint of a run
+    #[arg(long, value_enum, value_name = "WHICH")]
+    checkpoint: Option<CheckpointArg>,
+    #[command(flatten)]
+    photos: PhotoFlags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ExcludeArg {
+    /// Photos of the query's own encounter
+    Encounter,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CheckpointArg {
+    /// The highest validation mAP
+    Best,
+    /// The last
+    Last,
+}
+
+/// A model as a command names it.
+pub(super) struct Chosen {
+    /// Its run, where it has one.
+    pub(super) run: Option<RunDir>,
+    /// The file of weights.
+    pub(super) path: PathBuf,
+    /// What a report calls it.
+    pub(super) name: String,
+    /// The part that chose it.
+    pub(super) chosen_by: Option<Part>,
+}
+
+impl Chosen {
+    /// What `given` stands for.
+    pub(super) fn of(context: &Context, given: &Path, which: Option<Which>) -> Result<Chosen> {
+        match context.workspace.resolve_model(given)? {
+            ModelRef::Weights(path) => {
+                let name = path.file_name().map_or_else(|| given.display().to_string(), |n| n.to_string_lossy().into());
+                Ok(Chosen { run: None, path, name, chosen_by: None })
+            }
+            ModelRef::Run { run, which: named } => {
+                let path = run.checkpoint(which.unwrap_or(named))?;
+                let is_best = path == run.best();
+                let best = run.read_state()?.best.filter(|_| is_best);
+                let name = match &best {
+                    Some(score) => format!("{} best (epoch {})", run.id(), score.epoch),
+                    None => format!("{} {}", run.id(), if is_best { "best" } else { "last" }),
+                };
+                let chosen_by = best.and_then(|b| b.part).and_then(|p| Part::parse(&p));
+                Ok(Chosen { run: Some(run), path, name, chosen_by })
+            }
+        }
+    }
+}
+
+pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
+    context.catch_signals()?;
+    let which = args.checkpoint.map(|c| if c == CheckpointArg::Best { Which::Best } else { Which::Last });
+    let chosen = Chosen::of(context, &args.model_path, which)?;
+    let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
+    let given = match (&args.data_dir, &config) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(config)) => PathBuf::from(&config.data.dir),
+        (None, None) => return Err(Usage("--data-dir: bare weights have no photos of their own".into()).into()),
+    };
+    let manifest = dataset(context, &given)?;
+    // the run's column holds for the run's photos only
+    let of_run = config.filter(|_| args.data_dir.is_none()).and_then(|c| c.data.split_column);
+    let column = args.split_column.clone().or(of_run);
+    let choice = column.map_or(SplitChoice::Auto, SplitChoice::Column);
+    let split = split::assign(&manifest, &choice, split::RATIO, split::SEED)?;
+    let roles = split::roles(&split, Some(args.gallery_split), args.query_split)?;
+    let folder = match (&args.output_dir, &chosen.run) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(run)) => run.evaluation(roles.query_part.word())?,
+        (None, None) => return Err(Usage("--output-dir: bare weights have no folder of their own".into()).into()),
+    };
+    let device = crate::train::worker::device(&args.photos.device)?;
+    let model = Model::load(&device, &chosen.path)?;
+    let question = Question {
+        manifest: &manifest,
+        split: &split,
+        roles,
+        excluded: if args.exclude == ExcludeArg::None { Excluded::None } else { Excluded::Encounter },
+        model: chosen.name,
+        chosen_by: chosen.chosen_by,
+    };
+    let bar = follow::bar(0, "embedding", context.global.json);
+    let answer = ask(&model, &question, &args.photos.source(context), &mut |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    });
+    bar.finish_and_clear();
+    let answer = match answer {
+        Err(crate::eval::Error::Interrupted | crate::eval::Error::Data(crate::data::DataError::Interrupted)) => {
+            words::say("interrupted; nothing was written");
+            return Ok(super::INTERRUPTED);
+        }
+        other => other?,
+    };
+    let written = leave(&folder, &manifest, &answer).with_context(|| format!("--output-dir {}", folder.display()))?;
+    for problem in &answer.problems {
+        words::say(&format!("left out: {problem}"));
+    }
+    context.answer(&answer.report, || {
+        let files: Vec<_> = written.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
+        format!("{}\n\n{}: {}", figures(&answer.report), folder.display(), files.join(", "))
+    })?;
+    if let Ok(sheet) = image::open(folder.join(PAIRS_FILE)) {
+        pictures::show(&sheet.to_rgb8(), context.global.images, context.global.json);
+    }
+    Ok(0)
+}
+
+/// A report's figures with their circumstances, for people.
+pub(super) fn figures(report: &Report) -> String {
+    let context = &report.context;
+    let figures = &report.figures;
+    let row = |name: &str, f: &crate::eval::metrics::Figures| {
+        vec![
+            name.to_owned(),
+            words::share(f.rank1),
+            words::share(f.rank5),
+            words::share(f.rank10),
+            words::share(f.map),
+            words::share(f.balanced_rank1),
+        ]
+    };
+    let mut rows = vec![row("model", figures)];
+    if let Some(chance) = &report.chance {
+        rows.push(row("chance", &chance.figures));
+    }
+    rows.push(row("with same-encounter photos", &report.without_exclusion));
+    let head = ["", "rank-1", "rank-5", "rank-10", "mAP", "balanced rank-1"];
+    let mut text = format!("{} · {} · {}\n", context.model, context.dataset, context.split);
+    text += &format!(
+        "{} queries against {} photos, {} without a match\n\n",
+        figures.queries, figures.gallery, figures.queries_without_match
+    );
+    text += &words::table(&head, &rows);
+    text += &format!("\n\n{}", report_words::leak(report));
+    if let Some(chosen) = &context.chosen_by {
+        text += &format!("\n{}", chosen.note);
+    }
+    text
+}

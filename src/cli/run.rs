@@ -1,0 +1,207 @@
+//! `run`: list, start, stop, resume, watch, and read the log.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+
+use crate::run::status::Status;
+use crate::run::{RunDir, RunSummary, launch, log, watch};
+
+use super::args::TrainingFlags;
+use super::train::{RunAnswer, foreground, worker_arguments};
+use super::{Context, follow, words};
+
+/// The verbs of `run`.
+#[derive(Debug, Subcommand)]
+pub(super) enum RunVerb {
+    /// List every run and how it stands
+    Ls,
+    /// Start a run that goes on without this terminal
+    #[command(after_help = "Example:\n  caretta run start arcface --data-dir photos/ --backbone resnet18")]
+    Start(StartArgs),
+    /// End a run after the step it is in, with a checkpoint
+    Stop(StopArgs),
+    /// Go on with a run that stopped, failed or crashed, from its last checkpoint
+    Resume(ResumeArgs),
+    /// Follow a run until it ends; Ctrl-C ends the watching, not the run
+    Watch(Named),
+    /// Show what a run said
+    Logs(LogsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StartArgs {
+    #[command(flatten)]
+    training: TrainingFlags,
+    /// Stay in the foreground, as `train` does
+    #[arg(long)]
+    foreground: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The run: its id, the beginning of its id, or its folder
+    run: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StopArgs {
+    #[command(flatten)]
+    named: Named,
+    /// Seconds to wait for it to end
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    named: Named,
+    /// Stay in the foreground
+    #[arg(long)]
+    foreground: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogsArgs {
+    #[command(flatten)]
+    named: Named,
+    /// Go on as the run says more
+    #[arg(long, short)]
+    follow: bool,
+    /// Lines from the end; 0 shows all
+    #[arg(long, short = 'n', default_value_t = 0, value_name = "N")]
+    lines: usize,
+}
+
+/// How long a trainer may take to take its run.
+const START: Duration = Duration::from_secs(30);
+
+pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
+    let find = |named: &Named| context.workspace.find(&named.run);
+    match verb {
+        RunVerb::Ls => list(context),
+        RunVerb::Start(args) => {
+            let config = args.training.configuration(context)?;
+            let run = context.workspace.create_run(&config, args.training.output_dir())?;
+            if args.foreground { foreground(context, &run) } else { detached(context, &run) }
+        }
+        RunVerb::Resume(args) => {
+            let run = find(&args.named)?;
+            let standing = run.standing()?;
+            match standing.status {
+                Status::Finished => bail!("{} is finished: there is nothing to resume", run.id()),
+                status if status.is_live() => bail!("{} is {status}: there is nothing to resume", run.id()),
+                _ if args.foreground => foreground(context, &run),
+                _ => detached(context, &run),
+            }
+        }
+        RunVerb::Stop(args) => {
+            let run = find(&args.named)?;
+            let standing = watch::stop(&run, Duration::from_secs(args.timeout))?;
+            let answer = RunAnswer::new(&run, &standing);
+            context.answer(&answer, || answer.words())?;
+            Ok(0)
+        }
+        RunVerb::Watch(named) => follow_run(context, &find(&named)?),
+        RunVerb::Logs(args) => logs(context, &find(&args.named)?, &args),
+    }
+}
+
+fn detached(context: &Context, run: &RunDir) -> Result<u8> {
+    launch::launch(run, &worker_arguments(context, run.path()), START)?;
+    let answer = RunAnswer::new(run, &run.standing()?);
+    context.answer(&answer, || {
+        format!("{}\nNext: caretta run watch {}, caretta run stop {}", answer.words(), run.id(), run.id())
+    })?;
+    Ok(0)
+}
+
+fn list(context: &Context) -> Result<u8> {
+    let runs = context.workspace.summaries()?;
+    context.answer(&serde_json::json!({ "runs": runs }), || {
+        if runs.is_empty() {
+            return "No runs yet. Next: caretta demo, or caretta train arcface --data-dir PHOTOS".into();
+        }
+        let head = ["", "run", "method", "backbone", "dataset", "status", "epoch", "loss", "rank-1", "ETA", "age"];
+        let table = words::table(&head, &runs.iter().map(row).collect::<Vec<_>>());
+        let odd = runs.iter().filter(|r| matches!(r.status, Status::Crashed | Status::Failed | Status::Missing));
+        odd.fold(table, |table, run| table + &format!("\n{} {}: {}", sign(run.status), run.id, run.reason))
+    })?;
+    Ok(0)
+}
+
+fn sign(status: Status) -> &'static str {
+    match status {
+        Status::Starting | Status::Running | Status::Stopping => "●",
+        Status::Paused | Status::Stopped => "‖",
+        Status::Finished => "✓",
+        Status::Failed => "✗",
+        Status::Crashed => "†",
+        Status::Queued => "○",
+        Status::Missing => "?",
+    }
+}
+
+fn row(run: &RunSummary) -> Vec<String> {
+    let or_dot = |text: Option<String>| text.unwrap_or_else(|| "·".into());
+    let time = |seconds: Option<f64>| or_dot(seconds.map(words::duration));
+    vec![
+        sign(run.status).into(),
+        run.name.clone(),
+        or_dot(run.method.map(|m| m.name().into())),
+        or_dot(run.backbone.clone()),
+        or_dot(run.dataset.clone()),
+        run.status.name().into(),
+        or_dot(run.epochs.map(|epochs| format!("{}/{epochs}", run.epoch))),
+        or_dot(run.loss.map(|l| format!("{l:.3}"))),
+        words::share(run.best_rank1),
+        time(run.eta_seconds),
+        time(run.age_seconds),
+    ]
+}
+
+fn follow_run(context: &Context, run: &RunDir) -> Result<u8> {
+    context.catch_signals()?;
+    let standing = follow::follow(run, context.global.json, || !context.is_interrupted())?;
+    let answer = RunAnswer::new(run, &standing);
+    context.answer(&answer, || answer.words())?;
+    if context.is_interrupted() {
+        words::say(&format!("not watching any more; the run is {}", standing.status));
+        return Ok(super::INTERRUPTED);
+    }
+    Ok(u8::from(matches!(standing.status, Status::Failed | Status::Crashed)))
+}
+
+/// Most of a log that is read at once, in bytes.
+const MOST: u64 = 64 << 20;
+
+fn logs(context: &Context, run: &RunDir, args: &LogsArgs) -> Result<u8> {
+    let text =
+        if args.lines == 0 { log::read_from(&run.log(), 0, MOST)? } else { log::last_lines(&run.log(), args.lines)? };
+    if context.global.json {
+        words::print(&serde_json::to_string_pretty(&serde_json::json!({ "run": run.id(), "log": text }))?);
+        return Ok(0);
+    }
+    words::print(words::clean(&text).trim_end());
+    if !args.follow {
+        return Ok(0);
+    }
+    context.catch_signals()?;
+    let mut at = std::fs::metadata(run.log()).map_or(0, |m| m.len());
+    while !context.is_interrupted() {
+        let over = run.standing()?.status.is_over();
+        let more = log::read_from(&run.log(), at, MOST)?;
+        at += more.len() as u64;
+        if !more.is_empty() {
+            words::print(words::clean(&more).trim_end());
+        }
+        if over {
+            return Ok(0);
+        }
+        std::thread::sleep(watch::EVERY);
+    }
+    Ok(super::INTERRUPTED)
+}

@@ -1,0 +1,132 @@
+//! `train`: a run in the foreground, watched; and the hidden verb of a detached one.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+use serde::Serialize;
+
+use crate::run::{RunDir, Standing};
+use crate::train::worker::{End, Surroundings, work};
+
+use super::args::TrainingFlags;
+use super::{Context, follow, words};
+
+const EXAMPLES: &str = "\
+Examples:
+  caretta train siamese --data-dir photos/ --backbone resnet50 --output-dir ./siamese_models
+  caretta train triplet --data-dir photos/ --backbone efficientnet_b0 --embedding-dim 128 --margin 0.3 --mining hard
+  caretta train arcface --data-dir photos/ --backbone resnet50 --embedding-dim 512 --margin 0.5 --scale 64
+Ctrl-C ends the run with a checkpoint; `caretta run resume` goes on with it.";
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct TrainArgs {
+    #[command(flatten)]
+    training: TrainingFlags,
+}
+
+/// Arguments of the hidden verb.
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    run: PathBuf,
+}
+
+/// What `train` and the verbs of `run` answer.
+#[derive(Debug, Serialize)]
+pub(super) struct RunAnswer {
+    run: String,
+    dir: PathBuf,
+    status: String,
+    reason: String,
+    step: u64,
+    total: u64,
+    best: Option<crate::run::state::Score>,
+}
+
+impl RunAnswer {
+    pub(super) fn new(run: &RunDir, standing: &Standing) -> RunAnswer {
+        RunAnswer {
+            run: run.id().to_owned(),
+            dir: run.path().to_owned(),
+            status: standing.status.name().to_owned(),
+            reason: standing.reason.clone(),
+            step: standing.state.step,
+            total: standing.state.total,
+            best: standing.state.best.clone(),
+        }
+    }
+
+    pub(super) fn words(&self) -> String {
+        let mut text = format!("{}  {}: {}\n{}", self.run, self.status, self.reason, self.dir.display());
+        if let Some(best) = &self.best {
+            text += &format!(
+                "\nbest on {}: rank-1 {}  mAP {}  (epoch {})",
+                best.part.as_deref().unwrap_or("?"),
+                words::share(best.rank1),
+                words::share(best.map),
+                best.epoch
+            );
+        }
+        text + &match self.status.as_str() {
+            "finished" => format!("\nNext: caretta evaluate --model-path {}", self.run),
+            "stopped" | "crashed" | "failed" => format!("\nNext: caretta run resume {}", self.run),
+            _ => String::new(),
+        }
+    }
+}
+
+pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
+    let config = args.training.configuration(context)?;
+    let run = context.workspace.create_run(&config, args.training.output_dir())?;
+    foreground(context, &run)
+}
+
+/// Trains `run` in this process and shows what happens.
+pub(super) fn foreground(context: &Context, run: &RunDir) -> Result<u8> {
+    context.catch_signals()?;
+    run.control().clear()?;
+    if !context.global.json {
+        words::say(&format!("run {} in {}", run.id(), run.path().display()));
+    }
+    let end = watched(run, &context.workspace.cache(), &context.interrupt, context.global.json)?;
+    let answer = RunAnswer::new(run, &run.standing()?);
+    context.answer(&answer, || answer.words())?;
+    Ok(u8::try_from(end.exit_code()).unwrap_or(1))
+}
+
+/// Trains `run` on a thread of its own and follows it from this one.
+pub(super) fn watched(run: &RunDir, cache: &PathBuf, interrupt: &AtomicBool, quiet: bool) -> Result<End> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let trainer = std::thread::Builder::new().name("trainer".into()).spawn_scoped(scope, || {
+            let end = work(run, Surroundings { cache, interrupt });
+            over.store(true, Ordering::Release);
+            end
+        })?;
+        // a run that was over before must not end the watch before its new trainer has begun
+        while !over.load(Ordering::Acquire) && !run.is_held()? {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let followed = follow::follow(run, quiet, || !over.load(Ordering::Acquire));
+        let end = trainer.join().map_err(|_| anyhow!("the trainer panicked; see {}", run.log().display()))?;
+        followed?;
+        Ok(end?)
+    })
+}
+
+pub(super) fn worker(context: &Context, args: &WorkerArgs) -> Result<u8> {
+    crate::run::launch::detach().context("cannot leave the terminal")?;
+    let run = context.workspace.find(&args.run)?;
+    context.catch_signals()?;
+    let end = work(&run, Surroundings { cache: &context.workspace.cache(), interrupt: &context.interrupt })?;
+    Ok(u8::try_from(end.exit_code()).unwrap_or(1))
+}
+
+/// The arguments that start this program as the trainer of `run`.
+pub(super) fn worker_arguments(context: &Context, run: &Path) -> Vec<std::ffi::OsString> {
+    let workspace = context.workspace.root().as_os_str().to_owned();
+    vec!["worker".into(), "--workspace".into(), workspace, run.as_os_str().to_owned()]
+}
