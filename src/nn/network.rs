@@ -79,7 +79,7 @@ impl<D: Backend> Network<D> {
     /// As the operations.
     pub fn embed_traced(&self, pass: &mut Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<Rows<D>> {
         let x = self.forward(pass, n, side, bytes)?;
-        to_matrix(pass, &x)?.try_normalize::<Axis<1>>(SMALLEST * SMALLEST).map_err(|e| NnError::device("normalize", e))
+        unit_rows(to_matrix(pass, &x)?)
     }
 
     /// N photos of `side` pixels, RGB bytes row by row, to N x D unit embeddings.
@@ -114,4 +114,25 @@ pub fn unit_rows<D: Backend, T: Tape<f32, D>>(
         rows.try_div(lengths)
     };
     unit().map_err(|e: D::Err| NnError::device("normalize", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dfdx::prelude::Cpu;
+
+    #[test]
+    fn embeddings_have_unit_length_and_are_the_same_with_a_tape() {
+        let architecture = Architecture { backbone: "efficientnet_b0", head: HeadKind::Mlp, dimensions: 40 };
+        let network = Network::new(&Cpu::default(), architecture, 1).unwrap();
+        let bytes: Vec<u8> = (0..2 * 33 * 33 * 3).map(|i| (i * 37 % 256) as u8).collect();
+        let plain = network.embed(2, 33, &bytes).unwrap();
+        let mut pass = Pass::traced_inference(network.store.device());
+        let traced = network.embed_traced(&mut pass, 2, 33, &bytes).unwrap().as_vec();
+        for (a, b) in plain.chunks_exact(40).zip(traced.chunks_exact(40)) {
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+            assert!((dot(a, a) - 1.0).abs() < 1e-5 && (dot(b, b) - 1.0).abs() < 1e-5 && (dot(a, b) - 1.0).abs() < 1e-5);
+        }
+        assert_ne!(plain[..40], plain[40..]);
+    }
 }
