@@ -4,11 +4,17 @@
 //! a sampler makes batches of them; the loader decodes, resizes, caches and augments each into pixels.
 //! Knows files and pixels; knows nothing of tensors, networks or runs.
 
+pub mod augment;
+pub mod cache;
 pub mod decode;
 pub mod error;
 pub mod formats;
+pub mod loader;
 pub mod manifest;
+pub mod prepare;
+mod random;
 pub mod resize;
+pub mod sampler;
 pub mod split;
 
 pub use error::DataError;

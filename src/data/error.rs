@@ -94,6 +94,32 @@ pub enum DataError {
         hint: String,
     },
 
+    /// The photos do not suffice for the batches asked for.
+    #[error("too few photos to sample {sampler}: {reason}")]
+    Sampler {
+        /// The kind of batch.
+        sampler: &'static str,
+        /// What is missing and what to do.
+        reason: String,
+    },
+
+    /// An augmentation out of its range.
+    #[error("augment.{field} = {value} is out of range: {low} to {high}")]
+    Augment {
+        /// The field's name.
+        field: &'static str,
+        /// The value given.
+        value: f32,
+        /// The least that makes sense.
+        low: f32,
+        /// The most that makes sense.
+        high: f32,
+    },
+
+    /// The user stopped it.
+    #[error("stopped before all photos were looked at")]
+    Interrupted,
+
     /// A photo that cannot be turned into pixels.
     #[error("cannot read the photo {}: {reason}", path.display())]
     Unreadable {

@@ -1,0 +1,432 @@
+//! Decoded photos on disk, so that an epoch reads no JPEG.
+//!
+//! A cached photo is its square of bytes behind a small head with its key and a checksum: lossless, read in one go,
+//! and a torn or foreign file is seen and made again. Files are renamed into place, so writers on several threads or
+//! machines do no harm, and the folder may be deleted at any time, also while it is used. A cache that cannot be
+//! written must never stop a run: it says so once, and photos are decoded each time. Old entries are never removed
+//! here; the folder is the user's to delete.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+use super::decode;
+use super::error::DataError;
+use super::resize::{Pixels, byte_len, square};
+
+/// Changes whenever decoding or resizing would give other bytes.
+const PREPROCESSING: u32 = 1;
+/// First bytes of a cached photo.
+const MAGIC: [u8; 8] = *b"caretta\x01";
+/// Magic, key, checksum.
+const HEAD: usize = 8 + 32 + 8;
+/// A temporary file older than this was left by a process that was killed.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Photos as squares, decoded at most once where a folder for them can be written. Shared between threads.
+#[derive(Debug)]
+pub struct PhotoCache {
+    folder: Option<PathBuf>,
+    /// Set at the first write that failed; nothing is written after it.
+    closed: AtomicBool,
+    warning: Mutex<Option<String>>,
+}
+
+impl PhotoCache {
+    /// A cache in `folder`, made when the first photo is written; `None` decodes each time.
+    pub fn open(folder: Option<PathBuf>) -> Self {
+        if let Some(folder) = &folder {
+            sweep(&folder.join("tmp"));
+        }
+        PhotoCache {
+            folder,
+            closed: AtomicBool::new(false),
+            warning: Mutex::new(None),
+        }
+    }
+
+    /// Why the cache is no longer written, once: later calls give `None`.
+    pub fn take_warning(&self) -> Option<String> {
+        self.warning
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take()
+    }
+
+    /// The photo at `side` x `side` pixels, from the cache or decoded and put there.
+    ///
+    /// Fails only with [`DataError::Unreadable`]: the photo is gone or damaged. Trouble with the cache is a warning.
+    pub fn get(&self, photo: &Path, side: u32) -> Result<Pixels, DataError> {
+        let Some(place) = self.place(photo, side)? else {
+            return Ok(square(&decode::read(photo)?, side));
+        };
+        if let Some(pixels) = place.load() {
+            return Ok(pixels);
+        }
+        let pixels = square(&decode::read(photo)?, side);
+        self.store(&place, &pixels);
+        Ok(pixels)
+    }
+
+    /// Makes sure that the photo can be read and is cached at all sides, decoding it at most once.
+    ///
+    /// Of what is there only the head and the length are read; a damaged body is made again when it is used.
+    pub(super) fn ensure(&self, photo: &Path, sides: &[u32]) -> Result<(), DataError> {
+        let mut missing = Vec::new();
+        let mut uncached = sides.is_empty();
+        for &side in sides {
+            match self.place(photo, side)? {
+                Some(place) if place.looks_whole() => {}
+                Some(place) => missing.push(place),
+                None => uncached = true,
+            }
+        }
+        if missing.is_empty() && !uncached {
+            return Ok(());
+        }
+        let decoded = decode::read(photo)?;
+        for place in missing {
+            self.store(&place, &square(&decoded, place.side));
+        }
+        Ok(())
+    }
+
+    /// Where a photo is cached; `None` without a folder. The photo itself must be there.
+    fn place(&self, photo: &Path, side: u32) -> Result<Option<Place>, DataError> {
+        let unreadable = |e: io::Error| DataError::Unreadable {
+            path: photo.into(),
+            reason: e.to_string(),
+        };
+        let meta = fs::metadata(photo).map_err(unreadable)?;
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let mtime = match meta.modified() {
+            Ok(time) => time.duration_since(UNIX_EPOCH).map_or_else(
+                |before| -i128::try_from(before.duration().as_nanos()).unwrap_or(0),
+                |after| i128::try_from(after.as_nanos()).unwrap_or(0),
+            ),
+            Err(_) => 0,
+        };
+        let mut hash = Sha256::new();
+        hash.update(PREPROCESSING.to_le_bytes());
+        hash.update(side.to_le_bytes());
+        hash.update(meta.len().to_le_bytes());
+        hash.update(mtime.to_le_bytes());
+        hash.update(
+            std::path::absolute(photo)
+                .map_err(unreadable)?
+                .as_os_str()
+                .as_encoded_bytes(),
+        );
+        let key: [u8; 32] = hash.finalize().into();
+        let name: String = key.iter().map(|b| format!("{b:02x}")).collect();
+        // 256 folders a size keep each small, and a size is easy to delete.
+        let file = folder
+            .join(side.to_string())
+            .join(&name[..2])
+            .join(&name[2..]);
+        Ok(Some(Place {
+            file,
+            temporary: folder.join("tmp"),
+            key,
+            side,
+        }))
+    }
+
+    /// Writes a photo, or closes the cache with a warning.
+    fn store(&self, place: &Place, pixels: &Pixels) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        // The folder may be deleted between making it and writing into it: once more from the start.
+        let Err(error) = place.save(pixels).or_else(|_| place.save(pixels)) else {
+            return;
+        };
+        if !self.closed.swap(true, Ordering::Relaxed) {
+            let folder = self.folder.as_deref().unwrap_or(Path::new(""));
+            let text = format!(
+                "cannot write the photo cache in {}: {error}; photos not cached yet are decoded each time they are used",
+                folder.display()
+            );
+            *self
+                .warning
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(text);
+        }
+    }
+}
+
+/// One photo's file in the cache.
+struct Place {
+    file: PathBuf,
+    temporary: PathBuf,
+    key: [u8; 32],
+    side: u32,
+}
+
+impl Place {
+    /// The pixels, if the file is there, whole and this photo's.
+    fn load(&self) -> Option<Pixels> {
+        let (mut file, head) = self.head()?;
+        let mut rgb = vec![0; byte_len(self.side)];
+        file.read_exact(&mut rgb).ok()?;
+        (head[40..HEAD] == checksum(&rgb).to_le_bytes()).then_some(Pixels {
+            side: self.side,
+            rgb,
+        })
+    }
+
+    /// Whether head and length are right.
+    fn looks_whole(&self) -> bool {
+        self.head().is_some()
+    }
+
+    fn head(&self) -> Option<(File, [u8; HEAD])> {
+        let mut file = File::open(&self.file).ok()?;
+        if file.metadata().ok()?.len() != (HEAD + byte_len(self.side)) as u64 {
+            return None;
+        }
+        let mut head = [0; HEAD];
+        file.read_exact(&mut head).ok()?;
+        (head[..8] == MAGIC && head[8..40] == self.key).then_some((file, head))
+    }
+
+    /// Not synced: after a power cut a file may be torn, and the checksum tells.
+    fn save(&self, pixels: &Pixels) -> io::Result<()> {
+        fs::create_dir_all(&self.temporary)?;
+        let mut builder = tempfile::Builder::new();
+        // By default only the owner could read it, and people who share a server share its cache.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(&self.temporary)?;
+        file.write_all(&MAGIC)?;
+        file.write_all(&self.key)?;
+        file.write_all(&checksum(&pixels.rgb).to_le_bytes())?;
+        file.write_all(&pixels.rgb)?;
+        if let Some(shard) = self.file.parent() {
+            fs::create_dir_all(shard)?;
+        }
+        file.persist(&self.file)?;
+        Ok(())
+    }
+}
+
+/// Sum of the bytes as 64-bit words, mixed so that order and zeros count. Guards against torn files, not against people.
+fn checksum(bytes: &[u8]) -> u64 {
+    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 over the golden ratio
+    let mut lanes = [1u64, 2, 3, 4];
+    let mut blocks = bytes.chunks_exact(32);
+    for block in &mut blocks {
+        for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(8)) {
+            let mut eight = [0; 8];
+            eight.copy_from_slice(word);
+            *lane = (*lane ^ u64::from_le_bytes(eight))
+                .wrapping_mul(PRIME)
+                .rotate_left(29);
+        }
+    }
+    let rest = blocks
+        .remainder()
+        .iter()
+        .fold(bytes.len() as u64, |sum, &b| {
+            (sum ^ u64::from(b)).wrapping_mul(PRIME)
+        });
+    lanes.iter().fold(rest, |sum, &lane| {
+        (sum ^ lane).wrapping_mul(PRIME).rotate_left(31)
+    })
+}
+
+/// Removes temporary files of processes that were killed. Failing does no harm.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let now = SystemTime::now();
+    for entry in entries.flatten() {
+        let age = entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .ok()
+            .and_then(|t| now.duration_since(t).ok());
+        if age.is_some_and(|age| age > STALE) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+    use std::sync::Arc;
+
+    /// A folder with one photo, 40 x 30.
+    fn photo() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("turtle.png");
+        paint(&path, 7);
+        (dir, path)
+    }
+
+    fn paint(path: &Path, salt: u32) {
+        RgbImage::from_fn(40, 30, |x, y| {
+            Rgb([(x * salt) as u8, (y * salt) as u8, (x + y) as u8])
+        })
+        .save(path)
+        .unwrap();
+    }
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                found.extend(files(&path))
+            } else {
+                found.push(path)
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_second_time_comes_from_the_cache_and_is_the_same() {
+        let (dir, path) = photo();
+        let cache = PhotoCache::open(Some(dir.path().join("cache")));
+        let plain = PhotoCache::open(None).get(&path, 16).unwrap();
+        assert_eq!(cache.get(&path, 16).unwrap(), plain);
+        let cached = files(&dir.path().join("cache"));
+        assert_eq!(cached.len(), 1);
+        // Marked bytes under a right checksum show that the file is what is read.
+        let mut bytes = fs::read(&cached[0]).unwrap();
+        bytes[HEAD..].fill(9);
+        let sum = checksum(&bytes[HEAD..]).to_le_bytes();
+        bytes[40..HEAD].copy_from_slice(&sum);
+        fs::write(&cached[0], bytes).unwrap();
+        assert_eq!(cache.get(&path, 16).unwrap().rgb, vec![9; 16 * 16 * 3]);
+        // Another size is another entry.
+        assert_eq!(cache.get(&path, 8).unwrap().side, 8);
+        assert_eq!(files(&dir.path().join("cache")).len(), 2);
+    }
+
+    #[test]
+    fn a_changed_photo_is_decoded_anew_and_a_vanished_one_is_an_error() {
+        let (dir, path) = photo();
+        let cache = PhotoCache::open(Some(dir.path().join("cache")));
+        let before = cache.get(&path, 16).unwrap();
+        paint(&path, 5);
+        let later = SystemTime::now() + Duration::from_secs(5);
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        let after = cache.get(&path, 16).unwrap();
+        assert_ne!(before, after);
+        fs::remove_file(&path).unwrap();
+        let error = cache.get(&path, 16).unwrap_err().to_string();
+        assert!(error.contains("turtle.png"), "{error}");
+    }
+
+    #[test]
+    fn torn_and_foreign_files_are_made_again() {
+        let (dir, path) = photo();
+        let cache = PhotoCache::open(Some(dir.path().join("cache")));
+        let want = cache.get(&path, 16).unwrap();
+        let cached = files(&dir.path().join("cache")).remove(0);
+        let whole = fs::read(&cached).unwrap();
+        let mut flipped = whole.clone();
+        flipped[HEAD + 100] ^= 1;
+        let mut zeros = whole.clone();
+        zeros[HEAD + 64..].fill(0);
+        let mut other = whole.clone();
+        other[20] ^= 1;
+        for bad in [
+            Vec::new(),
+            whole[..100].to_vec(),
+            flipped,
+            zeros,
+            other,
+            vec![0; whole.len()],
+        ] {
+            fs::write(&cached, bad).unwrap();
+            assert_eq!(cache.get(&path, 16).unwrap(), want);
+            assert_eq!(fs::read(&cached).unwrap(), whole);
+        }
+        assert_eq!(cache.take_warning(), None);
+    }
+
+    #[test]
+    fn deleting_the_folder_under_way_does_no_harm() {
+        let (dir, path) = photo();
+        let folder = dir.path().join("cache");
+        let cache = PhotoCache::open(Some(folder.clone()));
+        let want = cache.get(&path, 16).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(cache.get(&path, 16).unwrap(), want);
+        assert_eq!(files(&folder).len(), 1);
+        assert_eq!(cache.take_warning(), None);
+    }
+
+    /// A file where the folder should be: fails for root too, whom permissions do not stop.
+    #[test]
+    fn a_cache_that_cannot_be_written_warns_once_and_the_photo_comes_all_the_same() {
+        let (dir, path) = photo();
+        let folder = dir.path().join("cache");
+        fs::write(&folder, "not a folder").unwrap();
+        let cache = PhotoCache::open(Some(folder));
+        for _ in 0..3 {
+            assert_eq!(
+                cache.get(&path, 16).unwrap(),
+                PhotoCache::open(None).get(&path, 16).unwrap()
+            );
+        }
+        let warning = cache.take_warning().unwrap();
+        assert!(warning.contains("cache"), "{warning}");
+        assert_eq!(cache.take_warning(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_read_only_folder_still_serves_what_it_has() {
+        use std::os::unix::fs::PermissionsExt;
+        let (dir, path) = photo();
+        let folder = dir.path().join("cache");
+        let want = PhotoCache::open(Some(folder.clone()))
+            .get(&path, 16)
+            .unwrap();
+        let mode = |bits| {
+            for at in [folder.clone(), folder.join("tmp")] {
+                fs::set_permissions(at, fs::Permissions::from_mode(bits)).unwrap();
+            }
+        };
+        mode(0o555);
+        let cache = PhotoCache::open(Some(folder.clone()));
+        assert_eq!(cache.get(&path, 16).unwrap(), want);
+        assert_eq!(cache.take_warning(), None);
+        assert_eq!(cache.get(&path, 8).unwrap().side, 8);
+        let as_root = File::create(folder.join("probe")).is_ok();
+        assert_eq!(cache.take_warning().is_some(), !as_root);
+        mode(0o755);
+    }
+
+    #[test]
+    fn writers_at_once_agree() {
+        let (dir, path) = photo();
+        let cache = Arc::new(PhotoCache::open(Some(dir.path().join("cache"))));
+        let want = PhotoCache::open(None).get(&path, 16).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_eq!(cache.get(&path, 16).unwrap(), want));
+            }
+        });
+        assert_eq!(files(&dir.path().join("cache")).len(), 1);
+    }
+}
