@@ -148,6 +148,9 @@ impl PhotoCache {
         let Err(error) = place.save(pixels).or_else(|_| place.save(pixels)) else {
             return;
         };
+        if error.kind() == io::ErrorKind::NotFound {
+            return; // deleted again while being written: someone tidies up, and will be done
+        }
         if !self.closed.swap(true, Ordering::Relaxed) {
             let folder = self.folder.as_deref().unwrap_or(Path::new(""));
             let text = format!(
