@@ -100,7 +100,12 @@ impl Augment {
         ];
         for (field, value, high) in fields {
             if !(0.0..=high).contains(&value) {
-                return Err(DataError::Augment { field, value, low: 0.0, high });
+                return Err(DataError::Augment {
+                    field,
+                    value,
+                    low: 0.0,
+                    high,
+                });
             }
         }
         Ok(())
@@ -147,7 +152,11 @@ pub fn augment_into(
     for plane in &mut scratch.planes {
         blur::blur(plane, n, sigma, &mut scratch.spare, &mut scratch.line);
     }
-    noise::noise(&mut scratch.planes, config.noise * 255.0 * draw.noise, draw.noise_seed);
+    noise::noise(
+        &mut scratch.planes,
+        config.noise * 255.0 * draw.noise,
+        draw.noise_seed,
+    );
     let [red, green, blue] = &scratch.planes;
     for (((pixel, r), g), b) in out.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
         // A cast saturates, so no clamp is needed; the half rounds.
@@ -160,7 +169,14 @@ pub fn augment_into(
 /// As [`augment_into`], with memory of its own.
 pub fn augment(source: &Pixels, config: &Augment, side: u32, random: &mut ChaCha8Rng) -> Pixels {
     let mut out = Pixels::black(side);
-    augment_into(source, config, side, random, &mut Scratch::default(), &mut out.rgb);
+    augment_into(
+        source,
+        config,
+        side,
+        random,
+        &mut Scratch::default(),
+        &mut out.rgb,
+    );
     out
 }
 
@@ -195,7 +211,8 @@ impl Draw {
         let (angle, stretch) = (both(), both());
         let (centre, shift) = ([both(), both()], [both(), both()]);
         let (brightness, contrast, gradient) = (both(), both(), both());
-        let (crop, depth, coast, haze, blur, noise) = (unit(), unit(), unit(), unit(), unit(), unit());
+        let (crop, depth, coast, haze, blur, noise) =
+            (unit(), unit(), unit(), unit(), unit(), unit());
         let mirror = unit() < config.mirror;
         let noise_seed = random.random();
         Draw {
@@ -215,6 +232,254 @@ impl Draw {
             noise,
             mirror,
             noise_seed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    fn random(seed: u64) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(seed)
+    }
+
+    /// Smooth, in colour, and without symmetry.
+    fn photo(side: u32) -> Pixels {
+        let mut pixels = Pixels::black(side);
+        for (i, rgb) in pixels.rgb.chunks_exact_mut(3).enumerate() {
+            let (x, y) = (
+                i as f32 % side as f32 / side as f32,
+                (i as f32 / side as f32).floor() / side as f32,
+            );
+            rgb[0] = (60.0 + 150.0 * x) as u8;
+            rgb[1] = (60.0 + 150.0 * y) as u8;
+            rgb[2] = (60.0 + 150.0 * x * y) as u8;
+        }
+        pixels
+    }
+
+    fn mean(pixels: &Pixels, channel: usize) -> f32 {
+        let sum: f32 = pixels
+            .rgb
+            .iter()
+            .skip(channel)
+            .step_by(3)
+            .map(|&v| f32::from(v))
+            .sum();
+        sum / (pixels.rgb.len() / 3) as f32
+    }
+
+    fn only(set: impl FnOnce(&mut Augment)) -> Augment {
+        let mut config = Augment::off();
+        set(&mut config);
+        config
+    }
+
+    #[test]
+    fn off_gives_the_photo_itself() {
+        for seed in 0..5 {
+            let source = photo(48);
+            assert_eq!(
+                augment(&source, &Augment::off(), 48, &mut random(seed)),
+                source
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_stream_gives_the_same_bytes_whatever_was_done_before() {
+        let config = Augment::default();
+        let want = augment(&photo(64), &config, 56, &mut random(7));
+        let mut scratch = Scratch::default();
+        let mut out = Pixels::black(96);
+        augment_into(
+            &photo(30),
+            &config,
+            96,
+            &mut random(1),
+            &mut scratch,
+            &mut out.rgb,
+        );
+        let mut again = Pixels::black(56);
+        augment_into(
+            &photo(64),
+            &config,
+            56,
+            &mut random(7),
+            &mut scratch,
+            &mut again.rgb,
+        );
+        assert_eq!(again, want);
+        assert_ne!(augment(&photo(64), &config, 56, &mut random(8)), want);
+    }
+
+    #[test]
+    fn red_falls_before_the_other_colours() {
+        let config = only(|c| c.colour_cast = 1.0);
+        let source = photo(48);
+        let mut deeper = 0;
+        for seed in 0..40 {
+            let out = augment(&source, &config, 48, &mut random(seed));
+            let share = |c| mean(&out, c) / mean(&source, c);
+            if share(0) < 0.9 {
+                deeper += 1;
+                assert!(share(0) < share(1) && share(0) < share(2), "seed {seed}");
+            }
+        }
+        assert!(deeper > 20, "{deeper} of 40 photos lost red");
+    }
+
+    #[test]
+    fn haze_takes_contrast_and_blur_takes_detail() {
+        let spread = |p: &Pixels| {
+            let m = mean(p, 1);
+            p.rgb
+                .iter()
+                .skip(1)
+                .step_by(3)
+                .map(|&v| (f32::from(v) - m).powi(2))
+                .sum::<f32>()
+        };
+        let source = photo(48);
+        let hazy = augment(&source, &only(|c| c.haze = 0.9), 48, &mut random(3));
+        assert!(spread(&hazy) < 0.9 * spread(&source));
+        let mut stripes = Pixels::black(48);
+        stripes
+            .rgb
+            .chunks_exact_mut(6)
+            .for_each(|two| two[..3].fill(255));
+        let blurred = |seed| augment(&stripes, &only(|c| c.blur = 5.0), 48, &mut random(seed));
+        let softest = (0..20)
+            .map(|seed| spread(&blurred(seed)))
+            .fold(f32::MAX, f32::min);
+        assert!(softest < 0.1 * spread(&stripes), "{softest}");
+        assert!((0..20).all(|seed| (mean(&blurred(seed), 1) - mean(&stripes, 1)).abs() < 4.0));
+    }
+
+    #[test]
+    fn noise_has_the_strength_it_claims_and_no_bias() {
+        let grey = Pixels {
+            side: 96,
+            rgb: vec![255 / 2; byte_len(96)],
+        };
+        let mut strengths = Vec::new();
+        for seed in 0..30 {
+            let out = augment(&grey, &only(|c| c.noise = 0.2), 96, &mut random(seed));
+            assert!((mean(&out, 0) - 127.0).abs() < 2.0);
+            let variance: f32 = out
+                .rgb
+                .iter()
+                .map(|&v| (f32::from(v) - 127.0).powi(2))
+                .sum::<f32>()
+                / out.rgb.len() as f32;
+            strengths.push(variance.sqrt());
+        }
+        let largest = strengths.iter().copied().fold(0.0, f32::max);
+        // 0.2 of white at most, times sqrt(0.7) at middle grey.
+        assert!(
+            largest > 25.0 && largest < 0.2 * 255.0 * 0.7f32.sqrt() + 1.0,
+            "{largest}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_mirrored_unless_asked_for() {
+        // Red rises to the right; no rotation turns that round, a mirror does.
+        let rises = |config: &Augment, seed| {
+            let out = augment(&photo(48), config, 48, &mut random(seed));
+            let half = |from: usize| -> u32 {
+                out.rgb
+                    .chunks_exact(48 * 3)
+                    .map(|row| {
+                        row[from..from + 72]
+                            .iter()
+                            .step_by(3)
+                            .map(|&v| u32::from(v))
+                            .sum::<u32>()
+                    })
+                    .sum()
+            };
+            half(72) > half(0)
+        };
+        let usual =
+            only(|c| (c.crop, c.stretch, c.rotation_degrees, c.translate) = (0.4, 0.1, 15.0, 0.05));
+        assert!((0..100).all(|seed| rises(&usual, seed)));
+        assert!((0..20).all(|seed| !rises(&only(|c| c.mirror = 1.0), seed)));
+    }
+
+    #[test]
+    fn a_quarter_turn_is_exact() {
+        let source = photo(48);
+        let quarter = warp::Affine::turned(90.0);
+        let mut planes: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; 48 * 48]);
+        warp::warp(&source, &quarter, 48, &mut planes);
+        for (x, y) in [(0, 0), (5, 40), (47, 3), (20, 20)] {
+            let want = f32::from(source.rgb[(x * 48 + (47 - y)) * 3]);
+            let got = planes[0][y * 48 + x];
+            assert!((got - want).abs() < 0.2, "{x} {y}: {got} {want}");
+        }
+    }
+
+    #[test]
+    fn one_strength_does_not_change_the_draw_of_another() {
+        let rotated = only(|c| c.rotation_degrees = 30.0);
+        let both = Augment {
+            noise: 0.001,
+            ..rotated
+        };
+        let (a, b) = (
+            augment(&photo(48), &rotated, 48, &mut random(5)),
+            augment(&photo(48), &both, 48, &mut random(5)),
+        );
+        let far = a
+            .rgb
+            .iter()
+            .zip(&b.rgb)
+            .filter(|(a, b)| a.abs_diff(**b) > 3)
+            .count();
+        assert_eq!(far, 0);
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name_and_unknown_fields_too() {
+        assert!(Augment::default().check().is_ok() && Augment::off().check().is_ok());
+        for bad in [
+            only(|c| c.haze = 1.5),
+            only(|c| c.haze = -0.1),
+            only(|c| c.haze = f32::NAN),
+        ] {
+            let error = bad.check().unwrap_err().to_string();
+            assert!(error.contains("augment.haze"), "{error}");
+        }
+        assert!(toml::from_str::<Augment>("hase = 0.1").is_err());
+        let partly: Augment = toml::from_str("haze = 0.1").unwrap();
+        assert_eq!(
+            partly,
+            Augment {
+                haze: 0.1,
+                ..Augment::default()
+            }
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_setting_in_range_panics(
+            (crop, stretch, rotation_degrees, translate) in (0f32..0.9, 0f32..0.5, 0f32..180.0, 0f32..0.5),
+            (colour_cast, haze, brightness, contrast) in (0f32..1.0, 0f32..0.9, 0f32..0.9, 0f32..0.9),
+            (blur, noise, mirror) in (0f32..5.0, 0f32..0.3, 0f32..1.0),
+            (from, to, seed) in (1u32..40, 1u32..40, any::<u64>()),
+        ) {
+            let config = Augment {
+                crop, stretch, rotation_degrees, translate, mirror, colour_cast, haze, brightness, contrast, blur, noise,
+            };
+            prop_assert!(config.check().is_ok());
+            let out = augment(&photo(from), &config, to, &mut random(seed));
+            prop_assert_eq!(out.rgb.len(), byte_len(to));
         }
     }
 }

@@ -94,7 +94,10 @@ impl Loader {
         I::IntoIter: Send + 'static,
     {
         let (workers, depth) = (config.workers, config.depth.max(config.workers).max(1));
-        let shared = Arc::new(Shared { config, stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            config,
+            stop: AtomicBool::new(false),
+        });
         let (jobs, queue) = unbounded();
         let (sender, done) = unbounded();
         let threads: Vec<_> = (0..workers)
@@ -102,7 +105,10 @@ impl Loader {
                 let (shared, queue, sender) = (Arc::clone(&shared), queue.clone(), sender.clone());
                 let name = format!("photos {i}");
                 // Without the thread there is one worker less; without any, the caller loads.
-                thread::Builder::new().name(name).spawn(move || work(&shared, &queue, &sender)).ok()
+                thread::Builder::new()
+                    .name(name)
+                    .spawn(move || work(&shared, &queue, &sender))
+                    .ok()
             })
             .collect();
         let jobs = (!threads.is_empty()).then_some(jobs);
@@ -186,7 +192,10 @@ impl Drop for Loader {
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let workers = self.threads.len();
-        f.debug_struct("Loader").field("workers", &workers).field("given", &self.given).finish_non_exhaustive()
+        f.debug_struct("Loader")
+            .field("workers", &workers)
+            .field("given", &self.given)
+            .finish_non_exhaustive()
     }
 }
 
@@ -207,11 +216,21 @@ fn work(shared: &Shared, queue: &Receiver<(u64, u64, Batch)>, sender: &Sender<Do
 }
 
 /// Loads one batch; `None` when told to stop.
-fn load(shared: &Shared, step: u64, batch: Batch, scratch: &mut Scratch) -> Option<Result<LoadedBatch, DataError>> {
+fn load(
+    shared: &Shared,
+    step: u64,
+    batch: Batch,
+    scratch: &mut Scratch,
+) -> Option<Result<LoadedBatch, DataError>> {
     let config = &shared.config;
     let (size, source_side) = (byte_len(config.side), config.source_side());
     let mut pixels = vec![0; batch.photos.len() * size];
-    for (position, (&photo, out)) in batch.photos.iter().zip(pixels.chunks_exact_mut(size)).enumerate() {
+    for (position, (&photo, out)) in batch
+        .photos
+        .iter()
+        .zip(pixels.chunks_exact_mut(size))
+        .enumerate()
+    {
         if shared.stop.load(Ordering::Relaxed) {
             return None;
         }
@@ -227,5 +246,189 @@ fn load(shared: &Shared, step: u64, batch: Batch, scratch: &mut Scratch) -> Opti
             None => out.copy_from_slice(&source.rgb),
         }
     }
-    Some(Ok(LoadedBatch { step, photos: batch.photos, pairs: batch.pairs, pixels, wait: Duration::ZERO }))
+    Some(Ok(LoadedBatch {
+        step,
+        photos: batch.photos,
+        pairs: batch.pairs,
+        pixels,
+        wait: Duration::ZERO,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+    use std::path::Path;
+
+    /// Photos `0.png`, `1.png`, … of different colours.
+    fn photos(folder: &Path, n: u32) -> Vec<PathBuf> {
+        (0..n)
+            .map(|i| {
+                let path = folder.join(format!("{i}.png"));
+                RgbImage::from_fn(24, 20, |x, y| {
+                    Rgb([(i * 20) as u8, (x * 9) as u8, (y * 9) as u8])
+                })
+                .save(&path)
+                .unwrap();
+                path
+            })
+            .collect()
+    }
+
+    fn config(photos: &[PathBuf], workers: usize) -> LoaderConfig {
+        LoaderConfig {
+            photos: photos.to_vec(),
+            cache: Arc::new(PhotoCache::open(None)),
+            side: 16,
+            augment: Some(Augment::default()),
+            seed: 9,
+            workers,
+            depth: 3,
+        }
+    }
+
+    fn batches(n: u64) -> Vec<(u64, Batch)> {
+        (0..n)
+            .map(|s| {
+                (
+                    s + 10,
+                    Batch {
+                        photos: vec![s as usize % 5, 1, 4, 1],
+                        pairs: vec![(0, 1, s % 2 == 0)],
+                    },
+                )
+            })
+            .collect()
+    }
+
+    fn all(loader: Loader) -> Vec<LoadedBatch> {
+        loader
+            .map(|b| LoadedBatch {
+                wait: Duration::ZERO,
+                ..b.unwrap()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn bytes_and_order_do_not_depend_on_the_workers() {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = photos(dir.path(), 5);
+        let want = all(Loader::start(config(&photos, 0), batches(12)));
+        assert_eq!(want.len(), 12);
+        assert_eq!(
+            want.iter().map(|b| b.step).collect::<Vec<_>>(),
+            (10..22).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            (want[3].photos.as_slice(), want[3].pairs.as_slice()),
+            (&[3, 1, 4, 1][..], &[(0, 1, false)][..])
+        );
+        for workers in [1, 2, 7] {
+            assert_eq!(
+                all(Loader::start(config(&photos, workers), batches(12))),
+                want,
+                "{workers} workers"
+            );
+        }
+        // A photo twice in a batch is changed in two ways; the same place of another step in a third.
+        let photo =
+            |b: &LoadedBatch, i: usize| b.pixels[i * byte_len(16)..(i + 1) * byte_len(16)].to_vec();
+        assert_ne!(photo(&want[0], 1), photo(&want[0], 3));
+        assert_ne!(photo(&want[0], 1), photo(&want[1], 1));
+        // Starting in the middle gives the same batches: that is what a resumed run does.
+        assert_eq!(
+            all(Loader::start(config(&photos, 2), batches(12).split_off(7))),
+            want[7..]
+        );
+    }
+
+    #[test]
+    fn evaluation_gets_the_photos_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = photos(dir.path(), 5);
+        let plain = LoaderConfig {
+            augment: None,
+            ..config(&photos, 2)
+        };
+        let parts = crate::data::sampler::in_order(5, 2);
+        let loaded = all(Loader::start(plain.clone(), (0..).zip(parts)));
+        assert_eq!(
+            loaded.iter().map(|b| b.photos.len()).collect::<Vec<_>>(),
+            [2, 2, 1]
+        );
+        let bytes: Vec<u8> = loaded.into_iter().flat_map(|b| b.pixels).collect();
+        let want: Vec<u8> = photos
+            .iter()
+            .flat_map(|p| plain.cache.get(p, 16).unwrap().rgb)
+            .collect();
+        assert_eq!(bytes, want);
+    }
+
+    #[test]
+    fn a_photo_that_vanishes_fails_its_batch_by_name_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = photos(dir.path(), 5);
+        std::fs::remove_file(&photos[2]).unwrap();
+        for workers in [0, 2] {
+            let loaded: Vec<_> = Loader::start(config(&photos, workers), batches(6)).collect();
+            assert_eq!(loaded.len(), 6);
+            for (i, batch) in loaded.iter().enumerate() {
+                assert_eq!(batch.is_err(), i == 2);
+            }
+            let error = loaded[2].as_ref().unwrap_err().to_string();
+            assert!(error.contains("2.png"), "{error}");
+        }
+    }
+
+    #[test]
+    fn dropping_it_under_way_ends_its_threads() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(&photos(dir.path(), 5), 3);
+        let cache = Arc::downgrade(&config.cache);
+        let endless = (0..).map(|s| {
+            (
+                s,
+                Batch {
+                    photos: vec![0; 64],
+                    pairs: Vec::new(),
+                },
+            )
+        });
+        let mut loader = Loader::start(config, endless);
+        assert!(loader.next().unwrap().is_ok());
+        drop(loader);
+        // The threads held the cache; they are gone.
+        assert_eq!(cache.strong_count(), 0);
+    }
+
+    #[test]
+    fn no_more_batches_are_under_way_than_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = Arc::clone(&taken);
+        let counted = batches(50).into_iter().inspect(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut loader = Loader::start(config(&photos(dir.path(), 5), 2), counted);
+        for given in 1..10 {
+            assert!(loader.next().unwrap().is_ok());
+            assert_eq!(taken.load(Ordering::Relaxed), given + 3);
+        }
+    }
+
+    #[test]
+    fn a_bug_in_a_worker_reaches_the_caller() {
+        let dir = tempfile::tempdir().unwrap();
+        let wrong = vec![(
+            0,
+            Batch {
+                photos: vec![77],
+                pairs: Vec::new(),
+            },
+        )];
+        let mut loader = Loader::start(config(&photos(dir.path(), 5), 2), wrong);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.next())).is_err());
+    }
 }
