@@ -68,22 +68,30 @@ impl Surroundings<'_> {
                 (tone, v3(wave * 0.3, wave, 0.0))
             }
             Floor::Rubble => {
-                let (near, edge, which) = stones(x * 2.1, y * 2.1, s.key);
-                let stone = smooth(
-                    0.42,
-                    0.5,
-                    cloud(x * 0.6 + 9.0, y * 0.6, 2, s.key ^ 11) + 0.25 * (which - 0.5) + 0.05,
-                );
-                let tone =
-                    one * (0.5 + 0.9 * which) * (0.6 + 0.6 * noise(x * 9.0, y * 9.0, s.key ^ 13));
-                let tone = tone * smooth(0.0, 0.22, edge);
-                let sand = two * (0.8 + 0.4 * noise(x * 25.0, y * 25.0, s.key ^ 7));
-                (sand.mix(tone, stone), near * (0.5 * stone))
+                let mut tone = two.mix(one, 0.35 * patch) * (0.7 + 0.45 * noise(x * 25.0, y * 25.0, s.key ^ 7) * fine);
+                let mut slope = V3::default();
+                // gravel, pebbles, boulders: the larger lie on the smaller
+                for (scale, often, key) in [(6.5, 0.75, 31), (2.6, 0.6, 41), (0.95, 0.5, 51)] {
+                    let (way, far, which) = stone(x * scale, y * scale, s.key ^ key);
+                    let lot = cloud(x * 0.45, y * 0.45, 2, s.key ^ 61) + 0.3 * which;
+                    if lot < 1.15 - often {
+                        continue;
+                    }
+                    let rough = noise(x * scale * 4.0, y * scale * 4.0, s.key ^ 11);
+                    let size = (0.22 + 0.3 * which) * (0.8 + 0.4 * rough);
+                    let on = 1.0 - smooth(size * 0.88, size, far);
+                    // the gap around a stone gets little light
+                    tone = tone * mix(1.0, 0.55, 1.0 - smooth(size, size * 1.5, far));
+                    let crust = cloud(x * scale * 5.0, y * scale * 5.0, 2, s.key ^ 13);
+                    tone = tone.mix(one * ((0.45 + 0.8 * which) * (0.55 + 0.8 * crust)), on);
+                    slope = slope.mix(way * (0.75 / size) + v3(rough - 0.5, crust - 0.5, 0.0) * 0.5, on);
+                }
+                (tone, slope)
             }
             Floor::Meadow => {
                 let bare = smooth(0.62, 0.72, patch);
                 let tuft = cloud(x * 7.0, y * 3.0, 2, s.key ^ 17);
-                let tone = one * (0.25 + 0.75 * tuft);
+                let tone = one * (0.3 + 0.6 * tuft);
                 (tone.mix(two * 0.8, bare), V3::default())
             }
         }
@@ -130,26 +138,30 @@ impl Surroundings<'_> {
         let size = [width as f32, height as f32];
         let mut layers =
             [0, 1].map(|_| Canvas::new(width, height, [0.0, -size[1]], [size[0], 0.0]));
+        // even over the picture, not over the floor: a meadow is dense far away; some stand below the frame
         let mut roots: Vec<P2> = (0..s.blades)
-            .map(|_| {
-                let y = dice.range(-2.4, 6.0);
-                [dice.range(-2.2, 2.2) * (1.0 + 0.25 * (y + 2.4)), y]
+            .filter_map(|_| {
+                let way = camera.ray(dice.range(-0.1, 1.1) * size[0], dice.range(0.0, 1.25) * size[1]);
+                let t = (-s.floor_depth - camera.eye.z) / way.z.min(-0.05);
+                let at = camera.eye + way * t;
+                let clump = noise((at.x + self.drift[0]) * 1.3, (at.y + self.drift[1]) * 1.3, s.key ^ 19);
+                (t < 14.0 && clump > dice.range(0.1, 0.6)).then_some([at.x, at.y])
             })
             .collect();
         roots.sort_by(|a, b| b[1].total_cmp(&a[1]));
         let sway = dice.bell(0.2);
         for root in roots {
-            let long = dice.range(0.25, 0.62) * s.floor_depth.max(0.55);
-            let lean = [sway + dice.bell(0.14), dice.bell(0.1)];
+            let long = dice.range(0.3, 0.8) * s.floor_depth.max(0.6);
+            let lean = [sway + dice.bell(0.16), dice.bell(0.12)];
             let shade = dice.range(0.55, 1.25);
-            let (before, place) = (root[1] < -0.75, v3(root[0], root[1], -s.floor_depth));
+            let (before, place) = (root[1] < -1.0, v3(root[0], root[1], -s.floor_depth));
             let at =
                 |t: f32| camera.project(place + v3(lean[0] * t * t, lean[1] * t * t, long * t));
             let (_, depth) = at(0.0);
-            if depth < 0.6 || (before && dice.chance(0.45)) {
+            if depth < 0.6 || (before && dice.chance(0.6)) {
                 continue;
             }
-            let half = camera.scale(depth) * 0.016 * dice.range(0.7, 1.4);
+            let half = camera.scale(depth) * 0.02 * dice.range(0.7, 1.5);
             let points: Vec<P2> = (0..=4).map(|k| at(k as f32 / 4.0).0).collect();
             let mut shape: Vec<P2> = points
                 .iter()
@@ -183,26 +195,21 @@ pub(super) fn picture(light: V3) -> Ink {
     }
 }
 
-/// Pebbles: direction from the nearest centre, distance to the gap between two, and a number of the stone's own.
-fn stones(x: f32, y: f32, key: u32) -> (V3, f32, f32) {
+/// The nearest stone of a layer: the way from its middle, the distance, and a number of its own.
+fn stone(x: f32, y: f32, key: u32) -> (V3, f32, f32) {
     let (fx, fy) = (x.floor(), y.floor());
-    let (mut first, mut second, mut way, mut which) = (9.0f32, 9.0f32, V3::default(), 0.0);
+    let (mut first, mut way, mut which) = (9.0f32, V3::default(), 0.0);
     for j in -1..=1 {
         for i in -1..=1 {
             let (cx, cy) = (fx + i as f32, fy + j as f32);
             // noise at lattice points is the lattice's own value
-            let (px, py) = (cx + noise(cx, cy, key ^ 31), cy + noise(cx, cy, key ^ 32));
-            let (dx, dy) = (x - px, y - py);
+            let (px, py) = (cx + noise(cx, cy, key ^ 1), cy + noise(cx, cy, key ^ 2));
+            let (dx, dy) = (x - px, (y - py) * 1.15);
             let d = dx * dx + dy * dy;
             if d < first {
-                second = first;
-                first = d;
-                way = v3(dx, dy, 0.0);
-                which = noise(cx, cy, key ^ 33);
-            } else if d < second {
-                second = d;
+                (first, way, which) = (d, v3(dx, dy, 0.0), noise(cx, cy, key ^ 3));
             }
         }
     }
-    (way, second.sqrt() - first.sqrt(), which)
+    (way, first.sqrt(), which)
 }

@@ -97,49 +97,39 @@ fn paint_scute(
     // three kinds of scutes make a coarse pattern that is read from afar
     let kind = dice.unit();
     let spread = style.contrast;
-    let (ground, streak) = if kind < 0.3 {
+    let (ground, streak, counter) = if kind < 0.3 {
         (
             palette
                 .shell
                 .mix(palette.dark, dice.range(0.35, 0.7) * spread),
-            palette.amber,
+            palette.amber, palette.dark,
         )
     } else if kind < 0.72 {
         (
             palette.shell.bright(1.0 + dice.bell(0.14) * spread),
-            palette.amber,
+            palette.amber, palette.dark,
         )
     } else {
         (
             palette
                 .shell
                 .mix(palette.amber, dice.range(0.35, 0.75) * spread),
-            palette.dark,
+            palette.dark, palette.amber,
         )
     };
     canvas.fill_round(&scute.shape, 0.25, ground);
 
     let rim = &scute.shape;
-    let rays = if marginal {
-        2 + dice.below(3)
-    } else {
-        6 + dice.below(9)
-    };
     let strength = style.streaks * dice.range(0.5, 1.0);
-    for _ in 0..rays {
-        let at = dice.unit() * rim.len() as f32;
+    let rays = if marginal { 3 + dice.below(4) } else { 16 + dice.below(16) };
+    for k in 0..rays {
+        // evenly around, then moved: a fan, not a tangle
+        let at = (k as f32 + dice.range(0.0, 0.9)) / rays as f32 * rim.len() as f32;
         let side = at as usize % rim.len();
-        let (p, q) = (rim[side], rim[(side + 1) % rim.len()]);
-        let to = mix2(p, q, at - at.floor());
-        let reach = dice.range(0.6, 0.97);
-        ray(
-            canvas,
-            scute.areola,
-            to,
-            reach,
-            dice.range(0.012, 0.05),
-            streak.cover(strength * dice.range(0.4, 0.9)),
-        );
+        let to = mix2(rim[side], rim[(side + 1) % rim.len()], at - at.floor());
+        let reach = dice.range(0.45, 0.98);
+        let tone = if dice.chance(0.75) { streak } else { counter };
+        ray(canvas, scute.areola, to, reach, dice.range(0.006, 0.024), tone.cover(strength * dice.range(0.35, 0.95)));
     }
     if !marginal {
         for ring in 1..4 {
@@ -243,51 +233,49 @@ fn patches(canvas: &mut Canvas, shell: &Shell, palette: &Palette, dice: &mut Dic
 }
 
 /// Scars and barnacles.
-fn marks(
-    canvas: &mut Canvas,
-    relief: &mut Canvas,
-    shell: &Shell,
-    palette: &Palette,
-    dice: &mut Dice,
-) {
-    for _ in 0..dice.below(4) {
-        let (at, turn, long) = (
-            somewhere(shell, dice, 0.8),
-            dice.range(0.0, TAU),
-            dice.range(0.15, 0.4),
-        );
+fn marks(canvas: &mut Canvas, relief: &mut Canvas, shell: &Shell, palette: &Palette, dice: &mut Dice) {
+    for _ in 0..dice.below(3) {
+        let (at, turn, long) = (somewhere(shell, dice, 0.75), dice.range(0.0, TAU), dice.range(0.2, 0.45));
+        let (s, c) = (sin(turn), cos(turn));
         for k in 0..1 + dice.below(3) {
-            let off = k as f32 * 0.075;
-            let along = |t: f32, bend: f32| {
-                [
-                    at[0] + cos(turn) * long * t - sin(turn) * (off + bend),
-                    at[1] + sin(turn) * long * t + cos(turn) * (off + bend),
-                ]
+            let off = k as f32 * dice.range(0.06, 0.09);
+            let (reach, bend) = (long * dice.range(0.6, 1.0), dice.bell(0.04));
+            let place = |t: f32, side: f32| {
+                // thickest in the middle, drawn out to both ends
+                let o = off + bend * (1.0 - 4.0 * t * t) + side * (0.25 - t * t) * 0.1;
+                [at[0] + c * reach * t - s * o, at[1] + s * reach * t + c * o]
             };
-            let line = [
-                along(-0.5, 0.0),
-                along(0.0, dice.bell(0.03)),
-                along(0.5, 0.0),
-            ];
-            canvas.line(&line, 0.045, palette.dark.cover(0.6));
-            canvas.line(&line, 0.024, ink(0xe9dcc0).cover(0.9));
-            relief.line(&line, 0.03, ink(0x202020));
+            let wound = |k: f32| {
+                let steps = [-0.5, -0.3, -0.1, 0.1, 0.3, 0.5];
+                let there = steps.iter().map(|t| place(*t, k));
+                there.chain(steps.iter().rev().map(|t| place(*t, -k))).collect::<Vec<P2>>()
+            };
+            canvas.fill(&wound(1.0), palette.dark.cover(0.7));
+            canvas.fill(&wound(0.6), palette.amber.mix(ink(0xf0e4cc), 0.6).cover(0.9));
+            relief.fill(&wound(0.8), ink(0x282828));
         }
     }
-    for _ in 0..dice.below(6) {
-        let (at, r) = (somewhere(shell, dice, 0.92), dice.range(0.028, 0.055));
-        for _ in 0..1 + dice.below(2) {
-            let at = [at[0] + dice.bell(0.05), at[1] + dice.bell(0.05)];
-            canvas.dot(at, [r * 1.25, r * 1.25], palette.dark.cover(0.5));
-            canvas.dot(at, [r, r], ink(0xe6e2d3));
-            for i in 0..6 {
-                let a = i as f32 * TAU / 6.0 + 0.3;
-                let edge = [at[0] + r * cos(a), at[1] + r * sin(a)];
-                canvas.line(&[at, edge], r * 0.1, ink(0x9a9482));
-            }
-            canvas.dot(at, [r * 0.42, r * 0.32], ink(0x4a4438));
-            relief.dot(at, [r, r], ink(0xe0e0e0));
-            relief.dot(at, [r * 0.4, r * 0.4], ink(0x707070));
+    for _ in 0..dice.below(5) {
+        let middle = somewhere(shell, dice, 0.88);
+        for _ in 0..1 + dice.below(3) {
+            let at = [middle[0] + dice.bell(0.05), middle[1] + dice.bell(0.05)];
+            barnacle(canvas, relief, at, dice.range(0.02, 0.042), palette, dice);
         }
     }
+}
+
+/// A little volcano: grooved walls around a dark mouth.
+fn barnacle(canvas: &mut Canvas, relief: &mut Canvas, at: P2, r: f32, palette: &Palette, dice: &mut Dice) {
+    let pale = ink(0xd9d2ba).mix(palette.amber, dice.range(0.0, 0.4));
+    blob(canvas, [at[0] + r * 0.15, at[1] - r * 0.2], [r * 1.25, r * 1.2], palette.dark.cover(0.45), dice);
+    blob(canvas, at, [r, r * 0.95], pale, dice);
+    let turn = dice.range(0.0, 1.0);
+    for i in 0..6 {
+        let a = i as f32 * TAU / 6.0 + turn;
+        let edge = [at[0] + r * 0.95 * cos(a), at[1] + r * 0.95 * sin(a)];
+        canvas.line(&[at, edge], r * 0.14, palette.dark.mix(pale, 0.5));
+    }
+    blob(canvas, at, [r * 0.32, r * 0.22], palette.dark.cover(0.85), dice);
+    relief.dot(at, [r, r], ink(0xd0d0d0));
+    relief.dot(at, [r * 0.35, r * 0.35], ink(0x808080));
 }

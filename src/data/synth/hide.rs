@@ -18,7 +18,7 @@ pub(super) const HALF_ROUND: f32 = 0.72;
 /// Where the neck ends and the skull begins, along the head.
 pub(super) const NAPE: f32 = 0.46;
 /// The eye's place: off the top line, along.
-const EYE: P2 = [0.315, 0.76];
+const EYE: P2 = [0.29, 0.765];
 /// Half the width of a flipper's picture, in units of its length.
 pub(super) const HALF_CHORD: f32 = 0.2;
 
@@ -52,18 +52,18 @@ const PLATES: &[P2] = &[
 pub(super) fn head(palette: &Palette, dice: &mut Dice, size: u32) -> Texture {
     let mut canvas = Canvas::new(size, size * 2 / 3, [-HALF_ROUND, 0.0], [HALF_ROUND, 1.0]);
     canvas.flood(palette.skin);
+    let under = [[-HALF_ROUND, 0.0], [HALF_ROUND, 0.0], [HALF_ROUND, NAPE - 0.03], [-HALF_ROUND, NAPE - 0.03]];
+    canvas.fill(&under, palette.scale.mix(palette.skin, 0.6));
     let seeds = head_seeds(dice);
     let shapes = cells(&seeds, [-HALF_ROUND, 0.0], [HALF_ROUND, 1.0]);
     let gap = dice.range(0.011, 0.018);
     for (seed, shape) in seeds.iter().zip(&shapes) {
         let low = smooth(0.34, 0.66, seed[0].abs());
         if seed[1] < NAPE {
-            // neck: soft granules that fade towards the throat
-            let tone = palette
-                .scale
-                .mix(palette.skin, dice.range(0.15, 0.5))
-                .mix(palette.belly, low * 0.8);
-            canvas.fill_round(&inset(shape, centre(shape), 0.008), 0.7, tone);
+            // neck: leathery granules, darker above, that fade towards the throat
+            let ground = palette.scale.mix(palette.skin, 0.38);
+            let tone = ground.bright(dice.range(0.62, 1.0)).mix(palette.belly, low * 0.75);
+            canvas.fill_round(&inset(shape, centre(shape), 0.005), 0.7, tone);
             continue;
         }
         let kind = dice.unit();
@@ -119,12 +119,12 @@ fn head_seeds(dice: &mut Dice) -> Vec<P2> {
         }
     }
     // granules of the neck, in staggered rows
-    for row in 0..7 {
-        let y = 0.03 + row as f32 * 0.063;
-        for k in 0..16 {
+    for row in 0..9 {
+        let y = 0.02 + row as f32 * 0.05;
+        for k in 0..22 {
             let x =
-                (k as f32 + 0.5 * (row % 2) as f32 + 0.25) / 16.0 * 2.0 * HALF_ROUND - HALF_ROUND;
-            seeds.push([x + dice.bell(0.015), y + dice.bell(0.012)]);
+                (k as f32 + 0.5 * (row % 2) as f32 + 0.25) / 22.0 * 2.0 * HALF_ROUND - HALF_ROUND;
+            seeds.push([x + dice.bell(0.012), y + dice.bell(0.01)]);
         }
     }
     seeds
@@ -162,14 +162,10 @@ fn face(canvas: &mut Canvas, side: f32, palette: &Palette) {
     canvas.line(&mouth, 0.022, palette.dark.cover(0.9));
     canvas.line(&[at(0.04, 0.965), at(0.07, 0.96)], 0.02, palette.dark);
     let [x, y] = EYE;
-    canvas.dot(at(x, y), [0.078, 0.068], palette.skin);
-    canvas.dot(
-        at(x, y),
-        [0.064, 0.054],
-        palette.dark.mix(palette.scale, 0.25),
-    );
-    canvas.dot(at(x, y), [0.048, 0.042], ink(0x0c0a09));
-    canvas.dot(at(x - 0.018, y + 0.012), [0.012, 0.011], ink(0xdfe8ea));
+    canvas.dot(at(x, y), [0.098, 0.08], palette.skin);
+    canvas.dot(at(x, y), [0.084, 0.067], palette.scale.mix(palette.dark, 0.5));
+    canvas.dot(at(x + 0.004, y), [0.066, 0.052], ink(0x0b0908));
+    canvas.dot(at(x - 0.022, y + 0.014), [0.017, 0.014], ink(0xe8eff0));
 }
 
 fn scars(canvas: &mut Canvas, dice: &mut Dice) {
@@ -211,7 +207,7 @@ pub(super) fn flipper(palette: &Palette, dice: &mut Dice, size: u32, rows: usize
         };
         let edge = smooth(0.11, 0.17, seed[0]) * 0.6 + pale;
         canvas.fill_round(
-            &inset(&shape, middle, 0.16 / rows as f32),
+            &inset(&shape, middle, 0.085 / rows as f32),
             0.5,
             tone.mix(palette.skin, edge.min(0.7)),
         );

@@ -34,8 +34,8 @@ impl Palette {
         let amber = between(0xdba04c, 0xe6bd72);
         let dark = between(0x24140d, 0x3a2515);
         let seam = between(0x2b1a10, 0x4a3018);
-        let scale = between(0x6d3a1c, 0x5d4424);
-        let skin = between(0xe8c98a, 0xd9bd84);
+        let scale = between(0x6d3a1c, 0x634222);
+        let skin = between(0xdcb878, 0xcdab70);
         let belly = between(0xe9cf93, 0xf0e0b4);
         let horn = between(0xb98a4a, 0x9a7a4c);
         Palette {

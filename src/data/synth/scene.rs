@@ -141,7 +141,7 @@ impl Scene {
             },
             ground,
             key: dice.word(),
-            blades: 220 + dice.below(200),
+            blades: 500 + dice.below(500),
             school: if dice.chance(0.35) {
                 2 + dice.below(7)
             } else {

@@ -54,8 +54,8 @@ impl Shell {
             .map(|_| Notch {
                 side: dice.sign(),
                 angle: dice.range(0.7, 2.9),
-                width: dice.range(0.07, 0.14),
-                depth: dice.range(0.06, 0.15),
+                width: dice.range(0.06, 0.1),
+                depth: dice.range(0.05, 0.1),
             })
             .collect();
         let mut shell = Shell {
@@ -64,7 +64,7 @@ impl Shell {
             square: dice.range(0.0, 0.09),
             height: dice.range(0.42, 0.54),
             keel: dice.range(0.0, 0.05),
-            scallop: dice.range(0.0, 0.035),
+            scallop: dice.range(0.0, 0.022),
             notches,
             scutes: Vec::new(),
         };
@@ -79,7 +79,7 @@ impl Shell {
         for n in &self.notches {
             let off = (angle - n.angle).abs() / n.width;
             if n.side == side && off < 1.0 {
-                r -= n.depth * (1.0 - off);
+                r -= n.depth * (1.0 - off * off);
             }
         }
         let wide = 1.0 + self.taper * c - self.square * cos(2.0 * angle) + 0.05 * c * c;
