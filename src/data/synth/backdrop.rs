@@ -8,7 +8,7 @@ use super::canvas::Canvas;
 use super::caustics::Caustics;
 use super::colour::{Ink, encode};
 use super::dice::Dice;
-use super::maths::{P2, V3, cloud, mix, noise, sin, smooth, v3};
+use super::maths::{P2, V3, cloud, floor, lattice, mix, noise, sin, smooth, v3};
 use super::scene::{Floor, Scene};
 
 /// What one photo adds to its encounter's surroundings.
@@ -68,13 +68,17 @@ impl Surroundings<'_> {
                 (tone, v3(wave * 0.3, wave, 0.0))
             }
             Floor::Rubble => {
-                let mut tone = two.mix(one, 0.35 * patch) * (0.7 + 0.45 * noise(x * 25.0, y * 25.0, s.key ^ 7) * fine);
+                let mut tone = two.mix(one, 0.35 * patch)
+                    * (0.7 + 0.45 * noise(x * 25.0, y * 25.0, s.key ^ 7) * fine);
                 let mut slope = V3::default();
+                let bed = cloud(x * 0.45, y * 0.45, 2, s.key ^ 61);
                 // gravel, pebbles, boulders: the larger lie on the smaller
                 for (scale, often, key) in [(6.5, 0.75, 31), (2.6, 0.6, 41), (0.95, 0.5, 51)] {
                     let (way, far, which) = stone(x * scale, y * scale, s.key ^ key);
-                    let lot = cloud(x * 0.45, y * 0.45, 2, s.key ^ 61) + 0.3 * which;
-                    if lot < 1.15 - often {
+                    if bed + 0.3 * which < 1.15 - often {
+                        continue;
+                    }
+                    if far > 0.95 {
                         continue;
                     }
                     let rough = noise(x * scale * 4.0, y * scale * 4.0, s.key ^ 11);
@@ -82,9 +86,15 @@ impl Surroundings<'_> {
                     let on = 1.0 - smooth(size * 0.88, size, far);
                     // the gap around a stone gets little light
                     tone = tone * mix(1.0, 0.55, 1.0 - smooth(size, size * 1.5, far));
+                    if on == 0.0 {
+                        continue;
+                    }
                     let crust = cloud(x * scale * 5.0, y * scale * 5.0, 2, s.key ^ 13);
                     tone = tone.mix(one * ((0.45 + 0.8 * which) * (0.55 + 0.8 * crust)), on);
-                    slope = slope.mix(way * (0.75 / size) + v3(rough - 0.5, crust - 0.5, 0.0) * 0.5, on);
+                    slope = slope.mix(
+                        way * (0.75 / size) + v3(rough - 0.5, crust - 0.5, 0.0) * 0.5,
+                        on,
+                    );
                 }
                 (tone, slope)
             }
@@ -141,10 +151,17 @@ impl Surroundings<'_> {
         // even over the picture, not over the floor: a meadow is dense far away; some stand below the frame
         let mut roots: Vec<P2> = (0..s.blades)
             .filter_map(|_| {
-                let way = camera.ray(dice.range(-0.1, 1.1) * size[0], dice.range(0.0, 1.25) * size[1]);
+                let way = camera.ray(
+                    dice.range(-0.1, 1.1) * size[0],
+                    dice.range(0.0, 1.25) * size[1],
+                );
                 let t = (-s.floor_depth - camera.eye.z) / way.z.min(-0.05);
                 let at = camera.eye + way * t;
-                let clump = noise((at.x + self.drift[0]) * 1.3, (at.y + self.drift[1]) * 1.3, s.key ^ 19);
+                let clump = noise(
+                    (at.x + self.drift[0]) * 1.3,
+                    (at.y + self.drift[1]) * 1.3,
+                    s.key ^ 19,
+                );
                 (t < 14.0 && clump > dice.range(0.1, 0.6)).then_some([at.x, at.y])
             })
             .collect();
@@ -197,19 +214,22 @@ pub(super) fn picture(light: V3) -> Ink {
 
 /// The nearest stone of a layer: the way from its middle, the distance, and a number of its own.
 fn stone(x: f32, y: f32, key: u32) -> (V3, f32, f32) {
-    let (fx, fy) = (x.floor(), y.floor());
-    let (mut first, mut way, mut which) = (9.0f32, V3::default(), 0.0);
+    let (fx, fy) = (floor(x), floor(y));
+    let (mut first, mut way, mut cell) = (9.0f32, V3::default(), (0, 0));
     for j in -1..=1 {
         for i in -1..=1 {
-            let (cx, cy) = (fx + i as f32, fy + j as f32);
-            // noise at lattice points is the lattice's own value
-            let (px, py) = (cx + noise(cx, cy, key ^ 1), cy + noise(cx, cy, key ^ 2));
+            let (cx, cy) = (fx as i32 + i, fy as i32 + j);
+            let (px, py) = (
+                cx as f32 + lattice(cx, cy, key ^ 1),
+                cy as f32 + lattice(cx, cy, key ^ 2),
+            );
             let (dx, dy) = (x - px, (y - py) * 1.15);
             let d = dx * dx + dy * dy;
             if d < first {
-                (first, way, which) = (d, v3(dx, dy, 0.0), noise(cx, cy, key ^ 3));
+                (first, way, cell) = (d, v3(dx, dy, 0.0), (cx, cy));
             }
         }
     }
+    let which = lattice(cell.0, cell.1, key ^ 3);
     (way, first.sqrt(), which)
 }

@@ -321,16 +321,17 @@ fn hind(posture: &Posture, side: usize) -> Mesh {
 }
 
 fn tail() -> Mesh {
-    sheet(Skin::Belly, [4, 8], true, true, |r, c| {
+    // it wears the skin of the neck
+    sheet(Skin::Head, [4, 8], true, true, |r, c| {
         let t = r as f32 / 4.0;
-        let a = c as f32 / 8.0 * TAU;
-        let w = 0.07 * (1.0 - t) + 0.002;
+        let a = (c as f32 / 8.0 - 0.5) * TAU;
+        let w = 0.085 * (1.0 - t) + 0.004;
         let p = v3(
             -w * sin(a),
-            -0.88 - 0.26 * t,
-            -0.03 - 0.03 * t + w * 0.8 * cos(a),
+            -0.86 - 0.2 * t,
+            -0.03 - 0.04 * t + w * 0.8 * cos(a),
         );
-        (p, [0.2 + 0.1 * t, 0.3], 0.8)
+        (p, [0.5 + 0.3 * a / TAU, 0.95 - 0.2 * t], 0.7)
     })
 }
 

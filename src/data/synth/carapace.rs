@@ -102,26 +102,33 @@ fn paint_scute(
             palette
                 .shell
                 .mix(palette.dark, dice.range(0.35, 0.7) * spread),
-            palette.amber, palette.dark,
+            palette.amber,
+            palette.dark,
         )
     } else if kind < 0.72 {
         (
             palette.shell.bright(1.0 + dice.bell(0.14) * spread),
-            palette.amber, palette.dark,
+            palette.amber,
+            palette.dark,
         )
     } else {
         (
             palette
                 .shell
                 .mix(palette.amber, dice.range(0.35, 0.75) * spread),
-            palette.dark, palette.amber,
+            palette.dark,
+            palette.amber,
         )
     };
     canvas.fill_round(&scute.shape, 0.25, ground);
 
     let rim = &scute.shape;
     let strength = style.streaks * dice.range(0.5, 1.0);
-    let rays = if marginal { 3 + dice.below(4) } else { 16 + dice.below(16) };
+    let rays = if marginal {
+        3 + dice.below(4)
+    } else {
+        16 + dice.below(16)
+    };
     for k in 0..rays {
         // evenly around, then moved: a fan, not a tangle
         let at = (k as f32 + dice.range(0.0, 0.9)) / rays as f32 * rim.len() as f32;
@@ -129,7 +136,14 @@ fn paint_scute(
         let to = mix2(rim[side], rim[(side + 1) % rim.len()], at - at.floor());
         let reach = dice.range(0.45, 0.98);
         let tone = if dice.chance(0.75) { streak } else { counter };
-        ray(canvas, scute.areola, to, reach, dice.range(0.006, 0.024), tone.cover(strength * dice.range(0.35, 0.95)));
+        ray(
+            canvas,
+            scute.areola,
+            to,
+            reach,
+            dice.range(0.006, 0.024),
+            tone.cover(strength * dice.range(0.35, 0.95)),
+        );
     }
     if !marginal {
         for ring in 1..4 {
@@ -233,9 +247,19 @@ fn patches(canvas: &mut Canvas, shell: &Shell, palette: &Palette, dice: &mut Dic
 }
 
 /// Scars and barnacles.
-fn marks(canvas: &mut Canvas, relief: &mut Canvas, shell: &Shell, palette: &Palette, dice: &mut Dice) {
+fn marks(
+    canvas: &mut Canvas,
+    relief: &mut Canvas,
+    shell: &Shell,
+    palette: &Palette,
+    dice: &mut Dice,
+) {
     for _ in 0..dice.below(3) {
-        let (at, turn, long) = (somewhere(shell, dice, 0.75), dice.range(0.0, TAU), dice.range(0.2, 0.45));
+        let (at, turn, long) = (
+            somewhere(shell, dice, 0.75),
+            dice.range(0.0, TAU),
+            dice.range(0.2, 0.45),
+        );
         let (s, c) = (sin(turn), cos(turn));
         for k in 0..1 + dice.below(3) {
             let off = k as f32 * dice.range(0.06, 0.09);
@@ -248,10 +272,15 @@ fn marks(canvas: &mut Canvas, relief: &mut Canvas, shell: &Shell, palette: &Pale
             let wound = |k: f32| {
                 let steps = [-0.5, -0.3, -0.1, 0.1, 0.3, 0.5];
                 let there = steps.iter().map(|t| place(*t, k));
-                there.chain(steps.iter().rev().map(|t| place(*t, -k))).collect::<Vec<P2>>()
+                there
+                    .chain(steps.iter().rev().map(|t| place(*t, -k)))
+                    .collect::<Vec<P2>>()
             };
             canvas.fill(&wound(1.0), palette.dark.cover(0.7));
-            canvas.fill(&wound(0.6), palette.amber.mix(ink(0xf0e4cc), 0.6).cover(0.9));
+            canvas.fill(
+                &wound(0.6),
+                palette.amber.mix(ink(0xf0e4cc), 0.6).cover(0.9),
+            );
             relief.fill(&wound(0.8), ink(0x282828));
         }
     }
@@ -265,9 +294,22 @@ fn marks(canvas: &mut Canvas, relief: &mut Canvas, shell: &Shell, palette: &Pale
 }
 
 /// A little volcano: grooved walls around a dark mouth.
-fn barnacle(canvas: &mut Canvas, relief: &mut Canvas, at: P2, r: f32, palette: &Palette, dice: &mut Dice) {
+fn barnacle(
+    canvas: &mut Canvas,
+    relief: &mut Canvas,
+    at: P2,
+    r: f32,
+    palette: &Palette,
+    dice: &mut Dice,
+) {
     let pale = ink(0xd9d2ba).mix(palette.amber, dice.range(0.0, 0.4));
-    blob(canvas, [at[0] + r * 0.15, at[1] - r * 0.2], [r * 1.25, r * 1.2], palette.dark.cover(0.45), dice);
+    blob(
+        canvas,
+        [at[0] + r * 0.15, at[1] - r * 0.2],
+        [r * 1.25, r * 1.2],
+        palette.dark.cover(0.45),
+        dice,
+    );
     blob(canvas, at, [r, r * 0.95], pale, dice);
     let turn = dice.range(0.0, 1.0);
     for i in 0..6 {
@@ -275,7 +317,13 @@ fn barnacle(canvas: &mut Canvas, relief: &mut Canvas, at: P2, r: f32, palette: &
         let edge = [at[0] + r * 0.95 * cos(a), at[1] + r * 0.95 * sin(a)];
         canvas.line(&[at, edge], r * 0.14, palette.dark.mix(pale, 0.5));
     }
-    blob(canvas, at, [r * 0.32, r * 0.22], palette.dark.cover(0.85), dice);
+    blob(
+        canvas,
+        at,
+        [r * 0.32, r * 0.22],
+        palette.dark.cover(0.85),
+        dice,
+    );
     relief.dot(at, [r, r], ink(0xd0d0d0));
     relief.dot(at, [r * 0.35, r * 0.35], ink(0x808080));
 }

@@ -4,7 +4,7 @@
 //! the bright web comes out by itself. All waves fit the tile, so that it repeats without a seam.
 
 use super::dice::Dice;
-use super::maths::{cos, mix, sin};
+use super::maths::{cos, floor, mix, sin};
 use std::f32::consts::TAU;
 
 /// Texels along a side of the tile.
@@ -64,7 +64,7 @@ impl Caustics {
                 (i % RAYS) as f32 / RAYS as f32 + p[0],
                 (i / RAYS) as f32 / RAYS as f32 + p[1],
             );
-            let (x, y) = ((x - x.floor()) * SIDE as f32, (y - y.floor()) * SIDE as f32);
+            let (x, y) = ((x - floor(x)) * SIDE as f32, (y - floor(y)) * SIDE as f32);
             let (x0, y0) = (x as usize, y as usize);
             let (tx, ty) = (x - x0 as f32, y - y0 as f32);
             for (dx, wx) in [(0, 1.0 - tx), (1, tx)] {
@@ -82,10 +82,10 @@ impl Caustics {
 
     /// Brightness at a place; the tile has a side of one.
     pub(super) fn at(&self, x: f32, y: f32) -> f32 {
-        let (x, y) = ((x - x.floor()) * SIDE as f32, (y - y.floor()) * SIDE as f32);
+        let (x, y) = ((x - floor(x)) * SIDE as f32, (y - floor(y)) * SIDE as f32);
         let (x0, y0) = (x as usize % SIDE, y as usize % SIDE);
         let (x1, y1) = ((x0 + 1) % SIDE, (y0 + 1) % SIDE);
-        let (tx, ty) = (x - x.floor(), y - y.floor());
+        let (tx, ty) = (x - floor(x), y - floor(y));
         let t = &self.0;
         mix(
             mix(t[y0 * SIDE + x0], t[y0 * SIDE + x1], tx),

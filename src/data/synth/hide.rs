@@ -52,7 +52,12 @@ const PLATES: &[P2] = &[
 pub(super) fn head(palette: &Palette, dice: &mut Dice, size: u32) -> Texture {
     let mut canvas = Canvas::new(size, size * 2 / 3, [-HALF_ROUND, 0.0], [HALF_ROUND, 1.0]);
     canvas.flood(palette.skin);
-    let under = [[-HALF_ROUND, 0.0], [HALF_ROUND, 0.0], [HALF_ROUND, NAPE - 0.03], [-HALF_ROUND, NAPE - 0.03]];
+    let under = [
+        [-HALF_ROUND, 0.0],
+        [HALF_ROUND, 0.0],
+        [HALF_ROUND, NAPE - 0.03],
+        [-HALF_ROUND, NAPE - 0.03],
+    ];
     canvas.fill(&under, palette.scale.mix(palette.skin, 0.6));
     let seeds = head_seeds(dice);
     let shapes = cells(&seeds, [-HALF_ROUND, 0.0], [HALF_ROUND, 1.0]);
@@ -62,7 +67,9 @@ pub(super) fn head(palette: &Palette, dice: &mut Dice, size: u32) -> Texture {
         if seed[1] < NAPE {
             // neck: leathery granules, darker above, that fade towards the throat
             let ground = palette.scale.mix(palette.skin, 0.38);
-            let tone = ground.bright(dice.range(0.62, 1.0)).mix(palette.belly, low * 0.75);
+            let tone = ground
+                .bright(dice.range(0.62, 1.0))
+                .mix(palette.belly, low * 0.75);
             canvas.fill_round(&inset(shape, centre(shape), 0.005), 0.7, tone);
             continue;
         }
@@ -162,10 +169,14 @@ fn face(canvas: &mut Canvas, side: f32, palette: &Palette) {
     canvas.line(&mouth, 0.022, palette.dark.cover(0.9));
     canvas.line(&[at(0.04, 0.965), at(0.07, 0.96)], 0.02, palette.dark);
     let [x, y] = EYE;
-    canvas.dot(at(x, y), [0.098, 0.08], palette.skin);
-    canvas.dot(at(x, y), [0.084, 0.067], palette.scale.mix(palette.dark, 0.5));
-    canvas.dot(at(x + 0.004, y), [0.066, 0.052], ink(0x0b0908));
-    canvas.dot(at(x - 0.022, y + 0.014), [0.017, 0.014], ink(0xe8eff0));
+    canvas.dot(at(x, y), [0.088, 0.073], palette.skin);
+    canvas.dot(
+        at(x, y),
+        [0.075, 0.061],
+        palette.scale.mix(palette.dark, 0.5),
+    );
+    canvas.dot(at(x + 0.004, y), [0.056, 0.046], ink(0x0b0908));
+    canvas.dot(at(x - 0.022, y + 0.014), [0.015, 0.012], ink(0xe8eff0));
 }
 
 fn scars(canvas: &mut Canvas, dice: &mut Dice) {

@@ -129,7 +129,7 @@ impl Turn {
 
 /// Sine of radians, to about 1e-6.
 pub(super) fn sin(x: f32) -> f32 {
-    let mut r = x - (x / TAU + 0.5).floor() * TAU;
+    let mut r = x - floor(x / TAU + 0.5) * TAU;
     if r > FRAC_PI_2 {
         r = PI - r;
     } else if r < -FRAC_PI_2 {
@@ -147,7 +147,7 @@ pub(super) fn cos(x: f32) -> f32 {
 /// The exponential function, to about 1e-6 of its value.
 pub(super) fn exp(x: f32) -> f32 {
     let t = (x * LOG2_E).clamp(-120.0, 120.0);
-    let n = (t + 0.5).floor();
+    let n = floor(t + 0.5);
     let f = (t - n) * LN_2;
     let p = 1.0
         + f * (1.0
@@ -189,8 +189,15 @@ pub(super) fn mix2(a: P2, b: P2, t: f32) -> P2 {
     [mix(a[0], b[0], t), mix(a[1], b[1], t)]
 }
 
+/// The whole number below, for values that fit 32 bits: as `f32::floor`, which is a call where the processor's oldest
+/// instructions are all that may be used.
+pub(super) fn floor(x: f32) -> f32 {
+    let whole = x as i32 as f32;
+    if whole > x { whole - 1.0 } else { whole }
+}
+
 /// A value in 0..1 for a lattice point.
-fn lattice(x: i32, y: i32, key: u32) -> f32 {
+pub(super) fn lattice(x: i32, y: i32, key: u32) -> f32 {
     let mut h = (x as u32).wrapping_mul(0x9e37_79b1)
         ^ (y as u32).wrapping_mul(0x85eb_ca77)
         ^ key.wrapping_mul(0xc2b2_ae3d);
@@ -204,7 +211,7 @@ fn lattice(x: i32, y: i32, key: u32) -> f32 {
 
 /// Smooth noise in 0..1 with a grain of one unit.
 pub(super) fn noise(x: f32, y: f32, key: u32) -> f32 {
-    let (fx, fy) = (x.floor(), y.floor());
+    let (fx, fy) = (floor(x), floor(y));
     let (ix, iy) = (fx as i32, fy as i32);
     let (tx, ty) = (x - fx, y - fy);
     let (tx, ty) = (tx * tx * (3.0 - 2.0 * tx), ty * ty * (3.0 - 2.0 * ty));

@@ -49,6 +49,7 @@ impl Samples {
             if area > -1e-6 {
                 continue;
             }
+            let share = 1.0 / area;
             let corners = face.map(|i| &mesh.corners[i]);
             let near = [1.0 / a.1, 1.0 / b.1, 1.0 / c.1];
             let (xs, ys) = (
@@ -58,14 +59,11 @@ impl Samples {
             for y in ys {
                 for x in xs.clone() {
                     let p = [x as f32 + 0.5, y as f32 + 0.5];
-                    let w = [
-                        edge(b.0, c.0, p) / area,
-                        edge(c.0, a.0, p) / area,
-                        edge(a.0, b.0, p) / area,
-                    ];
-                    if w.iter().any(|w| *w < 0.0) {
+                    let e = [edge(b.0, c.0, p), edge(c.0, a.0, p), edge(a.0, b.0, p)];
+                    if e[0] > 0.0 || e[1] > 0.0 || e[2] > 0.0 {
                         continue;
                     }
+                    let w = [e[0] * share, e[1] * share, e[2] * share];
                     let q = [w[0] * near[0], w[1] * near[1], w[2] * near[2]];
                     let depth = 1.0 / (q[0] + q[1] + q[2]);
                     let i = y * self.width + x;
@@ -91,20 +89,21 @@ impl Samples {
         }
     }
 
-    /// Colour (premultiplied) and cover of the pixel that `k` by `k` samples make.
-    pub(super) fn pixel(&self, x: usize, y: usize, k: usize) -> (V3, f32) {
-        let (mut sum, mut hits) = (V3::default(), 0);
+    /// Colour (premultiplied), cover and mean depth of the pixel that `k` by `k` samples make.
+    pub(super) fn pixel(&self, x: usize, y: usize, k: usize) -> (V3, f32, f32) {
+        let (mut sum, mut depth, mut hits) = (V3::default(), 0.0, 0);
         for sy in y * k..(y + 1) * k {
             for sx in x * k..(x + 1) * k {
                 let i = sy * self.width + sx;
                 if self.depth[i] < f32::MAX {
                     sum += self.colour[i];
+                    depth += self.depth[i];
                     hits += 1;
                 }
             }
         }
         let n = (k * k) as f32;
-        (sum * (1.0 / n), hits as f32 / n)
+        (sum * (1.0 / n), hits as f32 / n, depth / hits.max(1) as f32)
     }
 }
 

@@ -81,9 +81,22 @@ pub(super) fn take(
         &points(Skin::Head),
     );
 
+    let mut samples = Samples::new(w * FINE, h * FINE);
+    let fine = camera.enlarged(FINE as f32);
+    for part in &parts {
+        animal_part(&mut samples, part, animal, &around, &fine, turn);
+    }
+    let seen: Vec<(V3, f32)> = (0..w * h)
+        .map(|i| through_water(&samples, i, w, &camera, scene))
+        .collect();
+
     let shadow = shadow(&parts, scene, &camera, w, h);
     let pixels = (0..w * h)
         .map(|i| {
+            // what the animal hides need not be painted
+            if seen[i].1 == 1.0 {
+                return V3::default();
+            }
             around.look(
                 &camera,
                 (i % w) as f32 + 0.5,
@@ -107,19 +120,8 @@ pub(super) fn take(
         light.cover(far);
     }
 
-    let mut samples = Samples::new(w * FINE, h * FINE);
-    let fine = camera.enlarged(FINE as f32);
-    for part in &parts {
-        animal_part(&mut samples, part, animal, &around, &fine, turn);
-    }
-    for y in 0..h {
-        for x in 0..w {
-            let (c, cover) = samples.pixel(x, y, FINE);
-            if cover > 0.0 {
-                let p = &mut light.pixels[y * w + x];
-                *p = *p * (1.0 - cover) + c;
-            }
-        }
+    for (pixel, (colour, cover)) in light.pixels.iter_mut().zip(&seen) {
+        *pixel = *pixel * (1.0 - cover) + *colour;
     }
 
     if let Some([_, near]) = &grass {
@@ -190,9 +192,28 @@ fn animal_part(
             let k = k * k;
             k * k * k * k
         };
-        let lit = v3(r, g, b).times(round + s.sun * (facing * web)) + s.sun * (shine * 0.035 * web);
-        s.through(lit, distance, s.open_water(-to_eye))
+        v3(r, g, b).times(round + s.sun * (facing * web)) + s.sun * (shine * 0.035 * web)
     });
+}
+
+/// Pixel `i` of the animal as it looks from the camera: colour (premultiplied) and cover.
+fn through_water(
+    samples: &Samples,
+    i: usize,
+    w: usize,
+    camera: &Camera,
+    scene: &Scene,
+) -> (V3, f32) {
+    let (colour, cover, depth) = samples.pixel(i % w, i / w, FINE);
+    if cover == 0.0 {
+        return (colour, cover);
+    }
+    let way = camera.ray((i % w) as f32 + 0.5, (i / w) as f32 + 0.5);
+    let distance = depth * way.dot(way).sqrt();
+    (
+        scene.through(colour, distance, scene.open_water(way) * cover),
+        cover,
+    )
 }
 
 /// Where the animal takes the sun from the floor, 0 to 1 for each pixel.
