@@ -16,5 +16,6 @@ mod random;
 pub mod resize;
 pub mod sampler;
 pub mod split;
+pub mod synth;
 
 pub use error::DataError;

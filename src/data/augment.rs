@@ -100,12 +100,7 @@ impl Augment {
         ];
         for (field, value, high) in fields {
             if !(0.0..=high).contains(&value) {
-                return Err(DataError::Augment {
-                    field,
-                    value,
-                    low: 0.0,
-                    high,
-                });
+                return Err(DataError::Augment { field, value, low: 0.0, high });
             }
         }
         Ok(())
@@ -152,11 +147,7 @@ pub fn augment_into(
     for plane in &mut scratch.planes {
         blur::blur(plane, n, sigma, &mut scratch.spare, &mut scratch.line);
     }
-    noise::noise(
-        &mut scratch.planes,
-        config.noise * 255.0 * draw.noise,
-        draw.noise_seed,
-    );
+    noise::noise(&mut scratch.planes, config.noise * 255.0 * draw.noise, draw.noise_seed);
     let [red, green, blue] = &scratch.planes;
     for (((pixel, r), g), b) in out.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
         // A cast saturates, so no clamp is needed; the half rounds.
@@ -169,14 +160,7 @@ pub fn augment_into(
 /// As [`augment_into`], with memory of its own.
 pub fn augment(source: &Pixels, config: &Augment, side: u32, random: &mut ChaCha8Rng) -> Pixels {
     let mut out = Pixels::black(side);
-    augment_into(
-        source,
-        config,
-        side,
-        random,
-        &mut Scratch::default(),
-        &mut out.rgb,
-    );
+    augment_into(source, config, side, random, &mut Scratch::default(), &mut out.rgb);
     out
 }
 
@@ -211,8 +195,7 @@ impl Draw {
         let (angle, stretch) = (both(), both());
         let (centre, shift) = ([both(), both()], [both(), both()]);
         let (brightness, contrast, gradient) = (both(), both(), both());
-        let (crop, depth, coast, haze, blur, noise) =
-            (unit(), unit(), unit(), unit(), unit(), unit());
+        let (crop, depth, coast, haze, blur, noise) = (unit(), unit(), unit(), unit(), unit(), unit());
         let mirror = unit() < config.mirror;
         let noise_seed = random.random();
         Draw {
@@ -250,10 +233,7 @@ mod tests {
     fn photo(side: u32) -> Pixels {
         let mut pixels = Pixels::black(side);
         for (i, rgb) in pixels.rgb.chunks_exact_mut(3).enumerate() {
-            let (x, y) = (
-                i as f32 % side as f32 / side as f32,
-                (i as f32 / side as f32).floor() / side as f32,
-            );
+            let (x, y) = (i as f32 % side as f32 / side as f32, (i as f32 / side as f32).floor() / side as f32);
             rgb[0] = (60.0 + 150.0 * x) as u8;
             rgb[1] = (60.0 + 150.0 * y) as u8;
             rgb[2] = (60.0 + 150.0 * x * y) as u8;
@@ -262,13 +242,7 @@ mod tests {
     }
 
     fn mean(pixels: &Pixels, channel: usize) -> f32 {
-        let sum: f32 = pixels
-            .rgb
-            .iter()
-            .skip(channel)
-            .step_by(3)
-            .map(|&v| f32::from(v))
-            .sum();
+        let sum: f32 = pixels.rgb.iter().skip(channel).step_by(3).map(|&v| f32::from(v)).sum();
         sum / (pixels.rgb.len() / 3) as f32
     }
 
@@ -282,10 +256,7 @@ mod tests {
     fn off_gives_the_photo_itself() {
         for seed in 0..5 {
             let source = photo(48);
-            assert_eq!(
-                augment(&source, &Augment::off(), 48, &mut random(seed)),
-                source
-            );
+            assert_eq!(augment(&source, &Augment::off(), 48, &mut random(seed)), source);
         }
     }
 
@@ -295,23 +266,9 @@ mod tests {
         let want = augment(&photo(64), &config, 56, &mut random(7));
         let mut scratch = Scratch::default();
         let mut out = Pixels::black(96);
-        augment_into(
-            &photo(30),
-            &config,
-            96,
-            &mut random(1),
-            &mut scratch,
-            &mut out.rgb,
-        );
+        augment_into(&photo(30), &config, 96, &mut random(1), &mut scratch, &mut out.rgb);
         let mut again = Pixels::black(56);
-        augment_into(
-            &photo(64),
-            &config,
-            56,
-            &mut random(7),
-            &mut scratch,
-            &mut again.rgb,
-        );
+        augment_into(&photo(64), &config, 56, &mut random(7), &mut scratch, &mut again.rgb);
         assert_eq!(again, want);
         assert_ne!(augment(&photo(64), &config, 56, &mut random(8)), want);
     }
@@ -336,53 +293,33 @@ mod tests {
     fn haze_takes_contrast_and_blur_takes_detail() {
         let spread = |p: &Pixels| {
             let m = mean(p, 1);
-            p.rgb
-                .iter()
-                .skip(1)
-                .step_by(3)
-                .map(|&v| (f32::from(v) - m).powi(2))
-                .sum::<f32>()
+            p.rgb.iter().skip(1).step_by(3).map(|&v| (f32::from(v) - m).powi(2)).sum::<f32>()
         };
         let source = photo(48);
         let hazy = augment(&source, &only(|c| c.haze = 0.9), 48, &mut random(3));
         assert!(spread(&hazy) < 0.9 * spread(&source));
         let mut stripes = Pixels::black(48);
-        stripes
-            .rgb
-            .chunks_exact_mut(6)
-            .for_each(|two| two[..3].fill(255));
+        stripes.rgb.chunks_exact_mut(6).for_each(|two| two[..3].fill(255));
         let blurred = |seed| augment(&stripes, &only(|c| c.blur = 5.0), 48, &mut random(seed));
-        let softest = (0..20)
-            .map(|seed| spread(&blurred(seed)))
-            .fold(f32::MAX, f32::min);
+        let softest = (0..20).map(|seed| spread(&blurred(seed))).fold(f32::MAX, f32::min);
         assert!(softest < 0.1 * spread(&stripes), "{softest}");
         assert!((0..20).all(|seed| (mean(&blurred(seed), 1) - mean(&stripes, 1)).abs() < 4.0));
     }
 
     #[test]
     fn noise_has_the_strength_it_claims_and_no_bias() {
-        let grey = Pixels {
-            side: 96,
-            rgb: vec![255 / 2; byte_len(96)],
-        };
+        let grey = Pixels { side: 96, rgb: vec![255 / 2; byte_len(96)] };
         let mut strengths = Vec::new();
         for seed in 0..30 {
             let out = augment(&grey, &only(|c| c.noise = 0.2), 96, &mut random(seed));
             assert!((mean(&out, 0) - 127.0).abs() < 2.0);
-            let variance: f32 = out
-                .rgb
-                .iter()
-                .map(|&v| (f32::from(v) - 127.0).powi(2))
-                .sum::<f32>()
-                / out.rgb.len() as f32;
+            let variance: f32 =
+                out.rgb.iter().map(|&v| (f32::from(v) - 127.0).powi(2)).sum::<f32>() / out.rgb.len() as f32;
             strengths.push(variance.sqrt());
         }
         let largest = strengths.iter().copied().fold(0.0, f32::max);
         // 0.2 of white at most, times sqrt(0.7) at middle grey.
-        assert!(
-            largest > 25.0 && largest < 0.2 * 255.0 * 0.7f32.sqrt() + 1.0,
-            "{largest}"
-        );
+        assert!(largest > 25.0 && largest < 0.2 * 255.0 * 0.7f32.sqrt() + 1.0, "{largest}");
     }
 
     #[test]
@@ -393,19 +330,12 @@ mod tests {
             let half = |from: usize| -> u32 {
                 out.rgb
                     .chunks_exact(48 * 3)
-                    .map(|row| {
-                        row[from..from + 72]
-                            .iter()
-                            .step_by(3)
-                            .map(|&v| u32::from(v))
-                            .sum::<u32>()
-                    })
+                    .map(|row| row[from..from + 72].iter().step_by(3).map(|&v| u32::from(v)).sum::<u32>())
                     .sum()
             };
             half(72) > half(0)
         };
-        let usual =
-            only(|c| (c.crop, c.stretch, c.rotation_degrees, c.translate) = (0.4, 0.1, 15.0, 0.05));
+        let usual = only(|c| (c.crop, c.stretch, c.rotation_degrees, c.translate) = (0.4, 0.1, 15.0, 0.05));
         assert!((0..100).all(|seed| rises(&usual, seed)));
         assert!((0..20).all(|seed| !rises(&only(|c| c.mirror = 1.0), seed)));
     }
@@ -426,43 +356,23 @@ mod tests {
     #[test]
     fn one_strength_does_not_change_the_draw_of_another() {
         let rotated = only(|c| c.rotation_degrees = 30.0);
-        let both = Augment {
-            noise: 0.001,
-            ..rotated
-        };
-        let (a, b) = (
-            augment(&photo(48), &rotated, 48, &mut random(5)),
-            augment(&photo(48), &both, 48, &mut random(5)),
-        );
-        let far = a
-            .rgb
-            .iter()
-            .zip(&b.rgb)
-            .filter(|(a, b)| a.abs_diff(**b) > 3)
-            .count();
+        let both = Augment { noise: 0.001, ..rotated };
+        let (a, b) =
+            (augment(&photo(48), &rotated, 48, &mut random(5)), augment(&photo(48), &both, 48, &mut random(5)));
+        let far = a.rgb.iter().zip(&b.rgb).filter(|(a, b)| a.abs_diff(**b) > 3).count();
         assert_eq!(far, 0);
     }
 
     #[test]
     fn values_out_of_range_are_refused_by_name_and_unknown_fields_too() {
         assert!(Augment::default().check().is_ok() && Augment::off().check().is_ok());
-        for bad in [
-            only(|c| c.haze = 1.5),
-            only(|c| c.haze = -0.1),
-            only(|c| c.haze = f32::NAN),
-        ] {
+        for bad in [only(|c| c.haze = 1.5), only(|c| c.haze = -0.1), only(|c| c.haze = f32::NAN)] {
             let error = bad.check().unwrap_err().to_string();
             assert!(error.contains("augment.haze"), "{error}");
         }
         assert!(toml::from_str::<Augment>("hase = 0.1").is_err());
         let partly: Augment = toml::from_str("haze = 0.1").unwrap();
-        assert_eq!(
-            partly,
-            Augment {
-                haze: 0.1,
-                ..Augment::default()
-            }
-        );
+        assert_eq!(partly, Augment { haze: 0.1, ..Augment::default() });
     }
 
     proptest! {

@@ -43,19 +43,12 @@ impl PhotoCache {
         if let Some(folder) = &folder {
             sweep(&folder.join("tmp"));
         }
-        PhotoCache {
-            folder,
-            closed: AtomicBool::new(false),
-            warning: Mutex::new(None),
-        }
+        PhotoCache { folder, closed: AtomicBool::new(false), warning: Mutex::new(None) }
     }
 
     /// Why the cache is no longer written, once: later calls give `None`.
     pub fn take_warning(&self) -> Option<String> {
-        self.warning
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take()
+        self.warning.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
     }
 
     /// The photo at `side` x `side` pixels, from the cache or decoded and put there.
@@ -98,10 +91,7 @@ impl PhotoCache {
 
     /// Where a photo is cached; `None` without a folder. The photo itself must be there.
     fn place(&self, photo: &Path, side: u32) -> Result<Option<Place>, DataError> {
-        let unreadable = |e: io::Error| DataError::Unreadable {
-            path: photo.into(),
-            reason: e.to_string(),
-        };
+        let unreadable = |e: io::Error| DataError::Unreadable { path: photo.into(), reason: e.to_string() };
         let meta = fs::metadata(photo).map_err(unreadable)?;
         let Some(folder) = &self.folder else {
             return Ok(None);
@@ -118,25 +108,12 @@ impl PhotoCache {
         hash.update(side.to_le_bytes());
         hash.update(meta.len().to_le_bytes());
         hash.update(mtime.to_le_bytes());
-        hash.update(
-            std::path::absolute(photo)
-                .map_err(unreadable)?
-                .as_os_str()
-                .as_encoded_bytes(),
-        );
+        hash.update(std::path::absolute(photo).map_err(unreadable)?.as_os_str().as_encoded_bytes());
         let key: [u8; 32] = hash.finalize().into();
         let name: String = key.iter().map(|b| format!("{b:02x}")).collect();
         // 256 folders a size keep each small, and a size is easy to delete.
-        let file = folder
-            .join(side.to_string())
-            .join(&name[..2])
-            .join(&name[2..]);
-        Ok(Some(Place {
-            file,
-            temporary: folder.join("tmp"),
-            key,
-            side,
-        }))
+        let file = folder.join(side.to_string()).join(&name[..2]).join(&name[2..]);
+        Ok(Some(Place { file, temporary: folder.join("tmp"), key, side }))
     }
 
     /// Writes a photo, or closes the cache with a warning.
@@ -157,10 +134,7 @@ impl PhotoCache {
                 "cannot write the photo cache in {}: {error}; photos not cached yet are decoded each time they are used",
                 folder.display()
             );
-            *self
-                .warning
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(text);
+            *self.warning.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(text);
         }
     }
 }
@@ -179,10 +153,7 @@ impl Place {
         let (mut file, head) = self.head()?;
         let mut rgb = vec![0; byte_len(self.side)];
         file.read_exact(&mut rgb).ok()?;
-        (head[40..HEAD] == checksum(&rgb).to_le_bytes()).then_some(Pixels {
-            side: self.side,
-            rgb,
-        })
+        (head[40..HEAD] == checksum(&rgb).to_le_bytes()).then_some(Pixels { side: self.side, rgb })
     }
 
     /// Whether head and length are right.
@@ -229,20 +200,11 @@ fn checksum(bytes: &[u8]) -> u64 {
         for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(8)) {
             let mut eight = [0; 8];
             eight.copy_from_slice(word);
-            *lane = (*lane ^ u64::from_le_bytes(eight))
-                .wrapping_mul(PRIME)
-                .rotate_left(29);
+            *lane = (*lane ^ u64::from_le_bytes(eight)).wrapping_mul(PRIME).rotate_left(29);
         }
     }
-    let rest = blocks
-        .remainder()
-        .iter()
-        .fold(bytes.len() as u64, |sum, &b| {
-            (sum ^ u64::from(b)).wrapping_mul(PRIME)
-        });
-    lanes.iter().fold(rest, |sum, &lane| {
-        (sum ^ lane).wrapping_mul(PRIME).rotate_left(31)
-    })
+    let rest = blocks.remainder().iter().fold(bytes.len() as u64, |sum, &b| (sum ^ u64::from(b)).wrapping_mul(PRIME));
+    lanes.iter().fold(rest, |sum, &lane| (sum ^ lane).wrapping_mul(PRIME).rotate_left(31))
 }
 
 /// Removes temporary files of processes that were killed. Failing does no harm.
@@ -252,11 +214,7 @@ fn sweep(folder: &Path) {
     };
     let now = SystemTime::now();
     for entry in entries.flatten() {
-        let age = entry
-            .metadata()
-            .and_then(|m| m.modified())
-            .ok()
-            .and_then(|t| now.duration_since(t).ok());
+        let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| now.duration_since(t).ok());
         if age.is_some_and(|age| age > STALE) {
             let _ = fs::remove_file(entry.path());
         }
@@ -278,22 +236,14 @@ mod tests {
     }
 
     fn paint(path: &Path, salt: u32) {
-        RgbImage::from_fn(40, 30, |x, y| {
-            Rgb([(x * salt) as u8, (y * salt) as u8, (x + y) as u8])
-        })
-        .save(path)
-        .unwrap();
+        RgbImage::from_fn(40, 30, |x, y| Rgb([(x * salt) as u8, (y * salt) as u8, (x + y) as u8])).save(path).unwrap();
     }
 
     fn files(folder: &Path) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.is_dir() {
-                found.extend(files(&path))
-            } else {
-                found.push(path)
-            }
+            if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
         }
         found
     }
@@ -325,12 +275,7 @@ mod tests {
         let before = cache.get(&path, 16).unwrap();
         paint(&path, 5);
         let later = SystemTime::now() + Duration::from_secs(5);
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_modified(later)
-            .unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
         let after = cache.get(&path, 16).unwrap();
         assert_ne!(before, after);
         fs::remove_file(&path).unwrap();
@@ -351,14 +296,7 @@ mod tests {
         zeros[HEAD + 64..].fill(0);
         let mut other = whole.clone();
         other[20] ^= 1;
-        for bad in [
-            Vec::new(),
-            whole[..100].to_vec(),
-            flipped,
-            zeros,
-            other,
-            vec![0; whole.len()],
-        ] {
+        for bad in [Vec::new(), whole[..100].to_vec(), flipped, zeros, other, vec![0; whole.len()]] {
             fs::write(&cached, bad).unwrap();
             assert_eq!(cache.get(&path, 16).unwrap(), want);
             assert_eq!(fs::read(&cached).unwrap(), whole);
@@ -386,10 +324,7 @@ mod tests {
         fs::write(&folder, "not a folder").unwrap();
         let cache = PhotoCache::open(Some(folder));
         for _ in 0..3 {
-            assert_eq!(
-                cache.get(&path, 16).unwrap(),
-                PhotoCache::open(None).get(&path, 16).unwrap()
-            );
+            assert_eq!(cache.get(&path, 16).unwrap(), PhotoCache::open(None).get(&path, 16).unwrap());
         }
         let warning = cache.take_warning().unwrap();
         assert!(warning.contains("cache"), "{warning}");
@@ -402,9 +337,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let (dir, path) = photo();
         let folder = dir.path().join("cache");
-        let want = PhotoCache::open(Some(folder.clone()))
-            .get(&path, 16)
-            .unwrap();
+        let want = PhotoCache::open(Some(folder.clone())).get(&path, 16).unwrap();
         let mode = |bits| {
             for at in [folder.clone(), folder.join("tmp")] {
                 fs::set_permissions(at, fs::Permissions::from_mode(bits)).unwrap();

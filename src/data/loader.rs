@@ -94,10 +94,7 @@ impl Loader {
         I::IntoIter: Send + 'static,
     {
         let (workers, depth) = (config.workers, config.depth.max(config.workers).max(1));
-        let shared = Arc::new(Shared {
-            config,
-            stop: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared { config, stop: AtomicBool::new(false) });
         let (jobs, queue) = unbounded();
         let (sender, done) = unbounded();
         let threads: Vec<_> = (0..workers)
@@ -105,10 +102,7 @@ impl Loader {
                 let (shared, queue, sender) = (Arc::clone(&shared), queue.clone(), sender.clone());
                 let name = format!("photos {i}");
                 // Without the thread there is one worker less; without any, the caller loads.
-                thread::Builder::new()
-                    .name(name)
-                    .spawn(move || work(&shared, &queue, &sender))
-                    .ok()
+                thread::Builder::new().name(name).spawn(move || work(&shared, &queue, &sender)).ok()
             })
             .collect();
         let jobs = (!threads.is_empty()).then_some(jobs);
@@ -192,10 +186,7 @@ impl Drop for Loader {
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let workers = self.threads.len();
-        f.debug_struct("Loader")
-            .field("workers", &workers)
-            .field("given", &self.given)
-            .finish_non_exhaustive()
+        f.debug_struct("Loader").field("workers", &workers).field("given", &self.given).finish_non_exhaustive()
     }
 }
 
@@ -216,21 +207,11 @@ fn work(shared: &Shared, queue: &Receiver<(u64, u64, Batch)>, sender: &Sender<Do
 }
 
 /// Loads one batch; `None` when told to stop.
-fn load(
-    shared: &Shared,
-    step: u64,
-    batch: Batch,
-    scratch: &mut Scratch,
-) -> Option<Result<LoadedBatch, DataError>> {
+fn load(shared: &Shared, step: u64, batch: Batch, scratch: &mut Scratch) -> Option<Result<LoadedBatch, DataError>> {
     let config = &shared.config;
     let (size, source_side) = (byte_len(config.side), config.source_side());
     let mut pixels = vec![0; batch.photos.len() * size];
-    for (position, (&photo, out)) in batch
-        .photos
-        .iter()
-        .zip(pixels.chunks_exact_mut(size))
-        .enumerate()
-    {
+    for (position, (&photo, out)) in batch.photos.iter().zip(pixels.chunks_exact_mut(size)).enumerate() {
         if shared.stop.load(Ordering::Relaxed) {
             return None;
         }
@@ -246,13 +227,7 @@ fn load(
             None => out.copy_from_slice(&source.rgb),
         }
     }
-    Some(Ok(LoadedBatch {
-        step,
-        photos: batch.photos,
-        pairs: batch.pairs,
-        pixels,
-        wait: Duration::ZERO,
-    }))
+    Some(Ok(LoadedBatch { step, photos: batch.photos, pairs: batch.pairs, pixels, wait: Duration::ZERO }))
 }
 
 #[cfg(test)]
@@ -266,11 +241,9 @@ mod tests {
         (0..n)
             .map(|i| {
                 let path = folder.join(format!("{i}.png"));
-                RgbImage::from_fn(24, 20, |x, y| {
-                    Rgb([(i * 20) as u8, (x * 9) as u8, (y * 9) as u8])
-                })
-                .save(&path)
-                .unwrap();
+                RgbImage::from_fn(24, 20, |x, y| Rgb([(i * 20) as u8, (x * 9) as u8, (y * 9) as u8]))
+                    .save(&path)
+                    .unwrap();
                 path
             })
             .collect()
@@ -290,25 +263,12 @@ mod tests {
 
     fn batches(n: u64) -> Vec<(u64, Batch)> {
         (0..n)
-            .map(|s| {
-                (
-                    s + 10,
-                    Batch {
-                        photos: vec![s as usize % 5, 1, 4, 1],
-                        pairs: vec![(0, 1, s % 2 == 0)],
-                    },
-                )
-            })
+            .map(|s| (s + 10, Batch { photos: vec![s as usize % 5, 1, 4, 1], pairs: vec![(0, 1, s % 2 == 0)] }))
             .collect()
     }
 
     fn all(loader: Loader) -> Vec<LoadedBatch> {
-        loader
-            .map(|b| LoadedBatch {
-                wait: Duration::ZERO,
-                ..b.unwrap()
-            })
-            .collect()
+        loader.map(|b| LoadedBatch { wait: Duration::ZERO, ..b.unwrap() }).collect()
     }
 
     #[test]
@@ -317,52 +277,29 @@ mod tests {
         let photos = photos(dir.path(), 5);
         let want = all(Loader::start(config(&photos, 0), batches(12)));
         assert_eq!(want.len(), 12);
-        assert_eq!(
-            want.iter().map(|b| b.step).collect::<Vec<_>>(),
-            (10..22).collect::<Vec<_>>()
-        );
-        assert_eq!(
-            (want[3].photos.as_slice(), want[3].pairs.as_slice()),
-            (&[3, 1, 4, 1][..], &[(0, 1, false)][..])
-        );
+        assert_eq!(want.iter().map(|b| b.step).collect::<Vec<_>>(), (10..22).collect::<Vec<_>>());
+        assert_eq!((want[3].photos.as_slice(), want[3].pairs.as_slice()), (&[3, 1, 4, 1][..], &[(0, 1, false)][..]));
         for workers in [1, 2, 7] {
-            assert_eq!(
-                all(Loader::start(config(&photos, workers), batches(12))),
-                want,
-                "{workers} workers"
-            );
+            assert_eq!(all(Loader::start(config(&photos, workers), batches(12))), want, "{workers} workers");
         }
         // A photo twice in a batch is changed in two ways; the same place of another step in a third.
-        let photo =
-            |b: &LoadedBatch, i: usize| b.pixels[i * byte_len(16)..(i + 1) * byte_len(16)].to_vec();
+        let photo = |b: &LoadedBatch, i: usize| b.pixels[i * byte_len(16)..(i + 1) * byte_len(16)].to_vec();
         assert_ne!(photo(&want[0], 1), photo(&want[0], 3));
         assert_ne!(photo(&want[0], 1), photo(&want[1], 1));
         // Starting in the middle gives the same batches: that is what a resumed run does.
-        assert_eq!(
-            all(Loader::start(config(&photos, 2), batches(12).split_off(7))),
-            want[7..]
-        );
+        assert_eq!(all(Loader::start(config(&photos, 2), batches(12).split_off(7))), want[7..]);
     }
 
     #[test]
     fn evaluation_gets_the_photos_as_they_are() {
         let dir = tempfile::tempdir().unwrap();
         let photos = photos(dir.path(), 5);
-        let plain = LoaderConfig {
-            augment: None,
-            ..config(&photos, 2)
-        };
+        let plain = LoaderConfig { augment: None, ..config(&photos, 2) };
         let parts = crate::data::sampler::in_order(5, 2);
         let loaded = all(Loader::start(plain.clone(), (0..).zip(parts)));
-        assert_eq!(
-            loaded.iter().map(|b| b.photos.len()).collect::<Vec<_>>(),
-            [2, 2, 1]
-        );
+        assert_eq!(loaded.iter().map(|b| b.photos.len()).collect::<Vec<_>>(), [2, 2, 1]);
         let bytes: Vec<u8> = loaded.into_iter().flat_map(|b| b.pixels).collect();
-        let want: Vec<u8> = photos
-            .iter()
-            .flat_map(|p| plain.cache.get(p, 16).unwrap().rgb)
-            .collect();
+        let want: Vec<u8> = photos.iter().flat_map(|p| plain.cache.get(p, 16).unwrap().rgb).collect();
         assert_eq!(bytes, want);
     }
 
@@ -387,15 +324,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&photos(dir.path(), 5), 3);
         let cache = Arc::downgrade(&config.cache);
-        let endless = (0..).map(|s| {
-            (
-                s,
-                Batch {
-                    photos: vec![0; 64],
-                    pairs: Vec::new(),
-                },
-            )
-        });
+        let endless = (0..).map(|s| (s, Batch { photos: vec![0; 64], pairs: Vec::new() }));
         let mut loader = Loader::start(config, endless);
         assert!(loader.next().unwrap().is_ok());
         drop(loader);
@@ -421,13 +350,7 @@ mod tests {
     #[test]
     fn a_bug_in_a_worker_reaches_the_caller() {
         let dir = tempfile::tempdir().unwrap();
-        let wrong = vec![(
-            0,
-            Batch {
-                photos: vec![77],
-                pairs: Vec::new(),
-            },
-        )];
+        let wrong = vec![(0, Batch { photos: vec![77], pairs: Vec::new() })];
         let mut loader = Loader::start(config(&photos(dir.path(), 5), 2), wrong);
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.next())).is_err());
     }

@@ -64,10 +64,7 @@ pub fn prepare(
     if stop.load(Ordering::Relaxed) {
         return Err(DataError::Interrupted);
     }
-    let mut prepared = Prepared {
-        usable: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut prepared = Prepared { usable: Vec::new(), problems: Vec::new() };
     for (&photo, failure) in photos.iter().zip(failures) {
         let Some(error) = failure else {
             prepared.usable.push(photo);
@@ -99,9 +96,7 @@ mod tests {
         m.root = dir.path().to_path_buf();
         for i in [0, 1, 3, 4] {
             let photo = image::RgbImage::new(20, 10 + i);
-            photo
-                .save_with_format(m.full_path(i as usize), image::ImageFormat::Png)
-                .unwrap();
+            photo.save_with_format(m.full_path(i as usize), image::ImageFormat::Png).unwrap();
         }
         std::fs::write(m.full_path(2), "no photo").unwrap(); // and photo 5 is not there
         let cache = PhotoCache::open(Some(dir.path().join("cache")));
@@ -113,11 +108,7 @@ mod tests {
             })
             .unwrap();
             assert_eq!(p.usable, [0, 4, 1]);
-            let names: Vec<_> = p
-                .problems
-                .iter()
-                .map(|p| p.photo.as_deref().unwrap())
-                .collect();
+            let names: Vec<_> = p.problems.iter().map(|p| p.photo.as_deref().unwrap()).collect();
             assert_eq!(names, ["5.jpg", "2.jpg"]);
             assert!(p.problems[1].reason.contains("neither JPEG nor PNG"));
             assert_eq!(seen, [1, 2, 3, 4, 5]);
@@ -126,12 +117,7 @@ mod tests {
         let path = m.full_path(0);
         let meta = std::fs::metadata(&path).unwrap();
         std::fs::write(&path, vec![0; meta.len() as usize]).unwrap();
-        std::fs::File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_modified(meta.modified().unwrap())
-            .unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(meta.modified().unwrap()).unwrap();
         assert!(cache.get(&path, 8).is_ok() && cache.get(&path, 12).is_ok());
         assert!(cache.get(&path, 9).is_err());
     }
@@ -139,14 +125,7 @@ mod tests {
     #[test]
     fn it_can_be_interrupted() {
         let m = manifest(&[("a", ""); 50]);
-        let result = prepare(
-            &m,
-            &(0..50).collect::<Vec<_>>(),
-            &PhotoCache::open(None),
-            &[8],
-            2,
-            |n| n < 3,
-        );
+        let result = prepare(&m, &(0..50).collect::<Vec<_>>(), &PhotoCache::open(None), &[8], 2, |n| n < 3);
         assert!(matches!(result, Err(DataError::Interrupted)));
     }
 }

@@ -19,10 +19,7 @@ pub(super) enum Purpose {
 /// The stream of one purpose at one place, for example (epoch, 0) or (step, position in the batch).
 pub(super) fn stream(seed: u64, purpose: Purpose, first: u64, second: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
-    for (bytes, word) in key
-        .chunks_exact_mut(8)
-        .zip([seed, purpose as u64, first, second])
-    {
+    for (bytes, word) in key.chunks_exact_mut(8).zip([seed, purpose as u64, first, second]) {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
     ChaCha8Rng::from_seed(key)

@@ -49,12 +49,7 @@ pub fn batches_per_epoch(photos: usize, batch: usize) -> usize {
 /// All photos once in order, `batch` at a time, the last batch shorter: for evaluation. A `batch` of 0 counts as 1.
 pub fn in_order(photos: usize, batch: usize) -> Vec<Batch> {
     let all: Vec<usize> = (0..photos).collect();
-    all.chunks(batch.max(1))
-        .map(|part| Batch {
-            photos: part.to_vec(),
-            pairs: Vec::new(),
-        })
-        .collect()
+    all.chunks(batch.max(1)).map(|part| Batch { photos: part.to_vec(), pairs: Vec::new() }).collect()
 }
 
 /// Who is on each photo of a training list, and in which encounter, as numbers.
@@ -69,8 +64,7 @@ impl Labels {
     /// Labels of these photos (indices into the manifest), in this order. Individuals are numbered by sorted name.
     pub fn new(manifest: &Manifest, photos: &[usize]) -> Self {
         let codes = |text: fn(&Manifest, usize) -> &str| {
-            let mut codes: BTreeMap<&str, usize> =
-                photos.iter().map(|&p| (text(manifest, p), 0)).collect();
+            let mut codes: BTreeMap<&str, usize> = photos.iter().map(|&p| (text(manifest, p), 0)).collect();
             for (code, value) in codes.values_mut().enumerate() {
                 *value = code;
             }
@@ -79,11 +73,7 @@ impl Labels {
         };
         let (names, individual) = codes(|m, p| &m.photos[p].individual);
         let (_, encounter) = codes(|m, p| &m.photos[p].encounter);
-        Labels {
-            names,
-            individual,
-            encounter,
-        }
+        Labels { names, individual, encounter }
     }
 
     /// Number of photos.
@@ -149,45 +139,26 @@ mod tests {
         for (who, encounters) in individuals.iter().enumerate() {
             for (day, &photos) in encounters.iter().enumerate() {
                 rows.extend(std::iter::repeat_n(
-                    (
-                        format!("t{who:03}"),
-                        format!("2020-{:02}-{:02}", 1 + day / 28, 1 + day % 28),
-                    ),
+                    (format!("t{who:03}"), format!("2020-{:02}-{:02}", 1 + day / 28, 1 + day % 28)),
                     photos,
                 ));
             }
         }
-        let m = manifest(
-            &rows
-                .iter()
-                .map(|(a, b)| (a.as_str(), b.as_str()))
-                .collect::<Vec<_>>(),
-        );
+        let m = manifest(&rows.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>());
         Labels::new(&m, &(0..m.photos.len()).collect::<Vec<_>>())
     }
 
     fn uses(batches: &[Batch], photos: usize) -> Vec<usize> {
         let mut uses = vec![0; photos];
-        batches
-            .iter()
-            .flat_map(|b| &b.photos)
-            .for_each(|&p| uses[p] += 1);
+        batches.iter().flat_map(|b| &b.photos).for_each(|&p| uses[p] += 1);
         uses
     }
 
     #[test]
     fn labels_number_individuals_by_sorted_name() {
-        let m = manifest(&[
-            ("b", "2020-01-01"),
-            ("a", ""),
-            ("b", "2020-01-01"),
-            ("c", ""),
-        ]);
+        let m = manifest(&[("b", "2020-01-01"), ("a", ""), ("b", "2020-01-01"), ("c", "")]);
         let l = Labels::new(&m, &[2, 0, 1]);
-        assert_eq!(
-            (l.individuals(), l.names()),
-            (&[1, 1, 0][..], &["a".to_owned(), "b".to_owned()][..])
-        );
+        assert_eq!((l.individuals(), l.names()), (&[1, 1, 0][..], &["a".to_owned(), "b".to_owned()][..]));
         assert_eq!(l.encounters()[0], l.encounters()[1]);
     }
 
@@ -201,17 +172,8 @@ mod tests {
         ];
         for sampler in samplers {
             let batches = sampler.epoch(3);
-            assert_eq!(
-                (batches.len(), sampler.batches()),
-                (4, 4),
-                "{}",
-                sampler.name()
-            );
-            assert!(
-                batches.iter().all(|b| b.photos.len() == 16),
-                "{}",
-                sampler.name()
-            );
+            assert_eq!((batches.len(), sampler.batches()), (4, 4), "{}", sampler.name());
+            assert!(batches.iter().all(|b| b.photos.len() == 16), "{}", sampler.name());
             assert_eq!(batches, sampler.epoch(3));
             assert_ne!(batches, sampler.epoch(4));
         }
@@ -222,18 +184,9 @@ mod tests {
         let said = |result: Result<(), DataError>| result.unwrap_err().to_string();
         let few = labels(&[vec![3], vec![2], vec![1], vec![1]]);
         let error = said(PTimesK::new(few.clone(), 3, 2, 1).map(drop));
-        assert!(
-            error.contains("needs 3 individuals") && error.contains("has 2 (and 2 with"),
-            "{error}"
-        );
-        assert!(
-            PTimesK::new(few.clone(), 1, 4, 1).is_err()
-                && PTimesK::new(few.clone(), 2, 1, 1).is_err()
-        );
-        assert!(
-            BalancedPairs::new(few.clone(), 7, 1).is_err()
-                && BalancedPairs::new(few, 2, 1).is_err()
-        );
+        assert!(error.contains("needs 3 individuals") && error.contains("has 2 (and 2 with"), "{error}");
+        assert!(PTimesK::new(few.clone(), 1, 4, 1).is_err() && PTimesK::new(few.clone(), 2, 1, 1).is_err());
+        assert!(BalancedPairs::new(few.clone(), 7, 1).is_err() && BalancedPairs::new(few, 2, 1).is_err());
         let single = said(BalancedPairs::new(labels(&[vec![4, 4]]), 4, 1).map(drop));
         assert!(single.contains("single individual"), "{single}");
         let lone = said(BalancedPairs::new(labels(&[vec![1], vec![1]]), 4, 1).map(drop));
@@ -247,30 +200,16 @@ mod tests {
     fn groups_and_same_pairs_prefer_different_encounters() {
         let l = labels(&vec![vec![4, 4, 4, 4]; 6]);
         let p_times_k = PTimesK::new(l.clone(), 3, 4, 1).unwrap();
-        let days = |photos: &[usize]| {
-            photos
-                .iter()
-                .map(|&p| l.encounters()[p])
-                .collect::<BTreeSet<_>>()
-                .len()
-        };
-        let groups: Vec<usize> = p_times_k
-            .epoch(0)
-            .iter()
-            .flat_map(|b| b.photos.chunks(4).map(days).collect::<Vec<_>>())
-            .collect();
+        let days = |photos: &[usize]| photos.iter().map(|&p| l.encounters()[p]).collect::<BTreeSet<_>>().len();
+        let groups: Vec<usize> =
+            p_times_k.epoch(0).iter().flat_map(|b| b.photos.chunks(4).map(days).collect::<Vec<_>>()).collect();
         let average = groups.iter().sum::<usize>() as f64 / groups.len() as f64;
         // At random it would be 2.8; the end of a deck is less mixed than its start.
         assert!(average > 3.5, "{average}");
         let pairs = BalancedPairs::new(l.clone(), 12, 1).unwrap().epoch(0);
         let same: Vec<_> = pairs
             .iter()
-            .flat_map(|b| {
-                b.pairs
-                    .iter()
-                    .filter(|p| p.2)
-                    .map(|p| days(&[b.photos[p.0], b.photos[p.1]]))
-            })
+            .flat_map(|b| b.pairs.iter().filter(|p| p.2).map(|p| days(&[b.photos[p.0], b.photos[p.1]])))
             .collect();
         assert!(same.iter().all(|&d| d == 2), "{same:?}");
     }
@@ -278,15 +217,7 @@ mod tests {
     #[test]
     fn over_many_epochs_photos_of_all_individuals_come_alike() {
         // One individual with a third of the photos, some with few.
-        let l = labels(&[
-            vec![10, 10],
-            vec![2, 2],
-            vec![3, 3],
-            vec![1, 1],
-            vec![5, 5],
-            vec![4, 4],
-            vec![5, 5],
-        ]);
+        let l = labels(&[vec![10, 10], vec![2, 2], vec![3, 3], vec![1, 1], vec![5, 5], vec![4, 4], vec![5, 5]]);
         let samplers: [Box<dyn Sampler>; 2] = [
             Box::new(PTimesK::new(l.clone(), 2, 2, 1).unwrap()),
             Box::new(BalancedPairs::new(l.clone(), 8, 1).unwrap()),

@@ -4,13 +4,7 @@
 const LEAST: f32 = 0.25;
 
 /// Blurs a plane of `n * n` with standard deviation `sigma` in pixels; the edge pixels go on outside.
-pub(super) fn blur(
-    plane: &mut [f32],
-    n: usize,
-    sigma: f32,
-    spare: &mut Vec<f32>,
-    line: &mut Vec<f32>,
-) {
+pub(super) fn blur(plane: &mut [f32], n: usize, sigma: f32, spare: &mut Vec<f32>, line: &mut Vec<f32>) {
     if sigma < LEAST {
         return;
     }

@@ -19,18 +19,11 @@ impl Affine {
         let side = (1.0 - config.crop * draw.crop).sqrt();
         let stretch = (1.0 + config.stretch).powf(draw.stretch / 2.0);
         let (width, height) = ((side * stretch).min(1.0), (side / stretch).min(1.0));
-        let (sin, cos) = (config.rotation_degrees * draw.angle)
-            .to_radians()
-            .sin_cos();
+        let (sin, cos) = (config.rotation_degrees * draw.angle).to_radians().sin_cos();
         let mirrored = if draw.mirror { -width } else { width };
-        let place = |at: usize, size: f32| {
-            (1.0 - size) / 2.0 * draw.centre[at] + config.translate * draw.shift[at]
-        };
+        let place = |at: usize, size: f32| (1.0 - size) / 2.0 * draw.centre[at] + config.translate * draw.shift[at];
         Affine {
-            matrix: [
-                [cos * mirrored, -sin * height],
-                [sin * mirrored, cos * height],
-            ],
+            matrix: [[cos * mirrored, -sin * height], [sin * mirrored, cos * height]],
             centre: [place(0, width), place(1, height)],
         }
     }
@@ -41,10 +34,7 @@ impl Affine {
     /// A rotation about the centre.
     pub(super) fn turned(degrees: f32) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
-        Affine {
-            matrix: [[cos, -sin], [sin, cos]],
-            centre: [0.0; 2],
-        }
+        Affine { matrix: [[cos, -sin], [sin, cos]], centre: [0.0; 2] }
     }
 }
 
@@ -54,10 +44,7 @@ const ONE: f32 = 65536.0;
 /// Samples `source` into three planes of `n * n`, 0 to 255.
 pub(super) fn warp(source: &Pixels, affine: &Affine, n: usize, planes: &mut [Vec<f32>; 3]) {
     let size = source.side as usize;
-    assert!(
-        size > 0 && source.rgb.len() == size * size * 3,
-        "a square of pixels"
-    );
+    assert!(size > 0 && source.rgb.len() == size * size * 3, "a square of pixels");
     let stride = size * 3;
     let last = size as i64 - 1;
     // Pixels of the output to pixels of the source, counted at their centres.
@@ -71,10 +58,7 @@ pub(super) fn warp(source: &Pixels, affine: &Affine, n: usize, planes: &mut [Vec
     };
     let ([xx, xy, x0], [yx, yy, y0]) = (axis(0), axis(1));
     let [red, green, blue] = planes;
-    let rows = red
-        .chunks_exact_mut(n)
-        .zip(green.chunks_exact_mut(n))
-        .zip(blue.chunks_exact_mut(n));
+    let rows = red.chunks_exact_mut(n).zip(green.chunks_exact_mut(n)).zip(blue.chunks_exact_mut(n));
     for (row, ((red, green), blue)) in rows.enumerate() {
         let (mut x, mut y) = (x0 + xy * row as i64, y0 + yy * row as i64);
         let (x_end, y_end) = (x + xx * (n as i64 - 1), y + yx * (n as i64 - 1));
@@ -84,12 +68,7 @@ pub(super) fn warp(source: &Pixels, affine: &Affine, n: usize, planes: &mut [Vec
         for ((r, g), b) in red.iter_mut().zip(green.iter_mut()).zip(blue.iter_mut()) {
             let (column, line) = (x >> 16, y >> 16);
             let (right, below) = ((x >> 8) as u32 & 255, (y >> 8) as u32 & 255);
-            let weights = [
-                (256 - right) * (256 - below),
-                right * (256 - below),
-                (256 - right) * below,
-                right * below,
-            ];
+            let weights = [(256 - right) * (256 - below), right * (256 - below), (256 - right) * below, right * below];
             let [v0, v1, v2] = if safe {
                 let at = line as usize * stride + column as usize * 3;
                 let top = &source.rgb[at..at + 6];

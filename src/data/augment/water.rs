@@ -25,25 +25,19 @@ const EXPOSURE: f32 = 0.8;
 /// Applies cast, veil, brightness and contrast to planes of `n * n`, 0 to 255.
 pub(super) fn water(draw: &Draw, n: usize, planes: &mut [Vec<f32>; 3]) {
     let config = &draw.config;
-    if config.colour_cast == 0.0
-        && config.haze == 0.0
-        && config.brightness == 0.0
-        && config.contrast == 0.0
-    {
+    if config.colour_cast == 0.0 && config.haze == 0.0 && config.brightness == 0.0 && config.contrast == 0.0 {
         return;
     }
     let mean: [f32; 3] = std::array::from_fn(|c| planes[c].iter().sum::<f32>() / (n * n) as f32);
     let metres = config.colour_cast * METRES * (draw.depth * (1.0 + NEARER) - NEARER);
     let mix = |a: f32, b: f32| a + (b - a) * draw.coast;
-    let mut gain: [f32; 3] =
-        std::array::from_fn(|c| (-mix(OPEN[c], COAST[c]) * metres / GAMMA).exp());
+    let mut gain: [f32; 3] = std::array::from_fn(|c| (-mix(OPEN[c], COAST[c]) * metres / GAMMA).exp());
     let light = |rgb: &[f32; 3]| 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
     let lost: [f32; 3] = std::array::from_fn(|c| gain[c] * mean[c]);
     let exposure = (light(&mean).max(1.0) / light(&lost).max(1.0)).powf(EXPOSURE);
     gain = gain.map(|g| g * exposure);
     // Half the photo's own colour: its water is already in it.
-    let veil: [f32; 3] =
-        std::array::from_fn(|c| 0.5 * mix(OPEN_VEIL[c], COAST_VEIL[c]) + 0.5 * gain[c] * mean[c]);
+    let veil: [f32; 3] = std::array::from_fn(|c| 0.5 * mix(OPEN_VEIL[c], COAST_VEIL[c]) + 0.5 * gain[c] * mean[c]);
     let brightness = 1.0 + config.brightness * draw.brightness;
     let contrast = 1.0 + config.contrast * draw.contrast;
     let pivot = light(&mean) * brightness;

@@ -7,25 +7,16 @@ use rand_chacha::ChaCha8Rng;
 /// Shares out `total` among the weights: in proportion as far as `cap` each allows, whole, and even over many calls.
 ///
 /// Panics when `cap` is too small for `total`, or no weight is positive.
-pub(super) fn allot(
-    weights: &[usize],
-    total: usize,
-    cap: usize,
-    random: &mut ChaCha8Rng,
-) -> Vec<usize> {
-    assert!(
-        total <= cap.saturating_mul(weights.len()),
-        "{total} do not fit"
-    );
+pub(super) fn allot(weights: &[usize], total: usize, cap: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
+    assert!(total <= cap.saturating_mul(weights.len()), "{total} do not fit");
     let mut counts = vec![0; weights.len()];
     let mut open: Vec<usize> = (0..weights.len()).collect();
     let mut left = total;
     // Who would get more than the cap gets the cap; that raises the share of the others, so again until none does.
     let weight = loop {
         let weight: usize = open.iter().map(|&i| weights[i]).sum();
-        let (over, rest): (Vec<_>, Vec<_>) = open
-            .iter()
-            .partition(|&&i| weights[i] * left > cap.saturating_mul(weight));
+        let (over, rest): (Vec<_>, Vec<_>) =
+            open.iter().partition(|&&i| weights[i] * left > cap.saturating_mul(weight));
         for &i in &over {
             counts[i] = cap;
             left -= cap;
@@ -60,11 +51,7 @@ pub(super) struct Deck<'a> {
 impl<'a> Deck<'a> {
     /// A full deck; `encounters` is indexed by photo.
     pub(super) fn new(photos: &'a [usize], encounters: &'a [usize]) -> Self {
-        Deck {
-            photos,
-            encounters,
-            remaining: photos.to_vec(),
-        }
+        Deck { photos, encounters, remaining: photos.to_vec() }
     }
 
     /// `k` photos, of as many encounters as possible among those not dealt yet. None twice unless there are fewer
@@ -74,9 +61,7 @@ impl<'a> Deck<'a> {
         while hand.len() < k {
             let round = hand.len() / self.photos.len() * self.photos.len();
             let free = |deck: &Self| -> Vec<usize> {
-                (0..deck.remaining.len())
-                    .filter(|&i| !hand[round..].contains(&deck.remaining[i]))
-                    .collect()
+                (0..deck.remaining.len()).filter(|&i| !hand[round..].contains(&deck.remaining[i])).collect()
             };
             let mut candidates = free(self);
             if candidates.is_empty() {
@@ -85,9 +70,7 @@ impl<'a> Deck<'a> {
             }
             let uses = |i: usize| {
                 let encounter = self.encounters[self.remaining[i]];
-                hand.iter()
-                    .filter(|&&p| self.encounters[p] == encounter)
-                    .count()
+                hand.iter().filter(|&&p| self.encounters[p] == encounter).count()
             };
             let least = candidates.iter().map(|&i| uses(i)).min().unwrap_or(0);
             candidates.retain(|&i| uses(i) == least);

@@ -26,10 +26,7 @@ pub struct PTimesK {
 impl PTimesK {
     /// Fails when `p` or `k` is below 2, or fewer than `p` individuals have two photos.
     pub fn new(labels: Labels, p: usize, k: usize, seed: u64) -> Result<Self, DataError> {
-        let fail = |reason: String| DataError::Sampler {
-            sampler: "individuals times photos",
-            reason,
-        };
+        let fail = |reason: String| DataError::Sampler { sampler: "individuals times photos", reason };
         if p < 2 || k < 2 {
             return Err(fail(format!(
                 "a batch of {p} individuals with {k} photos each holds no pair to compare; take at least 2 of each"
@@ -44,14 +41,7 @@ impl PTimesK {
                 left_out.len()
             )));
         }
-        Ok(PTimesK {
-            labels,
-            individuals,
-            left_out,
-            p,
-            k,
-            seed,
-        })
+        Ok(PTimesK { labels, individuals, left_out, p, k, seed })
     }
 }
 

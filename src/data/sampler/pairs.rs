@@ -24,10 +24,7 @@ pub struct BalancedPairs {
 impl BalancedPairs {
     /// Fails when `batch` is odd or below 4, no individual has two photos, or there is only one individual.
     pub fn new(labels: Labels, batch: usize, seed: u64) -> Result<Self, DataError> {
-        let fail = |reason: String| DataError::Sampler {
-            sampler: "pairs",
-            reason,
-        };
+        let fail = |reason: String| DataError::Sampler { sampler: "pairs", reason };
         if batch < 4 || batch % 2 == 1 {
             return Err(fail(format!(
                 "a batch of {batch} photos cannot hold pairs of both kinds; take an even batch size of 4 or more"
@@ -35,21 +32,12 @@ impl BalancedPairs {
         }
         let (individuals, _) = labels.with_company();
         if individuals.is_empty() {
-            return Err(fail(
-                "no individual has two photos in the training part; add photos".into(),
-            ));
+            return Err(fail("no individual has two photos in the training part; add photos".into()));
         }
         if labels.names().len() < 2 {
-            return Err(fail(
-                "the training part has a single individual; add photos of others".into(),
-            ));
+            return Err(fail("the training part has a single individual; add photos of others".into()));
         }
-        Ok(BalancedPairs {
-            labels,
-            individuals,
-            batch,
-            seed,
-        })
+        Ok(BalancedPairs { labels, individuals, batch, seed })
     }
 
     /// `count` pairs of one individual each.
@@ -110,22 +98,11 @@ impl Sampler for BalancedPairs {
         let same_in = |batch: usize| (pairs + (batch + 1) % 2) / 2;
         let total: usize = (0..batches).map(same_in).sum();
         let mut same = self.same(total, &mut random).into_iter();
-        let mut different = self
-            .different(batches * pairs - total, &mut random)
-            .into_iter();
+        let mut different = self.different(batches * pairs - total, &mut random).into_iter();
         let mut out = Vec::with_capacity(batches);
         for batch in 0..batches {
-            let mut rows: Vec<([usize; 2], bool)> = same
-                .by_ref()
-                .take(same_in(batch))
-                .map(|p| (p, true))
-                .collect();
-            rows.extend(
-                different
-                    .by_ref()
-                    .take(pairs - rows.len())
-                    .map(|p| (p, false)),
-            );
+            let mut rows: Vec<([usize; 2], bool)> = same.by_ref().take(same_in(batch)).map(|p| (p, true)).collect();
+            rows.extend(different.by_ref().take(pairs - rows.len()).map(|p| (p, false)));
             rows.shuffle(&mut random);
             let mut made = Batch::default();
             for (pair, is_same) in rows {

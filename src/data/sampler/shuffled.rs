@@ -17,23 +17,14 @@ pub struct Shuffled {
 impl Shuffled {
     /// Fails when there is no photo or `batch` is 0.
     pub fn new(labels: &Labels, batch: usize, seed: u64) -> Result<Self, DataError> {
-        let fail = |reason: &str| DataError::Sampler {
-            sampler: "shuffled batches",
-            reason: reason.into(),
-        };
+        let fail = |reason: &str| DataError::Sampler { sampler: "shuffled batches", reason: reason.into() };
         if batch == 0 {
-            return Err(fail(
-                "a batch needs at least one photo; raise the batch size",
-            ));
+            return Err(fail("a batch needs at least one photo; raise the batch size"));
         }
         if labels.is_empty() {
             return Err(fail("the training part is empty"));
         }
-        Ok(Shuffled {
-            photos: labels.len(),
-            batch,
-            seed,
-        })
+        Ok(Shuffled { photos: labels.len(), batch, seed })
     }
 }
 
@@ -60,12 +51,6 @@ impl Sampler for Shuffled {
             more.truncate(wanted - order.len());
             order.extend(more);
         }
-        order
-            .chunks_exact(self.batch)
-            .map(|p| Batch {
-                photos: p.to_vec(),
-                pairs: Vec::new(),
-            })
-            .collect()
+        order.chunks_exact(self.batch).map(|p| Batch { photos: p.to_vec(), pairs: Vec::new() }).collect()
     }
 }

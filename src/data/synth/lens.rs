@@ -1,0 +1,135 @@
+//! From the light that meets the lens to the bytes of a picture: motion blur, exposure, tone, noise.
+//!
+//! Works on whole pictures in linear light and knows nothing of what is on them.
+
+use super::canvas::Canvas;
+use super::colour::encode;
+use super::dice::Dice;
+use super::maths::{P2, V3, cos, mix, sin, v3};
+use image::RgbImage;
+use std::f32::consts::PI;
+
+/// A picture in linear light.
+pub(super) struct Light {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) pixels: Vec<V3>,
+}
+
+/// How one photo was taken. Lengths are shares of the frame's width.
+#[derive(Clone, Debug)]
+pub(super) struct Exposure {
+    pub(super) motion: P2,
+    pub(super) soft: f32,
+    /// Gains for red, green, blue.
+    pub(super) balance: V3,
+    /// Mean brightness that the camera aims at, in linear light.
+    pub(super) aim: f32,
+    pub(super) contrast: f32,
+    pub(super) vignette: f32,
+    pub(super) noise: f32,
+}
+
+impl Exposure {
+    /// Draws blur, noise and the small differences between two photos of one camera.
+    pub(super) fn draw(balance: V3, exposure: f32, contrast: f32, dice: &mut Dice) -> Exposure {
+        let (long, way) = (dice.range(-0.006, 0.013).max(0.0), dice.range(0.0, PI));
+        Exposure {
+            motion: [long * cos(way), long * sin(way)],
+            soft: dice.range(0.0, 0.0035),
+            balance: v3(balance.x * (1.0 + dice.bell(0.015)), balance.y, balance.z * (1.0 + dice.bell(0.015))),
+            aim: 0.21 * exposure * (1.0 + dice.bell(0.05)),
+            contrast: contrast * (1.0 + dice.bell(0.03)),
+            vignette: dice.range(0.05, 0.3),
+            noise: dice.range(0.8, 4.5),
+        }
+    }
+}
+
+impl Light {
+    /// Lays a drawing over the picture.
+    pub(super) fn cover(&mut self, canvas: &Canvas) {
+        canvas.each(|i, c, a| {
+            if a > 0.0 {
+                self.pixels[i] = self.pixels[i] * (1.0 - a) + c;
+            }
+        });
+    }
+
+    /// The mean along a line through each pixel.
+    fn smear(&self, dx: f32, dy: f32) -> Light {
+        let steps = (dx.abs().max(dy.abs()) * 1.5).ceil().clamp(2.0, 32.0) as usize;
+        let mut pixels = vec![V3::default(); self.pixels.len()];
+        let k = 1.0 / (steps + 1) as f32;
+        for s in 0..=steps {
+            let t = s as f32 / steps as f32 - 0.5;
+            let (ox, oy) = (dx * t, dy * t);
+            let (fx, fy) = (ox.floor(), oy.floor());
+            let (tx, ty) = (ox - fx, oy - fy);
+            let weights =
+                [(0, 0, (1.0 - tx) * (1.0 - ty)), (1, 0, tx * (1.0 - ty)), (0, 1, (1.0 - tx) * ty), (1, 1, tx * ty)];
+            for (px, py, w) in weights {
+                if w < 1e-4 {
+                    continue;
+                }
+                let (sx, sy) = (fx as isize + px, fy as isize + py);
+                for y in 0..self.height {
+                    let from = (y as isize + sy).clamp(0, self.height as isize - 1) as usize * self.width;
+                    let row = &mut pixels[y * self.width..(y + 1) * self.width];
+                    for (x, p) in row.iter_mut().enumerate() {
+                        let sx = (x as isize + sx).clamp(0, self.width as isize - 1) as usize;
+                        *p += self.pixels[from + sx] * (w * k);
+                    }
+                }
+            }
+        }
+        Light { width: self.width, height: self.height, pixels }
+    }
+
+    /// Develops the picture.
+    pub(super) fn develop(mut self, e: &Exposure, dice: &mut Dice) -> RgbImage {
+        let wide = self.width as f32;
+        let [mx, my] = e.motion.map(|m| m * wide);
+        if mx.abs().max(my.abs()) > 0.3 {
+            self = self.smear(mx, my);
+        }
+        if e.soft * wide > 0.25 {
+            self = self.smear(e.soft * wide, 0.0).smear(0.0, e.soft * wide);
+        }
+        for p in &mut self.pixels {
+            *p = p.times(e.balance);
+        }
+        let mean =
+            self.pixels.iter().map(|p| 0.25 * p.x + 0.6 * p.y + 0.15 * p.z).sum::<f32>() / self.pixels.len() as f32;
+        // cameras do not level out all of it: dim water stays dim
+        let gain = mix(1.0, e.aim / mean.max(1e-4), 0.75).clamp(0.2, 5.0);
+        let mut image = RgbImage::new(self.width as u32, self.height as u32);
+        let middle = [wide * 0.5, self.height as f32 * 0.5];
+        for (i, (p, out)) in self.pixels.iter().zip(image.pixels_mut()).enumerate() {
+            let (x, y) = ((i % self.width) as f32, (i / self.width) as f32);
+            let off = ((x - middle[0]) * (x - middle[0]) + (y - middle[1]) * (y - middle[1])) / (middle[0] * middle[0]);
+            let g = gain * (1.0 - e.vignette * off * 0.6).max(0.2);
+            // noise: most of it the same in all channels, more in the dark
+            let common = quick(dice);
+            let c = [p.x, p.y, p.z].map(|c| {
+                let tone = shoulder(c * g);
+                let v = (encode(tone) - 118.0) * e.contrast + 118.0;
+                let n = e.noise * (1.25 - v / 400.0);
+                (v + n * (0.75 * common + 0.65 * quick(dice)) + 0.5).clamp(0.0, 255.0) as u8
+            });
+            out.0 = c;
+        }
+        image
+    }
+}
+
+/// Film's answer to too much light: straight up to half, then ever flatter.
+fn shoulder(x: f32) -> f32 {
+    if x < 0.5 { x } else { 1.0 - 0.25 / x }
+}
+
+/// A draw about zero with deviation one, from a single word: the sum of its four bytes.
+fn quick(dice: &mut Dice) -> f32 {
+    let sum: u32 = dice.word().to_le_bytes().iter().map(|b| u32::from(*b)).sum();
+    (sum as f32 - 510.0) * (1.0 / 147.8)
+}
