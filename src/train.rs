@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod checkpoint;
+pub mod demo;
 pub mod error;
 pub mod schedule;
 pub mod setup;

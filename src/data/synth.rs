@@ -111,11 +111,7 @@ pub fn draw(plan: &SynthPlan, dir: &Path, progress: &(dyn Fn(usize, usize) + Syn
         let animal = Individual::draw(plan.seed, rows[0].individual, plan.width);
         rows.par_iter().try_for_each(|row| {
             let path = dir.join(&row.file);
-            let (image, quality) = shoot(plan, &animal, row.individual, row.encounter, row.photo);
-            let mut bytes = Vec::new();
-            JpegEncoder::new_with_quality(&mut bytes, quality)
-                .encode_image(&image)
-                .map_err(|source| SynthError::Encode { path: path.clone(), source })?;
+            let bytes = photo_bytes(plan, &animal, row, &path)?;
             write_whole(&path, &bytes)?;
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, plan.total());
             Ok(())
@@ -124,6 +120,32 @@ pub fn draw(plan: &SynthPlan, dir: &Path, progress: &(dyn Fn(usize, usize) + Syn
     let path = dir.join("metadata_splits.csv");
     let bytes = table_bytes(plan, &rows, &path)?;
     write_whole(&path, &bytes)
+}
+
+/// Whether `dir` holds what [`draw`] would draw there: the same table, and the same first and last photo. Costs two
+/// photos.
+pub fn is_drawn(plan: &SynthPlan, dir: &Path) -> bool {
+    let rows = table::rows(plan);
+    let same = |row: &Row| {
+        let path = dir.join(&row.file);
+        let animal = Individual::draw(plan.seed, row.individual, plan.width);
+        let drawn = photo_bytes(plan, &animal, row, &path);
+        drawn.is_ok_and(|bytes| fs::read(&path).is_ok_and(|there| there == bytes))
+    };
+    let table = dir.join("metadata_splits.csv");
+    let drawn = table_bytes(plan, &rows, &table);
+    drawn.is_ok_and(|bytes| fs::read(&table).is_ok_and(|there| there == bytes))
+        && rows.first().is_some_and(same)
+        && rows.last().is_some_and(same)
+}
+
+fn photo_bytes(plan: &SynthPlan, animal: &Individual, row: &Row, path: &Path) -> Result<Vec<u8>, SynthError> {
+    let (image, quality) = shoot(plan, animal, row.individual, row.encounter, row.photo);
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality)
+        .encode_image(&image)
+        .map_err(|source| SynthError::Encode { path: path.to_owned(), source })?;
+    Ok(bytes)
 }
 
 fn table_bytes(plan: &SynthPlan, rows: &[Row], path: &Path) -> Result<Vec<u8>, SynthError> {

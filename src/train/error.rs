@@ -6,6 +6,9 @@ pub enum TrainError {
     /// The photos failed.
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    /// The turtles could not be drawn.
+    #[error(transparent)]
+    Synth(#[from] crate::data::synth::SynthError),
     /// The run directory failed.
     #[error(transparent)]
     Run(#[from] crate::run::RunError),

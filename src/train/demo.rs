@@ -1,0 +1,218 @@
+//! The tour: synthetic turtles drawn, a network trained on them, and measured on encounters it never saw.
+//!
+//! The training in between is an ordinary run, and whoever calls decides how it is watched: [`set_up`] ends where the
+//! run can begin, [`judge`] begins where it has ended.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dfdx::prelude::Cpu;
+use serde::Serialize;
+
+use crate::data::cache::PhotoCache;
+use crate::data::formats;
+use crate::data::manifest::Manifest;
+use crate::data::split::{self, SplitChoice};
+use crate::data::synth::{self, SynthPlan};
+use crate::eval::dataset::{Answer, Question, ask, leave};
+use crate::eval::embed::Source;
+use crate::eval::model::{About, Model};
+use crate::eval::report::{Excluded, Report};
+use crate::nn::network::Network;
+use crate::run::config::{Config, Method};
+use crate::run::{RunDir, Which, Workspace};
+
+use super::error::Result;
+use super::step::architecture;
+
+/// What the tour shows.
+#[derive(Clone, Debug)]
+pub struct DemoPlan {
+    /// The turtles.
+    pub turtles: SynthPlan,
+    /// How the embedding is learnt.
+    pub method: Method,
+    /// Seed of the training.
+    pub seed: u64,
+}
+
+impl Default for DemoPlan {
+    fn default() -> Self {
+        DemoPlan { turtles: SynthPlan::default(), method: Method::Arcface, seed: 666 }
+    }
+}
+
+/// What the tour's networks have in common, over the methods' presets: small photos and a small network, so that it
+/// ends in minutes on two cores.
+const SETTINGS: [(&str, &str); 8] = [
+    ("model.backbone", "resnet18"),
+    ("model.embedding_dim", "128"),
+    ("data.image_size", "96"),
+    ("batch.size", "32"),
+    ("train.epochs", "16"),
+    ("train.evaluate_every", "4"),
+    ("optimiser.lr", "0.001"),
+    ("optimiser.warmup_epochs", "1"),
+];
+
+impl DemoPlan {
+    /// The run's configuration, its photos in `photos`.
+    ///
+    /// # Errors
+    /// When a setting is out of range, which a test rules out.
+    pub fn config(&self, photos: &str) -> Result<Config> {
+        let mut config = Config::preset(self.method);
+        for (path, value) in SETTINGS {
+            config.set(path, value)?;
+        }
+        config.set("train.seed", &self.seed.to_string())?;
+        config.data.dir = photos.to_owned();
+        Ok(config)
+    }
+}
+
+/// A tour whose training can begin.
+pub struct Stage {
+    /// The turtles' folder.
+    pub photos: PathBuf,
+    /// The run, created and not begun.
+    pub run: RunDir,
+}
+
+/// Draws the turtles, unless they lie in the workspace already, and creates the run. `progress` is called with photos
+/// drawn, of how many, from any thread.
+///
+/// # Errors
+/// When the workspace cannot be written.
+pub fn set_up(workspace: &Workspace, plan: &DemoPlan, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Stage> {
+    let photos = turtles(&workspace.datasets(), &plan.turtles, progress)?;
+    let config = plan.config(&workspace.data_dir(&photos)?)?;
+    let run = workspace.create_run(&config, None)?;
+    Ok(Stage { photos, run })
+}
+
+/// The folder with the turtles of `plan`, drawn now or found.
+fn turtles(datasets: &Path, plan: &SynthPlan, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<PathBuf> {
+    for number in 1.. {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let folder = datasets.join(format!("turtles-{}{suffix}", plan.seed));
+        if !folder.exists() {
+            synth::draw(plan, &folder, progress)?;
+            return Ok(folder);
+        }
+        if synth::is_drawn(plan, &folder) {
+            return Ok(folder);
+        }
+    }
+    unreachable!("a folder that does not exist comes sooner or later")
+}
+
+/// What the tour found.
+#[derive(Clone, Debug, Serialize)]
+pub struct DemoReport {
+    /// The trained network.
+    pub trained: Report,
+    /// The same network before the first step.
+    pub untrained: Report,
+    /// The expectation over random rankings.
+    pub chance: Report,
+    /// How long it all took.
+    pub seconds: f64,
+    /// Individuals drawn.
+    pub individuals: usize,
+    /// Encounters of each.
+    pub encounters: usize,
+    /// Photos drawn.
+    pub photos: usize,
+    /// The run's id.
+    pub run: String,
+    /// Where report and pictures lie.
+    pub report_dir: PathBuf,
+}
+
+/// Measures the run's network before and after training on the part that neither trained nor chose it, and leaves the
+/// report in the run's folder. `progress` is called with photos done, of how many, and says whether to go on. The
+/// seconds of the report are for the caller to fill in.
+///
+/// # Errors
+/// When the run has no checkpoint, or a file cannot be written.
+pub fn judge(
+    workspace: &Workspace,
+    plan: &DemoPlan,
+    stage: &Stage,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<DemoReport> {
+    let device = Cpu::default();
+    let config = stage.run.read_config()?;
+    let manifest = formats::open(&stage.photos)?;
+    let source = Source { cache: Arc::new(PhotoCache::open(Some(workspace.cache()))), workers: config.data.workers };
+    let best = stage.run.checkpoint(Which::Auto)?;
+    let models = [("untrained", untrained(&device, &config)?), ("trained", Model::load(&device, &best)?)];
+    let chosen_by = stage.run.read_state()?.best.and_then(|b| b.part);
+    let done_before = AtomicUsize::new(0);
+    let mut answers = Vec::new();
+    for (name, model) in &models {
+        let of = |part: &String| crate::data::manifest::Part::parse(part);
+        let chosen_by = chosen_by.as_ref().filter(|_| *name == "trained").and_then(of);
+        let name = if *name == "trained" { format!("{} best", stage.run.id()) } else { (*name).to_owned() };
+        let answer = answer(model, name, chosen_by, &manifest, &source, &mut |done, total| {
+            progress(done_before.load(Ordering::Relaxed) + done, 2 * total)
+        })?;
+        done_before.store(2 * answer.set.len(), Ordering::Relaxed);
+        answers.push(answer);
+    }
+    let folder = stage.run.evaluation("test")?;
+    leave(&folder, &manifest, &answers[1])?;
+    let trained = answers[1].report.clone();
+    let chance = trained.of_chance().unwrap_or_else(|| trained.clone());
+    Ok(DemoReport {
+        untrained: answers[0].report.clone(),
+        chance,
+        trained,
+        seconds: 0.0,
+        individuals: plan.turtles.individuals,
+        encounters: plan.turtles.encounters,
+        photos: plan.turtles.total(),
+        run: stage.run.id().to_owned(),
+        report_dir: folder,
+    })
+}
+
+fn answer(
+    model: &Model<Cpu>,
+    name: String,
+    chosen_by: Option<crate::data::manifest::Part>,
+    manifest: &Manifest,
+    source: &Source,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<Answer> {
+    let split = split::assign(manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
+    let roles = split::roles(&split, None, None)?;
+    let question = Question { manifest, split: &split, roles, excluded: Excluded::Encounter, model: name, chosen_by };
+    Ok(ask(model, &question, source, progress)?)
+}
+
+/// The network of `config` before its first step.
+fn untrained(device: &Cpu, config: &Config) -> Result<Model<Cpu>> {
+    let architecture = architecture(config)?;
+    let network = Network::new(device, architecture, config.train.seed)?;
+    let identity = crate::nn::weights::identity(&network);
+    let about = About::new(architecture, config.data.image_size);
+    Ok(Model { network, about, identity, path: PathBuf::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_fit_every_method() {
+        for method in Method::ALL {
+            let plan = DemoPlan { method, ..DemoPlan::default() };
+            let config = plan.config("/photos").unwrap();
+            config.check().unwrap();
+            assert_eq!(config.train.seed, 666);
+        }
+    }
+}
