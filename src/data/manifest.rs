@@ -82,6 +82,8 @@ pub enum ProblemKind {
     BadSplit,
     /// A photo that is nobody's because it lies beside the folders of the individuals; left out.
     Loose,
+    /// The folders look as if another one was meant; nothing is left out.
+    Layout,
     /// A file that cannot be turned into pixels; left out.
     Unreadable,
 }
