@@ -371,6 +371,9 @@ mod tests {
             assert!(error.contains("augment.haze"), "{error}");
         }
         assert!(toml::from_str::<Augment>("hase = 0.1").is_err());
+        let text = toml::to_string(&Augment::default()).unwrap();
+        assert!(text.contains("haze = 0.35\n"), "{text}");
+        assert_eq!(toml::from_str::<Augment>(&text).unwrap(), Augment::default());
         let partly: Augment = toml::from_str("haze = 0.1").unwrap();
         assert_eq!(partly, Augment { haze: 0.1, ..Augment::default() });
     }

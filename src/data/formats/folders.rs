@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::Format;
 use crate::data::decode::Signature;
 use crate::data::error::DataError;
-use crate::data::manifest::{Builder, Manifest, ProblemKind, Row};
+use crate::data::manifest::{Builder, Manifest, Problem, ProblemKind, Row};
 
 /// The format, without settings.
 #[derive(Debug)]
@@ -37,8 +37,27 @@ impl Format for Folders {
     fn read(&self, path: &Path) -> Result<Manifest, DataError> {
         let mut walk = Walk { root: path, builder: Builder::new(path, Vec::new()), chain: Vec::new() };
         walk.folder(path, None)?;
-        Ok(walk.builder.finish())
+        let mut manifest = walk.builder.finish();
+        manifest.problems.extend(one_level_off(&manifest));
+        Ok(manifest)
     }
+}
+
+/// Says so where everything lies in folders of a single folder: `images/` was probably meant.
+fn one_level_off(manifest: &Manifest) -> Option<Problem> {
+    let [individual] = manifest.individuals()[..] else {
+        return None;
+    };
+    let deep = manifest.photos.iter().all(|p| p.path.components().count() > 2);
+    deep.then(|| Problem {
+        kind: ProblemKind::Layout,
+        photo: None,
+        line: None,
+        reason: format!(
+            "all photos lie in folders of the one folder {individual}, and count as one individual; if those are \
+             the individuals, give the folder {individual} instead"
+        ),
+    })
 }
 
 /// Deeper than this is a mistake, and a way to exhaust the stack.
@@ -201,6 +220,17 @@ mod tests {
         assert!(said[1].contains("b.heic") && said[1].contains("HEIC") && said[1].contains("convert"));
         assert!(said[2].contains("c.jpg") && said[2].contains("empty"));
         assert!(said[3].contains("unknown"));
+    }
+
+    #[test]
+    fn one_folder_around_the_individuals_is_pointed_out() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "images/t1/a.jpg", JPEG);
+        put(dir.path(), "images/t2/b.jpg", JPEG);
+        let m = open(dir.path()).unwrap();
+        assert_eq!(m.individuals(), ["images"]);
+        assert_eq!(m.problems[0].kind, ProblemKind::Layout);
+        assert!(open(&dir.path().join("images")).unwrap().problems.is_empty());
     }
 
     #[test]
