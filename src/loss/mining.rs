@@ -22,17 +22,19 @@ pub struct Batch<'a> {
     /// Rows, `labels.len()` squared, row by row.
     distances: Vec<f32>,
     labels: &'a [usize],
+    photos: &'a [usize],
 }
 
 impl<'a> Batch<'a> {
-    /// Euclidean distances between the rows of `embeddings` (N x D, row by row), `labels` telling whose they are.
-    pub fn new(embeddings: &[f32], labels: &'a [usize]) -> Self {
+    /// Euclidean distances between the rows of `embeddings` (N x D, row by row), `labels` telling whose they are and
+    /// `photos` which photo each shows: a photo that a small batch holds twice is no positive of itself.
+    pub fn new(embeddings: &[f32], labels: &'a [usize], photos: &'a [usize]) -> Self {
         let n = labels.len();
         let width = embeddings.len() / n.max(1);
         let row = |i: usize| &embeddings[i * width..(i + 1) * width];
         let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
         let distances = (0..n * n).map(|i| distance(row(i / n), row(i % n))).collect();
-        Batch { distances, labels }
+        Batch { distances, labels, photos }
     }
 
     fn distance(&self, a: usize, b: usize) -> f32 {
@@ -40,7 +42,8 @@ impl<'a> Batch<'a> {
     }
 
     fn positives(&self, anchor: usize) -> impl Iterator<Item = usize> + '_ {
-        (0..self.labels.len()).filter(move |&i| i != anchor && self.labels[i] == self.labels[anchor])
+        (0..self.labels.len())
+            .filter(move |&i| self.photos[i] != self.photos[anchor] && self.labels[i] == self.labels[anchor])
     }
 
     fn negatives(&self, anchor: usize) -> impl Iterator<Item = usize> + '_ {
@@ -131,7 +134,8 @@ mod tests {
     #[test]
     fn batch_hard_agrees_with_pytorch_metric_learning() {
         let embeddings: Vec<f32> = (0..9).map(|i| i as f32).collect();
-        let batch = Batch::new(&embeddings, &[0, 0, 1, 1, 0, 2, 1, 1, 1]);
+        let photos: Vec<usize> = (0..9).collect();
+        let batch = Batch::new(&embeddings, &[0, 0, 1, 1, 0, 2, 1, 1, 1], &photos);
         let mined = batch.batch_hard();
         let column = |of: fn(&Triplet) -> usize| mined.iter().map(of).collect::<Vec<_>>();
         assert_eq!(column(|t| t.anchor), [0, 1, 2, 3, 4, 6, 7, 8]);
@@ -148,7 +152,8 @@ mod tests {
     proptest! {
         #[test]
         fn triplets_are_what_they_say((embeddings, labels) in batch(), margin in 0.05f32..0.6, seed: u64) {
-            let batch = Batch::new(&embeddings, &labels);
+            let photos: Vec<usize> = (0..labels.len()).collect();
+            let batch = Batch::new(&embeddings, &labels, &photos);
             let all = batch.all();
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let (semi_hard, hard, batch_hard) = (batch.semi_hard(margin), batch.hard(margin, &mut rng), batch.batch_hard());
@@ -183,10 +188,18 @@ mod tests {
         // anchor 0, positive 1 at 0.5; negatives at 0.55, 0.6, 0.65 and 3
         let embeddings = [0.0, 0.5, 0.55, 0.6, 0.65, 3.0];
         let labels = [0, 0, 1, 2, 3, 4];
-        let batch = Batch::new(&embeddings, &labels);
+        let batch = Batch::new(&embeddings, &labels, &[0, 1, 2, 3, 4, 5]);
         let draw = |seed: u64| batch.hard(0.3, &mut ChaCha8Rng::seed_from_u64(seed))[0].negative;
         let drawn: std::collections::BTreeSet<_> = (0..64).map(draw).collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [2, 3, 4]);
         assert_eq!(draw(5), draw(5));
+    }
+
+    #[test]
+    fn a_photo_is_no_positive_of_itself() {
+        let embeddings = [0.0, 0.1, 0.5, 0.7];
+        let batch = Batch::new(&embeddings, &[0, 0, 0, 1], &[7, 7, 8, 9]);
+        assert_eq!(batch.batch_hard()[0], Triplet { anchor: 0, positive: 2, negative: 3 });
+        assert!(batch.all().iter().all(|t| (t.anchor, t.positive) != (0, 1) && (t.anchor, t.positive) != (1, 0)));
     }
 }

@@ -20,8 +20,8 @@ mod sections;
 
 use file::Layer;
 pub use sections::{
-    AugmentConfig, BatchConfig, Config, DataConfig, LossConfig, Method, Mining, ModelConfig, OptimiserConfig,
-    OptimiserKind, TrainConfig,
+    BatchConfig, Config, DataConfig, LossConfig, Method, Mining, ModelConfig, OptimiserConfig, OptimiserKind,
+    TrainConfig,
 };
 
 impl Config {

@@ -14,7 +14,7 @@ use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::prepare::prepare;
 use crate::data::sampler::{BalancedPairs, Batch, Labels, PTimesK, Sampler, Shuffled};
 use crate::data::split::{self, Roles, Split, SplitChoice};
-use crate::run::config::{AugmentConfig, Config, Method};
+use crate::run::config::{Config, Method};
 
 use super::error::{Result, TrainError};
 
@@ -52,7 +52,7 @@ impl Setup {
         let split = split::assign(&manifest, &choice, split::RATIO, split::SEED)?;
         let validation = split::validation_roles(&split).ok();
         let side = config.data.image_size;
-        let augment = augmentation(&config.augment);
+        let augment = config.augment;
         augment.check()?;
         let augment = (augment != Augment::off()).then_some(augment);
 
@@ -148,20 +148,4 @@ fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
         Method::Arcface if k == 1 => Arc::new(Shuffled::new(labels, size, seed)?),
         Method::Triplet | Method::Arcface => Arc::new(PTimesK::new(labels.clone(), size / k, k, seed)?),
     })
-}
-
-/// The augmentation of a configuration.
-fn augmentation(config: &AugmentConfig) -> Augment {
-    Augment {
-        crop: config.crop,
-        rotation_degrees: config.rotation,
-        translate: config.translate,
-        colour_cast: config.colour_cast,
-        haze: config.haze,
-        blur: config.blur,
-        noise: config.noise,
-        brightness: config.brightness,
-        contrast: config.contrast,
-        ..Augment::off()
-    }
 }

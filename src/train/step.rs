@@ -45,6 +45,8 @@ pub struct StepInput<'a> {
     pub pixels: &'a [u8],
     /// Whose they are, as numbers below the number of individuals.
     pub labels: &'a [usize],
+    /// Which photo each is; one that is there twice counts as one.
+    pub photos: &'a [usize],
     /// The pairs to compare (Siamese).
     pub pairs: &'a [Pair],
 }
@@ -162,7 +164,7 @@ impl<D: Backend> Trainer<D> {
             Objective::Siamese { margin } => contrastive(rows, input.pairs, margin)?,
             Objective::Triplet { margin, mining } => {
                 let values = rows.as_vec();
-                let batch = Batch::new(&values, input.labels);
+                let batch = Batch::new(&values, input.labels, input.photos);
                 let triplets = match mining {
                     Mining::All => batch.all(),
                     Mining::SemiHard => batch.semi_hard(margin),
@@ -226,7 +228,7 @@ mod tests {
         let (pixels, labels, pairs) = photos();
         for method in Method::ALL {
             let mut trainer = trainer(&config(method));
-            let input = StepInput { count: 4, pixels: &pixels, labels: &labels, pairs: &pairs };
+            let input = StepInput { count: 4, pixels: &pixels, labels: &labels, photos: &[0, 1, 2, 3], pairs: &pairs };
             let figures: Vec<_> = (0..12).map(|_| trainer.step(&input).unwrap()).collect();
             let (first, last) = (figures[0], figures[11]);
             assert!(last.loss < 0.5 * first.loss, "{method:?}: {first:?} to {last:?}");
@@ -249,7 +251,7 @@ mod tests {
         values[0] = f32::NAN;
         trainer.network.store.import(id, values).unwrap();
         let before = crate::nn::weights::identity(&trainer.network);
-        let input = StepInput { count: 4, pixels: &pixels, labels: &labels, pairs: &pairs };
+        let input = StepInput { count: 4, pixels: &pixels, labels: &labels, photos: &[0, 1, 2, 3], pairs: &pairs };
         let figures = trainer.step(&input).unwrap();
         assert_eq!(figures.not_finite(), Some("loss"));
         assert_eq!(crate::nn::weights::identity(&trainer.network), before);
@@ -259,7 +261,7 @@ mod tests {
     #[test]
     fn clipping_bounds_the_movement() {
         let (pixels, labels, pairs) = photos();
-        let input = StepInput { count: 4, pixels: &pixels, labels: &labels, pairs: &pairs };
+        let input = StepInput { count: 4, pixels: &pixels, labels: &labels, photos: &[0, 1, 2, 3], pairs: &pairs };
         let moved = |clip: &str| {
             let mut config = config(Method::Siamese);
             for (path, value) in [

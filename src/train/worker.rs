@@ -263,7 +263,13 @@ impl<'a, D: Backend> Work<'a, D> {
     fn step(&mut self, session: &mut Session, batch: &LoadedBatch, before: &mut Instant) -> Result<()> {
         let labels: Vec<usize> = batch.photos.iter().map(|&i| self.setup.labels.individuals()[i]).collect();
         let pairs: Vec<Pair> = batch.pairs.iter().map(|&(left, right, same)| Pair { left, right, same }).collect();
-        let input = StepInput { count: batch.photos.len(), pixels: &batch.pixels, labels: &labels, pairs: &pairs };
+        let input = StepInput {
+            count: batch.photos.len(),
+            pixels: &batch.pixels,
+            labels: &labels,
+            photos: &batch.photos,
+            pairs: &pairs,
+        };
         let figures = self.trainer.step(&input)?;
         let seconds = before.elapsed().as_secs_f64().max(1e-9);
         *before = Instant::now();

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::augment::Augment;
+
 /// How the embedding is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -86,7 +88,7 @@ pub struct Config {
     /// How the weights move.
     pub optimiser: OptimiserConfig,
     /// How a photo is varied.
-    pub augment: AugmentConfig,
+    pub augment: Augment,
     /// How long, how often, where.
     pub train: TrainConfig,
 }
@@ -158,30 +160,6 @@ pub struct OptimiserConfig {
     pub warmup_epochs: f32,
     /// Share of the learning rate that the cosine ends with.
     pub final_lr_share: f32,
-}
-
-/// How a photo is varied; 0 is off, for `crop` 1 is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AugmentConfig {
-    /// Smallest share of the side that a crop keeps.
-    pub crop: f32,
-    /// Largest rotation, in degrees either way.
-    pub rotation: f32,
-    /// Largest shift, as a share of the side.
-    pub translate: f32,
-    /// Strength of the water's colour.
-    pub colour_cast: f32,
-    /// Strength of the haze.
-    pub haze: f32,
-    /// Strength of the blur.
-    pub blur: f32,
-    /// Strength of the noise.
-    pub noise: f32,
-    /// Largest change of brightness.
-    pub brightness: f32,
-    /// Largest change of contrast.
-    pub contrast: f32,
 }
 
 /// How long, how often, where.
