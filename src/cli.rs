@@ -28,7 +28,8 @@ use crate::run::{RunError, Workspace};
 
 /// Photographic re-identification of individual animals, sea turtles first.
 #[derive(Debug, Parser)]
-#[command(name = "caretta", version, max_term_width = 110, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "caretta", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(args_override_self = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     global: Global,

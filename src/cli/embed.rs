@@ -92,7 +92,7 @@ fn photos(context: &Context, given: &std::path::Path) -> Result<Manifest> {
     let dir = context.workspace.data_dir(given)?;
     match formats::open(dir.as_ref()) {
         Err(DataError::NoFormat { .. } | DataError::NoPhotos { .. }) => {
-            formats::open(dir.as_ref()).with_context(|| format!("--data-dir {}", given.display()))
+            formats::loose(dir.as_ref()).with_context(|| format!("--data-dir {}", given.display()))
         }
         other => other.with_context(|| format!("--data-dir {}", given.display())),
     }

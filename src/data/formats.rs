@@ -4,7 +4,10 @@
 //! builder, which holds the rules that all share. The first that fits wins, so the particular stand before the general.
 
 mod folders;
+mod loose;
 mod table;
+
+pub use loose::loose;
 
 use std::path::Path;
 

@@ -136,7 +136,7 @@ impl Walk<'_> {
 }
 
 /// The visible entries of a folder, sorted by name.
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
