@@ -13,6 +13,7 @@ mod direct;
 mod elements;
 mod fallback;
 mod layout;
+mod memory;
 mod norm;
 mod photos;
 pub(in crate::nn) mod plan;
@@ -23,5 +24,6 @@ mod tile;
 mod update;
 mod weights;
 
+pub use memory::keep_memory;
 pub use simd::{Isa, isa};
 pub use threads::thread_count;
