@@ -151,7 +151,7 @@ impl Scene {
             balance,
             exposure: dice.range(0.8, 1.2),
             contrast: dice.range(0.9, 1.15),
-            elevation: dice.range(0.3, 1.05),
+            elevation: dice.range(0.5, 1.05),
             minute,
         }
     }

@@ -46,10 +46,10 @@ pub(super) fn take(
     let turn = pose(side(dice), dice);
     let posture = posture(dice);
     let view = View {
-        elevation: (scene.elevation + dice.bell(0.13)).clamp(0.2, 1.25),
-        roll: dice.bell(0.09),
-        half_field: dice.range(0.36, 0.56),
-        fill: dice.range(0.5, 0.82),
+        elevation: (scene.elevation + dice.bell(0.09)).clamp(0.3, 1.25),
+        roll: dice.bell(0.07),
+        half_field: dice.range(0.36, 0.5),
+        fill: dice.range(0.58, 0.82),
         offset: if dice.chance(0.2) {
             [dice.bell(0.13), dice.bell(0.08)]
         } else {
@@ -137,14 +137,14 @@ pub(super) fn take(
 
 /// How the animal lies in the water.
 fn pose(side: Side, dice: &mut Dice) -> Turn {
-    let swing = dice.range(-0.9, 0.9);
+    let swing = dice.range(-0.5, 0.5);
     let heading = match side {
         Side::Left => FRAC_PI_2 + swing,
         Side::Right => -FRAC_PI_2 - swing,
     };
     // it leans a little towards the camera, which shows more of the shell
-    let lean = if side == Side::Left { -0.14 } else { 0.14 };
-    attitude(heading, dice.bell(0.12), lean + dice.bell(0.12))
+    let lean = if side == Side::Left { -0.2 } else { 0.2 };
+    attitude(heading, dice.bell(0.09), lean + dice.bell(0.09))
 }
 
 fn posture(dice: &mut Dice) -> Posture {
