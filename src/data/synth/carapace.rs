@@ -38,10 +38,10 @@ struct Style {
 
 impl Style {
     fn draw(dice: &mut Dice) -> Style {
-        let whole = dice.range(-0.4, 0.4);
+        let whole = dice.range(-0.55, 0.55);
         Style {
             rows: [0; 3].map(|_| whole + dice.range(-0.5, 0.5)),
-            spread: dice.range(0.15, 0.42),
+            spread: dice.range(0.18, 0.5),
             streaks: dice.range(0.1, 1.0),
             rings: dice.range(0.0, 0.5),
             pale_seams: if dice.chance(0.4) {
@@ -51,7 +51,7 @@ impl Style {
             },
             spots: dice.range(-0.3, 1.2),
             spot: dice.sign(),
-            patches: 1 + dice.below(6),
+            patches: dice.below(6),
             pale: if dice.chance(0.6) { 0.85 } else { 0.15 },
         }
     }
@@ -181,7 +181,13 @@ fn paint_scute(
     } else if dice.chance(style.spots) {
         let c = centre(rim);
         let ink = tone(palette, style.spot).cover(0.9);
-        blob(canvas, [c[0] * 1.04, c[1] * 1.04], [0.08, 0.08], ink, dice);
+        blob(
+            canvas,
+            [c[0] * 1.04, c[1] * 1.04],
+            [0.095, 0.095],
+            ink,
+            dice,
+        );
     }
     // the growing edge is darker
     canvas.outline(
@@ -238,7 +244,7 @@ fn somewhere(shell: &Shell, dice: &mut Dice, reach: f32) -> P2 {
 fn patches(canvas: &mut Canvas, shell: &Shell, palette: &Palette, style: &Style, dice: &mut Dice) {
     for _ in 0..style.patches {
         let at = somewhere(shell, dice, 0.85);
-        let r = dice.range(0.12, 0.27);
+        let r = dice.range(0.14, 0.32);
         let radii = [r, r * dice.range(0.5, 0.9)];
         let ink = if dice.chance(style.pale) {
             palette.amber.bright(1.1)

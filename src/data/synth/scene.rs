@@ -56,8 +56,8 @@ pub(super) struct Scene {
 }
 
 const WATERS: &[u32] = &[
-    0x0a4f93, 0x1577b5, 0x2196c4, 0x2fb0b8, 0x1f8a7e, 0x2c7a5a, 0x5c7f4c, 0x6fa8a6, 0x4f7784,
-    0x16407c, 0x7e8a58, 0x0f6a86,
+    0x0a4f93, 0x1577b5, 0x2196c4, 0x2fb0b8, 0x1f8a7e, 0x2c7a5a, 0x4a8a6a, 0x6fa8a6, 0x4f7784,
+    0x16407c, 0x5f9a8a, 0x0f6a86,
 ];
 const SANDS: &[u32] = &[0xd9c79d, 0xc5ad7f, 0xe6d9ba, 0xa89468, 0xa9a595];
 const STONES: &[u32] = &[0x6e655a, 0x8a7a63, 0x565f58, 0x7a6a70, 0x93907e];
@@ -73,7 +73,7 @@ impl Scene {
         let peak = water.x.max(water.y).max(water.z);
         // what the water does not scatter it swallows
         let pure = water.map(|c| c / peak);
-        let clear = dice.range(0.58, 0.95);
+        let clear = dice.range(0.72, 0.97);
         let loss = -ln(clear) / 3.0;
         let haze = pure.map(|c| loss * (1.45 - 0.75 * c));
 
@@ -87,7 +87,7 @@ impl Scene {
             -cos(around) * sin(slope),
             cos(slope),
         );
-        let deep = dice.range(0.15, 0.8);
+        let deep = dice.range(0.1, 0.5);
         let filtered = v3(1.0, 1.0, 1.0).mix(pure.map(|c| 0.25 + 0.75 * c), deep);
         let warm = v3(1.0, 0.95, 0.86).mix(v3(1.0, 0.8, 0.55), (1.0 - noon).max(0.0) * 0.7);
         let strength = dice.range(0.55, 1.9) * mix(0.6, 1.0, noon.max(0.0));
@@ -116,7 +116,7 @@ impl Scene {
         };
 
         // a camera set for the surface leaves the cast, one set by hand takes most of it out
-        let correct = dice.range(0.0, 0.75);
+        let correct = dice.range(0.3, 0.9);
         let mean = (filtered.x + filtered.y + filtered.z) / 3.0;
         let balance = filtered.map(|c| mix(1.0, mean / c, correct));
         let balance = v3(
@@ -131,7 +131,7 @@ impl Scene {
             sun,
             sky,
             bounce: back,
-            caustics: dice.range(0.0, 1.0) * mix(1.0, 0.4, deep),
+            caustics: dice.range(0.0, 0.75) * mix(1.0, 0.4, deep),
             web: dice.range(0.55, 1.2),
             shafts: dice.range(-0.3, 0.8).max(0.0),
             floor,
@@ -151,7 +151,7 @@ impl Scene {
             balance,
             exposure: dice.range(0.8, 1.2),
             contrast: dice.range(0.9, 1.15),
-            elevation: dice.range(0.5, 1.05),
+            elevation: dice.range(0.58, 1.05),
             minute,
         }
     }
