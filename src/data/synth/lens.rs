@@ -5,7 +5,8 @@
 use super::canvas::Canvas;
 use super::colour::encode;
 use super::dice::Dice;
-use super::maths::{P2, V3, cos, mix, sin, v3};
+use super::maths::{P2, V3, cos, mix, sin};
+use super::scene::Scene;
 use image::RgbImage;
 use std::f32::consts::PI;
 
@@ -31,19 +32,15 @@ pub(super) struct Exposure {
 }
 
 impl Exposure {
-    /// Draws blur, noise and the small differences between two photos of one camera.
-    pub(super) fn draw(balance: V3, exposure: f32, contrast: f32, dice: &mut Dice) -> Exposure {
+    /// Draws blur and noise; the rest is the scene's.
+    pub(super) fn draw(scene: &Scene, dice: &mut Dice) -> Exposure {
         let (long, way) = (dice.range(-0.006, 0.013).max(0.0), dice.range(0.0, PI));
         Exposure {
             motion: [long * cos(way), long * sin(way)],
             soft: dice.range(0.0, 0.0035),
-            balance: v3(
-                balance.x * (1.0 + dice.bell(0.015)),
-                balance.y,
-                balance.z * (1.0 + dice.bell(0.015)),
-            ),
-            aim: 0.21 * exposure * (1.0 + dice.bell(0.05)),
-            contrast: contrast * (1.0 + dice.bell(0.03)),
+            balance: scene.balance,
+            aim: 0.21 * scene.exposure,
+            contrast: scene.contrast,
             vignette: dice.range(0.05, 0.3),
             noise: dice.range(0.8, 4.5),
         }

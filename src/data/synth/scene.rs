@@ -73,7 +73,7 @@ impl Scene {
         let peak = water.x.max(water.y).max(water.z);
         // what the water does not scatter it swallows
         let pure = water.map(|c| c / peak);
-        let clear = dice.range(0.72, 0.97);
+        let clear = dice.range(0.76, 0.97);
         let loss = -ln(clear) / 3.0;
         let haze = pure.map(|c| loss * (1.45 - 0.75 * c));
 
@@ -87,7 +87,7 @@ impl Scene {
             -cos(around) * sin(slope),
             cos(slope),
         );
-        let deep = dice.range(0.1, 0.5);
+        let deep = dice.range(0.08, 0.42);
         let filtered = v3(1.0, 1.0, 1.0).mix(pure.map(|c| 0.25 + 0.75 * c), deep);
         let warm = v3(1.0, 0.95, 0.86).mix(v3(1.0, 0.8, 0.55), (1.0 - noon).max(0.0) * 0.7);
         let strength = dice.range(0.55, 1.9) * mix(0.6, 1.0, noon.max(0.0));
@@ -116,7 +116,7 @@ impl Scene {
         };
 
         // a camera set for the surface leaves the cast, one set by hand takes most of it out
-        let correct = dice.range(0.3, 0.9);
+        let correct = dice.range(0.35, 0.95);
         let mean = (filtered.x + filtered.y + filtered.z) / 3.0;
         let balance = filtered.map(|c| mix(1.0, mean / c, correct));
         let balance = v3(
@@ -131,7 +131,7 @@ impl Scene {
             sun,
             sky,
             bounce: back,
-            caustics: dice.range(0.0, 0.75) * mix(1.0, 0.4, deep),
+            caustics: dice.range(0.0, 0.6) * mix(1.0, 0.4, deep),
             web: dice.range(0.55, 1.2),
             shafts: dice.range(-0.3, 0.8).max(0.0),
             floor,
@@ -151,8 +151,27 @@ impl Scene {
             balance,
             exposure: dice.range(0.8, 1.2),
             contrast: dice.range(0.9, 1.15),
-            elevation: dice.range(0.58, 1.05),
+            elevation: dice.range(0.62, 1.08),
             minute,
+        }
+    }
+
+    /// The same scene a moment later: waves, a cloud of sand, a camera that sets itself anew for each photo.
+    pub(super) fn moment(&self, dice: &mut Dice) -> Scene {
+        let elevation = (self.elevation + dice.bell(0.07)).clamp(0.3, 1.25);
+        let mut near = |d: f32| 1.0 + dice.bell(d);
+        let tint = v3(near(0.13), near(0.08), near(0.08)) * near(0.1);
+        let balance = v3(near(0.055), 1.0, near(0.055));
+        Scene {
+            water: self.water.times(tint),
+            haze: self.haze * near(0.2),
+            sun: self.sun * near(0.14),
+            sky: self.sky * near(0.1),
+            balance: self.balance.times(balance),
+            exposure: self.exposure * near(0.09),
+            contrast: self.contrast * near(0.03),
+            elevation,
+            ..self.clone()
         }
     }
 

@@ -44,12 +44,13 @@ pub(super) fn take(
     dice: &mut Dice,
 ) -> RgbImage {
     let turn = pose(side(dice), dice);
+    let scene = &scene.moment(dice);
     let posture = posture(dice);
     let view = View {
-        elevation: (scene.elevation + dice.bell(0.07)).clamp(0.3, 1.25),
+        elevation: scene.elevation,
         roll: dice.bell(0.07),
         half_field: dice.range(0.36, 0.5),
-        fill: dice.range(0.64, 0.86),
+        fill: dice.range(0.66, 0.86),
         offset: if dice.chance(0.15) {
             [dice.bell(0.13), dice.bell(0.08)]
         } else {
@@ -127,13 +128,13 @@ pub(super) fn take(
     clutter::cover(&mut before, scene, high, dice);
     clutter::specks(&mut before, scene, high, dice);
     light.cover(&before);
-    let exposure = Exposure::draw(scene.balance, scene.exposure, scene.contrast, dice);
+    let exposure = Exposure::draw(scene, dice);
     light.develop(&exposure, dice)
 }
 
 /// How the animal lies in the water.
 fn pose(side: Side, dice: &mut Dice) -> Turn {
-    let swing = dice.range(-0.42, 0.42);
+    let swing = dice.range(-0.36, 0.36);
     let heading = match side {
         Side::Left => FRAC_PI_2 + swing,
         Side::Right => -FRAC_PI_2 - swing,
