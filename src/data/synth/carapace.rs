@@ -41,7 +41,7 @@ impl Style {
         let whole = dice.range(-0.55, 0.55);
         Style {
             rows: [0; 3].map(|_| whole + dice.range(-0.5, 0.5)),
-            spread: dice.range(0.18, 0.5),
+            spread: dice.range(0.22, 0.55),
             streaks: dice.range(0.1, 1.0),
             rings: dice.range(0.0, 0.5),
             pale_seams: if dice.chance(0.4) {

@@ -34,7 +34,7 @@ pub(super) struct Exposure {
 impl Exposure {
     /// Draws blur and noise; the rest is the scene's.
     pub(super) fn draw(scene: &Scene, dice: &mut Dice) -> Exposure {
-        let (long, way) = (dice.range(-0.006, 0.013).max(0.0), dice.range(0.0, PI));
+        let (long, way) = (dice.range(-0.006, 0.01).max(0.0), dice.range(0.0, PI));
         Exposure {
             motion: [long * cos(way), long * sin(way)],
             soft: dice.range(0.0, 0.0035),
@@ -42,7 +42,7 @@ impl Exposure {
             aim: 0.21 * scene.exposure,
             contrast: scene.contrast,
             vignette: dice.range(0.05, 0.3),
-            noise: dice.range(0.8, 4.5),
+            noise: dice.range(0.8, 3.6),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Scene {
         let deep = dice.range(0.08, 0.42);
         let filtered = v3(1.0, 1.0, 1.0).mix(pure.map(|c| 0.25 + 0.75 * c), deep);
         let warm = v3(1.0, 0.95, 0.86).mix(v3(1.0, 0.8, 0.55), (1.0 - noon).max(0.0) * 0.7);
-        let strength = dice.range(0.55, 1.9) * mix(0.6, 1.0, noon.max(0.0));
+        let strength = dice.range(0.6, 1.5) * mix(0.6, 1.0, noon.max(0.0));
         let sun = filtered.times(warm) * strength;
         let sky = filtered
             .times(v3(0.5, 0.62, 0.68))

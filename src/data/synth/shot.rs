@@ -48,13 +48,13 @@ pub(super) fn take(
     let posture = posture(dice);
     let view = View {
         elevation: scene.elevation,
-        roll: dice.bell(0.07),
+        roll: dice.bell(0.05),
         half_field: dice.range(0.36, 0.5),
-        fill: dice.range(0.66, 0.86),
+        fill: dice.range(0.68, 0.84),
         offset: if dice.chance(0.15) {
             [dice.bell(0.13), dice.bell(0.08)]
         } else {
-            [dice.bell(0.04), dice.bell(0.03)]
+            [dice.bell(0.03), dice.bell(0.025)]
         },
     };
     let caustics = Caustics::draw(dice);
@@ -134,14 +134,14 @@ pub(super) fn take(
 
 /// How the animal lies in the water.
 fn pose(side: Side, dice: &mut Dice) -> Turn {
-    let swing = dice.range(-0.36, 0.36);
+    let swing = dice.range(-0.32, 0.32);
     let heading = match side {
         Side::Left => FRAC_PI_2 + swing,
         Side::Right => -FRAC_PI_2 - swing,
     };
     // it leans a little towards the camera, which shows more of the shell
     let lean = if side == Side::Left { -0.2 } else { 0.2 };
-    attitude(heading, dice.bell(0.09), lean + dice.bell(0.09))
+    attitude(heading, dice.bell(0.07), lean + dice.bell(0.07))
 }
 
 fn posture(dice: &mut Dice) -> Posture {
