@@ -177,3 +177,123 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SynthError> {
     fs::write(&part, bytes).map_err(|e| at(&part, e))?;
     fs::rename(&part, path).map_err(|e| at(path, e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
+    fn small(individuals: usize, encounters: usize, photos: usize) -> SynthPlan {
+        SynthPlan { individuals, encounters, photos, width: 64, height: 48, seed: 7 }
+    }
+
+    fn read(dir: &Path) -> Vec<csv::StringRecord> {
+        let mut table = csv::Reader::from_path(dir.join("metadata_splits.csv")).unwrap();
+        assert_eq!(table.headers().unwrap().len(), 12);
+        table.records().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_photo_has_the_same_bytes_whatever_the_plans_counts() {
+        let one = photo(&small(1, 1, 1), 2, 1, 3);
+        assert_eq!(one.dimensions(), (64, 48));
+        assert_eq!(one, photo(&small(9, 5, 7), 2, 1, 3));
+        for (i, e, p) in [(1, 1, 3), (2, 2, 3), (2, 1, 2)] {
+            assert_ne!(one, photo(&small(1, 1, 1), i, e, p), "{i} {e} {p}");
+        }
+        let other = SynthPlan { seed: 8, ..small(1, 1, 1) };
+        assert_ne!(one, photo(&other, 2, 1, 3));
+    }
+
+    /// Every published figure stands on these bytes: a change must be meant, and machines must agree.
+    #[test]
+    fn the_default_turtles_have_not_changed() {
+        use sha2::{Digest, Sha256};
+        let mut sum = Sha256::new();
+        for i in 0..3 {
+            sum.update(photo(&SynthPlan { width: 96, height: 72, ..SynthPlan::default() }, i, i, 0).into_raw());
+        }
+        let digest: String = sum.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+        assert_eq!(digest, "0000000000000000");
+    }
+
+    #[test]
+    fn a_drawn_folder_is_what_was_promised() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("new").join("turtles");
+        let plan = small(3, 4, 2);
+        let most = AtomicUsize::new(0);
+        draw(&plan, &home, &|done, total| {
+            assert_eq!(total, 24);
+            most.fetch_max(done, Ordering::Relaxed);
+        })
+        .unwrap();
+        assert_eq!(most.into_inner(), 24);
+        let rows = read(&home);
+        assert_eq!(rows.len(), 24);
+        for (n, row) in rows.iter().enumerate() {
+            assert_eq!(&row[0], (n + 1).to_string());
+            assert!(row[1].starts_with(&format!("images/{}/", &row[2])), "{}", &row[1]);
+            let image = image::open(home.join(&row[1])).unwrap();
+            assert_eq!((image.width(), image.height()), (64, 48));
+            assert_eq!((&row[6], &row[7]), ("64", "48"));
+            assert!(row[3].starts_with(&row[4]) && row[4].starts_with(&row[5]));
+            assert!(["left", "right"].contains(&&row[11]));
+        }
+        // nothing is left under a temporary name
+        let mut folders: Vec<PathBuf> = vec![home];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                assert!(path.extension().is_none_or(|e| e != "part"), "{}", path.display());
+                if path.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_larger_plan_keeps_the_photos_of_a_smaller_one_on_any_number_of_threads() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        pool.install(|| draw(&small(1, 2, 1), a.path(), &|_, _| ())).unwrap();
+        draw(&small(2, 3, 2), b.path(), &|_, _| ()).unwrap();
+        for row in read(a.path()) {
+            assert_eq!(fs::read(a.path().join(&row[1])).unwrap(), fs::read(b.path().join(&row[1])).unwrap());
+        }
+        let days: BTreeSet<String> = read(a.path()).iter().map(|r| r[4].to_owned()).collect();
+        let more: BTreeSet<String> = read(b.path()).iter().map(|r| r[4].to_owned()).collect();
+        assert!(days.is_subset(&more));
+    }
+
+    #[test]
+    fn a_folder_with_something_in_it_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("mine.txt"), "mine").unwrap();
+        let refused = draw(&small(1, 1, 1), dir.path(), &|_, _| ()).unwrap_err();
+        assert!(matches!(refused, SynthError::NotEmpty { .. }));
+        assert!(refused.to_string().contains(&*dir.path().to_string_lossy()));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // a file in the place of the folder
+        let file = dir.path().join("mine.txt");
+        let refused = draw(&small(1, 1, 1), &file, &|_, _| ()).unwrap_err();
+        assert!(refused.to_string().contains("mine.txt"), "{refused}");
+    }
+
+    #[test]
+    fn plans_that_make_no_sense_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for plan in [
+            small(0, 1, 1),
+            small(1, 0, 1),
+            small(1, 1, 0),
+            small(1, 2000, 1),
+            SynthPlan { width: 8, ..small(1, 1, 1) },
+        ] {
+            assert!(matches!(draw(&plan, dir.path(), &|_, _| ()), Err(SynthError::Plan(_))), "{plan:?}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

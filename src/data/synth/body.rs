@@ -114,7 +114,7 @@ fn sheet(skin: Skin, size: [usize; 2], closed: bool, flip: bool, f: impl Fn(usiz
 }
 
 /// Columns around the rim: enough for a notch.
-const AROUND: usize = 128;
+const AROUND: usize = 104;
 
 /// The rim, clockwise from the head as seen from above.
 fn rims(shell: &Shell) -> Vec<P2> {
@@ -127,7 +127,7 @@ fn rims(shell: &Shell) -> Vec<P2> {
 }
 
 fn carapace(shell: &Shell) -> Mesh {
-    let (rims, rows) = (rims(shell), 16);
+    let (rims, rows) = (rims(shell), 13);
     sheet(Skin::Carapace, [rows, AROUND], true, true, |r, c| {
         // closer rows at the rim, where the dome is steep
         let share = pow(r as f32 / rows as f32, 0.7);
@@ -138,7 +138,7 @@ fn carapace(shell: &Shell) -> Mesh {
 }
 
 fn underside(shell: &Shell) -> Mesh {
-    let (rims, rows) = (rims(shell), 6);
+    let (rims, rows) = (rims(shell), 4);
     sheet(Skin::Belly, [rows, AROUND], true, false, |r, c| {
         let share = r as f32 / rows as f32;
         let (x, y) = (rims[c][0] * share, rims[c][1] * share);
@@ -172,7 +172,7 @@ fn between<const N: usize>(table: &[[f32; N]], t: f32) -> [f32; N] {
 }
 
 fn head(build: &Build, posture: &Posture) -> Mesh {
-    let (rows, cols) = (26, 24);
+    let (rows, cols) = (22, 20);
     let length = 1.04 * build.head;
     // the neck bends step by step
     let mut centres = vec![v3(0.0, 0.74, 0.04)];
@@ -213,7 +213,7 @@ struct Limb {
 }
 
 fn limb(l: &Limb) -> Mesh {
-    let (rows, cols) = (16, 14);
+    let (rows, cols) = (13, 10);
     let out = if l.side == 0 { -1.0 } else { 1.0 };
     let mut centres = vec![l.root];
     let mut chords = Vec::new();

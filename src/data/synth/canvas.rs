@@ -186,17 +186,20 @@ impl Texture {
     }
 
     /// Between the four nearest texels; the edge goes on beyond the edge.
+    #[inline]
     pub(super) fn at(&self, u: f32, v: f32) -> [f32; 4] {
         let x = (u * self.width as f32 - 0.5).clamp(0.0, (self.width - 1) as f32);
         let y = (v * self.height as f32 - 0.5).clamp(0.0, (self.height - 1) as f32);
         let (x0, y0) = (x as usize, y as usize);
         let (x1, y1) = ((x0 + 1).min(self.width - 1), (y0 + 1).min(self.height - 1));
         let (tx, ty) = (x - x0 as f32, y - y0 as f32);
-        let row = |y: usize| {
-            let (a, b) = (&self.texels[y * self.width + x0], &self.texels[y * self.width + x1]);
-            [0, 1, 2, 3].map(|c| mix(a[c], b[c], tx))
-        };
-        let (a, b) = (row(y0), row(y1));
-        [0, 1, 2, 3].map(|c| mix(a[c], b[c], ty))
+        let t = &self.texels;
+        let (a, b) = (&t[y0 * self.width + x0], &t[y0 * self.width + x1]);
+        let (c, d) = (&t[y1 * self.width + x0], &t[y1 * self.width + x1]);
+        let mut out = [0.0; 4];
+        for k in 0..4 {
+            out[k] = mix(mix(a[k], b[k], tx), mix(c[k], d[k], tx), ty);
+        }
+        out
     }
 }

@@ -18,22 +18,53 @@ pub(super) const LOW: P2 = [-1.05, -1.1];
 /// See [`LOW`].
 pub(super) const HIGH: P2 = [1.05, 1.1];
 
-/// What one individual's scutes look like in general; each scute varies about it.
+/// What one individual's scutes look like in general; each scute varies about it. Tones run from -1, the darkest,
+/// to 1, the palest.
 struct Style {
+    /// Of vertebrals, costals, marginals.
+    rows: [f32; 3],
+    /// How far the scutes of a row differ.
+    spread: f32,
     streaks: f32,
     rings: f32,
-    contrast: f32,
     pale_seams: f32,
+    /// Share of marginals with a spot, and the spot's tone.
+    spots: f32,
+    spot: f32,
+    /// Number of patches that cross the seams, and the share of pale ones.
+    patches: usize,
+    pale: f32,
+}
+
+impl Style {
+    fn draw(dice: &mut Dice) -> Style {
+        let whole = dice.range(-0.55, 0.55);
+        Style {
+            rows: [0; 3].map(|_| whole + dice.range(-0.5, 0.5)),
+            spread: dice.range(0.22, 0.55),
+            streaks: dice.range(0.1, 1.0),
+            rings: dice.range(0.0, 0.5),
+            pale_seams: if dice.chance(0.4) { dice.range(0.7, 1.0) } else { dice.range(0.0, 0.12) },
+            spots: dice.range(-0.3, 1.2),
+            spot: dice.sign(),
+            patches: dice.below(6),
+            pale: if dice.chance(0.6) { 0.85 } else { 0.15 },
+        }
+    }
+}
+
+/// A tone between the darkest and the palest ink of a shell.
+fn tone(palette: &Palette, t: f32) -> Ink {
+    if t < 0.0 {
+        palette.shell.mix(palette.dark, (-t).min(1.0) * 0.9)
+    } else {
+        palette.shell.mix(palette.amber, t.min(1.0))
+    }
 }
 
 /// The colour of the carapace and the slope of its surface.
 pub(super) fn paint(shell: &Shell, palette: &Palette, dice: &mut Dice, size: u32) -> (Texture, Texture) {
-    let style = Style {
-        streaks: dice.range(0.3, 1.0),
-        rings: dice.range(0.0, 0.5),
-        contrast: dice.range(0.8, 1.2),
-        pale_seams: if dice.chance(0.35) { dice.range(0.6, 0.9) } else { dice.range(0.0, 0.15) },
-    };
+    let style = Style::draw(dice);
     let mut colour = Canvas::new(size, size, LOW, HIGH);
     colour.flood(palette.seam.mix(palette.amber, style.pale_seams * 0.7));
     let mut relief = Canvas::new(size / 2, size / 2, LOW, HIGH);
@@ -45,12 +76,12 @@ pub(super) fn paint(shell: &Shell, palette: &Palette, dice: &mut Dice, size: u32
             relief.fill_round(&shrink(&scute.shape, scute.areola, share), 0.6, ink(tone));
         }
     }
+    patches(&mut colour, shell, palette, &style, dice);
     let seam = palette.seam.mix(palette.amber, style.pale_seams);
     for scute in &shell.scutes {
         let width = if scute.row == Row::Marginal { 0.02 } else { 0.028 };
         colour.outline(&scute.shape, 0.3, width, seam.cover(0.95));
     }
-    patches(&mut colour, shell, palette, dice);
     marks(&mut colour, &mut relief, shell, palette, dice);
 
     let key = dice.word();
@@ -70,16 +101,15 @@ pub(super) fn paint(shell: &Shell, palette: &Palette, dice: &mut Dice, size: u32
 
 fn paint_scute(canvas: &mut Canvas, scute: &Scute, palette: &Palette, style: &Style, dice: &mut Dice) {
     let marginal = scute.row == Row::Marginal;
-    // three kinds of scutes make a coarse pattern that is read from afar
-    let kind = dice.unit();
-    let spread = style.contrast;
-    let (ground, streak, counter) = if kind < 0.3 {
-        (palette.shell.mix(palette.dark, dice.range(0.35, 0.7) * spread), palette.amber, palette.dark)
-    } else if kind < 0.72 {
-        (palette.shell.bright(1.0 + dice.bell(0.14) * spread), palette.amber, palette.dark)
-    } else {
-        (palette.shell.mix(palette.amber, dice.range(0.35, 0.75) * spread), palette.dark, palette.amber)
+    let row = match scute.row {
+        Row::Vertebral => 0,
+        Row::Costal => 1,
+        Row::Marginal => 2,
     };
+    // a coarse pattern that is read from afar
+    let t = style.rows[row] + dice.bell(style.spread);
+    let ground = tone(palette, t);
+    let (streak, counter) = if t > 0.35 { (palette.dark, palette.amber) } else { (palette.amber, palette.dark) };
     canvas.fill_round(&scute.shape, 0.25, ground);
 
     let rim = &scute.shape;
@@ -103,11 +133,10 @@ fn paint_scute(canvas: &mut Canvas, scute: &Scute, palette: &Palette, style: &St
             let r = dice.range(0.05, 0.1);
             blob(canvas, scute.areola, [r, r * 0.8], palette.dark.cover(0.7), dice);
         }
-    } else if dice.chance(0.5) {
-        // a dark or pale corner on the rim
+    } else if dice.chance(style.spots) {
         let c = centre(rim);
-        let tone = if kind < 0.72 { palette.amber } else { palette.dark };
-        blob(canvas, [c[0] * 1.06, c[1] * 1.06], [0.07, 0.07], tone.cover(0.85), dice);
+        let ink = tone(palette, style.spot).cover(0.9);
+        blob(canvas, [c[0] * 1.04, c[1] * 1.04], [0.095, 0.095], ink, dice);
     }
     // the growing edge is darker
     canvas.outline(&shrink(rim, scute.areola, 0.05), 0.4, 0.03, palette.dark.cover(0.22));
@@ -148,16 +177,16 @@ fn somewhere(shell: &Shell, dice: &mut Dice, reach: f32) -> P2 {
 }
 
 /// Large pale and dark patches that cross the seams.
-fn patches(canvas: &mut Canvas, shell: &Shell, palette: &Palette, dice: &mut Dice) {
-    for _ in 0..3 + dice.below(4) {
-        let at = somewhere(shell, dice, 0.9);
-        let r = dice.range(0.09, 0.22);
-        let radii = [r, r * dice.range(0.45, 0.9)];
-        let tone = if dice.chance(0.6) { palette.amber.bright(1.08) } else { palette.dark };
-        blob(canvas, at, radii, tone.cover(dice.range(0.5, 0.8)), dice);
+fn patches(canvas: &mut Canvas, shell: &Shell, palette: &Palette, style: &Style, dice: &mut Dice) {
+    for _ in 0..style.patches {
+        let at = somewhere(shell, dice, 0.85);
+        let r = dice.range(0.14, 0.32);
+        let radii = [r, r * dice.range(0.5, 0.9)];
+        let ink = if dice.chance(style.pale) { palette.amber.bright(1.1) } else { palette.dark };
+        blob(canvas, at, radii, ink.cover(dice.range(0.65, 0.88)), dice);
         for _ in 0..3 {
             let near = [at[0] + dice.bell(r), at[1] + dice.bell(r)];
-            blob(canvas, near, [r * 0.25, r * 0.2], tone.cover(0.6), dice);
+            blob(canvas, near, [r * 0.25, r * 0.2], ink.cover(0.7), dice);
         }
     }
 }

@@ -75,7 +75,7 @@ fn fish(canvas: &mut Canvas, scene: &Scene, kind: [u32; 2], at: P2, aim: [f32; 2
 
 /// Something before the animal, now and then.
 pub(super) fn cover(canvas: &mut Canvas, scene: &Scene, high: f32, dice: &mut Dice) {
-    match dice.below(20) {
+    match dice.below(30) {
         0..3 => {
             let kind = *dice.pick(FISH);
             let at = [dice.range(-0.35, 0.35), dice.range(-high, high) * 0.9];

@@ -56,7 +56,9 @@ pub(super) fn head(palette: &Palette, dice: &mut Dice, size: u32) -> Texture {
     canvas.fill(&under, palette.scale.mix(palette.skin, 0.6));
     let seeds = head_seeds(dice);
     let shapes = cells(&seeds, [-HALF_ROUND, 0.0], [HALF_ROUND, 1.0]);
-    let gap = dice.range(0.011, 0.018);
+    let gap = dice.range(0.009, 0.022);
+    // dark, brown or pale plates prevail
+    let (darks, pales) = *dice.pick(&[(0.3, 0.75), (0.65, 0.9), (0.12, 0.45)]);
     for (seed, shape) in seeds.iter().zip(&shapes) {
         let low = smooth(0.34, 0.66, seed[0].abs());
         if seed[1] < NAPE {
@@ -67,9 +69,9 @@ pub(super) fn head(palette: &Palette, dice: &mut Dice, size: u32) -> Texture {
             continue;
         }
         let kind = dice.unit();
-        let tone = if kind < 0.3 {
+        let tone = if kind < darks {
             palette.scale.mix(palette.dark, dice.range(0.4, 0.8))
-        } else if kind < 0.75 {
+        } else if kind < pales {
             palette.scale.bright(dice.range(0.85, 1.25))
         } else {
             palette.scale.mix(palette.amber, dice.range(0.4, 0.8))
@@ -77,7 +79,7 @@ pub(super) fn head(palette: &Palette, dice: &mut Dice, size: u32) -> Texture {
         let tone = tone.mix(palette.belly, low * dice.range(0.2, 0.75));
         let middle = centre(shape);
         canvas.fill_round(&inset(shape, middle, gap), 0.35, tone);
-        let heart = if kind < 0.75 { palette.dark } else { palette.scale };
+        let heart = if kind < pales { palette.dark } else { palette.scale };
         canvas.fill_round(&shrink(shape, middle, 0.5), 0.7, heart.cover(0.45));
         if dice.chance(0.3) {
             blob(&mut canvas, middle, [0.03, 0.022], heart.cover(0.7), dice);

@@ -55,3 +55,30 @@ impl Individual {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mean difference between two pictures of skin, sampled on a grid.
+    fn apart(a: &Texture, b: &Texture) -> f32 {
+        let grid = |i: usize| ((i % 24) as f32 / 24.0 * 0.6 + 0.2, (i / 24) as f32 / 24.0 * 0.6 + 0.2);
+        let sum: f32 = (0..576)
+            .map(|i| {
+                let (u, v) = grid(i);
+                (a.at(u, v)[1] - b.at(u, v)[1]).abs()
+            })
+            .sum();
+        sum / 576.0
+    }
+
+    #[test]
+    fn two_individuals_differ_in_shell_and_head_and_one_is_always_itself() {
+        let [a, again, b] = [0, 0, 1].map(|id| Individual::draw(5, id, 96));
+        assert_eq!(apart(&a.carapace, &again.carapace), 0.0);
+        assert_eq!(apart(&a.head, &again.head), 0.0);
+        assert!(a.shell.scutes == again.shell.scutes && a.shell.scutes != b.shell.scutes);
+        assert!(apart(&a.carapace, &b.carapace) > 0.03, "{}", apart(&a.carapace, &b.carapace));
+        assert!(apart(&a.head, &b.head) > 0.03, "{}", apart(&a.head, &b.head));
+    }
+}

@@ -5,7 +5,8 @@
 use super::canvas::Canvas;
 use super::colour::encode;
 use super::dice::Dice;
-use super::maths::{P2, V3, cos, mix, sin, v3};
+use super::maths::{P2, V3, cos, mix, sin};
+use super::scene::Scene;
 use image::RgbImage;
 use std::f32::consts::PI;
 
@@ -31,17 +32,17 @@ pub(super) struct Exposure {
 }
 
 impl Exposure {
-    /// Draws blur, noise and the small differences between two photos of one camera.
-    pub(super) fn draw(balance: V3, exposure: f32, contrast: f32, dice: &mut Dice) -> Exposure {
-        let (long, way) = (dice.range(-0.006, 0.013).max(0.0), dice.range(0.0, PI));
+    /// Draws blur and noise; the rest is the scene's.
+    pub(super) fn draw(scene: &Scene, dice: &mut Dice) -> Exposure {
+        let (long, way) = (dice.range(-0.006, 0.01).max(0.0), dice.range(0.0, PI));
         Exposure {
             motion: [long * cos(way), long * sin(way)],
             soft: dice.range(0.0, 0.0035),
-            balance: v3(balance.x * (1.0 + dice.bell(0.015)), balance.y, balance.z * (1.0 + dice.bell(0.015))),
-            aim: 0.21 * exposure * (1.0 + dice.bell(0.05)),
-            contrast: contrast * (1.0 + dice.bell(0.03)),
+            balance: scene.balance,
+            aim: 0.21 * scene.exposure,
+            contrast: scene.contrast,
             vignette: dice.range(0.05, 0.3),
-            noise: dice.range(0.8, 4.5),
+            noise: dice.range(0.8, 3.6),
         }
     }
 }
@@ -56,31 +57,21 @@ impl Light {
         });
     }
 
-    /// The mean along a line through each pixel.
-    fn smear(&self, dx: f32, dy: f32) -> Light {
-        let steps = (dx.abs().max(dy.abs()) * 1.5).ceil().clamp(2.0, 32.0) as usize;
+    /// The weighted mean of each pixel's neighbours; the edge goes on beyond the edge.
+    fn mean(&self, taps: &Taps) -> Light {
+        let (w, h) = (self.width as isize, self.height as isize);
         let mut pixels = vec![V3::default(); self.pixels.len()];
-        let k = 1.0 / (steps + 1) as f32;
-        for s in 0..=steps {
-            let t = s as f32 / steps as f32 - 0.5;
-            let (ox, oy) = (dx * t, dy * t);
-            let (fx, fy) = (ox.floor(), oy.floor());
-            let (tx, ty) = (ox - fx, oy - fy);
-            let weights =
-                [(0, 0, (1.0 - tx) * (1.0 - ty)), (1, 0, tx * (1.0 - ty)), (0, 1, (1.0 - tx) * ty), (1, 1, tx * ty)];
-            for (px, py, w) in weights {
-                if w < 1e-4 {
-                    continue;
+        for &(dx, dy, weight) in &taps.0 {
+            for y in 0..h {
+                let from = &self.pixels[((y + dy).clamp(0, h - 1) * w) as usize..][..w as usize];
+                let row = &mut pixels[(y * w) as usize..][..w as usize];
+                let (low, high) = ((-dx).clamp(0, w), (w - dx).clamp(0, w));
+                let inner = (low + dx) as usize..(high + dx) as usize;
+                for (p, q) in row[low as usize..high as usize].iter_mut().zip(&from[inner]) {
+                    *p += *q * weight;
                 }
-                let (sx, sy) = (fx as isize + px, fy as isize + py);
-                for y in 0..self.height {
-                    let from = (y as isize + sy).clamp(0, self.height as isize - 1) as usize * self.width;
-                    let row = &mut pixels[y * self.width..(y + 1) * self.width];
-                    for (x, p) in row.iter_mut().enumerate() {
-                        let sx = (x as isize + sx).clamp(0, self.width as isize - 1) as usize;
-                        *p += self.pixels[from + sx] * (w * k);
-                    }
-                }
+                row[..low as usize].iter_mut().for_each(|p| *p += from[0] * weight);
+                row[high as usize..].iter_mut().for_each(|p| *p += from[w as usize - 1] * weight);
             }
         }
         Light { width: self.width, height: self.height, pixels }
@@ -91,10 +82,11 @@ impl Light {
         let wide = self.width as f32;
         let [mx, my] = e.motion.map(|m| m * wide);
         if mx.abs().max(my.abs()) > 0.3 {
-            self = self.smear(mx, my);
+            self = self.mean(&Taps::line(mx, my));
         }
         if e.soft * wide > 0.25 {
-            self = self.smear(e.soft * wide, 0.0).smear(0.0, e.soft * wide);
+            let soft = e.soft * wide;
+            self = self.mean(&Taps::line(soft, 0.0)).mean(&Taps::line(0.0, soft));
         }
         for p in &mut self.pixels {
             *p = p.times(e.balance);
@@ -120,6 +112,34 @@ impl Light {
             out.0 = c;
         }
         image
+    }
+}
+
+/// Neighbours to average, as steps across and down, and weights that add up to one.
+struct Taps(Vec<(isize, isize, f32)>);
+
+impl Taps {
+    /// Evenly along a line through the pixel, `dx` across and `dy` down from end to end.
+    fn line(dx: f32, dy: f32) -> Taps {
+        let steps = (dx.abs().max(dy.abs()) * 1.5).ceil().clamp(2.0, 64.0) as usize;
+        let mut taps: Vec<(isize, isize, f32)> = Vec::new();
+        let k = 1.0 / (steps + 1) as f32;
+        for s in 0..=steps {
+            let t = s as f32 / steps as f32 - 0.5;
+            let (x, y) = (dx * t, dy * t);
+            let (tx, ty) = (x - x.floor(), y - y.floor());
+            for (px, wx) in [(0, 1.0 - tx), (1, tx)] {
+                for (py, wy) in [(0, 1.0 - ty), (1, ty)] {
+                    let (ox, oy, w) = (x.floor() as isize + px, y.floor() as isize + py, wx * wy * k);
+                    match taps.iter_mut().find(|t| (t.0, t.1) == (ox, oy)) {
+                        Some(tap) => tap.2 += w,
+                        None if w > 0.0 => taps.push((ox, oy, w)),
+                        None => {}
+                    }
+                }
+            }
+        }
+        Taps(taps)
     }
 }
 

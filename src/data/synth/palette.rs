@@ -29,15 +29,20 @@ pub(super) struct Palette {
 
 impl Palette {
     pub(super) fn draw(dice: &mut Dice) -> Palette {
-        let mut between = |a: u32, b: u32| ink(a).mix(ink(b), dice.unit());
-        let shell = between(0x8a4f26, 0x7d6038);
-        let amber = between(0xdba04c, 0xe6bd72);
-        let dark = between(0x24140d, 0x3a2515);
-        let seam = between(0x2b1a10, 0x4a3018);
-        let scale = between(0x6d3a1c, 0x634222);
-        let skin = between(0xdcb878, 0xcdab70);
-        let belly = between(0xe9cf93, 0xf0e0b4);
-        let horn = between(0xb98a4a, 0x9a7a4c);
+        // between the corners of each family; families of two animals overlap widely
+        let mut of = |corners: [u32; 3]| {
+            let [a, b, c] = corners.map(ink);
+            let (s, t) = (dice.unit(), dice.unit());
+            a.mix(b, s).mix(c, t * 0.8)
+        };
+        let shell = of([0x7a6a3c, 0x94411f, 0x5f4a3c]);
+        let amber = of([0xe0963a, 0xecd07c, 0xd8c49a]);
+        let dark = of([0x1e120c, 0x3c1d12, 0x2a261a]);
+        let seam = of([0x24160e, 0x4a3018, 0x38322a]);
+        let scale = of([0x7c3a1a, 0x4a3424, 0x6e5a30]);
+        let skin = of([0xe4b868, 0xd6c49c, 0xb59a72]);
+        let belly = of([0xe9cf93, 0xf0e0b4, 0xd8c8a0]);
+        let horn = of([0xb98a4a, 0x9a7a4c, 0x6e5a40]);
         Palette { shell, amber, dark, seam, scale, skin, belly, horn }
     }
 }

@@ -1,26 +1,29 @@
-//! Draws surfaces into a grid of samples with a depth each.
+//! Draws surfaces into a grid of samples: what is seen there, how far, and which way it faces.
 //!
-//! A plain edge-function rasteriser: a turtle has some ten thousand triangles, and needs perspective, hidden
-//! surfaces and a colour for each sample, which a flat canvas cannot give. Knows nothing of light: the caller shades.
+//! A plain edge-function rasteriser: a turtle has some eight thousand triangles, and needs perspective and hidden
+//! surfaces, which a flat canvas cannot give. Knows nothing of light: that falls on whole pixels later, which are
+//! fewer than the samples.
 
 use super::body::Mesh;
 use super::camera::Camera;
 use super::maths::{P2, V3};
 
-/// What the caller needs to shade a sample.
-pub(super) struct Sample {
-    pub(super) at: V3,
+/// What a sample shows, or the mean of several: light comes later.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Surface {
+    /// The share of light that it returns.
+    pub(super) albedo: V3,
     pub(super) normal: V3,
-    pub(super) uv: P2,
     pub(super) open: f32,
+    /// Along the camera's axis.
+    pub(super) depth: f32,
 }
 
-/// Samples in rows: colour and depth.
+/// Samples in rows.
 pub(super) struct Samples {
     width: usize,
     height: usize,
-    depth: Vec<f32>,
-    colour: Vec<V3>,
+    samples: Vec<Surface>,
 }
 
 /// Nearer than this to the eye nothing is drawn.
@@ -28,11 +31,12 @@ const NEAR: f32 = 0.2;
 
 impl Samples {
     pub(super) fn new(width: usize, height: usize) -> Samples {
-        Samples { width, height, depth: vec![f32::MAX; width * height], colour: vec![V3::default(); width * height] }
+        Samples { width, height, samples: vec![Surface { depth: f32::MAX, ..Surface::default() }; width * height] }
     }
 
-    /// Draws what of `mesh` faces the camera.
-    pub(super) fn draw(&mut self, mesh: &Mesh, camera: &Camera, shade: impl Fn(&Sample) -> V3) {
+    /// Draws what of `mesh` faces the camera; `skin` gives albedo and normal at a place of its picture, from the
+    /// surface's own normal.
+    pub(super) fn draw(&mut self, mesh: &Mesh, camera: &Camera, skin: impl Fn(P2, V3) -> (V3, V3)) {
         let seen: Vec<(P2, f32)> = mesh.corners.iter().map(|c| camera.project(c.at)).collect();
         for face in &mesh.faces {
             let [a, b, c] = face.map(|i| seen[i]);
@@ -59,43 +63,39 @@ impl Samples {
                     let q = [w[0] * near[0], w[1] * near[1], w[2] * near[2]];
                     let depth = 1.0 / (q[0] + q[1] + q[2]);
                     let i = y * self.width + x;
-                    if depth >= self.depth[i] {
+                    if depth >= self.samples[i].depth {
                         continue;
                     }
-                    self.depth[i] = depth;
-                    let k = q.map(|q| q * depth);
-                    let sum = |f: fn(&super::body::Corner) -> V3| {
-                        f(corners[0]) * k[0] + f(corners[1]) * k[1] + f(corners[2]) * k[2]
-                    };
-                    let number = |f: fn(&super::body::Corner) -> f32| {
-                        f(corners[0]) * k[0] + f(corners[1]) * k[1] + f(corners[2]) * k[2]
-                    };
-                    self.colour[i] = shade(&Sample {
-                        at: sum(|c| c.at),
-                        normal: sum(|c| c.normal).unit(),
-                        uv: [number(|c| c.uv[0]), number(|c| c.uv[1])],
-                        open: number(|c| c.open),
-                    });
+                    let k = [q[0] * depth, q[1] * depth, q[2] * depth];
+                    let [a, b, c] = corners;
+                    let normal = a.normal * k[0] + b.normal * k[1] + c.normal * k[2];
+                    let number = |a: f32, b: f32, c: f32| a * k[0] + b * k[1] + c * k[2];
+                    let uv = [number(a.uv[0], b.uv[0], c.uv[0]), number(a.uv[1], b.uv[1], c.uv[1])];
+                    let (albedo, normal) = skin(uv, normal);
+                    self.samples[i] = Surface { albedo, normal, open: number(a.open, b.open, c.open), depth };
                 }
             }
         }
     }
 
-    /// Colour (premultiplied), cover and mean depth of the pixel that `k` by `k` samples make.
-    pub(super) fn pixel(&self, x: usize, y: usize, k: usize) -> (V3, f32, f32) {
-        let (mut sum, mut depth, mut hits) = (V3::default(), 0.0, 0);
+    /// The mean of the `k` by `k` samples of a pixel that show something, and their share.
+    pub(super) fn pixel(&self, x: usize, y: usize, k: usize) -> (Surface, f32) {
+        let (mut sum, mut hits) = (Surface::default(), 0.0);
         for sy in y * k..(y + 1) * k {
-            for sx in x * k..(x + 1) * k {
-                let i = sy * self.width + sx;
-                if self.depth[i] < f32::MAX {
-                    sum += self.colour[i];
-                    depth += self.depth[i];
-                    hits += 1;
+            for s in &self.samples[sy * self.width + x * k..sy * self.width + (x + 1) * k] {
+                if s.depth < f32::MAX {
+                    sum.albedo += s.albedo;
+                    sum.normal += s.normal;
+                    sum.open += s.open;
+                    sum.depth += s.depth;
+                    hits += 1.0;
                 }
             }
         }
-        let n = (k * k) as f32;
-        (sum * (1.0 / n), hits as f32 / n, depth / hits.max(1) as f32)
+        let n = 1.0 / f32::max(hits, 1.0);
+        let mean =
+            Surface { albedo: sum.albedo * n, normal: sum.normal.unit(), open: sum.open * n, depth: sum.depth * n };
+        (mean, hits / (k * k) as f32)
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Scene {
 }
 
 const WATERS: &[u32] = &[
-    0x0a4f93, 0x1577b5, 0x2196c4, 0x2fb0b8, 0x1f8a7e, 0x2c7a5a, 0x5c7f4c, 0x6fa8a6, 0x4f7784, 0x16407c, 0x7e8a58,
+    0x0a4f93, 0x1577b5, 0x2196c4, 0x2fb0b8, 0x1f8a7e, 0x2c7a5a, 0x4a8a6a, 0x6fa8a6, 0x4f7784, 0x16407c, 0x5f9a8a,
     0x0f6a86,
 ];
 const SANDS: &[u32] = &[0xd9c79d, 0xc5ad7f, 0xe6d9ba, 0xa89468, 0xa9a595];
@@ -71,7 +71,7 @@ impl Scene {
         let peak = water.x.max(water.y).max(water.z);
         // what the water does not scatter it swallows
         let pure = water.map(|c| c / peak);
-        let clear = dice.range(0.58, 0.95);
+        let clear = dice.range(0.76, 0.97);
         let loss = -ln(clear) / 3.0;
         let haze = pure.map(|c| loss * (1.45 - 0.75 * c));
 
@@ -81,10 +81,10 @@ impl Scene {
         let slope = mix(0.95, 0.15, noon.max(0.0)) + dice.bell(0.05);
         let around = dice.range(-2.6, 2.6);
         let sun_way = v3(sin(around) * sin(slope), -cos(around) * sin(slope), cos(slope));
-        let deep = dice.range(0.15, 0.8);
+        let deep = dice.range(0.08, 0.42);
         let filtered = v3(1.0, 1.0, 1.0).mix(pure.map(|c| 0.25 + 0.75 * c), deep);
         let warm = v3(1.0, 0.95, 0.86).mix(v3(1.0, 0.8, 0.55), (1.0 - noon).max(0.0) * 0.7);
-        let strength = dice.range(0.55, 1.9) * mix(0.6, 1.0, noon.max(0.0));
+        let strength = dice.range(0.6, 1.5) * mix(0.6, 1.0, noon.max(0.0));
         let sun = filtered.times(warm) * strength;
         let sky = filtered.times(v3(0.5, 0.62, 0.68)).mix(pure * 0.6, deep * 0.6);
 
@@ -103,7 +103,7 @@ impl Scene {
         let back = if floor == Floor::None { water * 0.35 } else { ground[0].light().times(filtered) * 0.32 };
 
         // a camera set for the surface leaves the cast, one set by hand takes most of it out
-        let correct = dice.range(0.0, 0.75);
+        let correct = dice.range(0.35, 0.95);
         let mean = (filtered.x + filtered.y + filtered.z) / 3.0;
         let balance = filtered.map(|c| mix(1.0, mean / c, correct));
         let balance = v3(balance.x * (1.0 + dice.bell(0.06)), balance.y, balance.z * (1.0 + dice.bell(0.06)));
@@ -114,7 +114,7 @@ impl Scene {
             sun,
             sky,
             bounce: back,
-            caustics: dice.range(0.0, 1.0) * mix(1.0, 0.4, deep),
+            caustics: dice.range(0.0, 0.6) * mix(1.0, 0.4, deep),
             web: dice.range(0.55, 1.2),
             shafts: dice.range(-0.3, 0.8).max(0.0),
             floor,
@@ -130,8 +130,27 @@ impl Scene {
             balance,
             exposure: dice.range(0.8, 1.2),
             contrast: dice.range(0.9, 1.15),
-            elevation: dice.range(0.3, 1.05),
+            elevation: dice.range(0.62, 1.08),
             minute,
+        }
+    }
+
+    /// The same scene a moment later: waves, a cloud of sand, a camera that sets itself anew for each photo.
+    pub(super) fn moment(&self, dice: &mut Dice) -> Scene {
+        let elevation = (self.elevation + dice.bell(0.07)).clamp(0.3, 1.25);
+        let mut near = |d: f32| 1.0 + dice.bell(d);
+        let tint = v3(near(0.13), near(0.08), near(0.08)) * near(0.1);
+        let balance = v3(near(0.055), 1.0, near(0.055));
+        Scene {
+            water: self.water.times(tint),
+            haze: self.haze * near(0.2),
+            sun: self.sun * near(0.14),
+            sky: self.sky * near(0.1),
+            balance: self.balance.times(balance),
+            exposure: self.exposure * near(0.09),
+            contrast: self.contrast * near(0.03),
+            elevation,
+            ..self.clone()
         }
     }
 

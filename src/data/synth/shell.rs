@@ -286,3 +286,36 @@ fn wander(shape: &[P2], key: u32) -> Vec<P2> {
     }
     bent
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::synth::dice::For;
+
+    fn area(shape: &[P2]) -> f32 {
+        let n = shape.len();
+        let twice: f32 = (0..n)
+            .map(|i| {
+                let (p, q) = (shape[i], shape[(i + 1) % n]);
+                p[0] * q[1] - q[0] * p[1]
+            })
+            .sum();
+        twice.abs() * 0.5
+    }
+
+    #[test]
+    fn scutes_cover_the_shell_once() {
+        for id in 0..40 {
+            let shell = Shell::draw(&mut Dice::new(1, For::Individual, id, 0, 0));
+            let rim: Vec<P2> = (0..200)
+                .map(|i| i as f32 / 100.0 * PI)
+                .map(|a| if a <= PI { shell.rim(a, 1.0) } else { shell.rim(2.0 * PI - a, -1.0) })
+                .collect();
+            let covered: f32 = shell.scutes.iter().map(|s| area(&s.shape)).sum();
+            let share = covered / area(&rim);
+            assert!((0.93..1.07).contains(&share), "individual {id}: {share}");
+            let rows = |row| shell.scutes.iter().filter(|s| s.row == row).count();
+            assert!(rows(Row::Vertebral) >= 5 && rows(Row::Costal) >= 8 && rows(Row::Marginal) >= 23);
+        }
+    }
+}

@@ -34,13 +34,18 @@ pub(super) fn side(dice: &mut Dice) -> Side {
 /// Takes the photo of a stream on which nothing was drawn yet.
 pub(super) fn take(animal: &Individual, scene: &Scene, width: u32, height: u32, dice: &mut Dice) -> RgbImage {
     let turn = pose(side(dice), dice);
+    let scene = &scene.moment(dice);
     let posture = posture(dice);
     let view = View {
-        elevation: (scene.elevation + dice.bell(0.13)).clamp(0.2, 1.25),
-        roll: dice.bell(0.09),
-        half_field: dice.range(0.36, 0.56),
-        fill: dice.range(0.5, 0.82),
-        offset: if dice.chance(0.2) { [dice.bell(0.13), dice.bell(0.08)] } else { [dice.bell(0.04), dice.bell(0.03)] },
+        elevation: scene.elevation,
+        roll: dice.bell(0.05),
+        half_field: dice.range(0.36, 0.5),
+        fill: dice.range(0.68, 0.84),
+        offset: if dice.chance(0.15) {
+            [dice.bell(0.13), dice.bell(0.08)]
+        } else {
+            [dice.bell(0.03), dice.bell(0.025)]
+        },
     };
     let caustics = Caustics::draw(dice);
     let around = Surroundings { scene, caustics: &caustics, drift: [dice.range(0.0, 6.0), dice.range(0.0, 6.0)] };
@@ -51,12 +56,8 @@ pub(super) fn take(animal: &Individual, scene: &Scene, width: u32, height: u32, 
     let (w, h) = (width as usize, height as usize);
     let camera = Camera::fit(&view, width as f32, height as f32, &points(Skin::Carapace), &points(Skin::Head));
 
-    let mut samples = Samples::new(w * FINE, h * FINE);
-    let fine = camera.enlarged(FINE as f32);
-    for part in &parts {
-        animal_part(&mut samples, part, animal, &around, &fine, turn);
-    }
-    let seen: Vec<(V3, f32)> = (0..w * h).map(|i| through_water(&samples, i, w, &camera, scene)).collect();
+    let samples = surfaces(&parts, animal, &camera, turn, w, h);
+    let seen: Vec<(V3, f32)> = (0..w * h).map(|i| lit(&samples, i, w, &camera, &around)).collect();
 
     let shadow = shadow(&parts, scene, &camera, w, h);
     let pixels = (0..w * h)
@@ -90,20 +91,20 @@ pub(super) fn take(animal: &Individual, scene: &Scene, width: u32, height: u32, 
     clutter::cover(&mut before, scene, high, dice);
     clutter::specks(&mut before, scene, high, dice);
     light.cover(&before);
-    let exposure = Exposure::draw(scene.balance, scene.exposure, scene.contrast, dice);
+    let exposure = Exposure::draw(scene, dice);
     light.develop(&exposure, dice)
 }
 
 /// How the animal lies in the water.
 fn pose(side: Side, dice: &mut Dice) -> Turn {
-    let swing = dice.range(-0.9, 0.9);
+    let swing = dice.range(-0.32, 0.32);
     let heading = match side {
         Side::Left => FRAC_PI_2 + swing,
         Side::Right => -FRAC_PI_2 - swing,
     };
     // it leans a little towards the camera, which shows more of the shell
-    let lean = if side == Side::Left { -0.14 } else { 0.14 };
-    attitude(heading, dice.bell(0.12), lean + dice.bell(0.12))
+    let lean = if side == Side::Left { -0.2 } else { 0.2 };
+    attitude(heading, dice.bell(0.07), lean + dice.bell(0.07))
 }
 
 fn posture(dice: &mut Dice) -> Posture {
@@ -119,51 +120,51 @@ fn posture(dice: &mut Dice) -> Posture {
     }
 }
 
-/// Draws one surface of the animal, lit and seen through the water.
-fn animal_part(
-    samples: &mut Samples,
-    part: &Mesh,
-    animal: &Individual,
-    around: &Surroundings,
-    camera: &Camera,
-    turn: Turn,
-) {
-    let s = around.scene;
-    let skin = animal.skin(part.skin);
+/// The animal's surfaces as the camera meets them.
+fn surfaces(parts: &[Mesh], animal: &Individual, camera: &Camera, turn: Turn, w: usize, h: usize) -> Samples {
+    let mut samples = Samples::new(w * FINE, h * FINE);
+    let fine = camera.enlarged(FINE as f32);
     let (across, along) = (turn.of(v3(1.0, 0.0, 0.0)), turn.of(v3(0.0, 1.0, 0.0)));
-    samples.draw(part, camera, |p| {
-        let [r, g, b, _] = skin.at(p.uv[0], p.uv[1]);
-        let mut normal = p.normal;
+    for part in parts {
+        let skin = animal.skin(part.skin);
         if part.skin == Skin::Carapace {
-            let [du, dv, _, _] = animal.relief.at(p.uv[0], p.uv[1]);
-            normal = (normal - across * (du * 0.032) + along * (dv * 0.032)).unit();
+            samples.draw(part, &fine, |[u, v], normal| {
+                let [r, g, b, _] = skin.at(u, v);
+                let [du, dv, _, _] = animal.relief.at(u, v);
+                (v3(r, g, b), normal - across * (du * 0.032) + along * (dv * 0.032))
+            });
+        } else {
+            samples.draw(part, &fine, |[u, v], normal| {
+                let [r, g, b, _] = skin.at(u, v);
+                (v3(r, g, b), normal)
+            });
         }
-        let to_eye = camera.eye - p.at;
-        let distance = to_eye.dot(to_eye).sqrt();
-        let round = s.bounce.mix(s.sky, 0.5 + 0.5 * normal.z) * p.open;
-        let facing = normal.dot(s.sun_way).max(0.0);
-        let web = around.web(p.at) * p.open;
-        // wet scutes shine a little
-        let half = (s.sun_way + to_eye * (1.0 / distance)).unit();
-        let shine = {
-            let k = normal.dot(half).max(0.0);
-            let k = k * k;
-            let k = k * k;
-            k * k * k * k
-        };
-        v3(r, g, b).times(round + s.sun * (facing * web)) + s.sun * (shine * 0.035 * web)
-    });
+    }
+    samples
 }
 
-/// Pixel `i` of the animal as it looks from the camera: colour (premultiplied) and cover.
-fn through_water(samples: &Samples, i: usize, w: usize, camera: &Camera, scene: &Scene) -> (V3, f32) {
-    let (colour, cover, depth) = samples.pixel(i % w, i / w, FINE);
+/// Pixel `i` of the animal, lit and seen through the water: colour (premultiplied) and cover.
+fn lit(samples: &Samples, i: usize, w: usize, camera: &Camera, around: &Surroundings) -> (V3, f32) {
+    let (x, y) = (i % w, i / w);
+    let (p, cover) = samples.pixel(x, y, FINE);
     if cover == 0.0 {
-        return (colour, cover);
+        return (V3::default(), 0.0);
     }
-    let way = camera.ray((i % w) as f32 + 0.5, (i / w) as f32 + 0.5);
-    let distance = depth * way.dot(way).sqrt();
-    (scene.through(colour, distance, scene.open_water(way) * cover), cover)
+    let s = around.scene;
+    let way = camera.ray(x as f32 + 0.5, y as f32 + 0.5);
+    let long = way.dot(way).sqrt();
+    let at = camera.eye + way * p.depth;
+    let round = s.bounce.mix(s.sky, 0.5 + 0.5 * p.normal.z) * p.open;
+    let facing = p.normal.dot(s.sun_way).max(0.0);
+    let web = around.web(at) * p.open;
+    // wet scutes shine a little
+    let half = (s.sun_way - way * (1.0 / long)).unit();
+    let k = p.normal.dot(half).max(0.0);
+    let k2 = k * k;
+    let k8 = k2 * k2 * k2 * k2;
+    let shine = k8 * k8 * 0.035 * web;
+    let light = p.albedo.times(round + s.sun * (facing * web)) + s.sun * shine;
+    (s.through(light, p.depth * long, s.open_water(way)) * cover, cover)
 }
 
 /// Where the animal takes the sun from the floor, 0 to 1 for each pixel.

@@ -180,3 +180,68 @@ pub(super) fn write(plan: &SynthPlan, rows: &[Row]) -> Result<Vec<u8>, csv::Erro
     }
     out.into_inner().map_err(|e| e.into_error().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn plan(individuals: usize, encounters: usize, photos: usize, seed: u64) -> SynthPlan {
+        SynthPlan { individuals, encounters, photos, seed, ..SynthPlan::default() }
+    }
+
+    fn count(rows: &[&Row], part: Part, of: fn(&Row) -> Part) -> usize {
+        rows.iter().filter(|r| of(r) == part).count()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn splits_follow_encounters_and_shares(n in 1usize..7, e in 1usize..8, p in 1usize..4, seed in 0u64..1000) {
+            let rows = rows(&plan(n, e, p, seed));
+            prop_assert_eq!(rows.len(), n * e * p);
+            let names: BTreeSet<&str> = rows.iter().map(|r| r.file.as_str()).collect();
+            prop_assert_eq!(names.len(), rows.len());
+            prop_assert!(rows.windows(2).all(|w| (w[0].individual, w[0].time) <= (w[1].individual, w[1].time)));
+            let mut new = 0;
+            for i in 0..n {
+                let own: Vec<&Row> = rows.iter().filter(|r| r.individual == i).collect();
+                // an encounter is one day and one part, and no two share a day
+                let mut days = BTreeMap::new();
+                for r in &own {
+                    let seen = *days.entry(r.time.date()).or_insert((r.encounter, r.closed));
+                    prop_assert_eq!(seen, (r.encounter, r.closed));
+                }
+                prop_assert_eq!(days.len(), e);
+                prop_assert_eq!(count(&own, Part::Test, |r| r.closed), if e >= 2 { p } else { 0 });
+                prop_assert_eq!(count(&own, Part::Valid, |r| r.closed), if e >= 3 { p } else { 0 });
+                for part in [Part::Train, Part::Valid, Part::Test] {
+                    prop_assert_eq!(count(&own, part, |r| r.random), count(&own, part, |r| r.closed));
+                }
+                if own.iter().all(|r| r.open == Part::Test) {
+                    new += 1;
+                } else {
+                    prop_assert!(own.iter().all(|r| r.open == r.closed));
+                }
+            }
+            prop_assert_eq!(new, n / 3);
+        }
+    }
+
+    #[test]
+    fn the_test_encounter_is_not_always_the_last() {
+        let rows = rows(&plan(20, 4, 1, 3));
+        let last = rows.chunks(4).filter(|c| c[3].closed == Part::Test).count();
+        assert!((1..15).contains(&last), "{last} of 20");
+    }
+
+    #[test]
+    fn encounters_spread_over_seasons_and_sides_are_mixed() {
+        let rows = rows(&plan(10, 6, 2, 1));
+        let years: BTreeSet<i16> = rows.iter().map(|r| r.time.year()).collect();
+        assert!(years.len() >= 5, "{years:?}");
+        let left = rows.iter().filter(|r| r.side == Side::Left).count();
+        assert!((35..85).contains(&left), "{left} of 120");
+    }
+}
