@@ -63,7 +63,7 @@ enum Verb {
     /// Draw synthetic turtles, train on them, evaluate, show what came out
     Demo(demo::DemoArgs),
     /// Train an embedding network (stays in the foreground; `run start` detaches)
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     /// Measure a model by retrieval: rank-1/5/10, mAP, and what it got wrong
     Evaluate(evaluate::EvaluateArgs),
     /// Write the embeddings of any photos

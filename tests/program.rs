@@ -1,5 +1,7 @@
 //! The program as a user runs it: train, evaluate, look at pairs; and what it says when something is wrong.
 
+#![allow(clippy::unwrap_used)] // a test may end in one
+
 mod common;
 
 use std::collections::BTreeMap;

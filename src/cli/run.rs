@@ -20,7 +20,7 @@ pub(super) enum RunVerb {
     Ls,
     /// Start a run that goes on without this terminal
     #[command(after_help = "Example:\n  caretta run start arcface --data-dir photos/ --backbone resnet18")]
-    Start(StartArgs),
+    Start(Box<StartArgs>),
     /// End a run after the step it is in, with a checkpoint
     Stop(StopArgs),
     /// Go on with a run that stopped, failed or crashed, from its last checkpoint

@@ -59,7 +59,7 @@ pub struct SynthPlan {
 
 impl Default for SynthPlan {
     fn default() -> SynthPlan {
-        SynthPlan { individuals: 32, encounters: 6, photos: 4, width: 256, height: 192, seed: 666 }
+        SynthPlan { individuals: 24, encounters: 8, photos: 3, width: 256, height: 192, seed: 666 }
     }
 }
 

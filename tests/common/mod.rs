@@ -1,6 +1,6 @@
 //! What the whole-program tests share: a few small turtles, and the program run on them in a workspace of its own.
 
-#![allow(dead_code, unreachable_pub)] // each test is a crate of its own and uses some of it
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test is a crate of its own and uses some of it
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

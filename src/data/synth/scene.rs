@@ -51,6 +51,8 @@ pub(super) struct Scene {
     pub(super) contrast: f32,
     /// Usual elevation of the camera, radians.
     pub(super) elevation: f32,
+    /// How far the animal usually turns away from the camera, radians: who dives beside it keeps to one place.
+    pub(super) swing: f32,
     /// Minutes since midnight.
     pub(super) minute: u32,
 }
@@ -131,6 +133,7 @@ impl Scene {
             exposure: dice.range(0.8, 1.2),
             contrast: dice.range(0.9, 1.15),
             elevation: dice.range(0.62, 1.08),
+            swing: dice.range(-0.28, 0.28),
             minute,
         }
     }
@@ -138,18 +141,20 @@ impl Scene {
     /// The same scene a moment later: waves, a cloud of sand, a camera that sets itself anew for each photo.
     pub(super) fn moment(&self, dice: &mut Dice) -> Scene {
         let elevation = (self.elevation + dice.bell(0.07)).clamp(0.3, 1.25);
+        let swing = dice.bell(0.07);
         let mut near = |d: f32| 1.0 + dice.bell(d);
-        let tint = v3(near(0.13), near(0.08), near(0.08)) * near(0.1);
-        let balance = v3(near(0.055), 1.0, near(0.055));
+        let tint = v3(near(0.08), near(0.05), near(0.05)) * near(0.06);
+        let balance = v3(near(0.035), 1.0, near(0.035));
         Scene {
             water: self.water.times(tint),
-            haze: self.haze * near(0.2),
-            sun: self.sun * near(0.14),
-            sky: self.sky * near(0.1),
+            haze: self.haze * near(0.12),
+            sun: self.sun * near(0.1),
+            sky: self.sky * near(0.07),
             balance: self.balance.times(balance),
-            exposure: self.exposure * near(0.09),
+            exposure: self.exposure * near(0.06),
             contrast: self.contrast * near(0.03),
             elevation,
+            swing: self.swing + swing,
             ..self.clone()
         }
     }

@@ -33,8 +33,9 @@ pub(super) fn side(dice: &mut Dice) -> Side {
 
 /// Takes the photo of a stream on which nothing was drawn yet.
 pub(super) fn take(animal: &Individual, scene: &Scene, width: u32, height: u32, dice: &mut Dice) -> RgbImage {
-    let turn = pose(side(dice), dice);
+    let side = side(dice);
     let scene = &scene.moment(dice);
+    let turn = pose(side, scene.swing, dice);
     let posture = posture(dice);
     let view = View {
         elevation: scene.elevation,
@@ -96,8 +97,7 @@ pub(super) fn take(animal: &Individual, scene: &Scene, width: u32, height: u32, 
 }
 
 /// How the animal lies in the water.
-fn pose(side: Side, dice: &mut Dice) -> Turn {
-    let swing = dice.range(-0.32, 0.32);
+fn pose(side: Side, swing: f32, dice: &mut Dice) -> Turn {
     let heading = match side {
         Side::Left => FRAC_PI_2 + swing,
         Side::Right => -FRAC_PI_2 - swing,

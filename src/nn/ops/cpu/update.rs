@@ -22,96 +22,119 @@ fn portions(length: usize, work: impl Fn(usize, usize) + Sync) {
     parallel(portions.len(), &|task| work(portions[task].start, portions[task].len()));
 }
 
-/// One portion of an AdamW step.
-struct Adam {
-    weight: *mut f32,
-    gradient: *const f32,
-    first: *mut f32,
-    second: *mut f32,
-    length: usize,
-    step: AdamStep,
-}
-
-impl Kernel for Adam {
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let AdamStep { lr, beta1, beta2, epsilon, weight_decay, gradient_scale, step } = self.step;
-        let correction = |beta: f32| 1.0 - f64::from(beta).powi(i32::try_from(step).unwrap_or(i32::MAX));
-        let rate = (f64::from(lr) / correction(beta1)) as f32;
-        let root = (1.0 / correction(beta2).sqrt()) as f32;
-        // SAFETY: the pointers are good for `length` values; a last short line goes through a copy.
-        unsafe {
-            each_line(self.length, [self.weight, self.first, self.second], self.gradient, |[w, m, v], g| {
-                let g = L::load(g).mul(L::splat(gradient_scale));
-                let first = L::load(m).mul_add(L::splat(beta1), g.mul(L::splat(1.0 - beta1)));
-                let second = L::load(v).mul_add(L::splat(beta2), g.mul(g).mul(L::splat(1.0 - beta2)));
-                first.store(m);
-                second.store(v);
-                let size = second.sqrt().mul_add(L::splat(root), L::splat(epsilon));
-                let kept = L::load(w).mul(L::splat(1.0 - lr * weight_decay));
-                kept.sub(first.mul(L::splat(rate)).div(size)).store(w);
-            });
-        }
-    }
-}
-
-/// One portion of an SGD step.
-struct Sgd {
-    weight: *mut f32,
-    gradient: *const f32,
-    velocity: *mut f32,
-    length: usize,
-    step: SgdStep,
-}
-
-impl Kernel for Sgd {
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let SgdStep { lr, momentum, weight_decay, gradient_scale } = self.step;
-        // SAFETY: as in `Adam`.
-        unsafe {
-            each_line(self.length, [self.weight, self.velocity], self.gradient, |[w, v], g| {
-                let g = L::load(g).mul(L::splat(gradient_scale));
-                let velocity = L::load(v).mul_add(L::splat(momentum), g);
-                velocity.store(v);
-                let kept = L::load(w).mul(L::splat(1.0 - lr * weight_decay));
-                velocity.mul_add(L::splat(-lr), kept).store(w);
-            });
-        }
-    }
-}
-
-/// Calls `line` on every sixteen values of the `changed` and the `read` arrays; a last short line through a copy.
+/// The rule of an optimiser for sixteen values: `N` arrays that it changes, and the gradient.
 ///
-/// # Safety
-/// The pointers must be good for `length` values.
-#[inline(always)]
-unsafe fn each_line<const N: usize>(
-    length: usize,
-    changed: [*mut f32; N],
-    read: *const f32,
-    line: impl Fn([*mut f32; N], *const f32),
-) {
-    let whole = length / LANES * LANES;
-    // SAFETY: the caller's.
-    unsafe {
-        for i in (0..whole).step_by(LANES) {
-            line(changed.map(|p| p.add(i)), read.add(i));
+/// A trait and no closure: through a closure the instructions would land in functions compiled without them.
+trait Rule<const N: usize> {
+    /// # Safety
+    /// The contract of [`Lanes`].
+    unsafe fn line<L: Lanes>(&self, changed: [*mut f32; N], gradient: *const f32);
+}
+
+/// AdamW's rule; changes weight, first and second moment.
+struct Adam {
+    step: AdamStep,
+    /// Learning rate over the first moment's correction, and one over the root of the second's.
+    rate: f32,
+    root: f32,
+}
+
+impl Adam {
+    fn new(step: AdamStep) -> Adam {
+        let power = i32::try_from(step.step).unwrap_or(i32::MAX);
+        let correction = |beta: f32| 1.0 - f64::from(beta).powi(power);
+        let rate = (f64::from(step.lr) / correction(step.beta1)) as f32;
+        Adam { step, rate, root: (1.0 / correction(step.beta2).sqrt()) as f32 }
+    }
+}
+
+impl Rule<3> for Adam {
+    #[inline(always)]
+    unsafe fn line<L: Lanes>(&self, [w, m, v]: [*mut f32; 3], gradient: *const f32) {
+        let AdamStep { lr, beta1, beta2, epsilon, weight_decay, gradient_scale, .. } = self.step;
+        // SAFETY: the contract.
+        unsafe {
+            let g = L::load(gradient).mul(L::splat(gradient_scale));
+            let first = L::load(m).mul_add(L::splat(beta1), g.mul(L::splat(1.0 - beta1)));
+            let second = L::load(v).mul_add(L::splat(beta2), g.mul(g).mul(L::splat(1.0 - beta2)));
+            first.store(m);
+            second.store(v);
+            let size = second.sqrt().mul_add(L::splat(self.root), L::splat(epsilon));
+            let kept = L::load(w).mul(L::splat(1.0 - lr * weight_decay));
+            kept.sub(first.mul(L::splat(self.rate)).div(size)).store(w);
         }
-        let rest = length - whole;
-        if rest > 0 {
-            let mut copies = [[0.0f32; LANES]; N];
-            let mut copy = [0.0f32; LANES];
-            std::ptr::copy_nonoverlapping(read.add(whole), copy.as_mut_ptr(), rest);
-            for (copy, p) in copies.iter_mut().zip(changed) {
-                std::ptr::copy_nonoverlapping(p.add(whole), copy.as_mut_ptr(), rest);
+    }
+}
+
+/// The rule of SGD with momentum; changes weight and velocity.
+struct Sgd(SgdStep);
+
+impl Rule<2> for Sgd {
+    #[inline(always)]
+    unsafe fn line<L: Lanes>(&self, [w, v]: [*mut f32; 2], gradient: *const f32) {
+        let SgdStep { lr, momentum, weight_decay, gradient_scale } = self.0;
+        // SAFETY: the contract.
+        unsafe {
+            let g = L::load(gradient).mul(L::splat(gradient_scale));
+            let velocity = L::load(v).mul_add(L::splat(momentum), g);
+            velocity.store(v);
+            let kept = L::load(w).mul(L::splat(1.0 - lr * weight_decay));
+            velocity.mul_add(L::splat(-lr), kept).store(w);
+        }
+    }
+}
+
+/// A rule over one portion; a last short line goes through a copy. Pointers are good for `length` values.
+struct Portion<'a, R, const N: usize> {
+    changed: [*mut f32; N],
+    gradient: *const f32,
+    length: usize,
+    rule: &'a R,
+}
+
+impl<R: Rule<N>, const N: usize> Kernel for Portion<'_, R, N> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let whole = self.length / LANES * LANES;
+        // SAFETY: the pointers are good for `length` values, the copies for a line.
+        unsafe {
+            for i in (0..whole).step_by(LANES) {
+                let mut changed = self.changed;
+                for p in &mut changed {
+                    *p = p.add(i);
+                }
+                self.rule.line::<L>(changed, self.gradient.add(i));
             }
-            line(copies.each_mut().map(|c| c.as_mut_ptr()), copy.as_ptr());
-            for (copy, p) in copies.iter().zip(changed) {
-                std::ptr::copy_nonoverlapping(copy.as_ptr(), p.add(whole), rest);
+            let rest = self.length - whole;
+            if rest > 0 {
+                let mut copies = [[0.0f32; LANES]; N];
+                let mut gradient = [0.0f32; LANES];
+                let mut changed = self.changed;
+                std::ptr::copy_nonoverlapping(self.gradient.add(whole), gradient.as_mut_ptr(), rest);
+                for (copy, p) in copies.iter_mut().zip(&mut changed) {
+                    std::ptr::copy_nonoverlapping(p.add(whole), copy.as_mut_ptr(), rest);
+                    *p = copy.as_mut_ptr();
+                }
+                self.rule.line::<L>(changed, gradient.as_ptr());
+                for (copy, p) in copies.iter().zip(self.changed) {
+                    std::ptr::copy_nonoverlapping(copy.as_ptr(), p.add(whole), rest);
+                }
             }
         }
     }
+}
+
+/// Takes a step by `rule`: all arrays as long as the gradient.
+fn take<const N: usize>(rule: &(impl Rule<N> + Sync), changed: [&mut [f32]; N], gradient: &[f32]) {
+    let length = gradient.len();
+    assert!(changed.iter().all(|c| c.len() == length));
+    let changed = changed.map(Out::from);
+    let gradient = In::from(gradient);
+    // SAFETY: portions lie within the arrays, as asserted, and do not overlap.
+    portions(length, |at, length| unsafe {
+        let changed = std::array::from_fn(|i| changed[i].at(at));
+        launch(isa(), Portion { changed, gradient: gradient.at(at), length, rule });
+    });
 }
 
 impl UpdateKernel for Cpu {
@@ -142,39 +165,12 @@ impl UpdateKernel for Cpu {
         second: &mut Flat<Cpu>,
         step: AdamStep,
     ) -> Result<()> {
-        let (weight, first, second) = (host_mut(weight), host_mut(first), host_mut(second));
-        let length = gradient.len();
-        assert!(weight.len() == length && first.len() == length && second.len() == length);
-        let (weight, first, second) = (Out::from(weight), Out::from(first), Out::from(second));
-        let gradient = In::from(&gradient[..]);
-        // SAFETY: portions lie within the arrays, as asserted, and do not overlap.
-        portions(length, |at, length| unsafe {
-            launch(
-                isa(),
-                Adam {
-                    weight: weight.at(at),
-                    gradient: gradient.at(at),
-                    first: first.at(at),
-                    second: second.at(at),
-                    length,
-                    step,
-                },
-            );
-        });
+        take(&Adam::new(step), [host_mut(weight), host_mut(first), host_mut(second)], gradient);
         Ok(())
     }
 
     fn sgd(&self, weight: &mut Flat<Cpu>, gradient: &Gradient, velocity: &mut Flat<Cpu>, step: SgdStep) -> Result<()> {
-        let (weight, velocity) = (host_mut(weight), host_mut(velocity));
-        let length = gradient.len();
-        assert!(weight.len() == length && velocity.len() == length);
-        let (weight, velocity) = (Out::from(weight), Out::from(velocity));
-        let gradient = In::from(&gradient[..]);
-        // SAFETY: portions lie within the arrays, as asserted, and do not overlap.
-        portions(length, |at, length| unsafe {
-            let (weight, velocity) = (weight.at(at), velocity.at(at));
-            launch(isa(), Sgd { weight, gradient: gradient.at(at), velocity, length, step });
-        });
+        take(&Sgd(step), [host_mut(weight), host_mut(velocity)], gradient);
         Ok(())
     }
 }
