@@ -44,17 +44,22 @@ Examples:
   caretta evaluate --model-path arcface-resnet50        rank-1, mAP and the pairs it got wrong
   caretta run ls                                        every run and how it stands";
 
+/// Where help lists the flags of every verb.
+const EVERYWHERE: &str = "Everywhere";
+
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
 struct Global {
     /// Where runs, the photo cache and drawn data sets lie [default: the account's data folder]
     #[arg(long, global = true, value_name = "DIR", env = "CARETTA_WORKSPACE", hide_env = true)]
+    #[arg(help_heading = EVERYWHERE)]
     workspace: Option<PathBuf>,
     /// Print one JSON object instead of words
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
-    /// Pictures in the terminal: where it can, or never
+    /// Pictures in the terminal: auto, where it can; off, never
     #[arg(long, global = true, value_enum, default_value_t = pictures::Images::Auto, value_name = "WHEN")]
+    #[arg(help_heading = EVERYWHERE, hide_possible_values = true)]
     images: pictures::Images,
 }
 
@@ -173,10 +178,31 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::config::field::{Kind, lookup};
     use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_readmes_command_lines_are_understood() {
+        let text = include_str!("../README.md");
+        let lines: Vec<&str> = text.lines().filter(|l| l.starts_with("caretta ")).collect();
+        assert!(lines.len() > 10, "found only {lines:?}");
+        for line in lines {
+            let words = line.split('#').next().unwrap().split_whitespace();
+            Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+    }
+
+    #[test]
+    fn help_names_every_backbone_and_miner() {
+        let help = Cli::command().find_subcommand_mut("train").unwrap().render_long_help().to_string();
+        let Kind::Choice(miners) = lookup("loss.mining").unwrap().kind else { panic!("loss.mining is no choice") };
+        for name in crate::nn::backbone::BACKBONES.iter().map(|b| b.name).chain(miners.iter().copied()) {
+            assert!(help.contains(name), "{name} is not in the help of train");
+        }
     }
 }

@@ -39,8 +39,8 @@ impl From<MethodArg> for Method {
 /// What to train, and how. The course's spelling with underscores works too.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TrainingFlags {
-    /// How the embedding is learnt
-    #[arg(value_enum)]
+    /// siamese (pairs, contrastive loss), triplet (triplet loss with mining) or arcface (angular margin)
+    #[arg(value_enum, hide_possible_values = true)]
     method: MethodArg,
     /// The photos: a folder per individual, a folder or table as SeaTurtleID2022, or the name of a dataset
     #[arg(long, alias = "data_dir", value_name = "PATH")]

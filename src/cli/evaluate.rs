@@ -44,11 +44,11 @@ pub(super) struct EvaluateArgs {
     /// The part asked for [default: test, or else valid]
     #[arg(long, alias = "query_split", value_parser = part, value_name = "PART")]
     query_split: Option<Part>,
-    /// What a query's gallery leaves out
-    #[arg(long, value_enum, default_value_t = ExcludeArg::Encounter, value_name = "WHAT")]
+    /// What a query's gallery leaves out: the photos of its own encounter, or none
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = ExcludeArg::Encounter, value_name = "WHAT")]
     exclude: ExcludeArg,
-    /// Which checkpoint of a run
-    #[arg(long, value_enum, value_name = "WHICH")]
+    /// Which checkpoint of a run: best (highest validation mAP) or last
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "WHICH")]
     checkpoint: Option<CheckpointArg>,
     #[command(flatten)]
     photos: PhotoFlags,

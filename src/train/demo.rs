@@ -47,7 +47,7 @@ impl Default for DemoPlan {
 /// learning rate, so that it ends in minutes on two cores; mild augmentation, as so short a training has no time for more.
 const SETTINGS: &[(&str, &str)] = &[
     ("model.backbone", "resnet18"),
-    ("model.embedding_dim", "128"),
+    ("model.embedding_dim", "256"),
     ("data.image_size", "64"),
     ("batch.size", "32"),
     ("train.epochs", "20"),
