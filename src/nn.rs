@@ -13,5 +13,7 @@ pub mod network;
 pub mod ops;
 pub mod optim;
 pub mod param;
+#[cfg(test)]
+mod parity_tests;
 pub mod pass;
 pub mod weights;

@@ -13,6 +13,7 @@ use crate::nn::network::{Architecture, Network};
 use crate::nn::ops::Backend;
 use crate::nn::param::{Builder, Store};
 use crate::nn::weights::{WeightFile, identity};
+use crate::run::config::field;
 
 use super::{Error, Result};
 
@@ -72,6 +73,21 @@ impl About {
         let bad = |reason: String| Error::Model { path: path.to_owned(), reason };
         let backbone = Backbone::named(&self.backbone).map_err(|e| bad(e.to_string()))?.name;
         let head = HeadKind::named(&self.head).ok_or_else(|| bad("its head is of a kind not known here".into()))?;
+        // Anybody's file: what no run can be told would take any amount of memory here.
+        let sizes = [
+            ("model.embedding_dim", self.embedding_dim.to_string()),
+            ("data.image_size", self.preprocessing.image_size.to_string()),
+        ];
+        for (key, size) in sizes {
+            field::find(key).and_then(|f| f.parse(&size)).map_err(|e| bad(e.to_string()))?;
+        }
+        let features = Backbone::named(backbone).map_or(0, Backbone::features);
+        if head == HeadKind::Pooled && self.embedding_dim != features {
+            return Err(bad(format!(
+                "its embedding is {backbone}'s feature, of {features} numbers and not {}",
+                self.embedding_dim
+            )));
+        }
         Ok(Architecture { backbone, head, dimensions: self.embedding_dim })
     }
 }
@@ -173,6 +189,14 @@ mod tests {
         about.backbone = "resnet19".into();
         says(&text(&about), "resnet18");
         about.backbone = "resnet18".into();
+        about.embedding_dim = 1 << 60;
+        says(&text(&about), "model.embedding_dim = 1152921504606846976: must be a whole number from 2 to 4096");
+        about.embedding_dim = 32;
+        about.preprocessing.image_size = u32::MAX;
+        says(&text(&about), "data.image_size = 4294967295: must be");
+        about.preprocessing.image_size = 96;
+        about.head = "pooled".into();
+        says(&text(&about), "of 512 numbers and not 32");
         about.preprocessing.mean = [0.5; 3];
         says(&text(&about), "another preprocessing");
         std::fs::write(&path, "not weights").unwrap();

@@ -14,6 +14,9 @@ use super::Format;
 use crate::data::error::DataError;
 use crate::data::manifest::{Builder, Manifest, ProblemKind, Row};
 
+/// Each costs a word a photo, also where short rows leave it out: a small file could ask for any amount of memory.
+const MOST_SPLITS: usize = 64;
+
 /// A table format: the names it goes by.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -116,10 +119,16 @@ impl Format for Table {
         let mut split_names: Vec<String> = Vec::new();
         let mut splits_at = Vec::new();
         for (at, column) in columns.iter().enumerate() {
-            if (column == "split" || column.starts_with("split_")) && !split_names.contains(column) {
+            let is_split = column == "split" || column.starts_with("split_");
+            if is_split && split_names.len() <= MOST_SPLITS && !split_names.contains(column) {
                 split_names.push(column.clone());
                 splits_at.push(at);
             }
+        }
+        if split_names.len() > MOST_SPLITS {
+            let reason =
+                format!("more than {MOST_SPLITS} columns are named `split_…`; leave out those that are no split");
+            return Err(DataError::Table { path: file.clone(), line: 1, reason });
         }
         let root = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -233,6 +242,15 @@ mod tests {
     const PLAIN: &str = "id,file_name,identity,timestamp,date,year,split_closed,split_open\n\
         1,images/t1/a.JPG,t1,2014-07-14 14:49:45,2014-07-14,2014,train,train\n\
         2,images/t1/b.JPG,t1,2014-07-14,,2014,valid,train\n";
+
+    #[test]
+    fn a_header_of_countless_splits_is_refused() {
+        let mut table = "file_name,identity".to_owned();
+        (0..100_000).for_each(|i| table.push_str(&format!(",split_{i}")));
+        (0..20_000).for_each(|i| table.push_str(&format!("\n{i},t")));
+        let error = open(folder(table).path()).unwrap_err().to_string();
+        assert!(error.contains("line 1: more than 64 columns"), "{error}");
+    }
 
     #[test]
     fn seaturtleid2022_is_read_from_its_folder_or_its_table() {
