@@ -10,7 +10,6 @@ pub mod embed;
 pub mod embeddings;
 mod error;
 pub mod figures;
-mod files;
 pub mod histogram;
 pub mod metrics;
 pub mod model;

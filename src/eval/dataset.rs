@@ -123,7 +123,7 @@ pub fn photo_row(manifest: &Manifest, index: usize, role: Role) -> PhotoRow {
 /// # Errors
 /// When a file cannot be written.
 pub fn leave(folder: &Path, manifest: &Manifest, answer: &Answer) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
+    crate::run::files::create_folder(folder)?;
     let Answer { set, evaluation, report, .. } = answer;
     let mut photos = Photos { manifest, set, loaded: BTreeMap::new() };
     let mut pictures = Vec::new();

@@ -16,14 +16,6 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file could not be written; what stood there before still does.
-    #[error("cannot write {path}: {source}; what was there before is unchanged")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The file is not what its name says.
     #[error("{path} is not a numpy array that can be used here: {reason}")]
     Npy {

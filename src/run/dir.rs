@@ -62,7 +62,7 @@ impl RunDir {
         if is_run(path) {
             return Err(RunError::AlreadyARun { path: path.to_path_buf() });
         }
-        fs::create_dir_all(path).map_err(|e| RunError::io("create", path, e))?;
+        files::create_folder(path)?;
         let mut entries = fs::read_dir(path).map_err(|e| RunError::io("read", path, e))?;
         if entries.next().is_some() {
             return Err(RunError::NotEmpty { path: path.to_path_buf() });
@@ -201,21 +201,15 @@ impl RunDir {
 
     /// Name and note; a missing file has neither, a damaged one is an error.
     pub fn read_meta(&self) -> Result<Meta> {
-        let path = self.meta();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Meta::default()),
-            Err(e) => return Err(RunError::io("read", path, e)),
-        };
-        serde_json::from_slice(&bytes).map_err(|e| RunError::Damaged { path, problem: e.to_string() })
+        match files::read_json(&self.meta()) {
+            Err(RunError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Meta::default()),
+            other => other,
+        }
     }
 
     /// Changes name and note.
     pub fn set_meta(&self, meta: &Meta) -> Result<()> {
-        let path = self.meta();
-        let text = serde_json::to_string_pretty(meta)
-            .map_err(|e| RunError::Damaged { path: path.clone(), problem: e.to_string() })?;
-        files::replace(&path, format!("{text}\n").as_bytes())
+        files::replace_json(&self.meta(), meta)
     }
 
     /// Whether a trainer holds the run at this moment.
