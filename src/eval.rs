@@ -17,6 +17,7 @@ pub mod pairs;
 pub mod projection;
 pub mod report;
 pub mod retrieval;
+pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod verdict;
