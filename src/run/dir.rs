@@ -222,10 +222,10 @@ impl RunDir {
     /// Lock and state are two looks, and a trainer may begin or end between them. Looking at the lock first
     /// settles the end: a lock found free was let go after the last word.
     pub fn standing(&self) -> Result<Standing> {
-        let (status, state) = settle(|| {
+        let (status, state) = status::settle(|| {
             let held = self.is_held()?;
             let state = self.read_state()?;
-            Ok((status::derive(held, &state, self.control().stands(Order::Stop)), state))
+            Ok((status::derive(held, state.phase, self.control().stands(Order::Stop)), state))
         })?;
         Ok(Standing { status, reason: status::reason(status, &state), state })
     }
@@ -246,20 +246,6 @@ impl RunDir {
         }
         Err(RunError::NoCheckpoint { id: self.id.clone(), which, path })
     }
-}
-
-/// A trainer that begins between the looks at lock and state would seem to have crashed, so a crash is
-/// believed only when the next look finds the same.
-fn settle(mut look: impl FnMut() -> Result<(Status, State)>) -> Result<(Status, State)> {
-    let mut found = look()?;
-    while found.0 == Status::Crashed {
-        let again = look()?;
-        if again == found {
-            break;
-        }
-        found = again;
-    }
-    Ok(found)
 }
 
 /// Whether the folder holds a run.
@@ -385,7 +371,8 @@ pub(super) mod tests {
         let (one, two) = (state(1), state(2));
         let settled = |looks: &[(Status, &State)]| {
             let mut looks = looks.iter();
-            let found = settle(|| looks.next().map(|(s, state)| (*s, (*state).clone())).ok_or(RunError::NoData));
+            let found =
+                status::settle(|| looks.next().map(|(s, state)| (*s, (*state).clone())).ok_or(RunError::NoData));
             assert!(looks.next().is_none(), "no look too few");
             found.unwrap()
         };
