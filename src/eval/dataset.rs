@@ -244,3 +244,38 @@ fn query_row<'a>(photos: &'a Photos, ranked: &Ranked) -> QueryRow<'a> {
     let hit = |m: &Match| Hit { shown: photos.shown(m.row), distance: m.distance, correct: m.correct };
     QueryRow { query: photos.shown(ranked.query), words, hits: ranked.nearest.iter().take(5).map(hit).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::cache::PhotoCache;
+    use crate::eval::embed::tests::stage;
+    use crate::run::Status;
+
+    #[test]
+    fn too_few_readable_photos_are_an_error_that_names_one() {
+        let (dir, m, model) = stage(4);
+        let part = |i| Some(if i < 2 { Part::Train } else { Part::Test });
+        let split = Split { name: "split".into(), parts: (0..4).map(part).collect() };
+        let roles = crate::data::split::roles(&split, None, None).unwrap();
+        let excluded = Excluded::None;
+        let question =
+            Question { manifest: &m, split: &split, roles, excluded, model: "untrained".into(), chosen_by: None };
+        let source = Source { cache: std::sync::Arc::new(PhotoCache::open(None)), workers: 1 };
+        let folder = dir.path().join("results");
+        let evaluate = || evaluate_into(&folder, &model, &question, &source, &mut |_, _| true);
+        let (answer, written) = evaluate().unwrap();
+        assert_eq!((answer.set.len(), written.len()), (4, 9));
+        assert!(written.iter().all(|path| path.is_file()));
+        let report = std::fs::read(folder.join("report.json")).unwrap();
+
+        [2, 3].iter().for_each(|&i| std::fs::remove_file(m.full_path(i)).unwrap());
+        let error = evaluate().unwrap_err().to_string();
+        for word in ["2 of 4 photos", "0 queries and 2 gallery", "2.jpg", "--data-dir"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        let (status, state) = session::standing(&folder).unwrap().unwrap();
+        assert_eq!((status, state.reason), (Status::Failed, Some(error)));
+        assert_eq!(std::fs::read(folder.join("report.json")).unwrap(), report, "the report before it stays");
+    }
+}

@@ -122,3 +122,62 @@ fn embed_there<D: Backend>(
     }
     Ok((vectors, gone))
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::data::manifest::testing::manifest;
+    use crate::eval::model::About;
+    use crate::nn::head::HeadKind;
+    use crate::nn::network::Architecture;
+    use dfdx::prelude::Cpu;
+
+    /// Photos `0.jpg` to `n - 1` in a folder, and a small network for them.
+    pub(in crate::eval) fn stage(n: u32) -> (tempfile::TempDir, Manifest, Model<Cpu>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut m = manifest(&vec![("a", ""); n as usize]);
+        m.root = dir.path().to_path_buf();
+        for i in 0..n {
+            let paint = |x, y| image::Rgb([(x * (i + 3)) as u8, (y * 9) as u8, (i * 40) as u8]);
+            let photo = image::RgbImage::from_fn(32, 32, paint);
+            photo.save_with_format(m.full_path(i as usize), image::ImageFormat::Png).unwrap();
+        }
+        let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 16 };
+        let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
+        let about = About::new(architecture, 32);
+        (dir, m, Model { network, about, identity: String::new(), path: PathBuf::new() })
+    }
+
+    #[test]
+    fn photos_that_go_while_they_are_embedded_are_left_out_and_told() {
+        let (dir, m, model) = stage(5);
+        let all = [0, 1, 2, 3, 4];
+        for cache in [None, Some(dir.path().join("cache"))] {
+            let source = Source { cache: Arc::new(PhotoCache::open(cache)), workers: 1 };
+            let whole = embed_readable(&model, &m, &all, &source, &mut |_, _| true).unwrap();
+            assert_eq!((whole.usable.as_slice(), whole.problems.len()), (&all[..], 0));
+            let bytes: Vec<_> = [1, 3].map(|i| std::fs::read(m.full_path(i)).unwrap()).into();
+            let embedded = embed_readable(&model, &m, &all, &source, &mut |done, _| {
+                if done == all.len() {
+                    [1, 3].iter().for_each(|&i| std::fs::remove_file(m.full_path(i)).unwrap());
+                }
+                true
+            });
+            let embedded = embedded.unwrap();
+            assert_eq!(embedded.usable, [0, 2, 4]);
+            let told: Vec<_> = embedded.problems.iter().map(|p| p.photo.as_deref().unwrap()).collect();
+            assert_eq!(told.len(), 2);
+            assert!(told.contains(&"1.jpg") && told.contains(&"3.jpg"), "{told:?}");
+            for (row, photo) in embedded.usable.iter().enumerate() {
+                for (a, b) in embedded.vectors[row * 16..][..16].iter().zip(&whole.vectors[photo * 16..][..16]) {
+                    assert!((a - b).abs() < 1e-5, "photo {photo}");
+                }
+            }
+            // where every photo counts, the first is an error
+            let paths = all.map(|i| m.full_path(i)).to_vec();
+            let error = embed(&model.network, 32, paths, &source, |_| true).unwrap_err().to_string();
+            assert!(error.contains("1.jpg"), "{error}");
+            [1, 3].iter().zip(bytes).for_each(|(&i, bytes)| std::fs::write(m.full_path(i), bytes).unwrap());
+        }
+    }
+}

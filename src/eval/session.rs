@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::dir::is_run;
 use crate::run::host::Process;
-use crate::run::lock::Lock;
+use crate::run::lock::{self, Lock};
 use crate::run::log::Log;
 use crate::run::session::BREATH;
 use crate::run::stamp::Stamp;
-use crate::run::{Phase, RunError, files};
+use crate::run::{Phase, RunError, Status, files, status};
 
 use super::report::REPORT_FILE;
 use super::{Error, Result};
@@ -69,6 +69,20 @@ impl State {
         }
         Ok(Some(files::read_json(&path)?))
     }
+}
+
+/// How the evaluation in `folder` stands, and what it said last; none where none ever began.
+///
+/// # Errors
+/// When lock or state cannot be read.
+pub fn standing(folder: &Path) -> Result<Option<(Status, State)>> {
+    let (status, state) = status::settle(|| {
+        let held = lock::is_held(&folder.join(LOCK_FILE))?; // before the state, as for a run
+        let state = State::read(folder)?;
+        let status = state.as_ref().map_or(Status::Queued, |s| status::derive(held, s.phase, false));
+        Ok::<_, Error>((status, state))
+    })?;
+    Ok(state.map(|state| (status, state)))
 }
 
 /// A folder while an evaluation works on it.
@@ -222,5 +236,136 @@ fn sweep(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RunError::io("remove", folder, e).into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Writes a report and a picture that both say `text`.
+    fn report(beside: &Path, text: &str) -> Result<Vec<PathBuf>> {
+        let paths = vec![beside.join(REPORT_FILE), beside.join("pairs.png")];
+        paths.iter().for_each(|path| fs::write(path, text).unwrap());
+        Ok(paths)
+    }
+
+    fn says(folder: &Path, text: &str) {
+        for file in [REPORT_FILE, "pairs.png"] {
+            assert_eq!(fs::read_to_string(folder.join(file)).unwrap(), text, "{file}");
+        }
+    }
+
+    fn ends(folder: &Path) -> (Status, Option<i32>, String) {
+        let (status, state) = standing(folder).unwrap().unwrap();
+        assert!(state.exited.is_some());
+        (status, state.exit_code, state.reason.unwrap())
+    }
+
+    const WHOLE: [&str; 5] = ["lock", "log.txt", "pairs.png", "report.json", "state.json"];
+
+    #[test]
+    fn an_evaluation_from_beginning_to_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("eval/test");
+        assert_eq!(standing(&folder).unwrap(), None);
+        let places = within(&folder, |session| {
+            assert_eq!(standing(&folder).unwrap().unwrap().0, Status::Starting);
+            session.progress(3, 8);
+            let (status, state) = standing(&folder).unwrap().unwrap();
+            assert_eq!((status, state.done, state.total), (Status::Running, 3, 8));
+            assert_eq!(state.process, Process::current());
+            // a second one is told who is at it and what to do
+            let second = within(&folder, |_| Ok(())).unwrap_err().to_string();
+            let holder = format!("pid {}", std::process::id());
+            for word in [folder.to_str().unwrap(), &holder, "--output-dir"] {
+                assert!(second.contains(word), "{word}: {second}");
+            }
+            session.progress(8, 8);
+            session.put(|beside| report(beside, "new"))
+        });
+        assert_eq!(places.unwrap(), [folder.join(REPORT_FILE), folder.join("pairs.png")]);
+        says(&folder, "new");
+        assert_eq!(ends(&folder), (Status::Finished, Some(0), "8 photos".into()));
+        assert_eq!(names(&folder), WHOLE);
+    }
+
+    #[test]
+    fn what_fails_leaves_the_report_before_it_and_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        within(folder, |session| session.put(|beside| report(beside, "old"))).unwrap();
+        let failed = within(folder, |session| {
+            session.put(|beside| report(beside, "half").and(Err(Error::Set("on purpose".into()))))
+        });
+        assert!(failed.is_err());
+        says(folder, "old");
+        assert_eq!(ends(folder), (Status::Failed, Some(1), "on purpose".into()));
+        assert_eq!(names(folder), WHOLE);
+
+        within(folder, |_| Err::<(), _>(Error::Interrupted)).unwrap_err();
+        assert_eq!((ends(folder).0, ends(folder).1), (Status::Stopped, Some(130)));
+
+        std::thread::scope(|scope| {
+            let panicked = scope.spawn(|| within(folder, |_| -> Result<()> { panic!("on purpose") }));
+            assert!(panicked.join().is_err());
+        });
+        assert_eq!((ends(folder).0, ends(folder).1), (Status::Failed, Some(101)));
+        says(folder, "old");
+    }
+
+    #[test]
+    fn one_that_died_is_seen_and_the_next_one_works() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        within(folder, |session| session.put(|beside| report(beside, "old"))).unwrap();
+        let mut session = Session::begin(folder).unwrap();
+        session.progress(3, 8);
+        fs::create_dir(folder.join(WRITING)).unwrap();
+        report(&folder.join(WRITING), "half").unwrap();
+        fs::write(folder.join(".state.json.1-1.tmp"), "{").unwrap();
+        drop(session); // as if killed
+        assert_eq!(standing(folder).unwrap().unwrap().0, Status::Crashed);
+        says(folder, "old");
+
+        within(folder, |session| session.put(|beside| report(beside, "new"))).unwrap();
+        says(folder, "new");
+        assert_eq!(names(folder), WHOLE);
+        let log = fs::read_to_string(folder.join(LOG_FILE)).unwrap();
+        assert!(log.contains("died after 3 of 8 photos"), "{log}");
+    }
+
+    #[test]
+    fn cut_short_among_the_moves_nothing_looks_complete() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        within(folder, |session| session.put(|beside| report(beside, "old"))).unwrap();
+        fs::remove_file(folder.join("pairs.png")).unwrap();
+        fs::create_dir_all(folder.join("pairs.png/in the way")).unwrap();
+        let error = within(folder, |session| session.put(|beside| report(beside, "new"))).unwrap_err().to_string();
+        assert!(error.contains("pairs.png"), "{error}");
+        assert!(!folder.join(REPORT_FILE).exists());
+    }
+
+    #[test]
+    fn folders_of_others_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |file: &str, content: &str, word: &str| {
+            let folder = dir.path().join(file);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(file), content).unwrap();
+            let error = within(&folder, |_| Ok(())).unwrap_err().to_string();
+            assert!(error.contains(word) && error.contains("choose another --output-dir"), "{error}");
+            assert_eq!(names(&folder), [file], "nothing is made there");
+        };
+        refused("config.toml", "", "holds a run");
+        refused("state.json", "{\"theirs\": 1}", "not written by an evaluation");
     }
 }
