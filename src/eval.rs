@@ -10,7 +10,6 @@ pub mod embed;
 pub mod embeddings;
 mod error;
 pub mod figures;
-mod files;
 pub mod histogram;
 pub mod metrics;
 pub mod model;
@@ -18,6 +17,7 @@ pub mod pairs;
 pub mod projection;
 pub mod report;
 pub mod retrieval;
+pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod verdict;

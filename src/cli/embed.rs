@@ -7,9 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::data::manifest::Manifest;
-use crate::data::prepare::prepare;
 use crate::data::{DataError, formats};
 use crate::eval::dataset::photo_row;
+use crate::eval::embed::{Embedded, embed_readable};
 use crate::eval::embeddings::{EmbeddingSet, Role};
 use crate::eval::model::Model;
 
@@ -41,38 +41,29 @@ pub(super) fn embed(context: &Context, args: &EmbedArgs) -> Result<u8> {
     let chosen = Chosen::of(context, &args.model_path, None)?;
     let device = crate::train::worker::device(&args.photos.device)?;
     let model = Model::load(&device, &chosen.path)?;
-    let side = model.about.preprocessing.image_size;
     let manifest = photos(context, &args.data_dir)?;
     let source = args.photos.source(context);
     let all: Vec<usize> = (0..manifest.photos.len()).collect();
     let bar = follow::bar(2 * all.len() as u64, "embedding", context.global.json);
-    let mut progress = |done: usize| {
+    let embedded = embed_readable(&model, &manifest, &all, &source, &mut |done, _| {
         bar.set_position(done as u64);
         !context.is_interrupted()
-    };
-    let prepared = prepare(&manifest, &all, &source.cache, &[side], source.workers, &mut progress);
-    if let Err(DataError::Interrupted) = prepared {
+    });
+    bar.finish_and_clear();
+    if let Err(crate::eval::Error::Interrupted) = embedded {
         return Ok(super::INTERRUPTED);
     }
-    let prepared = prepared?;
-    let paths = prepared.usable.iter().map(|&i| manifest.full_path(i)).collect();
-    let vectors = crate::eval::embed::embed(&model.network, side, paths, &source, |done| progress(all.len() + done));
-    bar.finish_and_clear();
-    let vectors = match vectors {
-        Err(crate::eval::Error::Interrupted) => return Ok(super::INTERRUPTED),
-        other => other?,
-    };
-    let rows = prepared.usable.iter().map(|&i| photo_row(&manifest, i, Role::None)).collect();
+    let Embedded { usable, vectors, problems } = embedded?;
+    let rows = usable.iter().map(|&i| photo_row(&manifest, i, Role::None)).collect();
     let set = EmbeddingSet::new(model.about.embedding_dim, vectors, rows)?;
-    std::fs::create_dir_all(&args.output_dir)
-        .with_context(|| format!("--output-dir {}: cannot be made", args.output_dir.display()))?;
+    crate::run::files::create_folder(&args.output_dir)?;
     set.write(&args.output_dir)?;
-    for problem in &prepared.problems {
+    for problem in &problems {
         words::say(&format!("left out: {problem}"));
     }
     let answer = json!({
         "model": chosen.name, "identity": model.identity, "preprocessing": model.about.preprocessing,
-        "photos": set.len(), "left_out": prepared.problems.len(), "embedding_dim": set.dim, "dir": args.output_dir,
+        "photos": set.len(), "left_out": problems.len(), "embedding_dim": set.dim, "dir": args.output_dir,
     });
     context.answer(&answer, || {
         format!(

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::data::manifest::Part;
 use crate::data::split::{self, SplitChoice};
-use crate::eval::dataset::{PAIRS_FILE, Question, ask, leave};
+use crate::eval::dataset::{PAIRS_FILE, Question, evaluate_into};
 use crate::eval::model::Model;
 use crate::eval::report::{Excluded, Report, words as report_words};
 use crate::run::model::ModelRef;
@@ -138,20 +138,17 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
         chosen_by: chosen.chosen_by,
     };
     let bar = follow::bar(0, "embedding", context.global.json);
-    let answer = ask(&model, &question, &args.photos.source(context), &mut |done, total| {
+    let result = evaluate_into(&folder, &model, &question, &args.photos.source(context), &mut |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
         !context.is_interrupted()
     });
     bar.finish_and_clear();
-    let answer = match answer {
-        Err(crate::eval::Error::Interrupted | crate::eval::Error::Data(crate::data::DataError::Interrupted)) => {
-            words::say("interrupted; nothing was written");
-            return Ok(super::INTERRUPTED);
-        }
-        other => other?,
-    };
-    let written = leave(&folder, &manifest, &answer).with_context(|| format!("--output-dir {}", folder.display()))?;
+    if let Err(crate::eval::Error::Interrupted) = result {
+        words::say("interrupted; nothing was written");
+        return Ok(super::INTERRUPTED);
+    }
+    let (answer, written) = result?;
     for problem in &answer.problems {
         words::say(&format!("left out: {problem}"));
     }

@@ -70,18 +70,19 @@ pub fn prepare(
             prepared.usable.push(photo);
             continue;
         };
-        let reason = match error {
-            DataError::Unreadable { reason, .. } => reason,
-            other => other.to_string(),
-        };
-        prepared.problems.push(Problem {
-            kind: ProblemKind::Unreadable,
-            photo: Some(manifest.photos[photo].path.display().to_string()),
-            line: None,
-            reason,
-        });
+        prepared.problems.push(unreadable(manifest, photo, error));
     }
     Ok(prepared)
+}
+
+/// Photo `index` of `manifest` cannot be read: `error` says why.
+pub fn unreadable(manifest: &Manifest, index: usize, error: DataError) -> Problem {
+    let reason = match error {
+        DataError::Unreadable { reason, .. } => reason,
+        other => other.to_string(),
+    };
+    let photo = Some(manifest.photos[index].path.display().to_string());
+    Problem { kind: ProblemKind::Unreadable, photo, line: None, reason }
 }
 
 #[cfg(test)]

@@ -9,11 +9,10 @@ use image::RgbImage;
 
 use crate::data::decode;
 use crate::data::manifest::{Manifest, Part, Problem};
-use crate::data::prepare::prepare;
 use crate::data::split::{Roles, Split};
 use crate::nn::ops::Backend;
 
-use super::embed::{Source, embed};
+use super::embed::{Embedded, Source, embed_readable};
 use super::embeddings::{EmbeddingSet, PhotoRow, Role};
 use super::figures::{Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_sheet, scatter_of, write_png};
 use super::model::Model;
@@ -21,7 +20,7 @@ use super::projection::Projection;
 use super::projection::pca::Pca;
 use super::report::{ChosenBy, Context, Evaluation, Excluded, Picture, Report, evaluate, write};
 use super::retrieval::{Match, Ranked};
-use super::{Error, Result, pairs};
+use super::{Error, Result, pairs, session};
 
 /// The sheet of matched and mismatched pairs.
 pub const PAIRS_FILE: &str = "pairs.png";
@@ -66,6 +65,41 @@ pub struct Answer {
 /// Photos done, of how many; says whether to go on.
 pub type Progress<'a> = dyn FnMut(usize, usize) -> bool + 'a;
 
+/// [`ask`]s, and leaves every file in `folder`, which is made if need be and held while it goes on; tells which.
+///
+/// # Errors
+/// As [`ask`]; also when another evaluation holds `folder`, or a file cannot be written. What stood there before is
+/// then unchanged, and the folder's state says why.
+pub fn evaluate_into<D: Backend>(
+    folder: &Path,
+    model: &Model<D>,
+    question: &Question,
+    source: &Source,
+    progress: &mut Progress,
+) -> Result<(Answer, Vec<PathBuf>)> {
+    session::within(folder, |session| {
+        let Question { manifest, split, roles, .. } = question;
+        let (gallery, queries) = (roles.gallery.len(), roles.queries.len());
+        let (name, part) = (&split.name, roles.query_part.word());
+        session.say(&format!(
+            "{} on {}: {queries} queries ({name}, {part}), {gallery} gallery photos",
+            question.model, manifest.name
+        ))?;
+        let answer = ask(model, question, source, &mut |done, total| {
+            session.progress(done / 2, total / 2); // a photo counts twice: decoded, embedded
+            progress(done, total)
+        })?;
+        for problem in &answer.problems {
+            session.say(&format!("left out: {problem}"))?;
+        }
+        if let Some(warning) = source.cache.take_warning() {
+            session.say(&warning)?;
+        }
+        let written = session.put(|folder| leave(folder, manifest, &answer))?;
+        Ok((answer, written))
+    })
+}
+
 /// Embeds gallery and queries and ranks them. Photos that cannot be read are left out and told.
 ///
 /// # Errors
@@ -77,18 +111,20 @@ pub fn ask<D: Backend>(
     progress: &mut Progress,
 ) -> Result<Answer> {
     let Question { manifest, split, roles, .. } = question;
-    let side = model.about.preprocessing.image_size;
     let mut roles_of: BTreeMap<usize, Role> = roles.gallery.iter().map(|&i| (i, Role::Gallery)).collect();
     for &query in &roles.queries {
         let role = roles_of.get(&query).map_or(Role::Query, |_| Role::Both);
         roles_of.insert(query, role);
     }
     let wanted: Vec<usize> = roles_of.keys().copied().collect();
-    let all = 2 * wanted.len();
-    let prepared = prepare(manifest, &wanted, &source.cache, &[side], source.workers, |done| progress(done, all))?;
-    let paths = prepared.usable.iter().map(|&i| manifest.full_path(i)).collect();
-    let vectors = embed(&model.network, side, paths, source, |done| progress(wanted.len() + done, all))?;
-    let rows = prepared.usable.iter().map(|i| photo_row(manifest, *i, roles_of[i])).collect();
+    let Embedded { usable, vectors, problems } = embed_readable(model, manifest, &wanted, source, progress)?;
+    let count = |asked: fn(Role) -> bool| usable.iter().filter(|i| asked(roles_of[i])).count();
+    let (queries, gallery) = (count(Role::is_query), count(Role::is_gallery));
+    if let (true, Some(first)) = (queries == 0 || gallery == 0, problems.first()) {
+        let first = Box::new(first.clone());
+        return Err(Error::TooFewLeft { left_out: problems.len(), all: wanted.len(), queries, gallery, first });
+    }
+    let rows = usable.iter().map(|i| photo_row(manifest, *i, roles_of[i])).collect();
     let set = EmbeddingSet::new(model.network.architecture.dimensions, vectors, rows)?;
     let evaluation = evaluate(&set, question.excluded)?;
     let query = roles.query_part.word();
@@ -104,7 +140,7 @@ pub fn ask<D: Backend>(
         chosen_by: question.chosen_by.map(|part| ChosenBy::new(part.word(), &[query])),
     };
     let report = Report::new(context, &evaluation);
-    Ok(Answer { set, evaluation, report, problems: prepared.problems })
+    Ok(Answer { set, evaluation, report, problems })
 }
 
 /// A photo's row in the files of an evaluation.
@@ -118,12 +154,8 @@ pub fn photo_row(manifest: &Manifest, index: usize, role: Role) -> PhotoRow {
     }
 }
 
-/// Writes every file of `answer` into `folder`, which is made if need be, and tells which.
-///
-/// # Errors
-/// When a file cannot be written.
-pub fn leave(folder: &Path, manifest: &Manifest, answer: &Answer) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
+/// Writes every file of `answer` into `folder`, and tells which.
+fn leave(folder: &Path, manifest: &Manifest, answer: &Answer) -> Result<Vec<PathBuf>> {
     let Answer { set, evaluation, report, .. } = answer;
     let mut photos = Photos { manifest, set, loaded: BTreeMap::new() };
     let mut pictures = Vec::new();
@@ -211,4 +243,39 @@ fn query_row<'a>(photos: &'a Photos, ranked: &Ranked) -> QueryRow<'a> {
     };
     let hit = |m: &Match| Hit { shown: photos.shown(m.row), distance: m.distance, correct: m.correct };
     QueryRow { query: photos.shown(ranked.query), words, hits: ranked.nearest.iter().take(5).map(hit).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::cache::PhotoCache;
+    use crate::eval::embed::tests::stage;
+    use crate::run::Status;
+
+    #[test]
+    fn too_few_readable_photos_are_an_error_that_names_one() {
+        let (dir, m, model) = stage(4);
+        let part = |i| Some(if i < 2 { Part::Train } else { Part::Test });
+        let split = Split { name: "split".into(), parts: (0..4).map(part).collect() };
+        let roles = crate::data::split::roles(&split, None, None).unwrap();
+        let excluded = Excluded::None;
+        let question =
+            Question { manifest: &m, split: &split, roles, excluded, model: "untrained".into(), chosen_by: None };
+        let source = Source { cache: std::sync::Arc::new(PhotoCache::open(None)), workers: 1 };
+        let folder = dir.path().join("results");
+        let evaluate = || evaluate_into(&folder, &model, &question, &source, &mut |_, _| true);
+        let (answer, written) = evaluate().unwrap();
+        assert_eq!((answer.set.len(), written.len()), (4, 9));
+        assert!(written.iter().all(|path| path.is_file()));
+        let report = std::fs::read(folder.join("report.json")).unwrap();
+
+        [2, 3].iter().for_each(|&i| std::fs::remove_file(m.full_path(i)).unwrap());
+        let error = evaluate().unwrap_err().to_string();
+        for word in ["2 of 4 photos", "0 queries and 2 gallery", "2.jpg", "--data-dir"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        let (status, state) = session::standing(&folder).unwrap().unwrap();
+        assert_eq!((status, state.reason), (Status::Failed, Some(error)));
+        assert_eq!(std::fs::read(folder.join("report.json")).unwrap(), report, "the report before it stays");
+    }
 }

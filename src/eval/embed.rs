@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::data::cache::PhotoCache;
+use crate::data::error::DataError;
 use crate::data::loader::{Loader, LoaderConfig};
+use crate::data::manifest::{Manifest, Problem};
+use crate::data::prepare::{prepare, unreadable};
 use crate::data::sampler::in_order;
 use crate::nn::network::Network;
 use crate::nn::ops::Backend;
 
+use super::model::Model;
 use super::{Error, Result};
 
 /// Photos embedded at once: enough to keep the kernels busy, small beside a training step's memory.
@@ -23,6 +27,41 @@ pub struct Source {
     pub workers: usize,
 }
 
+/// Embeddings of the photos that can be read.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The photos: indices into the manifest, in the order asked for.
+    pub usable: Vec<usize>,
+    /// Photos x D values, rows of unit length, in their order.
+    pub vectors: Vec<f32>,
+    /// One a photo that cannot be read.
+    pub problems: Vec<Problem>,
+}
+
+/// Embeds `photos` (indices into the manifest) as `model` wants them, and leaves out those that cannot be read, be it
+/// from the beginning or because they have gone since. `progress` is called with the number done, of how many, each
+/// photo counting twice (decoded, embedded), and says whether to go on.
+///
+/// # Errors
+/// When the network fails, or `progress` said no ([`Error::Interrupted`]).
+pub fn embed_readable<D: Backend>(
+    model: &Model<D>,
+    manifest: &Manifest,
+    photos: &[usize],
+    source: &Source,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<Embedded> {
+    let (side, all) = (model.about.preprocessing.image_size, 2 * photos.len());
+    let prepared = prepare(manifest, photos, &source.cache, &[side], source.workers, |done| progress(done, all))?;
+    let (mut usable, mut problems) = (prepared.usable, prepared.problems);
+    let paths = usable.iter().map(|&i| manifest.full_path(i)).collect();
+    let (vectors, gone) = embed_there(&model.network, side, paths, source, |done| progress(photos.len() + done, all))?;
+    for (place, error) in gone.into_iter().rev() {
+        problems.push(unreadable(manifest, usable.remove(place), error));
+    }
+    Ok(Embedded { usable, vectors, problems })
+}
+
 /// Embeds `photos` (full paths) at `side` pixels: photos x D values, rows of unit length, in their order. `progress` is
 /// called with the number done and says whether to go on.
 ///
@@ -33,13 +72,26 @@ pub fn embed<D: Backend>(
     side: u32,
     photos: Vec<PathBuf>,
     source: &Source,
-    mut progress: impl FnMut(usize) -> bool,
+    progress: impl FnMut(usize) -> bool,
 ) -> Result<Vec<f32>> {
-    let count = photos.len();
-    let mut vectors = Vec::with_capacity(count * network.architecture.dimensions);
-    let batches = (0..).zip(in_order(count, BATCH));
+    let (vectors, gone) = embed_there(network, side, photos, source, progress)?;
+    match gone.into_iter().next() {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(vectors),
+    }
+}
+
+/// The embeddings of the photos that are still there, and the others: their places in the list, ascending, and why.
+fn embed_there<D: Backend>(
+    network: &Network<D>,
+    side: u32,
+    photos: Vec<PathBuf>,
+    source: &Source,
+    mut progress: impl FnMut(usize) -> bool,
+) -> Result<(Vec<f32>, Vec<(usize, DataError)>)> {
+    let batches = (0..).zip(in_order(photos.len(), BATCH));
     let config = LoaderConfig {
-        photos,
+        photos: photos.clone(),
         cache: Arc::clone(&source.cache),
         side,
         augment: None,
@@ -47,14 +99,85 @@ pub fn embed<D: Backend>(
         workers: source.workers,
         depth: 2,
     };
+    let (mut vectors, mut gone) = (Vec::new(), Vec::new());
     let mut done = 0;
-    for batch in Loader::start(config, batches) {
-        let batch = batch?;
-        vectors.extend(network.embed(batch.photos.len(), side as usize, &batch.pixels)?);
-        done += batch.photos.len();
+    for (batch, photos) in Loader::start(config, batches).zip(photos.chunks(BATCH)) {
+        match batch {
+            Ok(batch) => vectors.extend(network.embed(photos.len(), side as usize, &batch.pixels)?),
+            // One of them; the others are embedded one by one.
+            Err(DataError::Unreadable { .. }) => {
+                for (place, photo) in (done..).zip(photos) {
+                    match source.cache.get(photo, side) {
+                        Ok(pixels) => vectors.extend(network.embed(1, side as usize, &pixels.rgb)?),
+                        Err(error) => gone.push((place, error)),
+                    }
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        done += photos.len();
         if !progress(done) {
             return Err(Error::Interrupted);
         }
     }
-    Ok(vectors)
+    Ok((vectors, gone))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::data::manifest::testing::manifest;
+    use crate::eval::model::About;
+    use crate::nn::head::HeadKind;
+    use crate::nn::network::Architecture;
+    use dfdx::prelude::Cpu;
+
+    /// Photos `0.jpg` to `n - 1` in a folder, and a small network for them.
+    pub(in crate::eval) fn stage(n: u32) -> (tempfile::TempDir, Manifest, Model<Cpu>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut m = manifest(&vec![("a", ""); n as usize]);
+        m.root = dir.path().to_path_buf();
+        for i in 0..n {
+            let paint = |x, y| image::Rgb([(x * (i + 3)) as u8, (y * 9) as u8, (i * 40) as u8]);
+            let photo = image::RgbImage::from_fn(32, 32, paint);
+            photo.save_with_format(m.full_path(i as usize), image::ImageFormat::Png).unwrap();
+        }
+        let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 16 };
+        let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
+        let about = About::new(architecture, 32);
+        (dir, m, Model { network, about, identity: String::new(), path: PathBuf::new() })
+    }
+
+    #[test]
+    fn photos_that_go_while_they_are_embedded_are_left_out_and_told() {
+        let (dir, m, model) = stage(5);
+        let all = [0, 1, 2, 3, 4];
+        for cache in [None, Some(dir.path().join("cache"))] {
+            let source = Source { cache: Arc::new(PhotoCache::open(cache)), workers: 1 };
+            let whole = embed_readable(&model, &m, &all, &source, &mut |_, _| true).unwrap();
+            assert_eq!((whole.usable.as_slice(), whole.problems.len()), (&all[..], 0));
+            let bytes: Vec<_> = [1, 3].map(|i| std::fs::read(m.full_path(i)).unwrap()).into();
+            let embedded = embed_readable(&model, &m, &all, &source, &mut |done, _| {
+                if done == all.len() {
+                    [1, 3].iter().for_each(|&i| std::fs::remove_file(m.full_path(i)).unwrap());
+                }
+                true
+            });
+            let embedded = embedded.unwrap();
+            assert_eq!(embedded.usable, [0, 2, 4]);
+            let told: Vec<_> = embedded.problems.iter().map(|p| p.photo.as_deref().unwrap()).collect();
+            assert_eq!(told.len(), 2);
+            assert!(told.contains(&"1.jpg") && told.contains(&"3.jpg"), "{told:?}");
+            for (row, photo) in embedded.usable.iter().enumerate() {
+                for (a, b) in embedded.vectors[row * 16..][..16].iter().zip(&whole.vectors[photo * 16..][..16]) {
+                    assert!((a - b).abs() < 1e-5, "photo {photo}");
+                }
+            }
+            // where every photo counts, the first is an error
+            let paths = all.map(|i| m.full_path(i)).to_vec();
+            let error = embed(&model.network, 32, paths, &source, |_| true).unwrap_err().to_string();
+            assert!(error.contains("1.jpg"), "{error}");
+            [1, 3].iter().zip(bytes).for_each(|(&i, bytes)| std::fs::write(m.full_path(i), bytes).unwrap());
+        }
+    }
 }

@@ -12,7 +12,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, files};
+use crate::run::files;
+
+use super::{Error, Result};
 
 mod npy;
 mod table;
@@ -186,8 +188,9 @@ impl EmbeddingSet {
     /// Writes `embeddings.npy` and `photos.csv` into `folder`, which must exist.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.check()?;
-        files::write(&folder.join(EMBEDDINGS_FILE), |out| npy::write(self, out))?;
-        files::write(&folder.join(PHOTOS_FILE), |out| table::write(&self.rows, out))
+        files::replace_with(&folder.join(EMBEDDINGS_FILE), |out| npy::write(self, out))?;
+        files::replace_with(&folder.join(PHOTOS_FILE), |out| table::write(&self.rows, out))?;
+        Ok(())
     }
 
     /// Reads both files: `path` is their folder, or the npy file with `photos.csv` beside it.

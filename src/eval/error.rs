@@ -16,14 +16,6 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file could not be written; what stood there before still does.
-    #[error("cannot write {path}: {source}; what was there before is unchanged")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The file is not what its name says.
     #[error("{path} is not a numpy array that can be used here: {reason}")]
     Npy {
@@ -87,6 +79,48 @@ pub enum Error {
         /// Photos in the role of the gallery.
         gallery: usize,
     },
+    /// Photos that cannot be read, and too few others.
+    #[error(
+        "{left_out} of {all} photos cannot be read, and {queries} queries and {gallery} gallery photos are left: an evaluation needs both; the first is {first}; put them back, or choose other photos with --data-dir"
+    )]
+    TooFewLeft {
+        /// Photos that cannot be read.
+        left_out: usize,
+        /// Photos that were to be embedded.
+        all: usize,
+        /// Queries that are left.
+        queries: usize,
+        /// Photos of the gallery that are left.
+        gallery: usize,
+        /// One that cannot be read, and why.
+        first: Box<crate::data::manifest::Problem>,
+    },
+    /// Somebody else evaluates into the folder.
+    #[error(
+        "{}: another evaluation writes into this folder ({holder}); wait for it, or choose another --output-dir",
+        folder.display()
+    )]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+        /// "pid 4711 on curlew", as far as known.
+        holder: String,
+    },
+    /// A folder whose state is that of a run.
+    #[error(
+        "{}: this folder holds a run, whose state.json and lock an evaluation would take; choose another --output-dir, or leave it out to write into the run's eval folder",
+        folder.display()
+    )]
+    FolderOfRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A `state.json` that no evaluation wrote.
+    #[error("{}: was not written by an evaluation and would be replaced; choose another --output-dir", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// A json file of ours that does not parse.
     #[error("{path} does not read as a {what}: {source}")]
     Json {
@@ -110,11 +144,20 @@ pub enum Error {
     Network(#[from] crate::nn::error::NnError),
     /// The photos failed.
     #[error(transparent)]
-    Data(#[from] crate::data::error::DataError),
+    Data(crate::data::error::DataError),
     /// The run failed.
     #[error(transparent)]
     Run(#[from] crate::run::RunError),
     /// The caller said no.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<crate::data::error::DataError> for Error {
+    fn from(error: crate::data::error::DataError) -> Error {
+        match error {
+            crate::data::error::DataError::Interrupted => Error::Interrupted,
+            other => Error::Data(other),
+        }
+    }
 }

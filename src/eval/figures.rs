@@ -5,12 +5,15 @@
 //! drawn from decoded photos and plain numbers; this folder opens no photo and knows no network.
 //! The font is embedded, so that a picture looks the same on every machine.
 
+use std::io::Write;
 use std::path::Path;
 
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
 
-use super::{Result, files};
+use crate::run::files;
+
+use super::Result;
 
 mod canvas;
 mod labels;
@@ -26,5 +29,6 @@ pub use sheet::{Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_sheet}
 
 /// Writes a picture as PNG, whole or not at all.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    files::write(path, |out| picture.write_with_encoder(PngEncoder::new(out)).map_err(std::io::Error::other))
+    let encode = |out: &mut dyn Write| picture.write_with_encoder(PngEncoder::new(out)).map_err(std::io::Error::other);
+    Ok(files::replace_with(path, encode)?)
 }

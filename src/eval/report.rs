@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::run::files;
+
 use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE};
 use super::metrics::{self, Figures, Geometry};
 use super::retrieval::{self, Retrieval, Rule};
 use super::verdict::{DISTANCES_FILE, Distances};
-use super::{Error, Result, files};
+use super::{Error, Result};
 
 pub mod words;
 
@@ -226,15 +228,15 @@ pub fn write(
     };
     distances.write(&folder.join(DISTANCES_FILE))?;
     let page = words::page(report, pictures);
-    files::write(&folder.join(REPORT_PAGE), |out| out.write_all(page.as_bytes()))?;
-    files::write_json(&folder.join(REPORT_FILE), report)?;
+    files::replace(&folder.join(REPORT_PAGE), page.as_bytes())?;
+    files::replace_json(&folder.join(REPORT_FILE), report)?;
     let names = [REPORT_FILE, REPORT_PAGE, MATCHES_FILE, EMBEDDINGS_FILE, PHOTOS_FILE, DISTANCES_FILE];
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
 /// Writes the nearest photos of each query, as counted.
 fn write_matches(path: &Path, set: &EmbeddingSet, retrieval: &Retrieval) -> Result<()> {
-    files::write(path, |out| {
+    Ok(files::replace_with(path, |out| {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(["query", "rank", "match", "distance", "correct"])?;
         for found in retrieval.queries.iter().flat_map(|query| &query.nearest) {
@@ -247,7 +249,7 @@ fn write_matches(path: &Path, set: &EmbeddingSet, retrieval: &Retrieval) -> Resu
             ])?;
         }
         csv.flush()
-    })
+    })?)
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::run::files;
+
 use super::histogram::Histogram;
-use super::{Error, Result, files};
+use super::{Error, Result};
 
 /// The file of distances that an evaluation leaves.
 pub const DISTANCES_FILE: &str = "distances.json";
@@ -69,10 +71,10 @@ pub enum Leaning {
 impl Distances {
     /// Writes the distances as json on one line: hundreds of bins are not for reading.
     pub fn write(&self, path: &Path) -> Result<()> {
-        files::write(path, |out| {
+        Ok(files::replace_with(path, |out| {
             serde_json::to_writer(&mut *out, self)?;
             out.write_all(b"\n")
-        })
+        })?)
     }
 
     /// Reads `distances.json`.

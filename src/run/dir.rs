@@ -62,7 +62,7 @@ impl RunDir {
         if is_run(path) {
             return Err(RunError::AlreadyARun { path: path.to_path_buf() });
         }
-        fs::create_dir_all(path).map_err(|e| RunError::io("create", path, e))?;
+        files::create_folder(path)?;
         let mut entries = fs::read_dir(path).map_err(|e| RunError::io("read", path, e))?;
         if entries.next().is_some() {
             return Err(RunError::NotEmpty { path: path.to_path_buf() });
@@ -201,21 +201,15 @@ impl RunDir {
 
     /// Name and note; a missing file has neither, a damaged one is an error.
     pub fn read_meta(&self) -> Result<Meta> {
-        let path = self.meta();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Meta::default()),
-            Err(e) => return Err(RunError::io("read", path, e)),
-        };
-        serde_json::from_slice(&bytes).map_err(|e| RunError::Damaged { path, problem: e.to_string() })
+        match files::read_json(&self.meta()) {
+            Err(RunError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Meta::default()),
+            other => other,
+        }
     }
 
     /// Changes name and note.
     pub fn set_meta(&self, meta: &Meta) -> Result<()> {
-        let path = self.meta();
-        let text = serde_json::to_string_pretty(meta)
-            .map_err(|e| RunError::Damaged { path: path.clone(), problem: e.to_string() })?;
-        files::replace(&path, format!("{text}\n").as_bytes())
+        files::replace_json(&self.meta(), meta)
     }
 
     /// Whether a trainer holds the run at this moment.
@@ -228,10 +222,10 @@ impl RunDir {
     /// Lock and state are two looks, and a trainer may begin or end between them. Looking at the lock first
     /// settles the end: a lock found free was let go after the last word.
     pub fn standing(&self) -> Result<Standing> {
-        let (status, state) = settle(|| {
+        let (status, state) = status::settle(|| {
             let held = self.is_held()?;
             let state = self.read_state()?;
-            Ok((status::derive(held, &state, self.control().stands(Order::Stop)), state))
+            Ok((status::derive(held, state.phase, self.control().stands(Order::Stop)), state))
         })?;
         Ok(Standing { status, reason: status::reason(status, &state), state })
     }
@@ -252,20 +246,6 @@ impl RunDir {
         }
         Err(RunError::NoCheckpoint { id: self.id.clone(), which, path })
     }
-}
-
-/// A trainer that begins between the looks at lock and state would seem to have crashed, so a crash is
-/// believed only when the next look finds the same.
-fn settle(mut look: impl FnMut() -> Result<(Status, State)>) -> Result<(Status, State)> {
-    let mut found = look()?;
-    while found.0 == Status::Crashed {
-        let again = look()?;
-        if again == found {
-            break;
-        }
-        found = again;
-    }
-    Ok(found)
 }
 
 /// Whether the folder holds a run.
@@ -391,7 +371,8 @@ pub(super) mod tests {
         let (one, two) = (state(1), state(2));
         let settled = |looks: &[(Status, &State)]| {
             let mut looks = looks.iter();
-            let found = settle(|| looks.next().map(|(s, state)| (*s, (*state).clone())).ok_or(RunError::NoData));
+            let found =
+                status::settle(|| looks.next().map(|(s, state)| (*s, (*state).clone())).ok_or(RunError::NoData));
             assert!(looks.next().is_none(), "no look too few");
             found.unwrap()
         };

@@ -72,6 +72,12 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file where a folder is needed.
+    #[error("{}: cannot be a folder, as a file stands there or on the way; choose another --output-dir", path.display())]
+    NotAFolder {
+        /// The folder that was to be.
+        path: PathBuf,
+    },
     /// A file of a run that does not hold what it should.
     #[error("{}: damaged: {problem}", path.display())]
     Damaged {

@@ -5,34 +5,122 @@
 //! to the user, and people of one group watch each other's runs.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::error::{Result, RunError};
 
 /// Puts `bytes` at `path`, replacing what is there, all at once.
+///
+/// # Errors
+/// When the file cannot be written; what stood at `path` still does.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_with(path, |file| file.write_all(bytes))
 }
 
-/// The same for content that `write` produces bit by bit; nothing changes at `path` if it fails.
-pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+/// The same for content that `write` produces bit by bit.
+///
+/// # Errors
+/// When `write` fails or the file cannot be written; what stood at `path` still does.
+pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let temporary = beside(path);
     let attempt = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-        write(&mut file)?;
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        let mut out = BufWriter::new(Told { file, failure: None });
+        let written = write(&mut out).and_then(|()| out.flush());
+        let (Told { file, failure }, _) = out.into_parts();
+        written.map_err(|e| failure.unwrap_or(e))?;
         // Without it, a machine that loses power may keep the new name and lose the content.
         file.sync_all()?;
         drop(file);
-        fs::rename(&temporary, path)?;
-        sync_folder(path);
-        Ok(())
+        move_to(&temporary, path)
     };
     attempt().map_err(|e| {
         let _ = fs::remove_file(&temporary); // the first error is the one to tell
         RunError::io("write", path, e)
     })
+}
+
+/// A file that remembers what the system said: encoders of tables and pictures wrap that in errors of their own,
+/// and a disk that is full would no longer be told from a value that cannot be encoded.
+struct Told {
+    file: File,
+    failure: Option<io::Error>,
+}
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).inspect_err(|e| self.failure = e.raw_os_error().map(io::Error::from_raw_os_error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Replaces `path` by `value` as JSON for people and programs: indented, a newline at the end.
+///
+/// # Errors
+/// When the file cannot be written; what stood at `path` still does.
+pub fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    replace_with(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        out.write_all(b"\n")
+    })
+}
+
+/// What a JSON file of ours holds.
+///
+/// # Errors
+/// When the file cannot be read, or holds something else.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs::read(path).map_err(|e| RunError::io("read", path, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| RunError::Damaged { path: path.to_path_buf(), problem: e.to_string() })
+}
+
+/// Makes the folder `path`, with those above it, unless it is there.
+///
+/// # Errors
+/// When a file stands there or on the way, or the folder cannot be made.
+pub fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            RunError::NotAFolder { path: path.to_path_buf() }
+        }
+        _ => RunError::io("create", path, e),
+    })
+}
+
+/// Moves a whole file to its place in the same file system, replacing what is there.
+///
+/// # Errors
+/// When the system refuses; both are then as they were.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    move_to(from, to).map_err(|e| RunError::io("write", to, e))
+}
+
+fn move_to(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_folder(to);
+    Ok(())
+}
+
+/// Removes a file; one that is not there is fine.
+///
+/// # Errors
+/// When the system refuses.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(RunError::io("remove", path, e)),
+        _ => {
+            sync_folder(path);
+            Ok(())
+        }
+    }
 }
 
 /// A name that no other writer uses: another process has another pid, another thread another number.
@@ -84,6 +172,45 @@ mod tests {
         assert!(matches!(error, Err(RunError::DiskFull { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_bad_value_through_any_encoder() {
+        let full = Path::new("/dev/full"); // writing fails with ENOSPC
+        if !full.exists() {
+            return; // not Linux
+        }
+        let mut file = Told { file: File::options().write(true).open(full).unwrap(), failure: None };
+        let mut csv = csv::Writer::from_writer(&mut file);
+        let wrapped = csv.write_record(["x".repeat(1 << 16)]).map_err(io::Error::from).unwrap_err();
+        assert_ne!(wrapped.kind(), io::ErrorKind::StorageFull, "csv says it by itself now: Told can go");
+        drop(csv);
+        assert_eq!(file.failure.map(|e| e.kind()), Some(io::ErrorKind::StorageFull));
+    }
+
+    #[test]
+    fn a_file_where_a_folder_should_be_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("results");
+        fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("deeper")] {
+            let error = create_folder(&path).unwrap_err().to_string();
+            assert!(error.contains("results") && error.contains("choose another --output-dir"), "{error}");
+        }
+        create_folder(&dir.path().join("a/b")).unwrap();
+        create_folder(&dir.path().join("a/b")).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_what_the_umask_lets_them() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (plain, ours) = (dir.path().join("plain"), dir.path().join("ours"));
+        fs::write(&plain, b"x").unwrap();
+        replace(&ours, b"x").unwrap();
+        let mode = |p: &Path| p.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&plain), mode(&ours));
     }
 
     #[test]

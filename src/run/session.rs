@@ -17,8 +17,8 @@ use super::metrics::{self, Record};
 use super::stamp::Stamp;
 use super::state::{Phase, Score, State};
 
-/// Steps are told to `state.json` at most this often; each time costs a sync of the disk.
-const BREATH: Duration = Duration::from_millis(500);
+/// Progress is told to `state.json` at most this often; each time costs a sync of the disk.
+pub const BREATH: Duration = Duration::from_millis(500);
 
 /// A run while its trainer works on it.
 #[derive(Debug)]

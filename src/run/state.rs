@@ -4,12 +4,11 @@
 //! killed leaves "running" behind, and only the lock (`lock`, `status`) tells. It also carries the figures
 //! that a list of runs shows, so that listing reads no metrics.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{Result, RunError};
+use super::error::Result;
 use super::files;
 use super::host::Process;
 use super::stamp::Stamp;
@@ -133,18 +132,13 @@ impl State {
 
     /// Reads a `state.json`.
     pub fn read(path: &Path) -> Result<State> {
-        let bytes = fs::read(path).map_err(|e| RunError::io("read", path, e))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|e| RunError::Damaged { path: path.to_path_buf(), problem: e.to_string() })
+        files::read_json(path)
     }
 
     /// Replaces `state.json`, with the present time as `updated`.
     pub fn write(&mut self, path: &Path) -> Result<()> {
         self.updated = Stamp::now();
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|e| RunError::Damaged { path: path.to_path_buf(), problem: e.to_string() })?;
-        text.push(b'\n');
-        files::replace(path, &text)
+        files::replace_json(path, self)
     }
 
     /// Seconds to the last step at the present pace, not counting what has passed since `updated`.
@@ -157,6 +151,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::RunError;
     use crate::run::lock::tests::while_looking;
 
     #[test]
@@ -176,7 +171,7 @@ mod tests {
                 state.write(&path).unwrap();
             }
         });
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[test]
@@ -185,11 +180,11 @@ mod tests {
         let path = dir.path().join("state.json");
         let text =
             r#"{"phase":"running","created":"2026-11-25T10:00:00Z","updated":"2026-11-25T10:00:01.5Z","mood":[1]}"#;
-        fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).unwrap();
         let state = State::read(&path).unwrap();
         assert_eq!((state.phase, state.step, state.best), (Phase::Running, 0, None));
         for text in ["", "{", "[]", r#"{"phase":"asleep"}"#, "\u{0}\u{0}"] {
-            fs::write(&path, text).unwrap();
+            std::fs::write(&path, text).unwrap();
             assert!(matches!(State::read(&path), Err(RunError::Damaged { .. })), "{text:?}");
         }
     }

@@ -71,8 +71,8 @@ impl fmt::Display for Status {
 
 /// What to read before this: probe the lock first, then read the state. Read the other way round, a trainer
 /// that ends in between leaves an old "running" beside a free lock, and a good run looks crashed.
-pub fn derive(lock_held: bool, state: &State, stop_asked: bool) -> Status {
-    match (lock_held, state.phase) {
+pub fn derive(lock_held: bool, phase: Phase, stop_asked: bool) -> Status {
+    match (lock_held, phase) {
         (_, Phase::Stopped) => Status::Stopped,
         (_, Phase::Finished) => Status::Finished,
         (_, Phase::Failed) => Status::Failed,
@@ -85,6 +85,23 @@ pub fn derive(lock_held: bool, state: &State, stop_asked: bool) -> Status {
         (true, Phase::Running) => Status::Running,
         (true, Phase::Paused) => Status::Paused,
     }
+}
+
+/// A trainer that begins between the looks at lock and state would seem to have crashed, so a crash is
+/// believed only when the next look finds the same. `look` gives the status and what it was derived from.
+///
+/// # Errors
+/// Those of `look`.
+pub fn settle<S: PartialEq, E>(mut look: impl FnMut() -> Result<(Status, S), E>) -> Result<(Status, S), E> {
+    let mut found = look()?;
+    while found.0 == Status::Crashed {
+        let again = look()?;
+        if again == found {
+            break;
+        }
+        found = again;
+    }
+    Ok(found)
 }
 
 /// One line on why the run is what it is.
@@ -128,12 +145,12 @@ mod tests {
         ];
         for (phase, free, held) in rows {
             let state = State { phase, ..State::queued() };
-            assert_eq!(derive(false, &state, false), free, "{phase:?}, lock free");
-            assert_eq!(derive(true, &state, false), held, "{phase:?}, lock held");
+            assert_eq!(derive(false, phase, false), free, "{phase:?}, lock free");
+            assert_eq!(derive(true, phase, false), held, "{phase:?}, lock held");
             // A stop that was asked for shows at once on a live run, and changes nothing on another.
-            assert_eq!(derive(false, &state, true), free);
+            assert_eq!(derive(false, phase, true), free);
             let asked = if held.is_live() { Status::Stopping } else { held };
-            assert_eq!(derive(true, &state, true), asked);
+            assert_eq!(derive(true, phase, true), asked);
             for status in [free, held] {
                 let line = reason(status, &state);
                 assert!(!line.is_empty() && !line.contains('\n'));

@@ -5,17 +5,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dfdx::prelude::Cpu;
 use serde::Serialize;
 
 use crate::data::cache::PhotoCache;
 use crate::data::formats;
-use crate::data::manifest::Manifest;
+use crate::data::manifest::Part;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::{self, SynthPlan};
-use crate::eval::dataset::{Answer, Question, ask, leave};
+use crate::eval::dataset::{Question, ask, evaluate_into};
 use crate::eval::embed::Source;
 use crate::eval::model::{About, Model};
 use crate::eval::report::{Excluded, Report};
@@ -165,26 +164,32 @@ pub fn judge(
     let manifest = formats::open(&stage.photos)?;
     let source = Source { cache: Arc::new(PhotoCache::open(Some(workspace.cache()))), workers: config.data.workers };
     let best = stage.run.checkpoint(Which::Auto)?;
-    let models = [("untrained", untrained(&device, &config)?), ("trained", Model::load(&device, &best)?)];
-    let chosen_by = stage.run.read_state()?.best.and_then(|b| b.part);
-    let done_before = AtomicUsize::new(0);
-    let mut answers = Vec::new();
-    for (name, model) in &models {
-        let of = |part: &String| crate::data::manifest::Part::parse(part);
-        let chosen_by = chosen_by.as_ref().filter(|_| *name == "trained").and_then(of);
-        let name = if *name == "trained" { format!("{} best", stage.run.id()) } else { (*name).to_owned() };
-        let answer = answer(model, name, chosen_by, &manifest, &source, &mut |done, total| {
-            progress(done_before.load(Ordering::Relaxed) + done, 2 * total)
+    let trained_model = Model::load(&device, &best)?;
+    let chosen_by = stage.run.read_state()?.best.and_then(|b| b.part).and_then(|part| Part::parse(&part));
+    let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
+    let roles = split::roles(&split, None, None)?;
+    let question = |model: String, chosen_by: Option<Part>| Question {
+        manifest: &manifest,
+        split: &split,
+        roles: roles.clone(),
+        excluded: Excluded::Encounter,
+        model,
+        chosen_by,
+    };
+    let before =
+        ask(&untrained(&device, &config)?, &question("untrained".into(), None), &source, &mut |done, total| {
+            progress(done, 2 * total)
         })?;
-        done_before.store(2 * answer.set.len(), Ordering::Relaxed);
-        answers.push(answer);
-    }
+    let done_before = 2 * before.set.len();
     let folder = stage.run.evaluation("test")?;
-    leave(&folder, &manifest, &answers[1])?;
-    let trained = answers[1].report.clone();
+    let question = question(format!("{} best", stage.run.id()), chosen_by);
+    let (after, _) = evaluate_into(&folder, &trained_model, &question, &source, &mut |done, total| {
+        progress(done_before + done, 2 * total)
+    })?;
+    let trained = after.report;
     let chance = trained.of_chance().unwrap_or_else(|| trained.clone());
     Ok(DemoReport {
-        untrained: answers[0].report.clone(),
+        untrained: before.report,
         chance,
         trained,
         seconds: 0.0,
@@ -194,20 +199,6 @@ pub fn judge(
         run: stage.run.id().to_owned(),
         report_dir: folder,
     })
-}
-
-fn answer(
-    model: &Model<Cpu>,
-    name: String,
-    chosen_by: Option<crate::data::manifest::Part>,
-    manifest: &Manifest,
-    source: &Source,
-    progress: &mut dyn FnMut(usize, usize) -> bool,
-) -> Result<Answer> {
-    let split = split::assign(manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
-    let roles = split::roles(&split, None, None)?;
-    let question = Question { manifest, split: &split, roles, excluded: Excluded::Encounter, model: name, chosen_by };
-    Ok(ask(model, &question, source, progress)?)
 }
 
 /// The network of `config` before its first step.
