@@ -178,7 +178,7 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::config::field::{Kind, lookup};
+    use crate::run::config::field::{FIELDS, Kind};
     use clap::CommandFactory;
 
     #[test]
@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn help_names_every_backbone_and_miner() {
         let help = Cli::command().find_subcommand_mut("train").unwrap().render_long_help().to_string();
-        let Kind::Choice(miners) = lookup("loss.mining").unwrap().kind else { panic!("loss.mining is no choice") };
+        let mining = FIELDS.iter().find(|f| f.path == "loss.mining").unwrap();
+        let Kind::Choice(miners) = mining.kind else { panic!("loss.mining is no choice") };
         for name in crate::nn::backbone::BACKBONES.iter().map(|b| b.name).chain(miners.iter().copied()) {
             assert!(help.contains(name), "{name} is not in the help of train");
         }
