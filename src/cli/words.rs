@@ -38,6 +38,7 @@ pub(super) fn share(value: Option<f64>) -> String {
 pub(super) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.0} s"),
+        s if s < 600.0 => format!("{} m {:.0} s", (s.round() / 60.0).floor(), s.round() % 60.0),
         s if s < 3600.0 => format!("{:.0} m", s / 60.0),
         s if s < 86_400.0 => format!("{:.1} h", s / 3600.0),
         s => format!("{:.0} d", s / 86_400.0),
