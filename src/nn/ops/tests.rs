@@ -216,6 +216,8 @@ fn convolutions_agree_with_plain_loops() {
         (conv(3, 32, 3).stride(2), Dims::new(1, 3, 16, 17)),
         (conv(1, 16, 3), Dims::new(3, 1, 6, 5)),
         (conv(16, 32, 1), Dims::new(2, 16, 9, 11)),
+        (conv(1, 4, 1), Dims::new(1, 1, 1, 2)),
+        (conv(3, 20, 1), Dims::new(2, 3, 7, 9)),
         (conv(40, 24, 1), Dims::new(3, 40, 5, 5)),
         (conv(24, 72, 1), Dims::new(5, 24, 1, 1)),
         (conv(64, 17, 1).stride(2), Dims::new(2, 64, 7, 9)),

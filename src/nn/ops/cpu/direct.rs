@@ -156,8 +156,9 @@ impl Plan {
         // SAFETY: the caller's; strips stay inside the scratch memory asked for.
         unsafe {
             if self.flat {
-                let data = data.at(photos.start * image + rows.start * LANES);
-                let laid = Laid { data, image, block, row: 0, step: LANES, out_row: 0 };
+                let step = self.lanes();
+                let data = data.at(photos.start * image + rows.start * step);
+                let laid = Laid { data, image, block, row: 0, step, out_row: 0 };
                 return self.cover(weights, bias, laid, photos, 0..1, rows, group);
             }
             let point = self.window.is_point();

@@ -213,14 +213,9 @@ impl Plan {
                 // SAFETY: the caller's; strips stay inside the scratch memory asked for.
                 unsafe {
                     if self.flat {
-                        let x = data.at(photo * image + rows.start * LANES);
-                        self.add(
-                            photo,
-                            rows,
-                            panels,
-                            weights,
-                            Rows { data: x, block, tap_row: 0, row: LANES, step: LANES },
-                        );
+                        let step = self.lanes();
+                        let x = data.at(photo * image + rows.start * step);
+                        self.add(photo, rows, panels, weights, Rows { data: x, block, tap_row: 0, row: step, step });
                         continue;
                     }
                     let point = self.window.is_point();
