@@ -217,6 +217,9 @@ fn convolutions_agree_with_plain_loops() {
         (conv(1, 16, 3), Dims::new(3, 1, 6, 5)),
         (conv(16, 32, 1), Dims::new(2, 16, 9, 11)),
         (conv(1, 4, 1), Dims::new(1, 1, 1, 2)),
+        (conv(2, 4, 1), Dims::new(3, 2, 1, 1)),
+        (conv(2, 2, 3).groups(2), Dims::new(3, 2, 3, 9)),
+        (ConvSpec { padding: [1, 0], ..conv(16, 16, 1) }, Dims::new(2, 16, 1, 1)),
         (conv(3, 20, 1), Dims::new(2, 3, 7, 9)),
         (conv(40, 24, 1), Dims::new(3, 40, 5, 5)),
         (conv(24, 72, 1), Dims::new(5, 24, 1, 1)),
@@ -269,7 +272,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn any_convolution_agrees_with_plain_loops((spec, dims) in any_conv(), seed in 0u64..1000) {

@@ -156,7 +156,8 @@ fn group_blocks(channels: usize, groups: usize, group: usize) -> (usize, usize) 
 
 /// Maps of one place a photo under a 1x1 window: the photos are as good as places, and one tile takes many.
 fn as_places(spec: &ConvSpec, x: Dims) -> bool {
-    x.n > 1 && x.h * x.w == 1 && spec.kernel == [1, 1] && spec.groups == 1 && path(spec) == Path::Panels
+    let point = spec.kernel == [1, 1] && spec.padding == [0, 0];
+    x.n > 1 && x.h * x.w == 1 && !is_planes(x.c) && point && spec.groups == 1 && path(spec) == Path::Panels
 }
 
 /// The sizes of such maps with photos and places exchanged.

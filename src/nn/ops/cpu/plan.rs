@@ -38,7 +38,13 @@ pub(super) enum Path {
 pub(super) fn path(spec: &ConvSpec) -> Path {
     let ConvSpec { stride: [sh, sw], dilation: [dh, dw], kernel: [kh, kw], .. } = *spec;
     let near = sh == sw && (sh == 1 || (sh == 2 && dh == 1 && dw == 1));
-    if spec.is_depthwise() && near && dh * dw == 1 && kh == kw && matches!(kh, 3 | 5 | 7) {
+    if spec.is_depthwise()
+        && !is_planes(spec.in_channels)
+        && near
+        && dh * dw == 1
+        && kh == kw
+        && matches!(kh, 3 | 5 | 7)
+    {
         return Path::Depthwise;
     }
     let whole_blocks = spec.groups == 1
