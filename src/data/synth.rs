@@ -162,8 +162,11 @@ pub fn photo(plan: &SynthPlan, individual: usize, encounter: usize, photo: usize
 /// The photo and the quality it is to be compressed with.
 fn shoot(plan: &SynthPlan, animal: &Individual, individual: usize, encounter: usize, photo: usize) -> (RgbImage, u8) {
     let scene = Scene::draw(&mut Dice::new(plan.seed, For::Encounter, individual, encounter, 0));
-    let dice = &mut Dice::new(plan.seed, For::Photo, individual, encounter, photo);
-    let image = shot::take(animal, &scene, plan.width, plan.height, dice);
+    let stream = |photo| Dice::new(plan.seed, For::Photo, individual, encounter, photo);
+    let dice = &mut stream(photo);
+    let first = shot::first_of_burst(plan.seed, individual, encounter, photo);
+    let mut first = (first < photo).then(|| stream(first));
+    let image = shot::take(animal, &scene, plan.width, plan.height, first.as_mut(), dice);
     (image, 62 + dice.below(32) as u8)
 }
 

@@ -24,6 +24,8 @@ pub(super) enum For {
     Splits = 7,
     /// Which individuals are new in the open split.
     Open = 6,
+    /// Which photos follow others in a burst.
+    Burst = 8,
 }
 
 /// A stream of random draws.

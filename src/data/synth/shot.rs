@@ -7,7 +7,7 @@ use super::body::{Mesh, Posture, Skin, body};
 use super::camera::{Camera, View, attitude};
 use super::caustics::Caustics;
 use super::clutter;
-use super::dice::Dice;
+use super::dice::{Dice, For};
 use super::individual::Individual;
 use super::lens::{Exposure, Light};
 use super::maths::{Turn, V3, v3};
@@ -31,31 +31,37 @@ pub(super) fn side(dice: &mut Dice) -> Side {
     if dice.chance(0.5) { Side::Left } else { Side::Right }
 }
 
-/// Takes the photo of a stream on which nothing was drawn yet.
-pub(super) fn take(animal: &Individual, scene: &Scene, width: u32, height: u32, dice: &mut Dice) -> RgbImage {
-    let side = side(dice);
-    let scene = &scene.moment(dice);
-    let turn = pose(side, scene.swing, dice);
-    let posture = posture(dice);
-    let view = View {
-        elevation: scene.elevation,
-        roll: dice.bell(0.05),
-        half_field: dice.range(0.36, 0.5),
-        fill: dice.range(0.68, 0.84),
-        offset: if dice.chance(0.15) {
-            [dice.bell(0.13), dice.bell(0.08)]
-        } else {
-            [dice.bell(0.03), dice.bell(0.025)]
-        },
+/// The first photo of the burst that a photo belongs to: a photo follows the one before it within a second or two as
+/// often as not. Near-duplicates of an encounter are what makes a careless evaluation look good.
+pub(super) fn first_of_burst(seed: u64, individual: usize, encounter: usize, photo: usize) -> usize {
+    let follows = |photo: usize| Dice::new(seed, For::Burst, individual, encounter, photo).chance(0.5);
+    (1..=photo).rev().find(|&p| !follows(p)).unwrap_or(0)
+}
+
+/// Takes the photo of a stream on which nothing was drawn yet. Where it follows another in a burst, `first` is the
+/// stream of the burst's first photo, on which nothing was drawn either.
+pub(super) fn take(
+    animal: &Individual,
+    scene: &Scene,
+    width: u32,
+    height: u32,
+    first: Option<&mut Dice>,
+    dice: &mut Dice,
+) -> RgbImage {
+    let moment = match first {
+        Some(first) => Moment::draw(scene, first).later(dice),
+        None => Moment::draw(scene, dice),
     };
+    let Moment { scene, posture, view, .. } = &moment;
+    let turn = attitude(moment.heading, moment.pitch, moment.lean);
     let caustics = Caustics::draw(dice);
     let around = Surroundings { scene, caustics: &caustics, drift: [dice.range(0.0, 6.0), dice.range(0.0, 6.0)] };
 
-    let parts = body(&animal.shell, &animal.build, &posture, turn);
+    let parts = body(&animal.shell, &animal.build, posture, turn);
     let points =
         |skin: Skin| parts.iter().filter(|p| p.skin == skin).flat_map(|p| &p.corners).map(|c| c.at).collect::<Vec<_>>();
     let (w, h) = (width as usize, height as usize);
-    let camera = Camera::fit(&view, width as f32, height as f32, &points(Skin::Carapace), &points(Skin::Head));
+    let camera = Camera::fit(view, width as f32, height as f32, &points(Skin::Carapace), &points(Skin::Head));
 
     let samples = surfaces(&parts, animal, &camera, turn, w, h);
     let seen: Vec<(V3, f32)> = (0..w * h).map(|i| lit(&samples, i, w, &camera, &around)).collect();
@@ -96,15 +102,55 @@ pub(super) fn take(animal: &Individual, scene: &Scene, width: u32, height: u32, 
     light.develop(&exposure, dice)
 }
 
-/// How the animal lies in the water.
-fn pose(side: Side, swing: f32, dice: &mut Dice) -> Turn {
-    let heading = match side {
-        Side::Left => FRAC_PI_2 + swing,
-        Side::Right => -FRAC_PI_2 - swing,
-    };
-    // it leans a little towards the camera, which shows more of the shell
-    let lean = if side == Side::Left { -0.2 } else { 0.2 };
-    attitude(heading, dice.bell(0.07), lean + dice.bell(0.07))
+/// What the photos of a burst share: how the animal lies in the water, and where the camera is.
+struct Moment {
+    scene: Scene,
+    heading: f32,
+    pitch: f32,
+    lean: f32,
+    posture: Posture,
+    view: View,
+}
+
+impl Moment {
+    fn draw(scene: &Scene, dice: &mut Dice) -> Moment {
+        let side = side(dice);
+        let scene = scene.moment(dice);
+        let heading = match side {
+            Side::Left => FRAC_PI_2 + scene.swing,
+            Side::Right => -FRAC_PI_2 - scene.swing,
+        };
+        // it leans a little towards the camera, which shows more of the shell
+        let lean = if side == Side::Left { -0.2 } else { 0.2 };
+        let (pitch, lean) = (dice.bell(0.07), lean + dice.bell(0.07));
+        let posture = posture(dice);
+        let view = View {
+            elevation: scene.elevation,
+            roll: dice.bell(0.05),
+            half_field: dice.range(0.36, 0.5),
+            fill: dice.range(0.68, 0.84),
+            offset: if dice.chance(0.15) {
+                [dice.bell(0.13), dice.bell(0.08)]
+            } else {
+                [dice.bell(0.03), dice.bell(0.025)]
+            },
+        };
+        Moment { scene, heading, pitch, lean, posture, view }
+    }
+
+    /// A second later: nearly the same.
+    fn later(mut self, dice: &mut Dice) -> Moment {
+        self.heading += dice.bell(0.03);
+        self.pitch += dice.bell(0.02);
+        self.lean += dice.bell(0.02);
+        for angle in self.posture.flap.iter_mut().chain(&mut self.posture.sweep).chain(&mut self.posture.look) {
+            *angle += dice.bell(0.06);
+        }
+        self.view.roll += dice.bell(0.01);
+        self.view.fill *= 1.0 + dice.bell(0.015);
+        self.view.offset = self.view.offset.map(|o| o + dice.bell(0.01));
+        self
+    }
 }
 
 fn posture(dice: &mut Dice) -> Posture {

@@ -7,7 +7,7 @@
 use super::SynthPlan;
 use super::dice::{Dice, For};
 use super::scene::Scene;
-use super::shot::{Side, side};
+use super::shot::{Side, first_of_burst, side};
 use jiff::ToSpan;
 use jiff::civil::{Date, DateTime, date};
 
@@ -79,6 +79,12 @@ fn individual(plan: &SynthPlan, i: usize, newcomer: bool) -> Vec<Row> {
         let clock = &mut Dice::new(plan.seed, For::Calendar, i, e + 1, 0);
         let mut second = i64::from(minute) * 60 + clock.below(60) as i64;
         for p in 0..plan.photos {
+            let first = first_of_burst(plan.seed, i, e, p);
+            if p > 0 {
+                // never past midnight: the day is the encounter's
+                let wait = if first < p { 1 + clock.below(2) } else { 3 + clock.below(70) };
+                second = (second + wait as i64).min(86_399);
+            }
             let name = name(&mut Dice::new(plan.seed, For::Name, i, e, p));
             rows.push(Row {
                 individual: i,
@@ -86,13 +92,11 @@ fn individual(plan: &SynthPlan, i: usize, newcomer: bool) -> Vec<Row> {
                 photo: p,
                 file: format!("images/{}/{name}.jpg", label(i)),
                 time: day.at(0, 0, 0, 0).saturating_add(second.seconds()),
-                side: side(&mut Dice::new(plan.seed, For::Photo, i, e, p)),
+                side: side(&mut Dice::new(plan.seed, For::Photo, i, e, first)),
                 closed: closed[e],
                 random: Part::Train,
                 open: if newcomer { Part::Test } else { closed[e] },
             });
-            // never past midnight: the day is the encounter's
-            second = (second + 3 + clock.below(70) as i64).min(86_399);
         }
     }
     // the same shares as by encounter, dealt out photo by photo
