@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::data::foreign;
 use crate::run::{RunError, Workspace};
 
 /// Photographic re-identification of individual animals, sea turtles first.
@@ -50,9 +51,8 @@ const EVERYWHERE: &str = "Everywhere";
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Where runs, the photo cache and drawn data sets lie [default: the account's data folder]
-    #[arg(long, global = true, value_name = "DIR", env = "CARETTA_WORKSPACE", hide_env = true)]
-    #[arg(help_heading = EVERYWHERE)]
+    /// Where runs, the photo cache and drawn data sets lie [default: CARETTA_WORKSPACE, else the account's data folder]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     workspace: Option<PathBuf>,
     /// Print one JSON object instead of words
     #[arg(long, global = true, help_heading = EVERYWHERE)]
@@ -103,7 +103,15 @@ const USAGE: u8 = 2;
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     crate::nn::ops::cpu::keep_memory();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // what it found odd stands in the message: other people's text, too, where the shell put file names
+        Err(error) if error.use_stderr() => {
+            words::say(error.render().to_string().trim_end());
+            return ExitCode::from(USAGE);
+        }
+        Err(help) => help.exit(),
+    };
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -167,9 +175,9 @@ impl Context {
     /// Prints `value` as JSON, or `text` for people.
     fn answer(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<()> {
         if self.global.json {
-            words::print(&serde_json::to_string_pretty(value)?);
+            words::print(&foreign::json(&serde_json::to_string_pretty(value)?))?;
         } else {
-            words::print(&words::clean(&text()));
+            words::print(&foreign::block(&text()))?;
         }
         Ok(())
     }
@@ -184,6 +192,26 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_an_example_that_is_understood() {
+        fn walk(verb: &mut clap::Command, name: &str) {
+            if !verb.has_subcommands() {
+                let help = verb.render_long_help().to_string();
+                let examples: Vec<_> = help.lines().filter(|l| l.trim_start().starts_with("caretta ")).collect();
+                assert!(verb.is_hide_set() || !examples.is_empty(), "{name} has no example");
+                for example in examples {
+                    let words = example.split("   ").find(|part| !part.trim().is_empty()).unwrap_or(example);
+                    Cli::try_parse_from(words.split_whitespace()).unwrap_or_else(|e| panic!("{example}: {e}"));
+                }
+            }
+            for inner in verb.get_subcommands_mut().filter(|v| v.get_name() != "help") {
+                let name = format!("{name} {}", inner.get_name());
+                walk(inner, &name);
+            }
+        }
+        walk(&mut Cli::command(), "caretta");
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //!
 //! Data flows one way: a set of embeddings is ranked ([`retrieval`]), the ranks become figures
 //! ([`metrics`]), the distances become a summary that says what one distance means ([`verdict`]),
-//! and all of it becomes files ([`report`], [`figures`]). Nothing here runs a network or opens a
-//! photo: embeddings and decoded pictures come in as plain slices.
+//! and all of it becomes files ([`report`], [`figures`]). Those know neither network nor photo file:
+//! [`embed`] and [`model`] run the network, and [`dataset`], [`gather`] and [`compare`] are what the verbs call.
 
+pub mod compare;
 pub mod dataset;
 pub mod embed;
 pub mod embeddings;
 mod error;
 pub mod figures;
+pub mod gather;
 pub mod histogram;
 pub mod metrics;
 pub mod model;

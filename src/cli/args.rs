@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
+use crate::data::foreign;
 use crate::data::manifest::Part;
-use crate::run::config::{Config, Method, field};
+use crate::run::config::field::{self, Kind};
+use crate::run::config::{Config, Method};
 
 use super::Context;
 
@@ -165,11 +167,19 @@ pub(super) fn part(text: &str) -> Result<Part, String> {
     Part::parse(text).ok_or_else(|| "the parts are train, valid and test".into())
 }
 
+/// A number of threads, within the limits that a run's configuration has.
+fn workers(text: &str) -> Result<usize, String> {
+    let of_run = field::find("data.workers").map_err(|e| e.to_string())?.kind;
+    let Kind::Int(low, high) = of_run else { return Err("workers are no number".into()) };
+    let given = text.parse().ok().filter(|n| (low..=high).contains(n));
+    given.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| format!("give {low} to {high}"))
+}
+
 /// Which photos, for verbs that read and do not train.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PhotoFlags {
     /// Threads that prepare photos
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = 2, value_parser = workers, value_name = "N")]
     pub(super) workers: usize,
     /// Where to compute: auto, cpu
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
@@ -187,5 +197,5 @@ impl PhotoFlags {
 /// The dataset at `given`.
 pub(super) fn dataset(context: &Context, given: &std::path::Path) -> Result<crate::data::manifest::Manifest> {
     let dir = context.workspace.data_dir(given)?;
-    crate::data::formats::open(dir.as_ref()).with_context(|| format!("--data-dir {}", given.display()))
+    crate::data::formats::open(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(given)))
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 
+use crate::data::foreign;
 use crate::eval::dataset::PAIRS_FILE;
 use crate::eval::metrics::Figures;
 use crate::eval::report::words as report_words;
@@ -49,7 +50,11 @@ fn tour(context: &Context, plan: &DemoPlan) -> Result<Option<DemoReport>> {
     let stage = set_up(&context.workspace, plan, &|done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
     if !quiet {
-        words::say(&format!("{} photos of synthetic turtles in {}", plan.turtles.total(), stage.photos.display()));
+        words::say(&format!(
+            "{} photos of synthetic turtles in {}",
+            plan.turtles.total(),
+            foreign::path(&stage.photos)
+        ));
     }
     let Stage { run, .. } = &stage;
     match watched(run, &context.workspace.cache(), &context.interrupt, quiet)? {
@@ -102,7 +107,7 @@ fn summary(report: &DemoReport) -> String {
         words::table(&head, &honest),
         words::table(&head, &careless),
         report_words::leak(trained),
-        report.report_dir.display(),
+        foreign::path(&report.report_dir),
         words::duration(report.seconds),
         report.run,
     )

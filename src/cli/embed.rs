@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
-use crate::data::manifest::Manifest;
-use crate::data::{DataError, formats};
-use crate::eval::dataset::photo_row;
-use crate::eval::embed::{Embedded, embed_readable};
-use crate::eval::embeddings::{EmbeddingSet, Role};
+use crate::data::{foreign, formats};
+use crate::eval::embeddings::{EMBEDDINGS_FILE, PHOTOS_FILE};
+use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings, gather};
 use crate::eval::model::Model;
 
 use super::args::PhotoFlags;
@@ -29,7 +27,7 @@ pub(super) struct EmbedArgs {
     /// The photos: a dataset, or any folder with photos in it
     #[arg(long, alias = "data_dir", value_name = "PATH")]
     data_dir: PathBuf,
-    /// Where embeddings.npy and photos.csv go
+    /// Where embeddings.npy, photos.csv and embeddings.json go
     #[arg(long, alias = "output_dir", value_name = "DIR")]
     output_dir: PathBuf,
     #[command(flatten)]
@@ -41,50 +39,40 @@ pub(super) fn embed(context: &Context, args: &EmbedArgs) -> Result<u8> {
     let chosen = Chosen::of(context, &args.model_path, None)?;
     let device = crate::train::worker::device(&args.photos.device)?;
     let model = Model::load(&device, &chosen.path)?;
-    let manifest = photos(context, &args.data_dir)?;
+    let dir = context.workspace.data_dir(&args.data_dir)?;
+    let manifest =
+        formats::every_photo(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(&args.data_dir)))?;
     let source = args.photos.source(context);
-    let all: Vec<usize> = (0..manifest.photos.len()).collect();
-    let bar = follow::bar(2 * all.len() as u64, "embedding", context.global.json);
-    let embedded = embed_readable(&model, &manifest, &all, &source, &mut |done, _| {
+    let bar = follow::bar(2 * manifest.photos.len() as u64, "embedding", context.global.json);
+    let gathered = gather(&model, &chosen.name, &manifest, &args.output_dir, &source, &mut |done, _| {
         bar.set_position(done as u64);
         !context.is_interrupted()
     });
     bar.finish_and_clear();
-    if let Err(crate::eval::Error::Interrupted) = embedded {
+    if let Err(crate::eval::Error::Interrupted) = gathered {
+        words::say("interrupted; no embeddings were written");
         return Ok(super::INTERRUPTED);
     }
-    let Embedded { usable, vectors, problems } = embedded?;
-    let rows = usable.iter().map(|&i| photo_row(&manifest, i, Role::None)).collect();
-    let set = EmbeddingSet::new(model.about.embedding_dim, vectors, rows)?;
-    crate::run::files::create_folder(&args.output_dir)?;
-    set.write(&args.output_dir)?;
-    for problem in &problems {
-        words::say(&format!("left out: {problem}"));
-    }
-    let answer = json!({
-        "model": chosen.name, "identity": model.identity, "preprocessing": model.about.preprocessing,
-        "photos": set.len(), "left_out": problems.len(), "embedding_dim": set.dim, "dir": args.output_dir,
-    });
+    let (about, problems) = gathered?;
+    words::say_problems(&problems);
+    let shown = foreign::path(&args.output_dir);
+    let answer = Answer { about, left_out: problems.len(), dir: &shown };
     context.answer(&answer, || {
+        let AboutEmbeddings { photos, embedding_dim, model, .. } = &answer.about;
         format!(
-            "{} photos, {} numbers each, by {}\n{}: embeddings.npy, photos.csv\nNext: caretta plot {}",
-            set.len(),
-            set.dim,
-            chosen.name,
-            args.output_dir.display(),
-            args.output_dir.display()
+            "{photos} photos, {embedding_dim} numbers each, by {model}\n\
+             {shown}: {EMBEDDINGS_FILE}, {PHOTOS_FILE}, {ABOUT_FILE}\n\
+             Next: caretta plot {shown}"
         )
     })?;
     Ok(0)
 }
 
-/// A dataset, or every photo in a folder that is none, on which nobody is named.
-fn photos(context: &Context, given: &std::path::Path) -> Result<Manifest> {
-    let dir = context.workspace.data_dir(given)?;
-    match formats::open(dir.as_ref()) {
-        Err(DataError::NoFormat { .. } | DataError::NoPhotos { .. }) => {
-            formats::loose(dir.as_ref()).with_context(|| format!("--data-dir {}", given.display()))
-        }
-        other => other.with_context(|| format!("--data-dir {}", given.display())),
-    }
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    about: AboutEmbeddings,
+    left_out: usize,
+    dir: &'a str,
 }

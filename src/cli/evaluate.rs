@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
+use crate::data::foreign;
 use crate::data::manifest::Part;
 use crate::data::split::{self, SplitChoice};
 use crate::eval::dataset::{PAIRS_FILE, Question, evaluate_into};
@@ -32,7 +33,7 @@ pub(super) struct EvaluateArgs {
     /// The photos [default: those that the run trained on]
     #[arg(long, alias = "data_dir", value_name = "PATH")]
     data_dir: Option<PathBuf>,
-    /// Where the report goes [default: eval/<part> in the run's folder]
+    /// Where the report goes [default: in the run's folder, eval/<part> and what differs from the run's own question]
     #[arg(long, alias = "output_dir", value_name = "DIR")]
     output_dir: Option<PathBuf>,
     /// The table's column that says which part a photo is in [default: the run's, else split, else split_closed]
@@ -87,7 +88,7 @@ impl Chosen {
     pub(super) fn of(context: &Context, given: &Path, which: Option<Which>) -> Result<Chosen> {
         match context.workspace.resolve_model(given)? {
             ModelRef::Weights(path) => {
-                let name = path.file_name().map_or_else(|| given.display().to_string(), |n| n.to_string_lossy().into());
+                let name = path.file_name().map_or_else(|| foreign::path(given), |n| foreign::path(n.as_ref()));
                 Ok(Chosen { run: None, path, name, chosen_by: None })
             }
             ModelRef::Run { run, which: named } => {
@@ -124,7 +125,11 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     let roles = split::roles(&split, Some(args.gallery_split), args.query_split)?;
     let folder = match (&args.output_dir, &chosen.run) {
         (Some(dir), _) => dir.clone(),
-        (None, Some(run)) => run.evaluation(roles.query_part.word())?,
+        (None, Some(run)) => {
+            let dir = context.workspace.data_dir(&given)?;
+            let own = run.read_config()?.data.dir == dir;
+            run.evaluation(&folder_name(args, &roles, (!own).then_some(manifest.name.as_str())))?
+        }
         (None, None) => return Err(Usage("--output-dir: bare weights have no folder of their own".into()).into()),
     };
     let device = crate::train::worker::device(&args.photos.device)?;
@@ -149,17 +154,44 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
         return Ok(super::INTERRUPTED);
     }
     let (answer, written) = result?;
-    for problem in &answer.problems {
-        words::say(&format!("left out: {problem}"));
-    }
+    words::say_problems(&answer.problems);
     context.answer(&answer.report, || {
         let files: Vec<_> = written.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
-        format!("{}\n\n{}: {}", figures(&answer.report), folder.display(), files.join(", "))
+        format!("{}\n\n{}: {}", figures(&answer.report), foreign::path(&folder), files.join(", "))
     })?;
     if let Ok(sheet) = image::open(folder.join(PAIRS_FILE)) {
         pictures::show(&sheet.to_rgb8(), context.global.images, context.global.json);
     }
     Ok(0)
+}
+
+/// The folder of an evaluation in its run's: the part asked about, and whatever differs from the run's own question,
+/// so that no evaluation replaces another one's report. `dataset` is the name of one that the run did not train on.
+fn folder_name(args: &EvaluateArgs, roles: &split::Roles, dataset: Option<&str>) -> String {
+    let mut name = roles.query_part.word().to_owned();
+    let mut add = |what: &str| {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '.') { c } else { '-' };
+        name.push('-');
+        name.extend(what.chars().take(60).map(plain));
+    };
+    if args.gallery_split != Part::Train {
+        add(&format!("in-{}", args.gallery_split.word()));
+    }
+    if let Some(column) = &args.split_column {
+        add(column);
+    }
+    if let Some(dataset) = dataset {
+        add(&format!("of-{dataset}"));
+    }
+    if args.exclude == ExcludeArg::None {
+        add("nothing-excluded");
+    }
+    match args.checkpoint {
+        Some(CheckpointArg::Best) => add("best"),
+        Some(CheckpointArg::Last) => add("last"),
+        None => {}
+    }
+    name
 }
 
 /// A report's figures with their circumstances, for people.

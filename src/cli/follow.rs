@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::{RunDir, Standing};
 
-use super::words::{clean, say, share};
+use super::words::{say, share};
+use crate::data::foreign;
 
 /// A bar on standard error, or nothing where there is no terminal or `quiet`.
 pub(super) fn bar(total: u64, what: &str, quiet: bool) -> ProgressBar {
@@ -66,7 +67,7 @@ fn epoch_words(epoch: &Epoch) -> String {
     if let Some(part) = &epoch.part {
         words += &format!(
             "  {}: rank-1 {}  mAP {}  same {}  different {}  spread {}",
-            clean(part),
+            foreign::line(part),
             share(epoch.rank1),
             share(epoch.map),
             share(epoch.distance_same),

@@ -6,12 +6,11 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use crate::eval::dataset::thumbnail;
-use crate::eval::figures::{PairFigure, Shown, pair_figure, write_png};
+use crate::data::foreign;
+use crate::eval::compare::{Compared, UNKNOWN, compare};
+use crate::eval::figures::write_png;
 use crate::eval::model::Model;
-use crate::eval::retrieval::distance;
-use crate::eval::verdict::{DISTANCES_FILE, Distances};
-use crate::run::RunDir;
+use crate::eval::verdict::Distances;
 
 use super::args::PhotoFlags;
 use super::evaluate::Chosen;
@@ -30,7 +29,7 @@ pub(super) struct PairArgs {
     /// A run's id or folder, or a file of weights
     #[arg(long, alias = "model_path", value_name = "MODEL")]
     model_path: PathBuf,
-    /// Distances to hold it against: distances.json of an evaluation [default: the run's newest]
+    /// Distances to hold it against: distances.json of an evaluation [default: the run's newest of these weights]
     #[arg(long, value_name = "FILE")]
     distances: Option<PathBuf>,
     /// Write the picture here
@@ -44,61 +43,27 @@ pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
     let chosen = Chosen::of(context, &args.model_path, None)?;
     let device = crate::train::worker::device(&args.photos.device)?;
     let model = Model::load(&device, &chosen.path)?;
-    let paths = vec![args.a.clone(), args.b.clone()];
-    let side = model.about.preprocessing.image_size;
-    let vectors = crate::eval::embed::embed(&model.network, side, paths, &args.photos.source(context), |_| true)?;
-    let (a, b) = vectors.split_at(model.about.embedding_dim);
-    let distance = distance(a, b);
     let known = match (&args.distances, &chosen.run) {
-        (Some(path), _) => Some(path.clone()),
-        (None, Some(run)) => newest_distances(run),
+        (Some(path), _) => Some(Distances::read(path)?),
+        (None, Some(run)) => Distances::newest(&run.evaluations(), &model.identity),
         (None, None) => None,
     };
-    let distances = known.map(|path| Distances::read(&path)).transpose()?;
-    let verdict = distances.as_ref().map(|d| d.verdict(distance));
-    let answer = json!({
-        "a": args.a, "b": args.b, "model": chosen.name, "distance": distance, "verdict": verdict,
-    });
-    context.answer(&answer, || match &verdict {
+    let photos = [args.a.as_path(), &args.b];
+    let compared = compare(&model, &chosen.name, photos, known.as_ref(), &args.photos.source(context))?;
+    let Compared { distance, verdict, picture } = &compared;
+    let [a, b] = photos.map(foreign::path);
+    let answer = json!({ "a": a, "b": b, "model": chosen.name, "distance": distance, "verdict": verdict });
+    context.answer(&answer, || match verdict {
         Some(verdict) => format!("distance {distance:.3}\n{}", verdict.sentence),
-        None => format!(
-            "distance {distance:.3}\nWhat that means is not known yet: an evaluation leaves this model's distances behind.\n\
-             Next: caretta evaluate --model-path {}",
-            args.model_path.display()
-        ),
-    })?;
-    let (Some(verdict), Some(distances)) = (&verdict, &distances) else {
-        if args.output.is_some() {
-            words::say("no picture: it shows where the distance lies among known ones");
+        None => {
+            let model = foreign::path(&args.model_path);
+            format!("distance {distance:.3}\n{UNKNOWN}\nNext: caretta evaluate --model-path {model}")
         }
-        return Ok(0);
-    };
-    let (left, right) = (thumbnail(&args.a), thumbnail(&args.b));
-    let name = |path: &PathBuf| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let (left_name, right_name) = (name(&args.a), name(&args.b));
-    let picture = pair_figure(&PairFigure {
-        title: "Two photos",
-        words: &chosen.name,
-        left: Shown { photo: &left, individual: &left_name, encounter: "" },
-        right: Shown { photo: &right, individual: &right_name, encounter: "" },
-        verdict,
-        distances,
-    });
+    })?;
     if let Some(path) = &args.output {
-        write_png(path, &picture)?;
-        words::say(&format!("picture: {}", path.display()));
+        write_png(path, picture)?;
+        words::say(&format!("picture: {}", foreign::path(path)));
     }
-    pictures::show(&picture, context.global.images, context.global.json);
+    pictures::show(picture, context.global.images, context.global.json);
     Ok(0)
-}
-
-/// `distances.json` of the run's latest evaluation.
-fn newest_distances(run: &RunDir) -> Option<PathBuf> {
-    let folders = std::fs::read_dir(run.evaluations()).ok()?;
-    let files = folders.filter_map(|entry| {
-        let path = entry.ok()?.path().join(DISTANCES_FILE);
-        let written = path.metadata().and_then(|m| m.modified()).ok()?;
-        Some((written, path))
-    });
-    files.max().map(|(_, path)| path)
 }

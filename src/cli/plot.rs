@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
+use crate::data::foreign;
 use crate::eval::dataset::PROJECTION_FILE;
 use crate::eval::embeddings::EmbeddingSet;
 use crate::eval::figures::{scatter_of, write_png};
@@ -37,9 +38,10 @@ pub(super) fn plot(context: &Context, args: &PlotArgs) -> Result<u8> {
     let picture = scatter_of(&format!("Embedding of {} photos", set.len()), &set, &projected);
     write_png(&path, &picture)?;
     let answer = json!({
-        "photos": set.len(), "projection": Pca.name(), "explained": projected.explained, "picture": path,
+        "photos": set.len(), "projection": Pca.name(), "explained": projected.explained, "picture": foreign::path(&path),
     });
-    context.answer(&answer, || format!("{} photos, {}: {}", set.len(), projected.axes.join(", "), path.display()))?;
+    context
+        .answer(&answer, || format!("{} photos, {}: {}", set.len(), projected.axes.join(", "), foreign::path(&path)))?;
     pictures::show(&picture, context.global.images, context.global.json);
     Ok(0)
 }

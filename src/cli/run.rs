@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
+use crate::data::foreign;
 use crate::run::status::Status;
 use crate::run::{RunDir, RunSummary, launch, log, watch};
 
@@ -17,17 +18,24 @@ use super::{Context, follow, words};
 #[derive(Debug, Subcommand)]
 pub(super) enum RunVerb {
     /// List every run and how it stands
+    #[command(after_help = "Examples:\n  caretta run ls\n  caretta run ls --json")]
     Ls,
     /// Start a run that goes on without this terminal
     #[command(after_help = "Example:\n  caretta run start arcface --data-dir photos/ --backbone resnet18")]
     Start(Box<StartArgs>),
     /// End a run after the step it is in, with a checkpoint
+    #[command(after_help = "Example:\n  caretta run stop arcface-resnet18-2026-11-25-1")]
     Stop(StopArgs),
     /// Go on with a run that stopped, failed or crashed, from its last checkpoint
+    #[command(
+        after_help = "Examples:\n  caretta run resume arcface-resnet18-2026-11-25-1\n  caretta run resume ./arcface_models --foreground"
+    )]
     Resume(ResumeArgs),
     /// Follow a run until it ends; Ctrl-C ends the watching, not the run
+    #[command(after_help = "Example:\n  caretta run watch arcface-resnet18-2026-11-25-1")]
     Watch(Named),
     /// Show what a run said
+    #[command(after_help = "Example:\n  caretta run logs --follow arcface-resnet18-2026-11-25-1")]
     Logs(LogsArgs),
 }
 
@@ -182,10 +190,12 @@ fn logs(context: &Context, run: &RunDir, args: &LogsArgs) -> Result<u8> {
     let text =
         if args.lines == 0 { log::read_from(&run.log(), 0, MOST)? } else { log::last_lines(&run.log(), args.lines)? };
     if context.global.json {
-        words::print(&serde_json::to_string_pretty(&serde_json::json!({ "run": run.id(), "log": text }))?);
+        words::print(&foreign::json(&serde_json::to_string_pretty(
+            &serde_json::json!({ "run": run.id(), "log": text }),
+        )?))?;
         return Ok(0);
     }
-    words::print(words::clean(&text).trim_end());
+    words::print(foreign::block(&text).trim_end())?;
     if !args.follow {
         return Ok(0);
     }
@@ -196,7 +206,7 @@ fn logs(context: &Context, run: &RunDir, args: &LogsArgs) -> Result<u8> {
         let more = log::read_from(&run.log(), at, MOST)?;
         at += more.len() as u64;
         if !more.is_empty() {
-            words::print(words::clean(&more).trim_end());
+            words::print(foreign::block(&more).trim_end())?;
         }
         if over {
             return Ok(0);

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use serde::Serialize;
 
+use crate::data::foreign;
 use crate::run::{RunDir, Standing};
 use crate::train::worker::{End, Surroundings, work};
 
@@ -38,6 +39,7 @@ pub(super) struct WorkerArgs {
 #[derive(Debug, Serialize)]
 pub(super) struct RunAnswer {
     run: String,
+    #[serde(serialize_with = "foreign::serialize_path")]
     dir: PathBuf,
     status: String,
     reason: String,
@@ -60,7 +62,7 @@ impl RunAnswer {
     }
 
     pub(super) fn words(&self) -> String {
-        let mut text = format!("{}  {}: {}\n{}", self.run, self.status, self.reason, self.dir.display());
+        let mut text = format!("{}  {}: {}\n{}", self.run, self.status, self.reason, foreign::path(&self.dir));
         if let Some(best) = &self.best {
             text += &format!(
                 "\nbest on {}: rank-1 {}  mAP {}  (epoch {})",
@@ -89,7 +91,7 @@ pub(super) fn foreground(context: &Context, run: &RunDir) -> Result<u8> {
     context.catch_signals()?;
     run.control().clear()?;
     if !context.global.json {
-        words::say(&format!("run {} in {}", run.id(), run.path().display()));
+        words::say(&format!("run {} in {}", run.id(), foreign::path(run.path())));
     }
     let end = watched(run, &context.workspace.cache(), &context.interrupt, context.global.json)?;
     let answer = RunAnswer::new(run, &run.standing()?);
@@ -111,7 +113,7 @@ pub(super) fn watched(run: &RunDir, cache: &PathBuf, interrupt: &AtomicBool, qui
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         let followed = follow::follow(run, quiet, || !over.load(Ordering::Acquire));
-        let end = trainer.join().map_err(|_| anyhow!("the trainer panicked; see {}", run.log().display()))?;
+        let end = trainer.join().map_err(|_| anyhow!("the trainer panicked; see {}", foreign::path(&run.log())))?;
         followed?;
         Ok(end?)
     })

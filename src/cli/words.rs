@@ -2,31 +2,34 @@
 
 use std::io::Write;
 
-/// `text` with every control character but line feed and tab written out, so that no label, file name or log line can
-/// move the cursor, change colours or answer for the terminal.
-pub(super) fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        // the second range is C1, which terminals obey too; the third turns the direction of writing around
-        let harmful =
-            c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if harmful && c != '\n' && c != '\t' {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
+use crate::data::foreign;
+use crate::data::manifest::Problem;
 
-/// Prints a line on standard output. A reader that has gone is no error of ours.
-pub(super) fn print(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+/// Prints a line on standard output. A reader that has gone is no error of ours; a disk that is full is.
+pub(super) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Prints a line on standard error, cleaned. A terminal that has gone is no error of ours.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", clean(text));
+    let _ = writeln!(std::io::stderr().lock(), "{}", foreign::block(text));
+}
+
+/// Photos named at most where some were left out or doubted.
+const MOST_NAMED: usize = 20;
+
+/// Says which photos and rows were left out or doubted: the first of them by name, then how many there are.
+pub(super) fn say_problems(problems: &[Problem]) {
+    for problem in problems.iter().take(MOST_NAMED) {
+        say(&format!("left out or doubted: {problem}"));
+    }
+    if let Some(more) = problems.len().checked_sub(MOST_NAMED).filter(|&more| more > 0) {
+        say(&format!("… and {more} more"));
+    }
 }
 
 /// A share from 0 to 1 as the screen shows it; unknown is a dot.
@@ -47,7 +50,8 @@ pub(super) fn duration(seconds: f64) -> String {
 
 /// A table with aligned columns; a column whose cells are numbers aligns to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let cell_width = |text: &str| clean(text).chars().count();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| foreign::line(cell)).collect()).collect();
+    let cell_width = |text: &str| text.chars().count();
     let widths: Vec<usize> = (0..head.len())
         .map(|c| rows.iter().map(|r| cell_width(&r[c])).chain([cell_width(head[c])]).max().unwrap_or(0))
         .collect();
@@ -70,14 +74,6 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_control_byte_reaches_the_terminal() {
-        let hostile = "t001\x1b[2J\x07\u{9b}31m\r\u{202e}gpj.exe\u{7f}";
-        let shown = clean(hostile);
-        assert!(shown.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{shown:?}");
-        assert_eq!(clean("Zoë\n\tŽ 海龟"), "Zoë\n\tŽ 海龟");
-    }
 
     #[test]
     fn tables_align_numbers_to_the_right() {

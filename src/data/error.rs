@@ -7,19 +7,21 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::foreign;
+
 /// What stops reading a dataset, a split, a photo or a batch.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// `--data-dir` points at nothing.
-    #[error("{} does not exist", path.display())]
+    #[error("{} does not exist", foreign::path(path))]
     Missing {
         /// What was asked for.
         path: PathBuf,
     },
 
     /// No format fits.
-    #[error("{} is no dataset: {reason}", path.display())]
+    #[error("{} is no dataset: {reason}", foreign::path(path))]
     NoFormat {
         /// What was asked for.
         path: PathBuf,
@@ -28,7 +30,7 @@ pub enum DataError {
     },
 
     /// The system refused to read a folder or table.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", foreign::path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -37,7 +39,7 @@ pub enum DataError {
     },
 
     /// A table that is no table.
-    #[error("{}, line {line}: {reason}", path.display())]
+    #[error("{}, line {line}: {reason}", foreign::path(path))]
     Table {
         /// The table.
         path: PathBuf,
@@ -48,7 +50,7 @@ pub enum DataError {
     },
 
     /// A needed column is not there.
-    #[error("{} has no column `{column}`; its columns are {}", path.display(), list(found))]
+    #[error("{} has no column `{column}`; its columns are {}", foreign::path(path), list(found))]
     MissingColumn {
         /// The table.
         path: PathBuf,
@@ -59,7 +61,7 @@ pub enum DataError {
     },
 
     /// Everything was read and nothing is left.
-    #[error("{} holds no usable photo: {reason}", path.display())]
+    #[error("{} holds no usable photo: {reason}", foreign::path(path))]
     NoPhotos {
         /// The dataset.
         path: PathBuf,
@@ -121,7 +123,7 @@ pub enum DataError {
     Interrupted,
 
     /// A photo that cannot be turned into pixels.
-    #[error("cannot read the photo {}: {reason}", path.display())]
+    #[error("cannot read the photo {}: {reason}", foreign::path(path))]
     Unreadable {
         /// The photo.
         path: PathBuf,

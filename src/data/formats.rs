@@ -6,8 +6,9 @@
 mod folders;
 mod loose;
 mod table;
+mod walk;
 
-pub use loose::loose;
+pub use loose::every_photo;
 
 use std::path::Path;
 

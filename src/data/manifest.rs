@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::foreign;
+
 pub(super) use builder::{Builder, Row};
 
 /// The part of a split that a photo is in.
@@ -107,7 +109,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.line, &self.photo) {
+        match (self.line, self.photo.as_deref().map(foreign::line)) {
             (Some(line), Some(photo)) => write!(f, "line {line}, {photo}: {}", self.reason),
             (Some(line), None) => write!(f, "line {line}: {}", self.reason),
             (None, Some(photo)) => write!(f, "{photo}: {}", self.reason),

@@ -4,7 +4,7 @@
 //! is repeated to the row. By encounter is the honest one: photos of one encounter are nearly the same picture, and
 //! a split that parts them measures the water rather than the animal. Roles turn a split into gallery and queries.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::error::DataError;
 use super::manifest::{Manifest, Part};
@@ -210,17 +210,6 @@ fn empty(split: &Split, part: &str) -> DataError {
     DataError::EmptyPart { split: split.name.clone(), part: part.into(), hint }
 }
 
-/// The leak: how many queries have a photo of their own encounter in the gallery or among the other queries.
-pub fn leak(manifest: &Manifest, roles: &Roles) -> usize {
-    let searched: HashSet<usize> = roles.gallery.iter().chain(&roles.queries).copied().collect();
-    let mut photos: HashMap<&str, usize> = HashMap::new();
-    for photo in searched {
-        *photos.entry(&manifest.photos[photo].encounter).or_default() += 1;
-    }
-    let accompanied = |query: &&usize| photos[manifest.photos[**query].encounter.as_str()] > 1;
-    roles.queries.iter().filter(accompanied).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,25 +295,6 @@ mod tests {
         let error = roles(&split(&[Train]), None, None).unwrap_err().to_string();
         assert!(error.contains("test or valid") && error.contains("only train"), "{error}");
         assert!(roles(&no_test, Some(Test), None).is_err());
-    }
-
-    #[test]
-    fn the_leak_counts_queries_with_company_from_their_own_encounter() {
-        let m = manifest(&[
-            ("a", "2020-01-01"), // gallery
-            ("a", "2020-01-01"), // query: leaks to the gallery
-            ("a", "2020-01-02"), // query, alone
-            ("b", "2020-01-01"), // query: leaks to the next query
-            ("b", "2020-01-01"), // query
-            ("c", ""),           // query, undated
-            ("c", ""),           // in neither part
-        ]);
-        let parts = [0, 2, 2, 2, 2, 2].map(|p| Some([Part::Train, Part::Valid, Part::Test][p]));
-        let mut split = Split { name: "s".into(), parts: parts.to_vec() };
-        split.parts.push(None);
-        assert_eq!(leak(&m, &roles(&split, None, None).unwrap()), 3);
-        // One part in both roles: the query itself is no company.
-        assert_eq!(leak(&m, &roles(&split, Some(Part::Test), None).unwrap()), 2);
     }
 
     proptest! {

@@ -58,7 +58,7 @@ pub struct Answer {
     pub evaluation: Evaluation,
     /// The figures.
     pub report: Report,
-    /// Photos that could not be read and were left out.
+    /// What the dataset left out or doubted, then the photos that could not be read and were left out.
     pub problems: Vec<Problem>,
 }
 
@@ -90,7 +90,7 @@ pub fn evaluate_into<D: Backend>(
             progress(done, total)
         })?;
         for problem in &answer.problems {
-            session.say(&format!("left out: {problem}"))?;
+            session.say(&format!("left out or doubted: {problem}"))?;
         }
         if let Some(warning) = source.cache.take_warning() {
             session.say(&warning)?;
@@ -132,6 +132,7 @@ pub fn ask<D: Backend>(
         dataset: manifest.name.clone(),
         split: format!("{}: gallery {}, query {query}", split.name, roles.gallery_part.word()),
         model: question.model.clone(),
+        identity: model.identity.clone(),
         preprocessing: serde_json::to_value(&model.about.preprocessing).map_err(|source| Error::Json {
             path: model.path.clone(),
             what: "preprocessing",
@@ -140,6 +141,7 @@ pub fn ask<D: Backend>(
         chosen_by: question.chosen_by.map(|part| ChosenBy::new(part.word(), &[query])),
     };
     let report = Report::new(context, &evaluation);
+    let problems = manifest.problems.iter().cloned().chain(problems).collect();
     Ok(Answer { set, evaluation, report, problems })
 }
 

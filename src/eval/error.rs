@@ -5,11 +5,13 @@
 
 use std::path::PathBuf;
 
+use crate::data::foreign;
+
 /// An evaluation that could not be read, computed or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be opened or read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}", path = foreign::path(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -17,7 +19,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file is not what its name says.
-    #[error("{path} is not a numpy array that can be used here: {reason}")]
+    #[error("{path} is not a numpy array that can be used here: {reason}", path = foreign::path(path))]
     Npy {
         /// The file.
         path: PathBuf,
@@ -25,7 +27,7 @@ pub enum Error {
         reason: String,
     },
     /// A table that cannot be understood as a whole.
-    #[error("{path}: {reason}")]
+    #[error("{path}: {reason}", path = foreign::path(path))]
     Table {
         /// The file.
         path: PathBuf,
@@ -33,7 +35,7 @@ pub enum Error {
         reason: String,
     },
     /// One row of a table is wrong.
-    #[error("{path}, line {line}: {reason}")]
+    #[error("{path}, line {line}: {reason}", path = foreign::path(path))]
     TableRow {
         /// The file.
         path: PathBuf,
@@ -44,8 +46,7 @@ pub enum Error {
     },
     /// Embeddings and table describe different numbers of photos.
     #[error(
-        "{npy} holds {embeddings} embeddings and {csv} lists {photos} photos: they are not of one evaluation; write both anew with `caretta embed`"
-    )]
+        "{npy} holds {embeddings} embeddings and {csv} lists {photos} photos: they are not of one evaluation; write both anew with `caretta embed`", npy = foreign::path(npy), csv = foreign::path(csv))]
     Counts {
         /// The file of embeddings.
         npy: PathBuf,
@@ -55,6 +56,24 @@ pub enum Error {
         csv: PathBuf,
         /// Its rows.
         photos: usize,
+    },
+    /// Not one photo could be embedded.
+    #[error("none of the {photos} photos could be read; the first: {first}")]
+    NothingReadable {
+        /// How many there were.
+        photos: usize,
+        /// Why the first was left out.
+        first: Box<crate::data::manifest::Problem>,
+    },
+    /// Distances of one model say nothing about those of another.
+    #[error(
+        "the distances are of other weights ({measured}) than {asked}; measure these with `caretta evaluate`, or leave out --distances"
+    )]
+    OtherWeights {
+        /// Whose distances are given.
+        measured: String,
+        /// Whose are needed.
+        asked: String,
     },
     /// A set of embeddings breaks one of its own rules.
     #[error("embedding {row} ({photo}): {reason}")]
@@ -98,7 +117,7 @@ pub enum Error {
     /// Somebody else evaluates into the folder.
     #[error(
         "{}: another evaluation writes into this folder ({holder}); wait for it, or choose another --output-dir",
-        folder.display()
+        foreign::path(folder)
     )]
     Busy {
         /// The folder.
@@ -109,20 +128,23 @@ pub enum Error {
     /// A folder whose state is that of a run.
     #[error(
         "{}: this folder holds a run, whose state.json and lock an evaluation would take; choose another --output-dir, or leave it out to write into the run's eval folder",
-        folder.display()
+        foreign::path(folder)
     )]
     FolderOfRun {
         /// The folder.
         folder: PathBuf,
     },
     /// A `state.json` that no evaluation wrote.
-    #[error("{}: was not written by an evaluation and would be replaced; choose another --output-dir", path.display())]
+    #[error(
+        "{}: was not written by an evaluation and would be replaced; choose another --output-dir",
+        foreign::path(path)
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
     },
     /// A json file of ours that does not parse.
-    #[error("{path} does not read as a {what}: {source}")]
+    #[error("{path} does not read as a {what}: {source}", path = foreign::path(path))]
     Json {
         /// The file.
         path: PathBuf,
@@ -132,7 +154,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A file of weights that holds no model for this program.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", foreign::path(path))]
     Model {
         /// The file.
         path: PathBuf,

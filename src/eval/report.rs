@@ -92,6 +92,9 @@ pub struct Context {
     pub split: String,
     /// The weights: run and checkpoint, or file.
     pub model: String,
+    /// SHA-256 over the weights: embeddings of another are not to be compared with these.
+    #[serde(default)]
+    pub identity: String,
     /// How photos were prepared, as recorded with the weights.
     pub preprocessing: serde_json::Value,
     /// What chose the checkpoint, if anything did.
@@ -223,6 +226,7 @@ pub fn write(
         dataset: report.context.dataset.clone(),
         split: report.context.split.clone(),
         model: report.context.model.clone(),
+        identity: report.context.identity.clone(),
         same: evaluation.same.clone(),
         different: evaluation.different.clone(),
     };
@@ -264,6 +268,7 @@ mod tests {
             dataset: "turtles".into(),
             split: "gallery train, query valid".into(),
             model: "arcface best".into(),
+            identity: "0123".into(),
             preprocessing: serde_json::json!({"size": 128}),
             chosen_by: Some(ChosenBy::new("valid", &["valid"])),
         }

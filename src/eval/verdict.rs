@@ -31,6 +31,9 @@ pub struct Distances {
     pub split: String,
     /// The model that made the embeddings.
     pub model: String,
+    /// SHA-256 over its weights: distances of another mean something else.
+    #[serde(default)]
+    pub identity: String,
     /// Pairs of one individual from two encounters.
     pub same: Histogram,
     /// Pairs of two individuals.
@@ -85,6 +88,17 @@ impl Distances {
             what: "summary of distances",
             source,
         })
+    }
+
+    /// The distances of the newest evaluation among the folders in `evaluations` that measured the weights `identity`.
+    pub fn newest(evaluations: &Path, identity: &str) -> Option<Distances> {
+        let files = std::fs::read_dir(evaluations).ok()?.filter_map(|entry| {
+            let path = entry.ok()?.path().join(DISTANCES_FILE);
+            let written = path.metadata().and_then(|m| m.modified()).ok()?;
+            let distances = Distances::read(&path).ok()?;
+            (distances.identity == identity).then_some((written, distances))
+        });
+        files.max_by_key(|(written, _)| *written).map(|(_, distances)| distances)
     }
 
     /// What `distance` means against these pairs.
@@ -172,9 +186,32 @@ mod tests {
             dataset: "turtles".into(),
             split: "valid".into(),
             model: "m".into(),
+            identity: "0123".into(),
             same: range(0.2, 0.8),
             different: range(0.7, 1.4),
         }
+    }
+
+    #[test]
+    fn the_newest_distances_of_other_weights_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, identity: &str| {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+            let distances = Distances { identity: identity.into(), dataset: name.into(), ..measured() };
+            let path = dir.path().join(name).join(DISTANCES_FILE);
+            distances.write(&path).unwrap();
+            path
+        };
+        let old = put("old", "ours");
+        let hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        std::fs::File::options().write(true).open(old).unwrap().set_modified(hour).unwrap();
+        put("new", "ours");
+        put("others", "theirs");
+        let found = |identity: &str| Distances::newest(dir.path(), identity).map(|d| d.dataset);
+        assert_eq!(found("ours").as_deref(), Some("new"));
+        assert_eq!(found("theirs").as_deref(), Some("others"));
+        assert_eq!(found("nobody's"), None);
+        assert_eq!(Distances::newest(&dir.path().join("nowhere"), "ours").map(|d| d.dataset), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::status::Status;
+use crate::data::foreign;
 
 /// The result of everything in this folder.
 pub type Result<T> = std::result::Result<T, RunError>;
@@ -33,7 +34,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Some((path, line, column)) => write!(f, "{}:{line}:{column}: ", path.display()),
+            Some((path, line, column)) => write!(f, "{}:{line}:{column}: ", foreign::path(path)),
             None => Ok(()),
         }
     }
@@ -43,7 +44,10 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A folder that may only be read.
-    #[error("{}: cannot {action}: it may only be read; choose another folder with --output-dir or --workspace", path.display())]
+    #[error(
+        "{}: cannot {action}: it may only be read; choose another folder with --output-dir or --workspace",
+        foreign::path(path)
+    )]
     ReadOnly {
         /// What was tried, as a verb: "write", "create".
         action: &'static str,
@@ -53,7 +57,10 @@ pub enum RunError {
         source: io::Error,
     },
     /// A full disk or an exhausted quota.
-    #[error("{}: cannot {action}: the disk is full; free some space and go on, what was written before is kept", path.display())]
+    #[error(
+        "{}: cannot {action}: the disk is full; free some space and go on, what was written before is kept",
+        foreign::path(path)
+    )]
     DiskFull {
         /// What was tried, as a verb.
         action: &'static str,
@@ -63,7 +70,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// Any other failure of the file system.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {source}", foreign::path(path))]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
@@ -73,13 +80,16 @@ pub enum RunError {
         source: io::Error,
     },
     /// A file where a folder is needed.
-    #[error("{}: cannot be a folder, as a file stands there or on the way; choose another --output-dir", path.display())]
+    #[error(
+        "{}: cannot be a folder, as a file stands there or on the way; choose another --output-dir",
+        foreign::path(path)
+    )]
     NotAFolder {
         /// The folder that was to be.
         path: PathBuf,
     },
     /// A file of a run that does not hold what it should.
-    #[error("{}: damaged: {problem}", path.display())]
+    #[error("{}: damaged: {problem}", foreign::path(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -131,7 +141,7 @@ pub enum RunError {
     #[error("data.dir: no photos chosen; give --data-dir a folder, a table or the name of a dataset")]
     NoData,
     /// A configuration file without a method, where nothing else names one.
-    #[error("{}: method: missing; must be one of siamese, triplet, arcface", path.display())]
+    #[error("{}: method: missing; must be one of siamese, triplet, arcface", foreign::path(path))]
     NoMethod {
         /// The file.
         path: PathBuf,
@@ -145,26 +155,32 @@ pub enum RunError {
         near: Vec<String>,
     },
     /// A path that cannot be written into a configuration, which is Unicode.
-    #[error("{}: the path is not valid Unicode, so config.toml cannot hold it; rename the folder", path.display())]
+    #[error("{}: the path is not valid Unicode, so config.toml cannot hold it; rename the folder", foreign::path(path))]
     NotUnicode {
         /// The path.
         path: PathBuf,
     },
 
     /// A folder that holds no run.
-    #[error("{}: no run in this folder (it has no config.toml)", path.display())]
+    #[error("{}: no run in this folder (it has no config.toml)", foreign::path(path))]
     NotARun {
         /// The folder.
         path: PathBuf,
     },
     /// A folder that a new run would overwrite.
-    #[error("{}: already holds a run; go on with it by `caretta run resume`, or choose another --output-dir", path.display())]
+    #[error(
+        "{}: already holds a run; go on with it by `caretta run resume`, or choose another --output-dir",
+        foreign::path(path)
+    )]
     AlreadyARun {
         /// The folder.
         path: PathBuf,
     },
     /// A folder that holds other files.
-    #[error("{}: not empty, and what is in it is no run; choose a new or an empty folder for --output-dir", path.display())]
+    #[error(
+        "{}: not empty, and what is in it is no run; choose a new or an empty folder for --output-dir",
+        foreign::path(path)
+    )]
     NotEmpty {
         /// The folder.
         path: PathBuf,
@@ -186,7 +202,7 @@ pub enum RunError {
         ids: Vec<String>,
     },
     /// A pointer whose folder is gone.
-    #[error("{id}: its folder {} is gone; put it back, or delete {}", target.display(), pointer.display())]
+    #[error("{id}: its folder {} is gone; put it back, or delete {}", foreign::path(target), foreign::path(pointer))]
     Missing {
         /// The run's id.
         id: String,
@@ -196,7 +212,10 @@ pub enum RunError {
         pointer: PathBuf,
     },
     /// A run that another trainer holds.
-    #[error("{}: another trainer works on this run ({holder}); wait for it, or end it by `caretta run stop`", path.display())]
+    #[error(
+        "{}: another trainer works on this run ({holder}); wait for it, or end it by `caretta run stop`",
+        foreign::path(path)
+    )]
     Locked {
         /// The run's folder.
         path: PathBuf,
@@ -222,7 +241,7 @@ pub enum RunError {
         seconds: u64,
     },
     /// A run that has no checkpoint to use.
-    #[error("{id}: no {which} checkpoint yet ({} is missing)", path.display())]
+    #[error("{id}: no {which} checkpoint yet ({} is missing)", foreign::path(path))]
     NoCheckpoint {
         /// The run's id.
         id: String,
@@ -246,7 +265,7 @@ pub enum RunError {
         given: String,
     },
     /// A detached trainer that ended before it began.
-    #[error("the trainer did not start: {problem}\n(all of it in {})", log.display())]
+    #[error("the trainer did not start: {problem}\n(all of it in {})", foreign::path(log))]
     NotStarted {
         /// The end of what it said.
         problem: String,

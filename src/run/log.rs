@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::error::{Result, RunError};
 use super::stamp::Stamp;
+use crate::data::foreign;
 
 /// An open log; cheap to share between threads.
 #[derive(Debug, Clone)]
@@ -59,13 +60,7 @@ fn line(text: &str) -> String {
         if n > 0 {
             out.push_str("    ");
         }
-        for c in part.chars() {
-            if c.is_control() && c != '\t' {
-                out.extend(c.escape_default());
-            } else {
-                out.push(c);
-            }
-        }
+        out.push_str(&foreign::block(part));
         out.push('\n');
     }
     if !out.ends_with('\n') {

@@ -12,6 +12,7 @@ use super::dir::RunDir;
 use super::error::{Result, RunError};
 use super::status::Status;
 use super::workspace::{RunEntry, Workspace};
+use crate::data::foreign;
 
 /// What a list shows of a run; `None` where it is not known.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,6 +50,7 @@ pub struct RunSummary {
     /// Seconds since the run was created.
     pub age_seconds: Option<f64>,
     /// Where it lies, or should.
+    #[serde(serialize_with = "foreign::serialize_path")]
     pub dir: PathBuf,
 }
 

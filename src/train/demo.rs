@@ -10,6 +10,7 @@ use dfdx::prelude::Cpu;
 use serde::Serialize;
 
 use crate::data::cache::PhotoCache;
+use crate::data::foreign;
 use crate::data::formats;
 use crate::data::manifest::Part;
 use crate::data::split::{self, SplitChoice};
@@ -49,8 +50,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("model.embedding_dim", "256"),
     ("data.image_size", "64"),
     ("batch.size", "32"),
-    ("train.epochs", "20"),
-    ("train.evaluate_every", "4"),
+    ("train.epochs", "15"),
+    ("train.evaluate_every", "3"),
     ("optimiser.lr", "0.002"),
     ("optimiser.warmup_epochs", "3"),
     ("augment.crop", "0.2"),
@@ -144,6 +145,7 @@ pub struct DemoReport {
     /// The run's id.
     pub run: String,
     /// Where report and pictures lie.
+    #[serde(serialize_with = "foreign::serialize_path")]
     pub report_dir: PathBuf,
 }
 

@@ -1,5 +1,7 @@
 //! What can stop a training run, with the way out where there is one.
 
+use crate::data::foreign;
+
 /// Errors of `train`.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -40,7 +42,7 @@ pub enum TrainError {
         photos: String,
     },
     /// A checkpoint that does not belong to the run.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", foreign::path(path))]
     Checkpoint {
         /// The file.
         path: std::path::PathBuf,

@@ -1,15 +1,11 @@
 //! A folder per individual: the name of the first level is the individual, and all photos below it are of that one.
 //!
-//! A photo is told by its first bytes, not by its name, since cameras and people name files as they like. Hidden
-//! files are skipped. Links are followed, as the user put them there, but never round in a circle. Photos have no
-//! date here (what a camera wrote into them is not read), so each is an encounter of its own.
+//! Photos have no date here (what a camera wrote into them is not read), so each is an encounter of its own.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Format;
-use crate::data::decode::Signature;
+use super::walk::{Found, has_photo, list, walk};
 use crate::data::error::DataError;
 use crate::data::manifest::{Builder, Manifest, Problem, ProblemKind, Row};
 
@@ -35,12 +31,30 @@ impl Format for Folders {
     }
 
     fn read(&self, path: &Path) -> Result<Manifest, DataError> {
-        let mut walk = Walk { root: path, builder: Builder::new(path, Vec::new()), chain: Vec::new() };
-        walk.folder(path, None)?;
-        let mut manifest = walk.builder.finish();
+        let mut builder = Builder::new(path, Vec::new());
+        walk(path, &mut |shown, found| match found {
+            Found::Photo(below) => match individual(below) {
+                Some(individual) => {
+                    builder.push_at(below.into(), &Row { path: shown, individual, ..Row::default() });
+                }
+                None => {
+                    let reason = "it lies beside the individuals' folders, not in one, so it is nobody's";
+                    builder.problem(ProblemKind::Loose, Some(shown), None, reason);
+                }
+            },
+            Found::Problem(kind, reason) => builder.problem(kind, Some(shown), None, reason),
+        })?;
+        let mut manifest = builder.finish();
         manifest.problems.extend(one_level_off(&manifest));
         Ok(manifest)
     }
+}
+
+/// Whose photos lie here: the folder of the first level, if the photo lies in one.
+fn individual(photo: &Path) -> Option<&str> {
+    let mut parts = photo.iter();
+    let first = parts.next()?.to_str();
+    parts.next().and(first)
 }
 
 /// Says so where everything lies in folders of a single folder: `images/` was probably meant.
@@ -60,123 +74,11 @@ fn one_level_off(manifest: &Manifest) -> Option<Problem> {
     })
 }
 
-/// Deeper than this is a mistake, and a way to exhaust the stack.
-const DEPTH: usize = 64;
-
-struct Walk<'a> {
-    root: &'a Path,
-    builder: Builder,
-    /// The folders above, links resolved: one that comes again is a circle.
-    chain: Vec<PathBuf>,
-}
-
-impl Walk<'_> {
-    /// Reads one folder, whose photos are of `individual` (none: the root).
-    fn folder(&mut self, folder: &Path, individual: Option<&str>) -> Result<(), DataError> {
-        let at = |source| DataError::Io { path: folder.into(), source };
-        self.chain.push(folder.canonicalize().map_err(at)?);
-        for entry in list(folder).map_err(at)? {
-            let shown = entry.strip_prefix(self.root).unwrap_or(&entry).to_string_lossy().into_owned();
-            let Some(name) = entry.file_name().and_then(|n| n.to_str()) else {
-                let reason = "its name is not UTF-8 text; rename it";
-                self.builder.problem(ProblemKind::BadPath, Some(&shown), None, reason);
-                continue;
-            };
-            // Follows links; a link to nowhere is an error here.
-            let Ok(meta) = fs::metadata(&entry) else {
-                let reason = "it cannot be read, or is a link that leads nowhere";
-                self.builder.problem(ProblemKind::BadPath, Some(&shown), None, reason);
-                continue;
-            };
-            if meta.is_dir() {
-                let real = entry.canonicalize().map_err(at)?;
-                if self.chain.contains(&real) || self.chain.len() >= DEPTH {
-                    let reason = "the link leads back to a folder above it; not followed";
-                    self.builder.problem(ProblemKind::BadPath, Some(&shown), None, reason);
-                } else if let Err(error) = self.folder(&entry, Some(individual.unwrap_or(name))) {
-                    self.chain.truncate(self.depth_of(folder));
-                    self.builder.problem(ProblemKind::BadPath, Some(&shown), None, error.to_string());
-                }
-            } else if meta.is_file() {
-                self.file(&entry, &shown, individual);
-            }
-        }
-        self.chain.pop();
-        Ok(())
-    }
-
-    /// Length of the chain while `folder` itself is read.
-    fn depth_of(&self, folder: &Path) -> usize {
-        folder.strip_prefix(self.root).map_or(1, |below| below.components().count() + 1)
-    }
-
-    /// Takes a file that is a photo; says why one that only looks like a photo is not.
-    fn file(&mut self, file: &Path, shown: &str, individual: Option<&str>) {
-        let signature = match Signature::of_file(file) {
-            Ok(signature) => signature,
-            Err(error) => {
-                return self.builder.problem(ProblemKind::Unreadable, Some(shown), None, error.to_string());
-            }
-        };
-        match (signature.readable(), individual) {
-            (true, Some(individual)) => {
-                let path = file.strip_prefix(self.root).unwrap_or(file).to_path_buf();
-                self.builder.push_at(path, &Row { path: shown, individual, ..Row::default() });
-            }
-            (true, None) => {
-                let reason = "it lies beside the individuals' folders, not in one, so it is nobody's";
-                self.builder.problem(ProblemKind::Loose, Some(shown), None, reason);
-            }
-            (false, _) if signature.is_picture() || named_like_photo(file) => {
-                self.builder.problem(ProblemKind::Unreadable, Some(shown), None, signature.reason());
-            }
-            (false, _) => {} // notes, tables, thumbnails of a file manager
-        }
-    }
-}
-
-/// The visible entries of a folder, sorted by name.
-pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            entries.push(entry.path());
-        }
-    }
-    entries.sort();
-    Ok(entries)
-}
-
-/// Whether any photo that can be read lies in or below the folder.
-fn has_photo(folder: &Path, chain: &mut Vec<PathBuf>) -> bool {
-    let Ok(real) = folder.canonicalize() else {
-        return false;
-    };
-    if chain.contains(&real) || chain.len() >= DEPTH {
-        return false;
-    }
-    let Ok(entries) = list(folder) else {
-        return false;
-    };
-    chain.push(real);
-    let (folders, files): (Vec<_>, Vec<_>) = entries.iter().partition(|e| e.is_dir());
-    let found = files.iter().any(|f| f.is_file() && Signature::of_file(f).is_ok_and(|s| s.readable()))
-        || folders.iter().any(|f| has_photo(f, chain));
-    chain.pop();
-    found
-}
-
-/// Whether the name ends as photos' names do, so that a broken one is reported rather than passed over.
-fn named_like_photo(file: &Path) -> bool {
-    let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-    matches!(extension.as_str(), "jpg" | "jpeg" | "jpe" | "jfif" | "png" | "heic" | "heif")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::formats::open;
+    use std::fs;
 
     const JPEG: &[u8] = b"\xff\xd8\xff\xe0 not whole, but it starts like one";
 

@@ -1,56 +1,53 @@
-//! Photos on which nobody is named: every photo in and below a folder, for `embed`.
+//! Photos as `embed` takes them: every one in and below a folder, whether or not anybody says who is on it.
 //!
-//! No format of a dataset, as nothing can be learnt or measured from it; so it is not in the table of formats.
+//! No format of a dataset, as nothing can be learnt or measured from photos that nobody named; so it is not in the
+//! table of formats.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
-use super::folders::list;
-use crate::data::decode::Signature;
+use super::open;
+use super::walk::{Found, walk};
 use crate::data::error::DataError;
-use crate::data::manifest::{Manifest, Photo};
+use crate::data::manifest::{Manifest, Photo, Problem};
 
-/// Deeper than this is a mistake.
-const DEPTH: usize = 64;
-
-/// Every photo in and below `folder`, by its content, sorted by path; individuals are empty, each photo is an
-/// encounter of its own.
+/// Every photo in and below `path`, by its content, sorted by path. Where a dataset lies there, its photos have their
+/// individuals and encounters from it; any other has an empty individual and is an encounter of its own. A file is
+/// read as the table of a dataset.
 ///
 /// # Errors
 /// When the folder cannot be read or holds no photo.
-pub fn loose(folder: &Path) -> Result<Manifest, DataError> {
-    let mut photos = Vec::new();
-    walk(folder, &mut Vec::new(), &mut photos).map_err(|source| DataError::Io { path: folder.into(), source })?;
+pub fn every_photo(path: &Path) -> Result<Manifest, DataError> {
+    if !path.is_dir() {
+        return open(path);
+    }
+    let named = open(path).ok();
+    let mut known: HashMap<&Path, &Photo> =
+        named.iter().flat_map(|m| &m.photos).map(|photo| (photo.path.as_path(), photo)).collect();
+    let (mut photos, mut problems) = (Vec::new(), Vec::new());
+    walk(path, &mut |shown, found| match found {
+        Found::Photo(below) => photos.push(known.remove(below).cloned().unwrap_or_else(|| Photo {
+            path: below.into(),
+            individual: String::new(),
+            encounter: shown.into(),
+            date: None,
+        })),
+        Found::Problem(kind, reason) => problems.push(Problem { kind, photo: Some(shown.into()), line: None, reason }),
+    })?;
     if photos.is_empty() {
-        return Err(DataError::NoPhotos { path: folder.into(), reason: "there is no JPEG or PNG photo in it".into() });
+        let reason = match problems.first() {
+            None => "there is no JPEG or PNG photo in it".to_owned(),
+            Some(first) => format!("{} were left out; the first: {first}", problems.len()),
+        };
+        return Err(DataError::NoPhotos { path: path.into(), reason });
     }
-    let photo = |path: PathBuf| {
-        let path = path.strip_prefix(folder).unwrap_or(&path).to_path_buf();
-        Photo { encounter: path.to_string_lossy().into_owned(), path, individual: String::new(), date: None }
-    };
     Ok(Manifest {
-        root: folder.into(),
-        name: folder.file_name().map_or_else(|| "photos".into(), |n| n.to_string_lossy().into_owned()),
-        photos: photos.into_iter().map(photo).collect(),
+        root: path.into(),
+        name: path.file_name().map_or_else(|| "photos".into(), |n| n.to_string_lossy().into_owned()),
+        photos,
         split_columns: std::collections::BTreeMap::new(),
-        problems: Vec::new(),
+        problems,
     })
-}
-
-fn walk(folder: &Path, above: &mut Vec<PathBuf>, photos: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let real = folder.canonicalize()?;
-    if above.contains(&real) || above.len() >= DEPTH {
-        return Ok(()); // a link back to a folder above
-    }
-    above.push(real);
-    for entry in list(folder)? {
-        if entry.is_dir() {
-            walk(&entry, above, photos)?;
-        } else if entry.to_str().is_some() && Signature::of_file(&entry).is_ok_and(|s| s.readable()) {
-            photos.push(entry);
-        }
-    }
-    above.pop();
-    Ok(())
 }
 
 #[cfg(test)]
@@ -68,13 +65,16 @@ mod tests {
             std::fs::write(root.join(name), bytes).unwrap();
         }
         std::os::unix::fs::symlink(&root, root.join("a/loop")).unwrap();
-        let manifest = loose(&root).unwrap();
+        let manifest = every_photo(&root).unwrap();
         let paths: Vec<_> = manifest.photos.iter().map(|p| p.path.to_str().unwrap()).collect();
         assert_eq!(paths, ["a/b/x.txt", "z"]);
-        assert!(manifest.photos.iter().all(|p| p.individual.is_empty()));
-        assert!(loose(&root.join("a/b/x.txt")).is_err());
+        // what lies in a folder is of that folder's individual; a name that speaks of a photo where there is none is told
+        assert_eq!(manifest.photos.iter().map(|p| p.individual.as_str()).collect::<Vec<_>>(), ["a", ""]);
+        let told: Vec<_> = manifest.problems.iter().map(|p| p.photo.as_deref().unwrap()).collect();
+        assert_eq!(told, ["a/loop", "notes.jpg"]);
+        assert!(every_photo(&root.join("a/b/x.txt")).is_err());
         std::fs::remove_file(root.join("z")).unwrap();
         std::fs::remove_dir_all(root.join("a")).unwrap();
-        assert!(loose(&root).unwrap_err().to_string().contains("no JPEG or PNG"));
+        assert!(every_photo(&root).unwrap_err().to_string().contains("no JPEG or PNG"));
     }
 }

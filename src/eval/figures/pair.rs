@@ -6,7 +6,7 @@
 use image::RgbImage;
 
 use super::super::histogram::Histogram;
-use super::super::verdict::{Distances, Verdict};
+use super::super::verdict::Distances;
 use super::canvas::{Align, Area, Canvas, sheer};
 use super::palette::{DIFFERENT, INK, RULE, SAME, SOFT, rgb};
 use super::sheet::{Shown, caption, head};
@@ -33,10 +33,12 @@ pub struct PairFigure<'a> {
     pub left: Shown<'a>,
     /// The other.
     pub right: Shown<'a>,
-    /// Their distance and what it means.
-    pub verdict: &'a Verdict,
-    /// What it was held against.
-    pub distances: &'a Distances,
+    /// How far apart they are.
+    pub distance: f64,
+    /// What that means, in words.
+    pub sentence: &'a str,
+    /// What it was held against, if anything is known.
+    pub distances: Option<&'a Distances>,
 }
 
 /// Draws the picture, 1200 pixels wide.
@@ -45,7 +47,8 @@ pub fn pair_figure(figure: &PairFigure<'_>) -> RgbImage {
     let high = (photo * 0.75).floor();
     let below = HEAD + high + 64.0;
     let plot = Area::new(MARGIN, below + 180.0, WIDTH - 2.0 * MARGIN, HILLS);
-    let mut canvas = Canvas::new(WIDTH as u32, (plot.bottom() + 84.0) as u32);
+    let height = if figure.distances.is_some() { plot.bottom() + 84.0 } else { below + 108.0 };
+    let mut canvas = Canvas::new(WIDTH as u32, height as u32);
     head(&mut canvas, figure.title, figure.words);
     for (side, shown) in [figure.left, figure.right].iter().enumerate() {
         let x = MARGIN + side as f32 * (photo + GAP);
@@ -54,21 +57,22 @@ pub fn pair_figure(figure: &PairFigure<'_>) -> RgbImage {
         caption(&mut canvas, shown, place, 0.0);
     }
 
-    let distance = format!("distance {:.3}", figure.verdict.distance);
+    let distance = format!("distance {:.3}", figure.distance);
     let taken = canvas.text(&distance, (MARGIN, below + 46.0), Align::Left, BIG, INK);
     let x = MARGIN + taken + 36.0;
-    let lines = WORDS.wrap(&figure.verdict.sentence, WIDTH - MARGIN - x, 3);
+    let lines = WORDS.wrap(figure.sentence, WIDTH - MARGIN - x, 3);
     for (number, line) in lines.iter().enumerate() {
         let baseline = below + 30.0 + number as f32 * 27.0;
         canvas.text(line, (x, baseline), Align::Left, WORDS, INK);
     }
-    hills(&mut canvas, plot, figure);
+    if let Some(distances) = figure.distances {
+        hills(&mut canvas, plot, figure.distance, distances);
+    }
     canvas.into_picture()
 }
 
-fn hills(canvas: &mut Canvas, plot: Area, figure: &PairFigure<'_>) {
-    let Distances { same, different, .. } = figure.distances;
-    let here = figure.verdict.distance;
+fn hills(canvas: &mut Canvas, plot: Area, here: f64, distances: &Distances) {
+    let Distances { same, different, .. } = distances;
     key(canvas, plot, same, different);
     let most = [same, different].map(|h| h.quantile(1.0).unwrap_or(0.0));
     // Up to the farthest pair, with the pair at hand well inside.
@@ -170,14 +174,17 @@ mod tests {
         let shown = Shown { photo: &photo, individual: "", encounter: "" };
         let some = |from: f64| Histogram::of((0..500).map(|i| from + f64::from(i) * 1e-3));
         let draw = |same: Histogram, different: Histogram, distance: f64| {
-            let distances = Distances { dataset: "d".into(), split: "s".into(), model: "m".into(), same, different };
+            let (dataset, split, model) = ("d".into(), "s".into(), "m".into());
+            let distances = Distances { dataset, split, model, identity: String::new(), same, different };
+            let distances = (distances.same.count() + distances.different.count() > 0).then_some(&distances);
             pair_figure(&PairFigure {
                 title: "a and b",
                 words: "m",
                 left: shown,
                 right: shown,
-                verdict: &distances.verdict(distance),
-                distances: &distances,
+                distance,
+                sentence: &distances.map_or_else(String::new, |known| known.verdict(distance).sentence),
+                distances,
             })
         };
         let none = Histogram::default;

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use ab_glyph::{Font, FontRef, GlyphId, PxScale, point};
 
+use crate::data::foreign::is_harmful;
+
 static PLAIN: LazyLock<FontRef<'static>> = LazyLock::new(|| load(include_bytes!("../font/DejaVuSans.ttf")));
 static BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| load(include_bytes!("../font/DejaVuSans-Bold.ttf")));
 
@@ -130,8 +132,9 @@ impl Type {
 pub(super) fn clean(text: &str) -> String {
     let letters = text.chars().map(|letter| match letter {
         '\n' | '\r' | '\t' => ' ',
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => INSTEAD,
-        hidden if hidden.is_control() => INSTEAD,
+        // those without width leave nothing to see either
+        '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}' => INSTEAD,
+        hidden if is_harmful(hidden) => INSTEAD,
         plain => plain,
     });
     letters.collect()

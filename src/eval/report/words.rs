@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::super::metrics::{Figures, Geometry};
 use super::{Excluded, MATCHES_FILE, Picture, Report};
+use crate::data::foreign::is_harmful;
 
 /// The leak in words: what a careless evaluation would have said, and by how much it is too high.
 pub fn leak(report: &Report) -> String {
@@ -197,7 +198,7 @@ fn escape(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '\n' | '\r' | '\t' => escaped.push(' '),
-            hidden if hidden.is_control() || is_bidi(hidden) => escaped.push('\u{fffd}'),
+            hidden if is_harmful(hidden) => escaped.push('\u{fffd}'),
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
@@ -212,10 +213,6 @@ fn escape(text: &str) -> String {
 }
 
 /// Marks that turn the direction of what follows, and could so disguise a name.
-fn is_bidi(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// A relative path as the target of a link.
 fn link(path: &str) -> String {
     let mut encoded = String::new();

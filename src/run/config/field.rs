@@ -181,7 +181,7 @@ impl Kind {
             Kind::Path => "a folder, a table or the name of a dataset, in quotes".to_owned(),
             Kind::Name => "a name in quotes, without control characters".to_owned(),
             Kind::OptionalName => "a name in quotes, without control characters, or empty".to_owned(),
-            Kind::Device => "auto, cpu, or cuda:N with the number of the card".to_owned(),
+            Kind::Device => "auto or cpu".to_owned(),
         }
     }
 
@@ -195,7 +195,7 @@ impl Kind {
             Kind::Above(low, high) => format!("above {low}, to {high}"),
             Kind::Choice(words) => words.join(", "),
             Kind::Path | Kind::Name | Kind::OptionalName => String::new(),
-            Kind::Device => "auto, cpu, cuda:N".to_owned(),
+            Kind::Device => "auto, cpu".to_owned(),
         }
     }
 
@@ -207,9 +207,9 @@ impl Kind {
                 Value::Integer(v) => *v as f64,
                 _ => return None,
             };
-            // Judged as it will be used: 1e-60 is 0 for the trainer.
-            let used = f64::from(given as f32);
-            let fits = given <= high && if open { used > low } else { given >= low };
+            // Judged as it will be used: 1e-60 is 0 for the trainer, and 0.3 the nearest f32, which is a little more.
+            let (used, low, high) = (given as f32, low as f32, high as f32);
+            let fits = used <= high && if open { used > low } else { used >= low };
             fits.then_some(Value::Float(given))
         };
         let text = |fits: fn(&str) -> bool| value.as_str().is_some_and(fits).then(|| value.clone());
@@ -269,12 +269,8 @@ mod tests {
             ("model.pretrained", "yes", "model.pretrained = yes: must be true or false"),
             ("model.backbone", " ", "model.backbone = \" \": must be a name in quotes, without control characters"),
             ("loss.mining", "hardest", "loss.mining = \"hardest\": must be one of all, semi-hard, hard, batch-hard"),
-            ("train.device", "gpu", "train.device = \"gpu\": must be auto, cpu, or cuda:N with the number of the card"),
-            (
-                "train.device",
-                "cuda:x",
-                "train.device = \"cuda:x\": must be auto, cpu, or cuda:N with the number of the card",
-            ),
+            ("train.device", "gpu", "train.device = \"gpu\": must be auto or cpu"),
+            ("train.device", "cuda:x", "train.device = \"cuda:x\": must be auto or cpu"),
         ] {
             let error = find(path).unwrap().parse(text).unwrap_err();
             assert_eq!(error.to_string(), expected);
