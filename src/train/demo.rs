@@ -50,7 +50,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("model.embedding_dim", "256"),
     ("data.image_size", "64"),
     ("batch.size", "32"),
-    ("train.epochs", "15"),
+    ("train.epochs", "13"),
     ("train.evaluate_every", "3"),
     ("optimiser.lr", "0.002"),
     ("optimiser.warmup_epochs", "3"),
