@@ -11,7 +11,6 @@ use crate::data::{DataError, formats};
 use crate::eval::dataset::photo_row;
 use crate::eval::embed::{Embedded, embed_readable};
 use crate::eval::embeddings::{EmbeddingSet, Role};
-use crate::eval::model::Model;
 
 use super::args::PhotoFlags;
 use super::evaluate::Chosen;
@@ -38,9 +37,9 @@ pub(super) struct EmbedArgs {
 
 pub(super) fn embed(context: &Context, args: &EmbedArgs) -> Result<u8> {
     context.catch_signals()?;
-    let chosen = Chosen::of(context, &args.model_path, None)?;
+    let mut chosen = Chosen::of(context, &args.model_path, None)?;
     let device = crate::train::worker::device(&args.photos.device)?;
-    let model = Model::load(&device, &chosen.path)?;
+    let model = chosen.load(&device)?;
     let manifest = photos(context, &args.data_dir)?;
     let source = args.photos.source(context);
     let all: Vec<usize> = (0..manifest.photos.len()).collect();

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::eval::dataset::thumbnail;
 use crate::eval::figures::{PairFigure, Shown, pair_figure, write_png};
-use crate::eval::model::Model;
 use crate::eval::retrieval::distance;
 use crate::eval::verdict::{DISTANCES_FILE, Distances};
 use crate::run::RunDir;
@@ -41,9 +40,9 @@ pub(super) struct PairArgs {
 }
 
 pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
-    let chosen = Chosen::of(context, &args.model_path, None)?;
+    let mut chosen = Chosen::of(context, &args.model_path, None)?;
     let device = crate::train::worker::device(&args.photos.device)?;
-    let model = Model::load(&device, &chosen.path)?;
+    let model = chosen.load(&device)?;
     let paths = vec![args.a.clone(), args.b.clone()];
     let side = model.about.preprocessing.image_size;
     let vectors = crate::eval::embed::embed(&model.network, side, paths, &args.photos.source(context), |_| true)?;

@@ -8,7 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::data::fingerprint::Fingerprint;
-use crate::eval::model::About;
+use crate::data::manifest::Part;
+use crate::eval::model::{About, Model};
 use crate::nn::error::NnError;
 use crate::nn::ops::Backend;
 use crate::nn::weights::WeightFile;
@@ -73,6 +74,11 @@ impl Progress {
 /// What a file's line about itself says of the training that wrote it; none for weights of another origin.
 pub fn told(about: &str) -> Option<Progress> {
     serde_json::from_str(about).ok().map(|line: Line| line.progress)
+}
+
+/// The part whose validation chose `model`, as its own file tells.
+pub fn chosen_by<D: Backend>(model: &Model<D>) -> Option<Part> {
+    told(&model.said)?.chosen()?.part.as_deref().and_then(Part::parse)
 }
 
 /// Writes checkpoints of `trainer` at `progress` to all of `paths`, each through a temporary file and a rename.

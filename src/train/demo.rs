@@ -17,12 +17,13 @@ use crate::data::synth::{self, SynthPlan};
 use crate::eval::dataset::{Question, ask, evaluate_into};
 use crate::eval::embed::Source;
 use crate::eval::model::{About, Model};
-use crate::eval::report::{Excluded, Report};
+use crate::eval::report::{ChosenOn, Excluded, Report};
 use crate::nn::network::Network;
 use crate::run::config::{Config, Method};
 use crate::run::{RunDir, Which, Workspace};
 
 use super::error::Result;
+use super::checkpoint::chosen_by;
 use super::step::architecture;
 
 /// What the tour shows.
@@ -165,10 +166,11 @@ pub fn judge(
     let source = Source { cache: Arc::new(PhotoCache::open(Some(workspace.cache()))), workers: config.data.workers };
     let best = stage.run.checkpoint(Which::Auto)?;
     let trained_model = Model::load(&device, &best)?;
-    let chosen_by = stage.run.read_state()?.best.and_then(|b| b.part).and_then(|part| Part::parse(&part));
+    // the run is this dataset's own, and asks with its split
+    let chosen_by = chosen_by(&trained_model).map(|part| (part, ChosenOn::Here));
     let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
     let roles = split::roles(&split, None, None)?;
-    let question = |model: String, chosen_by: Option<Part>| Question {
+    let question = |model: String, chosen_by: Option<(Part, ChosenOn)>| Question {
         manifest: &manifest,
         split: &split,
         roles: roles.clone(),
@@ -207,7 +209,7 @@ fn untrained(device: &Cpu, config: &Config) -> Result<Model<Cpu>> {
     let network = Network::new(device, architecture, config.train.seed)?;
     let identity = crate::nn::weights::identity(&network);
     let about = About::new(architecture, config.data.image_size);
-    Ok(Model { network, about, identity, path: PathBuf::new() })
+    Ok(Model { network, about, identity, said: String::new(), path: PathBuf::new() })
 }
 
 #[cfg(test)]
