@@ -20,7 +20,7 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let photos = dir.path().join("turtles");
         let plan = SynthPlan { individuals: 4, encounters: 5, photos: 2, width: 64, height: 48, seed: 3 };
-        draw(&plan, &photos, &|_, _| ()).unwrap();
+        draw(&plan, &photos, &|_, _| true).unwrap();
         let mut config = Config::preset(Method::Siamese);
         for (path, value) in [
             ("model.backbone", "resnet18"),
