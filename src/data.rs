@@ -8,6 +8,7 @@ pub mod augment;
 pub mod cache;
 pub mod decode;
 pub mod error;
+pub mod fingerprint;
 pub mod foreign;
 pub mod formats;
 pub mod loader;

@@ -7,11 +7,13 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::data::foreign;
+use crate::data::synth::SynthError;
 use crate::eval::dataset::PAIRS_FILE;
 use crate::eval::metrics::Figures;
 use crate::eval::report::words as report_words;
 use crate::run::config::Method;
 use crate::train::demo::{DemoPlan, DemoReport, Stage, judge, set_up};
+use crate::train::error::TrainError;
 use crate::train::worker::End;
 
 use super::train::watched;
@@ -47,8 +49,16 @@ fn tour(context: &Context, plan: &DemoPlan) -> Result<Option<DemoReport>> {
     let began = Instant::now();
     let quiet = context.global.json;
     let bar = follow::bar(plan.turtles.total() as u64, "drawing", quiet);
-    let stage = set_up(&context.workspace, plan, &|done, _| bar.set_position(done as u64))?;
+    let stage = set_up(&context.workspace, plan, &|done, _| {
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    });
     bar.finish_and_clear();
+    if let Err(TrainError::Synth(SynthError::Interrupted)) = stage {
+        words::say("interrupted while the turtles were drawn; nothing was kept, `caretta demo` begins anew");
+        return Ok(None);
+    }
+    let stage = stage?;
     if !quiet {
         words::say(&format!(
             "{} photos of synthetic turtles in {}",
@@ -65,15 +75,25 @@ fn tour(context: &Context, plan: &DemoPlan) -> Result<Option<DemoReport>> {
         }
         End::Stopped => bail!("the run was told to stop; `caretta run resume {}` goes on with it", run.id()),
     }
-    let bar = follow::bar(0, "evaluating", quiet);
-    let mut report = judge(&context.workspace, plan, &stage, &mut |done, total| {
+    let report = evaluated(context, plan, &stage)?;
+    Ok(report.map(|report| DemoReport { seconds: began.elapsed().as_secs_f64(), ..report }))
+}
+
+/// The trained run measured; none where that was interrupted.
+fn evaluated(context: &Context, plan: &DemoPlan, stage: &Stage) -> Result<Option<DemoReport>> {
+    let bar = follow::bar(0, "evaluating", context.global.json);
+    let report = judge(&context.workspace, plan, stage, &mut |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
         !context.is_interrupted()
-    })?;
+    });
     bar.finish_and_clear();
-    report.seconds = began.elapsed().as_secs_f64();
-    Ok(Some(report))
+    if let Err(TrainError::Eval(crate::eval::Error::Interrupted)) = report {
+        let run = stage.run.id();
+        words::say(&format!("interrupted; the training is done, `caretta evaluate --model-path {run}` measures it"));
+        return Ok(None);
+    }
+    Ok(Some(report?))
 }
 
 fn row(name: &str, figures: &Figures) -> Vec<String> {
@@ -173,4 +193,47 @@ fn comparison(all: &[Compared]) -> String {
         SEEDS.len(),
         words::table(&head, &rows)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Global, pictures};
+    use crate::data::synth::SynthPlan;
+    use crate::run::Workspace;
+    use crate::train::worker::{Surroundings, work};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn interrupted_at_any_stage_the_tour_ends_as_interrupted() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context {
+            global: Global { workspace: None, json: true, images: pictures::Images::Off },
+            workspace: Workspace::open(Some(dir.path())).unwrap(),
+            interrupt: Arc::new(AtomicBool::new(false)),
+        };
+        let turtles = SynthPlan { individuals: 4, encounters: 4, photos: 1, width: 32, height: 32, seed: 7 };
+        let plan = DemoPlan { turtles, ..DemoPlan::default() };
+        context.interrupt.store(true, Ordering::Relaxed);
+        assert!(tour(&context, &plan).unwrap().is_none());
+        assert_eq!(std::fs::read_dir(context.workspace.datasets()).unwrap().count(), 0);
+
+        context.interrupt.store(false, Ordering::Relaxed);
+        let stage = set_up(&context.workspace, &plan, &|_, _| true).unwrap();
+        let mut config = stage.run.read_config().unwrap();
+        for (path, value) in [("train.epochs", "1"), ("data.image_size", "32"), ("batch.size", "8")] {
+            config.set(path, value).unwrap();
+        }
+        config.save(&stage.run.config()).unwrap();
+        let cache = context.workspace.cache();
+        let surroundings = Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: true };
+        assert_eq!(work(&stage.run, surroundings).unwrap(), End::Finished);
+        context.interrupt.store(true, Ordering::Relaxed);
+        assert!(evaluated(&context, &plan, &stage).unwrap().is_none());
+        context.interrupt.store(false, Ordering::Relaxed);
+        let report = evaluated(&context, &plan, &stage).unwrap().unwrap();
+        let chosen = report.trained.context.chosen_by.unwrap();
+        assert_eq!((chosen.part.as_str(), chosen.reported), ("valid", false));
+    }
 }

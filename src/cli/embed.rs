@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::data::{foreign, formats};
 use crate::eval::embeddings::{EMBEDDINGS_FILE, PHOTOS_FILE};
 use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings, gather};
-use crate::eval::model::Model;
 
 use super::args::PhotoFlags;
 use super::evaluate::Chosen;
@@ -36,9 +35,9 @@ pub(super) struct EmbedArgs {
 
 pub(super) fn embed(context: &Context, args: &EmbedArgs) -> Result<u8> {
     context.catch_signals()?;
-    let chosen = Chosen::of(context, &args.model_path, None)?;
+    let mut chosen = Chosen::of(context, &args.model_path, None)?;
     let device = crate::train::worker::device(&args.photos.device)?;
-    let model = Model::load(&device, &chosen.path)?;
+    let model = chosen.load(&device)?;
     let dir = context.workspace.data_dir(&args.data_dir)?;
     let manifest =
         formats::every_photo(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(&args.data_dir)))?;

@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use dfdx::prelude::Cpu;
 
+use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign;
-use crate::data::manifest::Part;
-use crate::data::split::{self, SplitChoice};
+use crate::data::manifest::{Manifest, Part};
+use crate::data::split::{self, Split, SplitChoice};
 use crate::eval::dataset::{PAIRS_FILE, Question, evaluate_into};
 use crate::eval::model::Model;
-use crate::eval::report::{Excluded, Report, words as report_words};
+use crate::eval::report::{ChosenOn, Excluded, Report, words as report_words};
+use crate::run::config::DataConfig;
 use crate::run::model::ModelRef;
 use crate::run::{RunDir, Which};
+use crate::train::checkpoint;
 
 use super::args::{PhotoFlags, Usage, dataset, part};
 use super::{Context, follow, pictures, words};
@@ -79,8 +83,8 @@ pub(super) struct Chosen {
     pub(super) path: PathBuf,
     /// What a report calls it.
     pub(super) name: String,
-    /// The part that chose it.
-    pub(super) chosen_by: Option<Part>,
+    /// It was asked for, or stands, for its validation.
+    by_validation: bool,
 }
 
 impl Chosen {
@@ -89,27 +93,75 @@ impl Chosen {
         match context.workspace.resolve_model(given)? {
             ModelRef::Weights(path) => {
                 let name = path.file_name().map_or_else(|| foreign::path(given), |n| foreign::path(n.as_ref()));
-                Ok(Chosen { run: None, path, name, chosen_by: None })
+                Ok(Chosen { run: None, path, name, by_validation: true })
             }
             ModelRef::Run { run, which: named } => {
                 let path = run.checkpoint(which.unwrap_or(named))?;
                 let is_best = path == run.best();
-                let best = run.read_state()?.best.filter(|_| is_best);
-                let name = match &best {
-                    Some(score) => format!("{} best (epoch {})", run.id(), score.epoch),
-                    None => format!("{} {}", run.id(), if is_best { "best" } else { "last" }),
-                };
-                let chosen_by = best.and_then(|b| b.part).and_then(|p| Part::parse(&p));
-                Ok(Chosen { run: Some(run), path, name, chosen_by })
+                let name = format!("{} {}", run.id(), if is_best { "best" } else { "last" });
+                Ok(Chosen { run: Some(run), path, name, by_validation: is_best })
             }
         }
+    }
+
+    /// Reads it, and completes its name by the epoch. What the run's state says may be of another moment than the file.
+    pub(super) fn load(&mut self, device: &Cpu) -> Result<Model<Cpu>> {
+        let model = Model::load(device, &self.path)?;
+        if let (true, Some(progress)) = (self.by_validation, checkpoint::told(&model.said))
+            && let Some(score) = progress.chosen()
+        {
+            self.name += &format!(" (epoch {})", score.epoch);
+        }
+        Ok(model)
+    }
+
+    /// The part that chose `model`, which is this one loaded, and where that lies.
+    fn chosen_by(&self, model: &Model<Cpu>, asked: &Asked) -> Result<Option<(Part, ChosenOn)>> {
+        let Some(part) = checkpoint::chosen_by(model).filter(|_| self.by_validation) else { return Ok(None) };
+        let seen = checkpoint::told(&model.said).and_then(|progress| progress.data.validation);
+        let run = self.run.as_ref().map(RunDir::read_config).transpose()?;
+        Ok(Some((part, chosen_on(part, seen.as_ref(), run.as_ref().map(|c| &c.data), asked))))
+    }
+}
+
+/// The photos asked about.
+struct Asked<'a> {
+    dir: &'a Path,
+    manifest: &'a Manifest,
+    split: &'a Split,
+}
+
+/// Where the `part` lies that chose a checkpoint: `seen` are its photos as the checkpoint noted them, `run` is what its
+/// run was told of the data, where it has one.
+fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, asked: &Asked) -> ChosenOn {
+    let Asked { dir, manifest, split } = asked;
+    // the same photos, wherever they lie
+    if seen == Some(&Fingerprint::of(manifest, &split.photos(part))) {
+        return ChosenOn::Here;
+    }
+    let Some(run) = run else { return ChosenOn::Unknown };
+    let of_run = Path::new(&run.dir);
+    let same = of_run == *dir || of_run.canonicalize().is_ok_and(|a| dir.canonicalize().is_ok_and(|b| a == b));
+    if !same {
+        // a table has the name of its folder, as in reports
+        let folder = if of_run.is_file() { of_run.parent().unwrap_or(of_run) } else { of_run };
+        let name = folder.file_name().map_or_else(|| run.dir.clone(), |n| n.to_string_lossy().into_owned());
+        return ChosenOn::OtherDataset(if name == manifest.name { run.dir.clone() } else { name });
+    }
+    // a photo has come or gone since, or it is another column
+    let choice = run.split_column.clone().map_or(SplitChoice::Auto, SplitChoice::Column);
+    match split::assign(manifest, &choice, split::RATIO, split::SEED) {
+        Ok(of_run) if of_run.photos(part) == split.photos(part) => ChosenOn::Here,
+        Ok(of_run) => ChosenOn::OtherSplit(of_run.name),
+        // the column has gone since
+        Err(_) => ChosenOn::OtherSplit(run.split_column.clone().unwrap_or_default()),
     }
 }
 
 pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     context.catch_signals()?;
     let which = args.checkpoint.map(|c| if c == CheckpointArg::Best { Which::Best } else { Which::Last });
-    let chosen = Chosen::of(context, &args.model_path, which)?;
+    let mut chosen = Chosen::of(context, &args.model_path, which)?;
     let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
     let given = match (&args.data_dir, &config) {
         (Some(dir), _) => dir.clone(),
@@ -133,14 +185,16 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
         (None, None) => return Err(Usage("--output-dir: bare weights have no folder of their own".into()).into()),
     };
     let device = crate::train::worker::device(&args.photos.device)?;
-    let model = Model::load(&device, &chosen.path)?;
+    let model = chosen.load(&device)?;
+    let dir = PathBuf::from(context.workspace.data_dir(&given)?);
+    let chosen_by = chosen.chosen_by(&model, &Asked { dir: &dir, manifest: &manifest, split: &split })?;
     let question = Question {
         manifest: &manifest,
         split: &split,
         roles,
         excluded: if args.exclude == ExcludeArg::None { Excluded::None } else { Excluded::Encounter },
         model: chosen.name,
-        chosen_by: chosen.chosen_by,
+        chosen_by,
     };
     let bar = follow::bar(0, "embedding", context.global.json);
     let result = evaluate_into(&folder, &model, &question, &args.photos.source(context), &mut |done, total| {
@@ -225,4 +279,48 @@ pub(super) fn figures(report: &Report) -> String {
         text += &format!("\n{}", chosen.note);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::synth::{SynthPlan, draw};
+    use crate::run::config::{Config, Method};
+
+    #[test]
+    fn what_chose_a_model_is_here_only_on_the_same_photos() {
+        let dir = tempfile::tempdir().unwrap();
+        let [turtles, others] = ["turtles", "others"].map(|name| dir.path().join(name));
+        for (folder, seed) in [(&turtles, 3), (&others, 4)] {
+            let plan = SynthPlan { individuals: 2, encounters: 5, photos: 1, width: 32, height: 32, seed };
+            draw(&plan, folder, &|_, _| true).unwrap();
+        }
+        let mut run = Config::preset(Method::Siamese).data;
+        run.dir = turtles.to_str().unwrap().to_owned();
+        let opened = |dir: &Path, column: &str| {
+            let manifest = crate::data::formats::open(dir).unwrap();
+            let choice = SplitChoice::Column(column.into());
+            let split = split::assign(&manifest, &choice, split::RATIO, split::SEED).unwrap();
+            (manifest, split)
+        };
+        let (manifest, split) = opened(&turtles, "split_closed");
+        let seen = Fingerprint::of(&manifest, &split.photos(Part::Valid));
+        let gone = Fingerprint { photos: 1, ..seen.clone() };
+        let on = |dir: &Path, column: &str, seen: &Fingerprint, run: Option<&DataConfig>| {
+            let (manifest, split) = opened(dir, column);
+            chosen_on(Part::Valid, Some(seen), run, &Asked { dir, manifest: &manifest, split: &split })
+        };
+        assert_eq!(on(&turtles, "split_closed", &seen, Some(&run)), ChosenOn::Here);
+        assert_eq!(on(&turtles, "split_closed", &seen, None), ChosenOn::Here, "a copied checkpoint on its own photos");
+        let crooked = dir.path().join("others/../turtles");
+        assert_eq!(
+            on(&crooked, "split_closed", &gone, Some(&run)),
+            ChosenOn::Here,
+            "a photo fewer is no other dataset"
+        );
+        let random = on(&turtles, "split_closed_random", &seen, Some(&run));
+        assert_eq!(random, ChosenOn::OtherSplit("split_closed".into()));
+        assert_eq!(on(&others, "split_closed", &seen, Some(&run)), ChosenOn::OtherDataset("turtles".into()));
+        assert_eq!(on(&others, "split_closed", &seen, None), ChosenOn::Unknown);
+    }
 }

@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::data::foreign;
 use crate::eval::compare::{Compared, UNKNOWN, compare};
 use crate::eval::figures::write_png;
-use crate::eval::model::Model;
 use crate::eval::verdict::Distances;
 
 use super::args::PhotoFlags;
@@ -40,9 +39,9 @@ pub(super) struct PairArgs {
 }
 
 pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
-    let chosen = Chosen::of(context, &args.model_path, None)?;
+    let mut chosen = Chosen::of(context, &args.model_path, None)?;
     let device = crate::train::worker::device(&args.photos.device)?;
-    let model = Model::load(&device, &chosen.path)?;
+    let model = chosen.load(&device)?;
     let known = match (&args.distances, &chosen.run) {
         (Some(path), _) => Some(Distances::read(path)?),
         (None, Some(run)) => Distances::newest(&run.evaluations(), &model.identity),

@@ -183,31 +183,42 @@ fn follow_run(context: &Context, run: &RunDir) -> Result<u8> {
     Ok(u8::from(matches!(standing.status, Status::Failed | Status::Crashed)))
 }
 
+/// Prints lines, the last of which ends in a line end or has none; no line is no output.
+fn show(lines: &str) -> std::io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let lines = foreign::block(lines);
+    words::print(lines.strip_suffix('\n').unwrap_or(&lines))
+}
+
 /// Most of a log that is read at once, in bytes.
 const MOST: u64 = 64 << 20;
 
 fn logs(context: &Context, run: &RunDir, args: &LogsArgs) -> Result<u8> {
-    let text =
-        if args.lines == 0 { log::read_from(&run.log(), 0, MOST)? } else { log::last_lines(&run.log(), args.lines)? };
+    // a line that is still being written is shown when it is whole
+    let goes_on = args.follow && !context.global.json;
+    let read = if goes_on { log::lines_from } else { log::read_from };
+    let said = read(&run.log(), 0, if args.lines == 0 { MOST } else { log::enough_for(args.lines) })?;
+    let text = if args.lines == 0 { said.text } else { log::last_of(&said.text, args.lines) };
     if context.global.json {
         words::print(&foreign::json(&serde_json::to_string_pretty(
             &serde_json::json!({ "run": run.id(), "log": text }),
         )?))?;
         return Ok(0);
     }
-    words::print(foreign::block(&text).trim_end())?;
+    show(&text)?;
     if !args.follow {
         return Ok(0);
     }
     context.catch_signals()?;
-    let mut at = std::fs::metadata(run.log()).map_or(0, |m| m.len());
+    let mut at = said.end;
     while !context.is_interrupted() {
         let over = run.standing()?.status.is_over();
-        let more = log::read_from(&run.log(), at, MOST)?;
-        at += more.len() as u64;
-        if !more.is_empty() {
-            words::print(foreign::block(&more).trim_end())?;
-        }
+        let read = if over { log::read_from } else { log::lines_from };
+        let more = read(&run.log(), at, MOST)?;
+        at = more.end;
+        show(&more.text)?;
         if over {
             return Ok(0);
         }

@@ -104,7 +104,7 @@ pub(super) fn watched(run: &RunDir, cache: &PathBuf, interrupt: &AtomicBool, qui
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let trainer = std::thread::Builder::new().name("trainer".into()).spawn_scoped(scope, || {
-            let end = work(run, Surroundings { cache, interrupt });
+            let end = work(run, Surroundings { cache, interrupt, foreground: true });
             over.store(true, Ordering::Release);
             end
         })?;
@@ -123,7 +123,8 @@ pub(super) fn worker(context: &Context, args: &WorkerArgs) -> Result<u8> {
     crate::run::launch::detach().context("cannot leave the terminal")?;
     let run = context.workspace.find(&args.run)?;
     context.catch_signals()?;
-    let end = work(&run, Surroundings { cache: &context.workspace.cache(), interrupt: &context.interrupt })?;
+    let cache = context.workspace.cache();
+    let end = work(&run, Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: false })?;
     Ok(u8::try_from(end.exit_code()).unwrap_or(1))
 }
 

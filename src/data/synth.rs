@@ -93,9 +93,9 @@ impl SynthPlan {
 /// Draws the data set into `dir`, which is created and must be empty, in the layout of SeaTurtleID2022:
 /// `images/<individual>/<name>.jpg`, and `metadata_splits.csv` with a column `orientation` (left, right) more.
 ///
-/// Calls `progress(done, total)` after each photo, from any thread. The table is written last: a folder without it
-/// was cut short. Errors name the file.
-pub fn draw(plan: &SynthPlan, dir: &Path, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<(), SynthError> {
+/// Calls `progress(done, total)` after each photo, from any thread; it says whether to go on. The table is written last:
+/// a folder without it was cut short. Errors name the file.
+pub fn draw(plan: &SynthPlan, dir: &Path, progress: &(dyn Fn(usize, usize) -> bool + Sync)) -> Result<(), SynthError> {
     plan.check()?;
     fs::create_dir_all(dir).map_err(|e| at(dir, e))?;
     if fs::read_dir(dir).map_err(|e| at(dir, e))?.next().is_some() {
@@ -113,8 +113,8 @@ pub fn draw(plan: &SynthPlan, dir: &Path, progress: &(dyn Fn(usize, usize) + Syn
             let path = dir.join(&row.file);
             let bytes = photo_bytes(plan, &animal, row, &path)?;
             write_whole(&path, &bytes)?;
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, plan.total());
-            Ok(())
+            let go_on = progress(done.fetch_add(1, Ordering::Relaxed) + 1, plan.total());
+            if go_on { Ok(()) } else { Err(SynthError::Interrupted) }
         })
     })?;
     let path = dir.join("metadata_splits.csv");
@@ -230,6 +230,7 @@ mod tests {
         draw(&plan, &home, &|done, total| {
             assert_eq!(total, 24);
             most.fetch_max(done, Ordering::Relaxed);
+            true
         })
         .unwrap();
         assert_eq!(most.into_inner(), 24);
@@ -261,8 +262,8 @@ mod tests {
     fn a_larger_plan_keeps_the_photos_of_a_smaller_one_on_any_number_of_threads() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        pool.install(|| draw(&small(1, 2, 1), a.path(), &|_, _| ())).unwrap();
-        draw(&small(2, 3, 2), b.path(), &|_, _| ()).unwrap();
+        pool.install(|| draw(&small(1, 2, 1), a.path(), &|_, _| true)).unwrap();
+        draw(&small(2, 3, 2), b.path(), &|_, _| true).unwrap();
         for row in read(a.path()) {
             assert_eq!(fs::read(a.path().join(&row[1])).unwrap(), fs::read(b.path().join(&row[1])).unwrap());
         }
@@ -275,13 +276,13 @@ mod tests {
     fn a_folder_with_something_in_it_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("mine.txt"), "mine").unwrap();
-        let refused = draw(&small(1, 1, 1), dir.path(), &|_, _| ()).unwrap_err();
+        let refused = draw(&small(1, 1, 1), dir.path(), &|_, _| true).unwrap_err();
         assert!(matches!(refused, SynthError::NotEmpty { .. }));
         assert!(refused.to_string().contains(&*dir.path().to_string_lossy()));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         // a file in the place of the folder
         let file = dir.path().join("mine.txt");
-        let refused = draw(&small(1, 1, 1), &file, &|_, _| ()).unwrap_err();
+        let refused = draw(&small(1, 1, 1), &file, &|_, _| true).unwrap_err();
         assert!(refused.to_string().contains("mine.txt"), "{refused}");
     }
 
@@ -295,7 +296,7 @@ mod tests {
             small(1, 2000, 1),
             SynthPlan { width: 8, ..small(1, 1, 1) },
         ] {
-            assert!(matches!(draw(&plan, dir.path(), &|_, _| ()), Err(SynthError::Plan(_))), "{plan:?}");
+            assert!(matches!(draw(&plan, dir.path(), &|_, _| true), Err(SynthError::Plan(_))), "{plan:?}");
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -18,7 +18,7 @@ use super::figures::{Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_s
 use super::model::Model;
 use super::projection::Projection;
 use super::projection::pca::Pca;
-use super::report::{ChosenBy, Context, Evaluation, Excluded, Picture, Report, evaluate, write};
+use super::report::{ChosenBy, ChosenOn, Context, Evaluation, Excluded, Picture, Report, evaluate, write};
 use super::retrieval::{Match, Ranked};
 use super::{Error, Result, pairs, session};
 
@@ -45,8 +45,8 @@ pub struct Question<'a> {
     pub excluded: Excluded,
     /// What the report calls the model.
     pub model: String,
-    /// The part that chose the checkpoint.
-    pub chosen_by: Option<Part>,
+    /// The part that chose the checkpoint, and whether that is a part of these photos.
+    pub chosen_by: Option<(Part, ChosenOn)>,
 }
 
 /// What an evaluation found.
@@ -138,7 +138,7 @@ pub fn ask<D: Backend>(
             what: "preprocessing",
             source,
         })?,
-        chosen_by: question.chosen_by.map(|part| ChosenBy::new(part.word(), &[query])),
+        chosen_by: question.chosen_by.as_ref().map(|(part, on)| ChosenBy::new(part.word(), on, &[query])),
     };
     let report = Report::new(context, &evaluation);
     let problems = manifest.problems.iter().cloned().chain(problems).collect();

@@ -145,7 +145,7 @@ pub(super) mod tests {
         let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 16 };
         let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
         let about = About::new(architecture, 32);
-        (dir, m, Model { network, about, identity: String::new(), path: PathBuf::new() })
+        (dir, m, Model { network, about, identity: String::new(), said: String::new(), path: PathBuf::new() })
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub struct Model<D: Backend> {
     pub about: About,
     /// SHA-256 over its weights.
     pub identity: String,
+    /// The whole line of JSON in its file, whatever wrote it; empty where there is none.
+    pub said: String,
     /// The file.
     pub path: PathBuf,
 }
@@ -127,7 +129,7 @@ impl<D: Backend> Model<D> {
         let mut network = Network::new(device, architecture, 0)?;
         file.load_network(path, &mut network)?;
         let identity = identity(&network);
-        Ok(Model { network, about, identity, path: path.to_owned() })
+        Ok(Model { network, about, identity, said: file.about, path: path.to_owned() })
     }
 }
 

@@ -12,7 +12,8 @@ use super::mining::Triplet;
 use super::{Outcome, distances, failed, joined};
 
 /// The loss of `triplets` of rows of `embeddings` (N x D, unit length), a scalar, and the share of them whose loss is
-/// not zero. No triplets give a loss of zero that moves nothing.
+/// not zero. No triplets give a loss of zero without a gradient; what an optimiser moves by itself
+/// (weight decay, momentum) it moves all the same.
 ///
 /// # Errors
 /// When the device fails.

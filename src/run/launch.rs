@@ -51,7 +51,7 @@ pub fn launch(run: &RunDir, args: &[OsString], patience: Duration) -> Result<u32
     };
     reap(child);
     outcome.map_err(|problem| {
-        let said = log::read_from(&run.log(), said_before, 4096).unwrap_or_default();
+        let said = log::read_from(&run.log(), said_before, 4096).unwrap_or_default().text;
         let problem = match said.trim() {
             "" => problem,
             said => format!("{problem}:\n{said}"),

@@ -69,12 +69,36 @@ fn line(text: &str) -> String {
     out
 }
 
-/// What the log holds from byte `from` on, its last `most` bytes at most, cut to whole lines. A missing log is empty.
-pub fn read_from(path: &Path, from: u64, most: u64) -> Result<String> {
+/// A piece of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// What it says; bytes that are no text are replaced, so that its length means nothing.
+    pub text: String,
+    /// The byte of the log that it ends before, where the next piece begins.
+    pub end: u64,
+}
+
+/// What the log holds from byte `from` on, its last `most` bytes at most, begun at a line. A missing log is empty.
+pub fn read_from(path: &Path, from: u64, most: u64) -> Result<Piece> {
+    let (bytes, end) = bytes_from(path, from, most)?;
+    Ok(Piece { text: String::from_utf8_lossy(&bytes).into_owned(), end })
+}
+
+/// As [`read_from`], without the end of a line that is still being written: the next piece begins with that line.
+pub fn lines_from(path: &Path, from: u64, most: u64) -> Result<Piece> {
+    let (mut bytes, end) = bytes_from(path, from, most)?;
+    let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+    let end = end - (bytes.len() - whole) as u64;
+    bytes.truncate(whole);
+    Ok(Piece { text: String::from_utf8_lossy(&bytes).into_owned(), end })
+}
+
+/// The bytes from `from` on and where they end.
+fn bytes_from(path: &Path, from: u64, most: u64) -> Result<(Vec<u8>, u64)> {
     let fail = |e| RunError::io("read", path, e);
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(e) => return Err(fail(e)),
     };
     let length = file.metadata().map_err(fail)?.len();
@@ -82,19 +106,29 @@ pub fn read_from(path: &Path, from: u64, most: u64) -> Result<String> {
     file.seek(SeekFrom::Start(begin)).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).map_err(fail)?;
-    let text = String::from_utf8_lossy(&bytes);
-    match text.split_once('\n') {
-        Some((_, rest)) if begin > from => Ok(rest.to_owned()),
-        _ => Ok(text.into_owned()),
+    let end = begin + bytes.len() as u64;
+    if begin > from
+        && let Some(at) = bytes.iter().position(|&b| b == b'\n')
+    {
+        bytes.drain(..=at);
     }
+    Ok((bytes, end))
+}
+
+/// How much of a log to read for its last `count` lines, in bytes: 4 KiB a line is more than any that is ours.
+pub fn enough_for(count: usize) -> u64 {
+    (count as u64).saturating_mul(4096).min(16 << 20)
+}
+
+/// The last `count` lines of `text`.
+pub fn last_of(text: &str, count: usize) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// The last `count` lines.
 pub fn last_lines(path: &Path, count: usize) -> Result<String> {
-    // 4 KiB a line is more than any that is ours.
-    let text = read_from(path, 0, (count as u64).saturating_mul(4096).min(16 << 20))?;
-    let lines: Vec<_> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(count)..].join("\n"))
+    Ok(last_of(&read_from(path, 0, enough_for(count))?.text, count))
 }
 
 #[cfg(test)]
@@ -141,8 +175,29 @@ mod tests {
         std::fs::write(&path, "one\ntwo\nthree\nfour\n").unwrap();
         assert_eq!(last_lines(&path, 2).unwrap(), "three\nfour");
         assert_eq!(last_lines(&path, 9).unwrap(), "one\ntwo\nthree\nfour");
-        assert_eq!(read_from(&path, 0, 7).unwrap(), "four\n", "begins at a line");
-        assert_eq!(read_from(&path, 8, 100).unwrap(), "three\nfour\n");
-        assert_eq!(read_from(&path, 99, 100).unwrap(), "");
+        let piece = |text: &str, end| Piece { text: text.into(), end };
+        assert_eq!(read_from(&path, 0, 7).unwrap(), piece("four\n", 19), "begins at a line");
+        assert_eq!(read_from(&path, 8, 100).unwrap(), piece("three\nfour\n", 19));
+        assert_eq!(read_from(&path, 99, 100).unwrap(), piece("", 19));
+    }
+
+    #[test]
+    fn following_a_log_loses_and_parts_no_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.txt");
+        assert_eq!(lines_from(&path, 0, 100).unwrap(), Piece::default());
+        // names that are no text, and letters of two bytes, however the writes fall
+        let all = b"one \xff\xfe\ntw\xc3\xb6\n\n  three\nfour".to_vec();
+        for cut in 0..all.len() {
+            std::fs::write(&path, &all[..cut]).unwrap();
+            let first = lines_from(&path, 0, 100).unwrap();
+            assert!(first.text.is_empty() || first.text.ends_with('\n'));
+            std::fs::write(&path, &all).unwrap();
+            let second = lines_from(&path, first.end, 100).unwrap();
+            let rest = read_from(&path, second.end, 100).unwrap();
+            let said = first.text + &second.text + &rest.text;
+            assert_eq!(said, "one \u{fffd}\u{fffd}\ntw\u{f6}\n\n  three\nfour", "cut at {cut}");
+            assert_eq!((rest.text.as_str(), rest.end), ("four", all.len() as u64));
+        }
     }
 }

@@ -75,7 +75,7 @@ pub struct Step {
 /// The end of an epoch; the figures are `None` where the epoch had no validation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// The epoch, from 1; 0 for the untrained network.
+    /// The epoch, from 1.
     pub epoch: u32,
     /// Steps made.
     pub step: u64,

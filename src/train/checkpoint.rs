@@ -7,7 +7,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::eval::model::About;
+use crate::data::fingerprint::Fingerprint;
+use crate::data::manifest::Part;
+use crate::eval::model::{About, Model};
 use crate::nn::error::NnError;
 use crate::nn::ops::Backend;
 use crate::nn::weights::WeightFile;
@@ -30,8 +32,27 @@ pub struct Progress {
     pub unvalidated: bool,
     /// The best validation.
     pub best: Option<Score>,
-    /// SHA-256 over the individuals in the order of their numbers: other data would train other centres.
-    pub individuals: String,
+    /// What it learns from.
+    pub data: DataSeen,
+}
+
+/// The photos of a run: on others, or in another order, it would go on as another run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSeen {
+    /// The photos trained on.
+    pub train: Fingerprint,
+    /// The queries that choose the best; none without a validation.
+    pub validation: Option<Fingerprint>,
+}
+
+impl DataSeen {
+    /// What has changed from `then` to this, as half a sentence; none where nothing has.
+    pub fn change_since(&self, then: &DataSeen) -> Option<String> {
+        let none = Fingerprint::default();
+        let [now_asked, then_asked] = [self, then].map(|seen| seen.validation.as_ref().unwrap_or(&none));
+        let train = self.train.change_since(&then.train, "the training part");
+        train.or_else(|| now_asked.change_since(then_asked, "the part that validates"))
+    }
 }
 
 /// The line about a checkpoint: the model's own words, and the training's beside them.
@@ -41,6 +62,23 @@ struct Line {
     about: About,
     method: String,
     progress: Progress,
+}
+
+impl Progress {
+    /// The validation that chose this very state; none where it was not the best so far, or nothing validated.
+    pub fn chosen(&self) -> Option<&Score> {
+        self.best.as_ref().filter(|best| best.step == self.step && !self.unvalidated)
+    }
+}
+
+/// What a file's line about itself says of the training that wrote it; none for weights of another origin.
+pub fn told(about: &str) -> Option<Progress> {
+    serde_json::from_str(about).ok().map(|line: Line| line.progress)
+}
+
+/// The part whose validation chose `model`, as its own file tells.
+pub fn chosen_by<D: Backend>(model: &Model<D>) -> Option<Part> {
+    told(&model.said)?.chosen()?.part.as_deref().and_then(Part::parse)
 }
 
 /// Writes checkpoints of `trainer` at `progress` to all of `paths`, each through a temporary file and a rename.
@@ -71,17 +109,67 @@ pub fn save<D: Backend>(trainer: &Trainer<D>, config: &Config, progress: &Progre
 /// Reads the checkpoint at `path` into `trainer` and says where the run stands.
 ///
 /// # Errors
-/// When the file is damaged, of another network, or of other individuals than `individuals` says.
-pub fn load<D: Backend>(trainer: &mut Trainer<D>, individuals: &str, path: &Path) -> Result<Progress> {
+/// When the file is damaged, of another network, or of other photos than `data`.
+pub fn load<D: Backend>(trainer: &mut Trainer<D>, data: &DataSeen, path: &Path) -> Result<Progress> {
     let bad = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
     let mut file = WeightFile::read(path)?;
-    let line: Line = serde_json::from_str(&file.about).map_err(|e| bad(format!("not a checkpoint of a run: {e}")))?;
-    if line.progress.individuals != individuals {
-        return Err(bad("it was made with other individuals: the dataset has changed since".into()));
+    let line: Line = serde_json::from_str(&file.about)
+        .map_err(|e| bad(format!("not a checkpoint of a run of this version: {e}")))?;
+    if let Some(change) = data.change_since(&line.progress.data) {
+        return Err(TrainError::OtherPhotos { path: path.to_owned(), change, left_out: String::new() });
     }
     file.load_network(path, &mut trainer.network)?;
     let take =
         |name: &str, shape: &crate::nn::param::Shape| -> Result<Vec<f32>, NnError> { file.take(path, name, shape) };
     trainer.optimiser.import(&trainer.network.store, line.progress.step, take)?;
     Ok(line.progress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::config::Method;
+    use crate::train::schedule::Schedule;
+    use dfdx::prelude::Cpu;
+
+    #[test]
+    fn progress_comes_back_to_the_last_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.safetensors");
+        let mut config = Config::preset(Method::Siamese);
+        config.set("model.backbone", "resnet18").unwrap();
+        let schedule = Schedule { peak: 0.1, warmup: 0, total: 10, final_share: 1.0 };
+        let mut trainer = Trainer::new(&Cpu::default(), &config, 2, schedule).unwrap();
+        let data = DataSeen::default();
+        // a quick reader takes the first for its neighbour, and every tenth sum of losses with it
+        let mut values = vec![10.0 / 11.0, 1.0 / 3.0, 0.1 + 0.2, f64::MIN_POSITIVE, 123_456.789_012_345_67];
+        values.extend((1..200).map(|i| f64::from(i) / 211.0));
+        for pair in values.windows(2) {
+            let best =
+                Score { epoch: 3, step: 7, part: Some("valid".into()), rank1: Some(pair[0]), map: Some(pair[1]) };
+            let progress =
+                Progress { step: 9, loss_sum: pair[0], unvalidated: true, best: Some(best), data: data.clone() };
+            let line = Line {
+                about: About::new(trainer.network.architecture, 32),
+                method: "siamese".into(),
+                progress: progress.clone(),
+            };
+            assert_eq!(told(&serde_json::to_string(&line).unwrap()).as_ref(), Some(&progress));
+        }
+        let progress = Progress { loss_sum: 10.0 / 11.0, ..Progress::default() };
+        save(&trainer, &config, &progress, &[&path]).unwrap();
+        assert_eq!(load(&mut trainer, &data, &path).unwrap(), progress);
+    }
+
+    #[test]
+    fn a_state_was_chosen_only_where_its_own_validation_is_the_best() {
+        let best = Score { epoch: 1, step: 4, part: Some("valid".into()), rank1: None, map: Some(0.5) };
+        let at = |step, unvalidated| Progress { step, unvalidated, best: Some(best.clone()), ..Progress::default() };
+        assert_eq!(at(4, false).chosen(), Some(&best));
+        assert_eq!(at(8, false).chosen(), None, "a later state, not the one that was best");
+        assert_eq!(at(4, true).chosen(), None);
+        assert_eq!(Progress::default().chosen(), None);
+        assert_eq!(told(""), None);
+        assert_eq!(told("{\"backbone\": \"resnet18\"}"), None);
+    }
 }

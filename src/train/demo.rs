@@ -18,11 +18,13 @@ use crate::data::synth::{self, SynthPlan};
 use crate::eval::dataset::{Question, ask, evaluate_into};
 use crate::eval::embed::Source;
 use crate::eval::model::{About, Model};
-use crate::eval::report::{Excluded, Report};
+use crate::eval::report::{ChosenOn, Excluded, Report};
 use crate::nn::network::Network;
 use crate::run::config::{Config, Method};
-use crate::run::{RunDir, Which, Workspace};
+use crate::run::lock::Lock;
+use crate::run::{RunDir, RunError, Which, Workspace, files};
 
+use super::checkpoint::chosen_by;
 use super::error::Result;
 use super::step::architecture;
 
@@ -97,12 +99,15 @@ pub struct Stage {
     pub run: RunDir,
 }
 
+/// Photos drawn, of how many, from any thread; says whether to go on.
+type Drawn<'a> = dyn Fn(usize, usize) -> bool + Sync + 'a;
+
 /// Draws the turtles, unless they lie in the workspace already, and creates the run. `progress` is called with photos
-/// drawn, of how many, from any thread.
+/// drawn, of how many, from any thread, and says whether to go on.
 ///
 /// # Errors
-/// When the workspace cannot be written.
-pub fn set_up(workspace: &Workspace, plan: &DemoPlan, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Stage> {
+/// When the workspace cannot be written, or `progress` said no; nothing is then left.
+pub fn set_up(workspace: &Workspace, plan: &DemoPlan, progress: &Drawn) -> Result<Stage> {
     let photos = turtles(&workspace.datasets(), &plan.turtles, progress)?;
     let config = plan.config(&workspace.data_dir(&photos)?)?;
     let run = workspace.create_run(&config, None)?;
@@ -110,19 +115,67 @@ pub fn set_up(workspace: &Workspace, plan: &DemoPlan, progress: &(dyn Fn(usize, 
 }
 
 /// The folder with the turtles of `plan`, drawn now or found.
-fn turtles(datasets: &Path, plan: &SynthPlan, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<PathBuf> {
+fn turtles(datasets: &Path, plan: &SynthPlan, progress: &Drawn) -> Result<PathBuf> {
+    let mut drawn = None;
     for number in 1.. {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };
-        let folder = datasets.join(format!("turtles-{}{suffix}", plan.seed));
-        if !folder.exists() {
-            synth::draw(plan, &folder, progress)?;
+        let name = format!("turtles-{}{suffix}", plan.seed);
+        let folder = datasets.join(&name);
+        if folder.exists() && synth::is_drawn(plan, &folder) {
             return Ok(folder);
         }
-        if synth::is_drawn(plan, &folder) {
+        if folder.exists() {
+            continue;
+        }
+        let whole = match &drawn {
+            Some(whole) => whole,
+            None => drawn.insert(Drawing::new(datasets, &name, plan, progress)?),
+        };
+        // refused where another demo has put its own there in the meantime
+        if std::fs::rename(whole.photos(), &folder).is_ok() {
             return Ok(folder);
+        }
+        if !folder.exists() {
+            files::rename(&whole.photos(), &folder)?;
         }
     }
     unreachable!("a folder that does not exist comes sooner or later")
+}
+
+/// Turtles that have no place yet: in a hidden folder beside it, so that a drawing cut short is no dataset.
+/// Held by a lock, so that the next demo can tell a dead drawing, which it clears away, from one that goes on.
+struct Drawing {
+    folder: PathBuf,
+    _lock: Lock,
+}
+
+impl Drawing {
+    fn new(datasets: &Path, name: &str, plan: &SynthPlan, progress: &Drawn) -> Result<Drawing> {
+        for number in 1.. {
+            let folder = datasets.join(format!(".{name}.drawing-{number}"));
+            files::create_folder(&folder)?;
+            let Some(lock) = Lock::take(&folder.join("lock"))? else { continue };
+            let drawing = Drawing { folder, _lock: lock };
+            let photos = drawing.photos();
+            if photos.exists() {
+                std::fs::remove_dir_all(&photos).map_err(|e| RunError::io("remove", &photos, e))?;
+            }
+            synth::draw(plan, &photos, progress)?;
+            return Ok(drawing);
+        }
+        unreachable!("a folder that nobody holds comes sooner or later")
+    }
+
+    fn photos(&self) -> PathBuf {
+        self.folder.join("turtles")
+    }
+}
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        // what cannot be removed is cleared by the next demo
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
 }
 
 /// What the tour found.
@@ -167,10 +220,11 @@ pub fn judge(
     let source = Source { cache: Arc::new(PhotoCache::open(Some(workspace.cache()))), workers: config.data.workers };
     let best = stage.run.checkpoint(Which::Auto)?;
     let trained_model = Model::load(&device, &best)?;
-    let chosen_by = stage.run.read_state()?.best.and_then(|b| b.part).and_then(|part| Part::parse(&part));
+    // the run is this dataset's own, and asks with its split
+    let chosen_by = chosen_by(&trained_model).map(|part| (part, ChosenOn::Here));
     let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
     let roles = split::roles(&split, None, None)?;
-    let question = |model: String, chosen_by: Option<Part>| Question {
+    let question = |model: String, chosen_by: Option<(Part, ChosenOn)>| Question {
         manifest: &manifest,
         split: &split,
         roles: roles.clone(),
@@ -209,12 +263,50 @@ fn untrained(device: &Cpu, config: &Config) -> Result<Model<Cpu>> {
     let network = Network::new(device, architecture, config.train.seed)?;
     let identity = crate::nn::weights::identity(&network);
     let about = About::new(architecture, config.data.image_size);
-    Ok(Model { network, about, identity, path: PathBuf::new() })
+    Ok(Model { network, about, identity, said: String::new(), path: PathBuf::new() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::error::TrainError;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_drawing_cut_short_leaves_no_dataset() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = SynthPlan { individuals: 2, encounters: 2, photos: 1, width: 32, height: 32, seed: 7 };
+        let seen = AtomicUsize::new(0);
+        let stop = |_: usize, _: usize| seen.fetch_add(1, Ordering::Relaxed) < 1;
+        let error = turtles(dir.path(), &plan, &stop).unwrap_err();
+        assert!(matches!(error, TrainError::Synth(synth::SynthError::Interrupted)), "{error}");
+        assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
+
+        // killed, it leaves its hidden folder, and the next clears it away
+        let dead = dir.path().join(".turtles-7.drawing-1/turtles/images");
+        std::fs::create_dir_all(&dead).unwrap();
+        std::fs::write(dead.join("half.jpg"), "").unwrap();
+        let folder = turtles(dir.path(), &plan, &|_, _| true).unwrap();
+        assert_eq!(folder, dir.path().join("turtles-7"));
+        assert_eq!(names(dir.path()), ["turtles-7"]);
+        assert!(synth::is_drawn(&plan, &folder));
+        assert_eq!(turtles(dir.path(), &plan, &|_, _| panic!("drawn again")).unwrap(), folder);
+
+        // a folder of somebody's under that name stays, and so does a drawing that goes on
+        std::fs::remove_file(folder.join("metadata_splits.csv")).unwrap();
+        std::fs::create_dir(dir.path().join(".turtles-7-2.drawing-1")).unwrap();
+        let other = Lock::take(&dir.path().join(".turtles-7-2.drawing-1/lock")).unwrap().unwrap();
+        assert_eq!(turtles(dir.path(), &plan, &|_, _| true).unwrap(), dir.path().join("turtles-7-2"));
+        let mut left = names(dir.path());
+        left.sort();
+        assert_eq!(left, [".turtles-7-2.drawing-1", "turtles-7", "turtles-7-2"]);
+        drop(other);
+    }
 
     #[test]
     fn the_settings_fit_every_method() {

@@ -49,6 +49,42 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
+    /// A dataset that has changed since the checkpoint.
+    #[error(
+        "{}: the photos have changed since this checkpoint: {change}{left_out}. Put them back as they were and resume, \
+         or start a new run on them as they are now",
+        path.display()
+    )]
+    OtherPhotos {
+        /// The checkpoint.
+        path: std::path::PathBuf,
+        /// What has changed, as half a sentence.
+        change: String,
+        /// Photos that cannot be read now, in brackets; empty where there are none.
+        left_out: String,
+    },
+    /// A checkpoint from beyond the end of its run.
+    #[error(
+        "{}: it has made {step} steps, and the run now ends at {total}: its config.toml has changed since. Put it back as \
+         it was and resume, or start a new run",
+        path.display()
+    )]
+    Beyond {
+        /// The checkpoint.
+        path: std::path::PathBuf,
+        /// Its steps.
+        step: u64,
+        /// Those of the whole run.
+        total: u64,
+    },
+    /// The loader ended before the run did.
+    #[error("the batches ended after step {step} of {total}: resume the run, it goes on from there")]
+    Short {
+        /// Steps made.
+        step: u64,
+        /// Steps of the whole run.
+        total: u64,
+    },
     /// A device that this program cannot use.
     #[error("cannot train on \"{device}\": {reason}")]
     Device {

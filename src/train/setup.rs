@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use crate::data::augment::Augment;
 use crate::data::cache::PhotoCache;
+use crate::data::fingerprint::Fingerprint;
 use crate::data::formats;
 use crate::data::loader::LoaderConfig;
-use crate::data::manifest::{Manifest, Part, Problem};
+use crate::data::manifest::{Manifest, Part, Problem, ProblemKind};
 use crate::data::prepare::prepare;
 use crate::data::sampler::{BalancedPairs, Batch, Labels, PTimesK, Sampler, Shuffled};
 use crate::data::split::{self, Roles, Split, SplitChoice};
 use crate::run::config::{Config, Method};
 
+use super::checkpoint::DataSeen;
 use super::error::{Result, TrainError};
 
 /// Everything that a run needs to know of its photos.
@@ -91,14 +91,20 @@ impl Setup {
         self.labels.names().len()
     }
 
-    /// SHA-256 over the individuals in the order of their numbers, in hexadecimal.
-    pub fn identity(&self) -> String {
-        let mut hash = Sha256::new();
-        for name in self.labels.names() {
-            hash.update((name.len() as u64).to_le_bytes());
-            hash.update(name.as_bytes());
+    /// What a checkpoint notes of the photos.
+    pub fn data(&self) -> DataSeen {
+        let of = |photos: &[usize]| Fingerprint::of(&self.manifest, photos);
+        DataSeen { train: of(&self.train), validation: self.validation.as_ref().map(|roles| of(&roles.queries)) }
+    }
+
+    /// The photos that cannot be read, in brackets for the end of a sentence; empty where all can.
+    pub fn left_out(&self) -> String {
+        let mut unreadable = self.problems.iter().filter(|p| p.kind == ProblemKind::Unreadable);
+        let Some(first) = unreadable.next() else { return String::new() };
+        match unreadable.count() {
+            0 => format!(" (cannot be read now: {first})"),
+            more => format!(" (cannot be read now: {first}; and {more} more)"),
         }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// What the loader of the training photos needs.

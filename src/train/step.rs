@@ -154,6 +154,14 @@ impl<D: Backend> Trainer<D> {
         Ok(figures)
     }
 
+    /// Whether every weight, statistic and moment is a number. Copies them all: for once a run.
+    pub fn is_finite(&self) -> bool {
+        let store = &self.network.store;
+        let finite = |values: Vec<f32>| values.iter().all(|v| v.is_finite());
+        store.ids().all(|id| finite(store.export(id)))
+            && self.optimiser.export(store).into_iter().all(|(_, _, values)| finite(values))
+    }
+
     fn apply(&mut self, gradients: &mut Gradients<f32, D>, lr: f32, norm: f32) -> Result<()> {
         let scale = if self.clip > 0.0 && norm > self.clip { self.clip / norm } else { 1.0 };
         Ok(self.optimiser.update(&mut self.network.store, gradients, lr, scale)?)

@@ -1,7 +1,8 @@
 //! The trainer: a run from its configuration to its last step, or to whatever ends it before.
 //!
 //! It only says what happens; the session writes it down where watchers look. Orders and Ctrl-C are looked at between
-//! steps. Whatever goes wrong ends the run as failed, with the last checkpoint kept.
+//! steps. Whatever goes wrong ends the run as failed, with the last checkpoint kept; where only a photo or a loss went
+//! wrong, the steps made since are saved first.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,8 @@ pub struct Surroundings<'a> {
     pub cache: &'a PathBuf,
     /// Set by a signal: end after the step in progress, with a checkpoint.
     pub interrupt: &'a AtomicBool,
+    /// Standard error is somebody's to read, and not the run's log.
+    pub foreground: bool,
 }
 
 /// How a run ended that did not fail.
@@ -66,7 +69,7 @@ impl End {
 /// When the run is held by another trainer, or training fails; the run then says so too.
 pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
     let mut session = Session::begin(run)?;
-    session.log().catch_panics(true);
+    session.log().catch_panics(surroundings.foreground);
     let outcome = train(&mut session, surroundings);
     let (phase, code, reason) = match &outcome {
         Ok(end @ End::Finished) => (Phase::Finished, end.exit_code(), format!("{} steps", session.state().step)),
@@ -200,7 +203,7 @@ impl<'a, D: Backend> Work<'a, D> {
             final_share: config.optimiser.final_lr_share,
         };
         let trainer = Trainer::new(device, &config, setup.individuals(), schedule)?;
-        let progress = Progress { individuals: setup.identity(), ..Progress::default() };
+        let progress = Progress { data: setup.data(), ..Progress::default() };
         let epoch_began = Instant::now();
         Ok(Work { trainer, config, setup, surroundings, progress, per_epoch, total, epoch_began })
     }
@@ -209,13 +212,29 @@ impl<'a, D: Backend> Work<'a, D> {
     fn resume(&mut self, session: &mut Session) -> Result<()> {
         let last = session.run().last();
         if last.exists() {
-            self.progress = checkpoint::load(&mut self.trainer, &self.progress.individuals, &last)?;
+            self.progress = checkpoint::load(&mut self.trainer, &self.progress.data, &last).map_err(|e| match e {
+                TrainError::OtherPhotos { path, change, .. } => {
+                    TrainError::OtherPhotos { path, change, left_out: self.setup.left_out() }
+                }
+                other => other,
+            })?;
+            if self.progress.step > self.total {
+                return Err(TrainError::Beyond { path: last, step: self.progress.step, total: self.total });
+            }
             session.log().say(&format!("resumed after step {}", self.progress.step))?;
         }
         Ok(session.resume(self.progress.step, self.total)?)
     }
 
     fn run(&mut self, session: &mut Session) -> Result<End> {
+        let outcome = self.steps(session);
+        if let Err(error) = &outcome {
+            self.rescue(session, error);
+        }
+        outcome
+    }
+
+    fn steps(&mut self, session: &mut Session) -> Result<End> {
         session.phase(Phase::Running)?;
         if self.progress.unvalidated && !self.finish_epoch(session)? {
             return self.stop(session);
@@ -242,6 +261,9 @@ impl<'a, D: Backend> Work<'a, D> {
             } else if asked || (every > 0 && self.progress.step.is_multiple_of(every)) {
                 self.save(session, false)?;
             }
+        }
+        if self.progress.step != self.total {
+            return Err(TrainError::Short { step: self.progress.step, total: self.total });
         }
         Ok(End::Finished)
     }
@@ -362,6 +384,23 @@ impl<'a, D: Backend> Work<'a, D> {
         checkpoint::save(&self.trainer, &self.config, &self.progress, &paths)
     }
 
+    /// Saves the steps made, where what failed has not touched them: a photo that has gone, a loss that is no number.
+    /// The step that failed is made again on resume. The error is the run's to tell, so a failure here is only logged.
+    fn rescue(&self, session: &Session, error: &TrainError) {
+        let harmless = matches!(error, TrainError::Data(_) | TrainError::Eval(_) | TrainError::NotFinite { .. });
+        let step = self.progress.step;
+        // a step whose weights moved and whose record failed is half a step
+        let whole = step > 0 && step == self.trainer.optimiser.step_count();
+        if !harmless || !whole || !self.trainer.is_finite() {
+            return;
+        }
+        let said = match self.save(session, false) {
+            Ok(()) => format!("checkpoint after step {step}"),
+            Err(e) => format!("no checkpoint after step {step}: {e}"),
+        };
+        let _ = session.log().say(&said);
+    }
+
     /// Ends early, with a checkpoint of where it stands.
     fn stop(&mut self, session: &mut Session) -> Result<End> {
         let end = self.surroundings.stopped(session).unwrap_or(End::Stopped);
@@ -370,3 +409,6 @@ impl<'a, D: Backend> Work<'a, D> {
         Ok(end)
     }
 }
+
+#[cfg(test)]
+mod tests;

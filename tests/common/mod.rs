@@ -37,7 +37,7 @@ impl Stage {
         let root = dir.path().to_path_buf();
         let photos = root.join("turtles");
         let plan = SynthPlan { individuals: 4, encounters: 5, photos: 2, width: 64, height: 48, seed: 3 };
-        draw(&plan, &photos, &|_, _| ()).unwrap();
+        draw(&plan, &photos, &|_, _| true).unwrap();
         Stage { _dir: dir, root, photos }
     }
 

@@ -17,6 +17,9 @@ pub enum SynthError {
         /// The folder.
         path: PathBuf,
     },
+    /// Whoever watched it said no.
+    #[error("stopped before all photos were drawn")]
+    Interrupted,
     /// A file or folder could not be written.
     #[error("cannot write {path}: {source}")]
     Write {

@@ -1,0 +1,187 @@
+//! A run that fails on the way, and one whose photos change: what is kept, and that it goes on to the same bytes.
+
+use std::path::Path;
+
+use super::*;
+use crate::data::synth::{SynthPlan, draw};
+use crate::run::config::Method;
+
+/// Photos of four turtles and a run on them that ends in seconds. Photos are loaded as they are needed, by no thread of
+/// their own and from no cache, so that one that has gone is missed at its batch.
+struct Stage {
+    dir: tempfile::TempDir,
+    config: Config,
+    cache: PathBuf,
+    interrupt: AtomicBool,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = dir.path().join("turtles");
+        let plan = SynthPlan { individuals: 4, encounters: 5, photos: 2, width: 64, height: 48, seed: 3 };
+        draw(&plan, &photos, &|_, _| true).unwrap();
+        let mut config = Config::preset(Method::Siamese);
+        for (path, value) in [
+            ("model.backbone", "resnet18"),
+            ("model.embedding_dim", "16"),
+            ("data.image_size", "32"),
+            ("data.workers", "0"),
+            ("batch.size", "6"),
+            ("train.epochs", "2"),
+            ("optimiser.lr", "0.001"),
+        ] {
+            config.set(path, value).unwrap();
+        }
+        config.data.dir = photos.to_str().unwrap().to_owned();
+        let cache = dir.path().join("cache");
+        Stage { dir, config, cache, interrupt: AtomicBool::new(false) }
+    }
+
+    fn run_dir(&self, name: &str) -> RunDir {
+        RunDir::create(name, &self.dir.path().join(name), &self.config).unwrap()
+    }
+
+    fn setup(&self) -> Setup {
+        Setup::new(&self.config, None, &mut |_, _| true).unwrap()
+    }
+
+    fn work(&self, config: &Config, setup: Setup) -> Work<'_, Cpu> {
+        let surroundings = Surroundings { cache: &self.cache, interrupt: &self.interrupt, foreground: false };
+        Work::new(&Cpu::default(), config.clone(), setup, surroundings).unwrap()
+    }
+
+    /// Goes on with `run` from its last checkpoint.
+    fn go_on(&self, run: &RunDir) -> Result<End> {
+        let mut session = Session::begin(run).unwrap();
+        let mut work = self.work(&self.config, self.setup());
+        work.resume(&mut session)?;
+        work.run(&mut session)
+    }
+
+    /// The last checkpoint of a run that nothing happened to.
+    fn expected(&self) -> Vec<u8> {
+        let run = self.run_dir("whole");
+        assert_eq!(self.go_on(&run).unwrap(), End::Finished);
+        std::fs::read(run.last()).unwrap()
+    }
+}
+
+/// Where the checkpoint of `run` stands.
+fn progress(run: &RunDir) -> Progress {
+    checkpoint::told(&crate::nn::weights::WeightFile::read(&run.last()).unwrap().about).unwrap()
+}
+
+fn hide(photo: &Path) {
+    std::fs::rename(photo, photo.with_extension("hidden")).unwrap();
+}
+
+fn put_back(photo: &Path) {
+    std::fs::rename(photo.with_extension("hidden"), photo).unwrap();
+}
+
+#[test]
+fn a_photo_that_goes_costs_no_step() {
+    let stage = Stage::new();
+    let expected = stage.expected();
+    let setup = stage.setup();
+    let (per_epoch, batches) = (setup.steps_per_epoch(), setup.batches(0, 4).collect::<Vec<_>>());
+    assert_eq!(per_epoch, 4);
+    // one of the third step's photos that no step before needs; and one that only the validation asks about
+    let early: Vec<usize> = batches[..2].iter().flat_map(|(_, b)| b.photos.clone()).collect();
+    let third = batches[2].1.photos.iter().find(|p| !early.contains(p)).unwrap();
+    let asked = setup.validation.as_ref().unwrap().queries[0];
+    for (name, place, step, unvalidated) in [("step", setup.train[*third], 2, false), ("asked", asked, 4, true)] {
+        let photo = setup.manifest.full_path(place);
+        let run = stage.run_dir(name);
+        let mut session = Session::begin(&run).unwrap();
+        let mut work = stage.work(&stage.config, stage.setup());
+        work.resume(&mut session).unwrap();
+        hide(&photo);
+        let error = work.run(&mut session).unwrap_err().to_string();
+        assert!(error.contains(photo.file_name().unwrap().to_str().unwrap()), "{error}");
+        drop(session);
+        assert_eq!((progress(&run).step, progress(&run).unvalidated), (step, unvalidated), "{name}");
+        put_back(&photo);
+        assert_eq!(stage.go_on(&run).unwrap(), End::Finished);
+        assert!(std::fs::read(run.last()).unwrap() == expected, "{name}: other bytes");
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_costs_no_step() {
+    let stage = Stage::new();
+    let expected = stage.expected();
+    let run = stage.run_dir("run");
+    let mut session = Session::begin(&run).unwrap();
+    let mut work = stage.work(&stage.config, stage.setup());
+    work.resume(&mut session).unwrap();
+    for batch in Loader::start(work.setup.loader(&stage.config), work.setup.batches(0, 2)) {
+        work.step(&mut session, &batch.unwrap(), &mut Instant::now()).unwrap();
+    }
+    work.save(&session, false).unwrap();
+    let two = std::fs::read(run.last()).unwrap();
+    drop(session);
+
+    let mut endless = stage.config.clone();
+    endless.loss.margin = f32::INFINITY;
+    let fail = || {
+        let mut session = Session::begin(&run).unwrap();
+        let mut work = stage.work(&endless, stage.setup());
+        work.resume(&mut session).unwrap();
+        std::fs::remove_file(run.last()).unwrap();
+        (session, work)
+    };
+    let (mut session, mut work) = fail();
+    let error = work.run(&mut session).unwrap_err();
+    assert!(matches!(error, TrainError::NotFinite { step: 3, what: "loss", .. }), "{error}");
+    assert!(std::fs::read(run.last()).unwrap() == two, "the state before the step that failed");
+    drop(session);
+
+    // weights that are no numbers already are not worth a checkpoint, and must not take the place of one that is
+    let (mut session, mut work) = fail();
+    let id = work.trainer.network.store.ids().next().unwrap();
+    let mut values = work.trainer.network.store.export(id);
+    values[0] = f32::INFINITY;
+    work.trainer.network.store.import(id, values).unwrap();
+    work.run(&mut session).unwrap_err();
+    assert!(!run.last().exists());
+    drop(session);
+
+    std::fs::write(run.last(), &two).unwrap();
+    assert_eq!(stage.go_on(&run).unwrap(), End::Finished);
+    assert!(std::fs::read(run.last()).unwrap() == expected);
+}
+
+#[test]
+fn other_photos_are_refused_and_named() {
+    let mut stage = Stage::new();
+    let run = stage.run_dir("run");
+    stage.interrupt.store(true, Ordering::Relaxed);
+    assert_eq!(stage.go_on(&run).unwrap(), End::Interrupted);
+    stage.interrupt.store(false, Ordering::Relaxed);
+    let before = std::fs::read(run.last()).unwrap();
+
+    let setup = stage.setup();
+    let trained = setup.manifest.full_path(setup.train[0]);
+    let asked = setup.manifest.full_path(setup.validation.as_ref().unwrap().queries[0]);
+    for (photo, words) in [
+        (&trained, "training part had 24 photos of 4 individuals and now has 23 photos of 4"),
+        (&asked, "validates had 8 photos of 4 individuals and now has 7 photos of 4"),
+    ] {
+        hide(photo);
+        let error = stage.go_on(&run).unwrap_err();
+        put_back(photo);
+        assert!(matches!(error, TrainError::OtherPhotos { .. }), "{error}");
+        let error = error.to_string();
+        for word in [words, photo.file_name().unwrap().to_str().unwrap(), "Put them back"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+    assert!(std::fs::read(run.last()).unwrap() == before, "the checkpoint stays");
+    assert_eq!(stage.go_on(&run).unwrap(), End::Finished);
+
+    stage.config.train.epochs = 1;
+    let error = stage.go_on(&run).unwrap_err();
+    assert!(matches!(error, TrainError::Beyond { step: 8, total: 4, .. }), "{error}");
+}
