@@ -163,7 +163,7 @@ mod tests {
         log.say("photo \u{1b}[2Jt001\r.jpg\nunreadable").unwrap();
         log.say("").unwrap();
         let text = std::fs::read_to_string(dir.path().join("log.txt")).unwrap();
-        assert!(text.contains("photo \\u{1b}[2Jt001\\r.jpg\n    unreadable\n"), "{text}");
+        assert!(text.contains("photo \\u{1b}[2Jt001\\u{d}.jpg\n    unreadable\n"), "{text}");
         assert!(text.ends_with(" \n"), "an empty line is a line");
     }
 

@@ -75,6 +75,8 @@ mod tests {
         assert!(every_photo(&root.join("a/b/x.txt")).is_err());
         std::fs::remove_file(root.join("z")).unwrap();
         std::fs::remove_dir_all(root.join("a")).unwrap();
+        assert!(every_photo(&root).unwrap_err().to_string().contains("notes.jpg"), "what was left out is told");
+        std::fs::remove_file(root.join("notes.jpg")).unwrap();
         assert!(every_photo(&root).unwrap_err().to_string().contains("no JPEG or PNG"));
     }
 }
