@@ -65,10 +65,10 @@ impl Walk<'_> {
                     self.chain.truncate(self.depth_of(folder));
                     (self.visit)(&shown, bad(error.to_string()));
                 }
-            } else if meta.is_file() {
-                if let Some(found) = file(&entry, below) {
-                    (self.visit)(&shown, found);
-                }
+            } else if meta.is_file()
+                && let Some(found) = file(&entry, below)
+            {
+                (self.visit)(&shown, found);
             }
         }
         self.chain.pop();
@@ -87,7 +87,7 @@ fn file<'a>(file: &Path, below: &'a Path) -> Option<Found<'a>> {
     match Signature::of_file(file) {
         Err(error) => unreadable(error.to_string()),
         Ok(signature) if signature.readable() => Some(Found::Photo(below)),
-        Ok(signature) if signature.is_picture() || named_like_photo(file) => unreadable(signature.reason().into()),
+        Ok(signature) if signature.is_picture() || named_like_photo(file) => unreadable(signature.reason()),
         Ok(_) => None,
     }
 }
