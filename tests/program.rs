@@ -66,7 +66,21 @@ fn a_newcomer_trains_evaluates_and_looks_at_pairs() {
     let id = trained["run"].as_str().unwrap();
     let again = stage.json(&["evaluate", "--model-path", id, "--checkpoint", "best"]);
     assert_eq!(again["rank1"], report["rank1"]);
-    assert!(stage.root.join("models/eval/test/report.json").exists());
+    let reports = stage.root.join("models/eval");
+    assert!(reports.join("test/report.json").exists());
+    // another question leaves that report alone
+    stage.json(&[
+        "evaluate",
+        "--model-path",
+        id,
+        "--query-split",
+        "valid",
+        "--exclude",
+        "none",
+        "--checkpoint",
+        "last",
+    ]);
+    assert!(reports.join("valid-nothing-excluded-last/report.json").exists());
 
     let pair = [format!("{photos}/{}", photo(&results, 0)), format!("{photos}/{}", photo(&results, 5))];
     let said = stage.json(&["pair", &pair[0], &pair[1], "--model-path", id, "--output", "pair.png"]);

@@ -180,7 +180,10 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
         (None, Some(run)) => {
             let dir = context.workspace.data_dir(&given)?;
             let own = run.read_config()?.data.dir == dir;
-            run.evaluation(&folder_name(args, &roles, (!own).then_some(manifest.name.as_str())))?
+            let usual = run.checkpoint(Which::Auto)? == chosen.path;
+            let other = |is_usual: bool, what: &str| (!is_usual).then(|| what.to_owned());
+            let checkpoint = other(usual, if chosen.by_validation { "best" } else { "last" });
+            run.evaluation(&folder_name(args, &roles, other(own, &manifest.name), checkpoint))?
         }
         (None, None) => return Err(Usage("--output-dir: bare weights have no folder of their own".into()).into()),
     };
@@ -220,8 +223,14 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
 }
 
 /// The folder of an evaluation in its run's: the part asked about, and whatever differs from the run's own question,
-/// so that no evaluation replaces another one's report. `dataset` is the name of one that the run did not train on.
-fn folder_name(args: &EvaluateArgs, roles: &split::Roles, dataset: Option<&str>) -> String {
+/// so that no evaluation replaces another one's report. `dataset` names one that the run did not train on, `checkpoint` one
+/// that it does not stand for.
+fn folder_name(
+    args: &EvaluateArgs,
+    roles: &split::Roles,
+    dataset: Option<String>,
+    checkpoint: Option<String>,
+) -> String {
     let mut name = roles.query_part.word().to_owned();
     let mut add = |what: &str| {
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '.') { c } else { '-' };
@@ -240,10 +249,8 @@ fn folder_name(args: &EvaluateArgs, roles: &split::Roles, dataset: Option<&str>)
     if args.exclude == ExcludeArg::None {
         add("nothing-excluded");
     }
-    match args.checkpoint {
-        Some(CheckpointArg::Best) => add("best"),
-        Some(CheckpointArg::Last) => add("last"),
-        None => {}
+    if let Some(checkpoint) = checkpoint {
+        add(&checkpoint);
     }
     name
 }
