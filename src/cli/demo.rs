@@ -227,7 +227,7 @@ mod tests {
         }
         config.save(&stage.run.config()).unwrap();
         let cache = context.workspace.cache();
-        let surroundings = Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: true };
+        let surroundings = Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: Some(&|_| {}) };
         assert_eq!(work(&stage.run, surroundings).unwrap(), End::Finished);
         context.interrupt.store(true, Ordering::Relaxed);
         assert!(evaluated(&context, &plan, &stage).unwrap().is_none());

@@ -207,7 +207,7 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     });
     bar.finish_and_clear();
     if let Err(crate::eval::Error::Interrupted) = result {
-        words::say("interrupted; nothing was written");
+        words::say("interrupted; no report was written");
         return Ok(super::INTERRUPTED);
     }
     let (answer, written) = result?;

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use serde::Serialize;
 
 use crate::data::foreign;
+use crate::data::manifest::Problem;
 use crate::run::{RunDir, Standing};
 use crate::train::worker::{End, Surroundings, work};
 
@@ -102,9 +104,11 @@ pub(super) fn foreground(context: &Context, run: &RunDir) -> Result<u8> {
 /// Trains `run` on a thread of its own and follows it from this one.
 pub(super) fn watched(run: &RunDir, cache: &PathBuf, interrupt: &AtomicBool, quiet: bool) -> Result<End> {
     let over = AtomicBool::new(false);
+    let problems = Mutex::new(Vec::new());
+    let tell = |found: &[Problem]| problems.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(found);
     std::thread::scope(|scope| {
         let trainer = std::thread::Builder::new().name("trainer".into()).spawn_scoped(scope, || {
-            let end = work(run, Surroundings { cache, interrupt, foreground: true });
+            let end = work(run, Surroundings { cache, interrupt, foreground: Some(&tell) });
             over.store(true, Ordering::Release);
             end
         })?;
@@ -115,6 +119,8 @@ pub(super) fn watched(run: &RunDir, cache: &PathBuf, interrupt: &AtomicBool, qui
         let followed = follow::follow(run, quiet, || !over.load(Ordering::Acquire));
         let end = trainer.join().map_err(|_| anyhow!("the trainer panicked; see {}", foreign::path(&run.log())))?;
         followed?;
+        // said now, as a bar was drawn over these lines before
+        words::say_problems(&problems.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(end?)
     })
 }
@@ -124,7 +130,7 @@ pub(super) fn worker(context: &Context, args: &WorkerArgs) -> Result<u8> {
     let run = context.workspace.find(&args.run)?;
     context.catch_signals()?;
     let cache = context.workspace.cache();
-    let end = work(&run, Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: false })?;
+    let end = work(&run, Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: None })?;
     Ok(u8::try_from(end.exit_code()).unwrap_or(1))
 }
 

@@ -92,6 +92,8 @@ pub enum ProblemKind {
     Layout,
     /// A file that cannot be turned into pixels; left out.
     Unreadable,
+    /// An individual with a single photo, where a method needs two; not trained on.
+    Single,
 }
 
 /// Something wrong with one row or photo that does not stop the work.

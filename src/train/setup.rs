@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::data::augment::Augment;
 use crate::data::cache::PhotoCache;
 use crate::data::fingerprint::Fingerprint;
+use crate::data::foreign::line;
 use crate::data::formats;
 use crate::data::loader::LoaderConfig;
 use crate::data::manifest::{Manifest, Part, Problem, ProblemKind};
@@ -78,6 +79,15 @@ impl Setup {
         let sampler = sampler(config, &labels)?;
         let mut problems = manifest.problems.clone();
         problems.extend(prepared.problems);
+        problems.extend(sampler.left_out().iter().map(|individual| Problem {
+            kind: ProblemKind::Single,
+            photo: None,
+            line: None,
+            reason: format!(
+                "{}: a single photo to train on, and this method needs two; not trained on",
+                line(individual)
+            ),
+        }));
         Ok(Setup { manifest, split, train, labels, validation, problems, cache, sampler, augment })
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use dfdx::prelude::Cpu;
 
 use crate::data::loader::{LoadedBatch, Loader};
+use crate::data::manifest::Problem;
 use crate::data::split::Roles;
 use crate::eval::dataset::photo_row;
 use crate::eval::embed::{Source, embed};
@@ -32,14 +33,14 @@ use super::setup::Setup;
 use super::step::{StepInput, Trainer};
 
 /// What a trainer needs beside its run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// Where decoded photos are kept.
     pub cache: &'a PathBuf,
     /// Set by a signal: end after the step in progress, with a checkpoint.
     pub interrupt: &'a AtomicBool,
-    /// Standard error is somebody's to read, and not the run's log.
-    pub foreground: bool,
+    /// Told what was left out or doubted, where somebody sits before it; none where standard error is the run's log.
+    pub foreground: Option<&'a (dyn Fn(&[Problem]) + Sync)>,
 }
 
 /// How a run ended that did not fail.
@@ -69,7 +70,7 @@ impl End {
 /// When the run is held by another trainer, or training fails; the run then says so too.
 pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
     let mut session = Session::begin(run)?;
-    session.log().catch_panics(surroundings.foreground);
+    session.log().catch_panics(surroundings.foreground.is_some());
     let outcome = train(&mut session, surroundings);
     let (phase, code, reason) = match &outcome {
         Ok(end @ End::Finished) => (Phase::Finished, end.exit_code(), format!("{} steps", session.state().step)),
@@ -114,6 +115,9 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
         }
     };
     introduce(session, &config, &setup)?;
+    if let Some(tell) = surroundings.foreground {
+        tell(&setup.problems);
+    }
     let mut work = Work::new(&device, config, setup, surroundings)?;
     work.resume(session)?;
     work.run(session)

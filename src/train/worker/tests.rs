@@ -47,7 +47,7 @@ impl Stage {
     }
 
     fn work(&self, config: &Config, setup: Setup) -> Work<'_, Cpu> {
-        let surroundings = Surroundings { cache: &self.cache, interrupt: &self.interrupt, foreground: false };
+        let surroundings = Surroundings { cache: &self.cache, interrupt: &self.interrupt, foreground: None };
         Work::new(&Cpu::default(), config.clone(), setup, surroundings).unwrap()
     }
 
