@@ -15,7 +15,7 @@ pub fn leak(report: &Report) -> String {
     let queries = report.figures.queries;
     let (have, whose) = match report.leak {
         0 => {
-            return "No query has another photo of its own encounter in the gallery or among the queries: nothing can leak."
+            return "No query is known to have another photo of its own encounter in the gallery or among the queries. Photos without a date count as an encounter each: if these have none, a leak cannot be seen and the figures may be too high."
                 .into();
         }
         1 => ("queries has", "its"),
@@ -255,7 +255,7 @@ mod tests {
         report.without_exclusion.rank1 = Some(0.3);
         assert!(leak(&report).contains("not higher than without. 1 of 112 queries has another photo of its own"));
         report.leak = 0;
-        assert!(leak(&report).contains("nothing can leak"));
+        assert!(leak(&report).contains("a leak cannot be seen"));
     }
 
     #[test]
