@@ -7,8 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::data::foreign;
 use crate::data::manifest::Part;
-use crate::run::config::field::{self, Kind};
-use crate::run::config::{Config, Method};
+use crate::run::config::{Config, Method, field};
 
 use super::Context;
 
@@ -169,10 +168,9 @@ pub(super) fn part(text: &str) -> Result<Part, String> {
 
 /// A number of threads, within the limits that a run's configuration has.
 fn workers(text: &str) -> Result<usize, String> {
-    let of_run = field::find("data.workers").map_err(|e| e.to_string())?.kind;
-    let Kind::Int(low, high) = of_run else { return Err("workers are no number".into()) };
-    let given = text.parse().ok().filter(|n| (low..=high).contains(n));
-    given.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| format!("give {low} to {high}"))
+    let value = field::find("data.workers").and_then(|field| field.parse(text)).map_err(|e| e.to_string())?;
+    let number = value.as_integer().and_then(|n| usize::try_from(n).ok());
+    number.ok_or_else(|| "give a number".into())
 }
 
 /// Which photos, for verbs that read and do not train.

@@ -15,6 +15,7 @@ use crate::eval::model::Model;
 use crate::eval::report::{ChosenOn, Excluded, Report, words as report_words};
 use crate::run::config::DataConfig;
 use crate::run::model::ModelRef;
+use crate::run::workspace::same_folder;
 use crate::run::{RunDir, Which};
 use crate::train::checkpoint;
 
@@ -116,11 +117,11 @@ impl Chosen {
     }
 
     /// The part that chose `model`, which is this one loaded, and where that lies.
-    fn chosen_by(&self, model: &Model<Cpu>, asked: &Asked) -> Result<Option<(Part, ChosenOn)>> {
-        let Some(part) = checkpoint::chosen_by(model).filter(|_| self.by_validation) else { return Ok(None) };
+    /// `run` is what its run was told of the data.
+    fn chosen_by(&self, model: &Model<Cpu>, run: Option<&DataConfig>, asked: &Asked) -> Option<(Part, ChosenOn)> {
+        let part = checkpoint::chosen_by(model).filter(|_| self.by_validation)?;
         let seen = checkpoint::told(&model.said).and_then(|progress| progress.data.validation);
-        let run = self.run.as_ref().map(RunDir::read_config).transpose()?;
-        Ok(Some((part, chosen_on(part, seen.as_ref(), run.as_ref().map(|c| &c.data), asked))))
+        Some((part, chosen_on(part, seen.as_ref(), run, asked)))
     }
 }
 
@@ -141,8 +142,7 @@ fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, a
     }
     let Some(run) = run else { return ChosenOn::Unknown };
     let of_run = Path::new(&run.dir);
-    let same = of_run == *dir || of_run.canonicalize().is_ok_and(|a| dir.canonicalize().is_ok_and(|b| a == b));
-    if !same {
+    if !same_folder(of_run, dir) {
         // a table has the name of its folder, as in reports
         let folder = if of_run.is_file() { of_run.parent().unwrap_or(of_run) } else { of_run };
         let name = folder.file_name().map_or_else(|| run.dir.clone(), |n| n.to_string_lossy().into_owned());
@@ -168,9 +168,10 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
         (None, Some(config)) => PathBuf::from(&config.data.dir),
         (None, None) => return Err(Usage("--data-dir: bare weights have no photos of their own".into()).into()),
     };
+    let dir = PathBuf::from(context.workspace.data_dir(&given)?);
     let manifest = dataset(context, &given)?;
     // the run's column holds for the run's photos only
-    let of_run = config.filter(|_| args.data_dir.is_none()).and_then(|c| c.data.split_column);
+    let of_run = config.as_ref().filter(|_| args.data_dir.is_none()).and_then(|c| c.data.split_column.clone());
     let column = args.split_column.clone().or(of_run);
     let choice = column.map_or(SplitChoice::Auto, SplitChoice::Column);
     let split = split::assign(&manifest, &choice, split::RATIO, split::SEED)?;
@@ -178,8 +179,7 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     let folder = match (&args.output_dir, &chosen.run) {
         (Some(dir), _) => dir.clone(),
         (None, Some(run)) => {
-            let dir = context.workspace.data_dir(&given)?;
-            let own = run.read_config()?.data.dir == dir;
+            let own = config.as_ref().is_some_and(|c| Path::new(&c.data.dir) == dir);
             let usual = run.checkpoint(Which::Auto)? == chosen.path;
             let other = |is_usual: bool, what: &str| (!is_usual).then(|| what.to_owned());
             let checkpoint = other(usual, if chosen.by_validation { "best" } else { "last" });
@@ -189,8 +189,8 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     };
     let device = crate::train::worker::device(&args.photos.device)?;
     let model = chosen.load(&device)?;
-    let dir = PathBuf::from(context.workspace.data_dir(&given)?);
-    let chosen_by = chosen.chosen_by(&model, &Asked { dir: &dir, manifest: &manifest, split: &split })?;
+    let of_run = config.as_ref().map(|c| &c.data);
+    let chosen_by = chosen.chosen_by(&model, of_run, &Asked { dir: &dir, manifest: &manifest, split: &split });
     let question = Question {
         manifest: &manifest,
         split: &split,

@@ -202,9 +202,7 @@ fn logs(context: &Context, run: &RunDir, args: &LogsArgs) -> Result<u8> {
     let said = read(&run.log(), 0, if args.lines == 0 { MOST } else { log::enough_for(args.lines) })?;
     let text = if args.lines == 0 { said.text } else { log::last_of(&said.text, args.lines) };
     if context.global.json {
-        words::print(&foreign::json(&serde_json::to_string_pretty(
-            &serde_json::json!({ "run": run.id(), "log": text }),
-        )?))?;
+        context.answer(&serde_json::json!({ "run": run.id(), "log": text }), String::new)?;
         return Ok(0);
     }
     show(&text)?;

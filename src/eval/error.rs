@@ -46,7 +46,10 @@ pub enum Error {
     },
     /// Embeddings and table describe different numbers of photos.
     #[error(
-        "{npy} holds {embeddings} embeddings and {csv} lists {photos} photos: they are not of one evaluation; write both anew with `caretta embed`", npy = foreign::path(npy), csv = foreign::path(csv))]
+        "{npy} holds {embeddings} embeddings and {csv} lists {photos} photos: they are not of one evaluation; write both anew with `caretta embed`",
+        npy = foreign::path(npy),
+        csv = foreign::path(csv)
+    )]
     Counts {
         /// The file of embeddings.
         npy: PathBuf,

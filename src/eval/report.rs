@@ -206,6 +206,7 @@ impl Report {
         Some(Report {
             context: Context {
                 model: "chance".into(),
+                identity: String::new(),
                 preprocessing: serde_json::Value::Null,
                 chosen_by: None,
                 ..self.context.clone()

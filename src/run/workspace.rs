@@ -200,7 +200,7 @@ impl Workspace {
         }
         if is_run(given) {
             let path = absolute(given)?;
-            let same = |r: &&RunEntry| r.path() == path || same_folder(r.path(), &path);
+            let same = |r: &&RunEntry| same_folder(r.path(), &path);
             return match runs.iter().find(same) {
                 Some(entry) => here(entry),
                 None => RunDir::open(&name_of(&path), &path),
@@ -261,12 +261,9 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|e| RunError::io("find", path, e))
 }
 
-/// Two paths, one folder: by a link or `..`.
-fn same_folder(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
+/// Two paths to one place: equal, or by a link or `..`.
+pub fn same_folder(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn photos_are_found_by_content_at_any_depth_and_nobody_is_named() {
+    fn photos_are_found_by_content_at_any_depth_with_the_names_there_are() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("week");
         std::fs::create_dir_all(root.join("a/b")).unwrap();
