@@ -18,7 +18,17 @@ pub(super) enum Images {
 }
 
 /// Widest a picture gets, in cells.
-const WIDEST: u16 = 120;
+const WIDEST: u32 = 120;
+/// Lines that a picture of coloured cells takes even where that scrolls: with fewer nothing is recognised.
+const TALLEST_OF_CELLS: u32 = 40;
+
+/// Width in cells of a picture of `size` pixels on a terminal of so many columns and rows: a cell is twice as high as
+/// wide, and the line before the picture and the one after it stay in sight.
+fn width(size: (u32, u32), (columns, rows): (u16, u16), of_cells: bool) -> u32 {
+    let rows = u32::from(rows.saturating_sub(2)).max(if of_cells { TALLEST_OF_CELLS } else { 1 });
+    let as_high = u64::from(rows) * 2 * u64::from(size.0) / u64::from(size.1.max(1));
+    u32::try_from(as_high).unwrap_or(WIDEST).min(WIDEST).min(u32::from(columns)).max(1)
+}
 
 /// Shows `picture` below the words so far, if the terminal can; whether it did.
 pub(super) fn show(picture: &RgbImage, images: Images, json: bool) -> bool {
@@ -33,13 +43,30 @@ pub(super) fn show(picture: &RgbImage, images: Images, json: bool) -> bool {
     let within = !variable("TMUX").is_empty() || term.starts_with("screen") || term.starts_with("tmux");
     let kitty = !within && (term.contains("kitty") || matches!(program.as_str(), "ghostty" | "WezTerm"));
     let colours = variable("COLORTERM");
+    let iterm = !within && program == "iTerm.app";
+    let size = width(picture.dimensions(), viuer::terminal_size(), !kitty && !iterm);
     let config = viuer::Config {
         absolute_offset: false,
-        width: Some(u32::from(viuer::terminal_size().0.min(WIDEST))),
+        width: Some(size),
         truecolor: colours.contains("truecolor") || colours.contains("24bit"),
         use_kitty: kitty,
-        use_iterm: !within && program == "iTerm.app",
+        use_iterm: iterm,
         ..viuer::Config::default()
     };
     viuer::print(&DynamicImage::ImageRgb8(picture.clone()), &config).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::width;
+
+    #[test]
+    fn a_picture_fits_the_terminal() {
+        assert_eq!(width((800, 800), (110, 30), false), 56);
+        assert_eq!(width((800, 800), (110, 30), true), 80);
+        assert_eq!(width((1600, 200), (110, 30), false), 110);
+        assert_eq!(width((1600, 200), (300, 80), false), 120);
+        assert_eq!(width((10, 4000), (80, 24), false), 1);
+        assert_eq!(width((0, 0), (80, 24), true), 1);
+    }
 }
