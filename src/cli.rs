@@ -13,6 +13,7 @@ mod pair;
 mod pictures;
 mod plot;
 mod run;
+mod run_care;
 mod train;
 mod words;
 
@@ -77,7 +78,7 @@ enum Verb {
     Plot(plot::PlotArgs),
     /// Show two photos with their distance and what it means
     Pair(pair::PairArgs),
-    /// List, start, stop, resume and watch runs
+    /// List, start, stop, resume, watch, name, compare, export and remove runs
     #[command(subcommand)]
     Run(run::RunVerb),
     /// Measure how fast a backbone trains and embeds here
@@ -158,6 +159,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
                 | RunError::NoData
                 | RunError::NoMethod { .. }
                 | RunError::BadName { .. }
+                | RunError::BadRunName { .. }
         )
     };
     error.chain().any(|cause| cause.downcast_ref::<RunError>().is_some_and(of_run) || cause.is::<args::Usage>())

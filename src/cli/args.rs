@@ -111,6 +111,17 @@ pub(super) struct TrainingFlags {
     set: Vec<String>,
 }
 
+/// Sets what `--set` names.
+pub(super) fn assign(config: &mut Config, assignments: &[String]) -> Result<()> {
+    for assignment in assignments {
+        let (path, value) = assignment
+            .split_once('=')
+            .ok_or_else(|| Usage(format!("--set {assignment}: write it as KEY=VALUE, as in optimiser.clip=1")))?;
+        config.set(path.trim(), value.trim())?;
+    }
+    Ok(())
+}
+
 impl TrainingFlags {
     /// Where the run is to lie.
     pub(super) fn output_dir(&self) -> Option<&std::path::Path> {
@@ -151,12 +162,7 @@ impl TrainingFlags {
         if self.pretrained {
             config.set("model.pretrained", "true")?;
         }
-        for assignment in &self.set {
-            let (path, value) = assignment
-                .split_once('=')
-                .ok_or_else(|| Usage(format!("--set {assignment}: write it as KEY=VALUE, as in optimiser.clip=1")))?;
-            config.set(path.trim(), value.trim())?;
-        }
+        assign(&mut config, &self.set)?;
         if let Some(path) = &self.data_dir {
             config.data.dir = context.workspace.data_dir(path)?;
         } else if !config.data.dir.is_empty() {

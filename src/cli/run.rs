@@ -8,9 +8,10 @@ use clap::{Args, Subcommand};
 
 use crate::data::foreign;
 use crate::run::status::Status;
-use crate::run::{RunDir, RunSummary, launch, log, watch};
+use crate::run::{RunDir, RunSummary, launch, log, manage, watch};
 
 use super::args::TrainingFlags;
+use super::run_care as care;
 use super::train::{RunAnswer, check, foreground, worker_arguments};
 use super::{Context, follow, words};
 
@@ -26,7 +27,10 @@ pub(super) enum RunVerb {
     /// End a run after the step it is in, with a checkpoint
     #[command(after_help = "Example:\n  caretta run stop arcface-resnet18-2026-11-25-1")]
     Stop(StopArgs),
-    /// Go on with a run that stopped, failed or crashed, from its last checkpoint
+    /// Let a run wait after the step it is in; `run resume` lets it go on
+    #[command(after_help = "Example:\n  caretta run pause arcface-resnet18-2026-11-25-1")]
+    Pause(Named),
+    /// Go on with a run that paused, stopped, failed or crashed, from where it was
     #[command(
         after_help = "Examples:\n  caretta run resume arcface-resnet18-2026-11-25-1\n  caretta run resume ./arcface_models --foreground"
     )]
@@ -37,6 +41,28 @@ pub(super) enum RunVerb {
     /// Show what a run said
     #[command(after_help = "Example:\n  caretta run logs --follow arcface-resnet18-2026-11-25-1")]
     Logs(LogsArgs),
+    /// Start a run with the configuration of another, changed where you say so
+    #[command(after_help = care::CLONE_EXAMPLES)]
+    Clone(care::CloneArgs),
+    /// Give a run another name in lists; its id stays
+    #[command(after_help = "Example:\n  caretta run rename arcface-resnet18-2026-11-25-1 \"all-beaches\"")]
+    Rename(care::RenameArgs),
+    /// Write a note beside a run, or show it
+    #[command(
+        after_help = "Examples:\n  caretta run note arcface-resnet18 first-with-haze\n  caretta run note arcface-resnet18"
+    )]
+    Note(care::NoteArgs),
+    /// Remove runs with their checkpoints and evaluations
+    #[command(after_help = "Example:\n  caretta run rm arcface-resnet18-2026-11-25-1 --yes")]
+    Rm(care::RmArgs),
+    /// Show where the configurations of two runs differ
+    #[command(after_help = "Example:\n  caretta run diff arcface-resnet18-2026-11-25-1 arcface-resnet18-2026-11-25-2")]
+    Diff(care::DiffArgs),
+    /// Write a run's metrics for other programs: CSV, or event files for TensorBoard
+    #[command(
+        after_help = "Examples:\n  caretta run export arcface-resnet18 --output-dir metrics/\n  caretta run export arcface-resnet18 --format tensorboard --output-dir events/"
+    )]
+    Export(care::ExportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +77,7 @@ pub(super) struct StartArgs {
 #[derive(Debug, Args)]
 pub(super) struct Named {
     /// The run: its id, the beginning of its id, or its folder
-    run: PathBuf,
+    pub(super) run: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +130,12 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
             let standing = run.standing()?;
             match standing.status {
                 Status::Finished => bail!("{} is finished: there is nothing to resume", run.id()),
+                Status::Paused => {
+                    manage::go_on(&run)?;
+                    let answer = RunAnswer::new(&run, &watch::settled(&run, SETTLE)?);
+                    context.answer(&answer, || answer.words())?;
+                    Ok(0)
+                }
                 status if status.is_live() => bail!("{} is {status}: there is nothing to resume", run.id()),
                 _ if args.foreground => foreground(context, &run),
                 _ => detached(context, &run),
@@ -118,10 +150,24 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
         }
         RunVerb::Watch(named) => follow_run(context, &find(&named)?),
         RunVerb::Logs(args) => logs(context, &find(&args.named)?, &args),
+        RunVerb::Pause(named) => {
+            let run = find(&named)?;
+            manage::pause(&run)?;
+            let standing = watch::rested(&run, SETTLE)?;
+            let answer = RunAnswer::new(&run, &standing);
+            context.answer(&answer, || format!("{}\nNext: caretta run resume {}", answer.words(), run.id()))?;
+            Ok(0)
+        }
+        RunVerb::Clone(args) => care::clone(context, &find(&args.named)?, &args),
+        RunVerb::Rename(args) => care::rename(context, &find(&args.named)?, &args),
+        RunVerb::Note(args) => care::note(context, &find(&args.named)?, &args),
+        RunVerb::Rm(args) => care::remove(context, &args),
+        RunVerb::Diff(args) => care::difference(context, &args),
+        RunVerb::Export(args) => care::export(context, &find(&args.named)?, &args),
     }
 }
 
-fn detached(context: &Context, run: &RunDir) -> Result<u8> {
+pub(super) fn detached(context: &Context, run: &RunDir) -> Result<u8> {
     launch::launch(run, &worker_arguments(context, run.path()), START)?;
     let standing = watch::settled(run, SETTLE)?;
     let answer = RunAnswer::new(run, &standing);

@@ -180,7 +180,7 @@ impl RunDir {
         Ok(self.evaluations().join(name))
     }
 
-    fn control_folder(&self) -> PathBuf {
+    pub(super) fn control_folder(&self) -> PathBuf {
         self.path.join("control")
     }
 

@@ -227,6 +227,22 @@ pub enum RunError {
         /// What it is instead.
         status: Status,
     },
+    /// A run that somebody holds where nobody may.
+    #[error("{id} is {status}: stop it first (`caretta run stop {id}`)")]
+    StillHeld {
+        /// The run's id.
+        id: String,
+        /// What it is.
+        status: Status,
+    },
+    /// A name that lists could not show.
+    #[error("{given:?}: not a usable name of a run; 1 to {most} characters, none of them a control character")]
+    BadRunName {
+        /// As given.
+        given: String,
+        /// Most characters.
+        most: usize,
+    },
     /// A trainer that did not obey in time.
     #[error(
         "{id}: the trainer has not stopped after {seconds} s; it stops after the step it is in, `caretta run watch {id}` shows it"

@@ -58,13 +58,21 @@ pub fn follow(run: &RunDir, mut seen: impl FnMut(&Glance) -> ControlFlow<()>) ->
     }
 }
 
-/// Looks until the trainer makes its first step or is over, at most `patience`; returns how the run then stands.
+/// Looks until the trainer makes steps or is over, at most `patience`; returns how the run then stands.
 pub fn settled(run: &RunDir, patience: Duration) -> Result<Standing> {
+    until(run, patience, Status::Running)
+}
+
+/// Looks until the trainer waits or is over, at most `patience`; returns how the run then stands.
+pub fn rested(run: &RunDir, patience: Duration) -> Result<Standing> {
+    until(run, patience, Status::Paused)
+}
+
+fn until(run: &RunDir, patience: Duration, awaited: Status) -> Result<Standing> {
     let begin = Instant::now();
     loop {
         let standing = run.standing()?;
-        let settled = standing.status == Status::Running || standing.status.is_over();
-        if settled || begin.elapsed() >= patience {
+        if standing.status == awaited || standing.status.is_over() || begin.elapsed() >= patience {
             return Ok(standing);
         }
         std::thread::sleep(EVERY);

@@ -153,7 +153,7 @@ impl Workspace {
     }
 
     /// Removes pointers to `target`.
-    fn forget(&self, target: &Path) -> Result<()> {
+    pub(super) fn forget(&self, target: &Path) -> Result<()> {
         for entry in self.runs()? {
             let folder = self.runs_folder().join(entry.id());
             if entry.path() == target && folder != target {
