@@ -120,7 +120,7 @@ where
     match dispatch(cli, open) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            words::say(&format!("caretta: {error:#}"));
+            words::say(&format!("caretta: {}", told(&error)));
             ExitCode::from(if is_usage(&error) { USAGE } else { 1 })
         }
     }
@@ -147,6 +147,15 @@ where
         Verb::Bench(args) => bench::bench(&context, &args),
         Verb::Worker(args) => train::worker(&context, &args),
     }
+}
+
+/// The error and what caused it, each said once: many of ours name their cause already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
+        cause if text.is_empty() => cause,
+        cause if text.ends_with(&cause) => text,
+        cause => format!("{text}: {cause}"),
+    })
 }
 
 /// Whether the command itself is at fault, rather than what it met.
@@ -200,6 +209,13 @@ mod tests {
     use super::*;
     use crate::run::config::field::{FIELDS, Kind};
     use clap::CommandFactory;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let refused = std::io::Error::other("no such file");
+        let error = anyhow::Error::new(RunError::io("read", "a.toml", refused)).context("cannot begin");
+        assert_eq!(told(&error), "cannot begin: a.toml: cannot read: no such file");
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -6,6 +6,7 @@
 
 pub mod augment;
 pub mod cache;
+pub mod counted;
 pub mod decode;
 pub mod error;
 pub mod fingerprint;
@@ -17,6 +18,7 @@ pub mod overview;
 pub mod prepare;
 mod random;
 pub mod resize;
+pub mod same_photos;
 pub mod sampler;
 pub mod split;
 pub mod synth;

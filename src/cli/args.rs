@@ -16,6 +16,18 @@ use super::Context;
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
+/// Refuses a picture's name that promises another format than the one written.
+pub(super) fn only_png(output: Option<&std::path::Path>) -> Result<()> {
+    match output {
+        Some(path) if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) => Err(Usage(format!(
+            "--output {}: pictures are written as PNG; let the name end in .png",
+            foreign::path(path)
+        ))
+        .into()),
+        _ => Ok(()),
+    }
+}
+
 /// The course's three methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum MethodArg {
@@ -55,7 +67,7 @@ pub(super) struct TrainingFlags {
     /// The network that sees the photo [resnet18, resnet34, resnet50, efficientnet_b0]
     #[arg(long, value_name = "NAME")]
     backbone: Option<String>,
-    /// Begin with imported weights
+    /// Begin with imported weights; this version cannot import any yet, and says so
     #[arg(long)]
     pretrained: bool,
     /// Numbers in an embedding

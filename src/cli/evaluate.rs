@@ -9,15 +9,18 @@ use dfdx::prelude::Cpu;
 use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign;
 use crate::data::manifest::{Manifest, Part};
+use crate::data::same_photos::also_among;
 use crate::data::split::{self, Split, SplitChoice};
 use crate::eval::dataset::{PAIRS_FILE, Question, evaluate_into};
 use crate::eval::model::Model;
 use crate::eval::report::{ChosenOn, Excluded, Report, words as report_words};
-use crate::run::config::DataConfig;
+use crate::eval::verdict::DISTANCES_FILE;
+use crate::run::config::{Config, DataConfig};
 use crate::run::model::ModelRef;
 use crate::run::workspace::same_folder;
 use crate::run::{RunDir, Which};
 use crate::train::checkpoint;
+use crate::train::setup::Plan;
 
 use super::args::{PhotoFlags, Usage, dataset, part};
 use super::{Context, follow, pictures, words};
@@ -158,6 +161,13 @@ fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, a
     }
 }
 
+/// How many of `queries`, places in `manifest`, the run of `config` was trained on; none where its photos are gone.
+fn trained_on(config: &Config, manifest: &Manifest, queries: &[usize]) -> Option<usize> {
+    let Plan { manifest: own, train, .. } = Plan::read(config).ok()?;
+    let paths = |of: &Manifest, photos: &[usize]| photos.iter().map(|&i| of.full_path(i)).collect::<Vec<_>>();
+    Some(also_among(&paths(manifest, queries), &paths(&own, &train)))
+}
+
 pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     context.catch_signals()?;
     let which = args.checkpoint.map(|c| if c == CheckpointArg::Best { Which::Best } else { Which::Last });
@@ -191,6 +201,7 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     let model = chosen.load(&device)?;
     let of_run = config.as_ref().map(|c| &c.data);
     let chosen_by = chosen.chosen_by(&model, of_run, &Asked { dir: &dir, manifest: &manifest, split: &split });
+    let queries_trained_on = config.as_ref().and_then(|config| trained_on(config, &manifest, &roles.queries));
     let question = Question {
         manifest: &manifest,
         split: &split,
@@ -198,6 +209,7 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
         excluded: if args.exclude == ExcludeArg::None { Excluded::None } else { Excluded::Encounter },
         model: chosen.name,
         chosen_by,
+        queries_trained_on,
     };
     let bar = follow::bar(0, "embedding", context.global.json);
     let result = evaluate_into(&folder, &model, &question, &args.photos.source(context), &mut |done, total| {
@@ -214,12 +226,28 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     words::say_problems(&answer.problems);
     context.answer(&answer.report, || {
         let files: Vec<_> = written.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
-        format!("{}\n\n{}: {}", figures(&answer.report), foreign::path(&folder), files.join(", "))
+        format!(
+            "{}\n\n{}: {}\n{}",
+            figures(&answer.report),
+            foreign::path(&folder),
+            files.join(", "),
+            next(&args.model_path, args.output_dir.as_deref())
+        )
     })?;
     if let Ok(sheet) = image::open(folder.join(PAIRS_FILE)) {
         pictures::show(&sheet.to_rgb8(), context.global.images, context.global.json);
     }
     Ok(0)
+}
+
+/// What to do with a report: look at it, and hold two photos against it.
+fn next(model: &Path, elsewhere: Option<&Path>) -> String {
+    let distances = elsewhere
+        .map_or_else(String::new, |folder| format!(" --distances {}", foreign::path(&folder.join(DISTANCES_FILE))));
+    format!(
+        "Next: report.md is all of it on a page; caretta pair A.jpg B.jpg --model-path {}{distances}",
+        foreign::path(model)
+    )
 }
 
 /// The folder of an evaluation in its run's: the part asked about, and whatever differs from the run's own question,
@@ -281,7 +309,10 @@ pub(super) fn figures(report: &Report) -> String {
         figures.queries, figures.gallery, figures.queries_without_match
     );
     text += &words::table(&head, &rows);
-    text += &format!("\n\n{}", report_words::leak(report));
+    text.push('\n');
+    for remark in report_words::remarks(report) {
+        text += &format!("\n{remark}");
+    }
     if let Some(chosen) = &context.chosen_by {
         text += &format!("\n{}", chosen.note);
     }
@@ -292,7 +323,7 @@ pub(super) fn figures(report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::data::synth::{SynthPlan, draw};
-    use crate::run::config::{Config, Method};
+    use crate::run::config::Method;
 
     #[test]
     fn what_chose_a_model_is_here_only_on_the_same_photos() {

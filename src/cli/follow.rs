@@ -25,10 +25,11 @@ pub(super) fn bar(total: u64, what: &str, quiet: bool) -> ProgressBar {
 /// Follows `run` until it is over, or until `go_on` says no.
 pub(super) fn follow(run: &RunDir, quiet: bool, mut go_on: impl FnMut() -> bool) -> Result<Standing> {
     let bar = bar(0, "training", quiet);
-    bar.enable_steady_tick(Duration::from_millis(500));
     let standing = crate::run::watch::follow(run, |glance| {
         if glance.standing.state.total > 0 {
             bar.set_length(glance.standing.state.total);
+            // not before: a bar of nothing says nothing
+            bar.enable_steady_tick(Duration::from_millis(500));
         }
         for record in &glance.records {
             match record {

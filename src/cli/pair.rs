@@ -11,7 +11,7 @@ use crate::eval::compare::{Compared, UNKNOWN, compare};
 use crate::eval::figures::write_png;
 use crate::eval::verdict::Distances;
 
-use super::args::PhotoFlags;
+use super::args::{PhotoFlags, only_png};
 use super::evaluate::Chosen;
 use super::{Context, pictures, words};
 
@@ -39,6 +39,7 @@ pub(super) struct PairArgs {
 }
 
 pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
+    only_png(args.output.as_deref())?;
     let mut chosen = Chosen::of(context, &args.model_path, None)?;
     let device = crate::train::worker::device(&args.photos.device)?;
     let model = chosen.load(&device)?;
@@ -56,7 +57,10 @@ pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
         Some(verdict) => format!("distance {distance:.3}\n{}", verdict.sentence),
         None => {
             let model = foreign::path(&args.model_path);
-            format!("distance {distance:.3}\n{UNKNOWN}\nNext: caretta evaluate --model-path {model}")
+            format!(
+                "distance {distance:.3}\n{UNKNOWN}\nNext: caretta evaluate --model-path {model}, or --distances \
+                 distances.json of an evaluation that lies elsewhere"
+            )
         }
     })?;
     if let Some(path) = &args.output {

@@ -13,6 +13,7 @@ use crate::eval::figures::{scatter_of, write_png};
 use crate::eval::projection::Projection;
 use crate::eval::projection::pca::Pca;
 
+use super::args::only_png;
 use super::{Context, pictures};
 
 /// Arguments of `plot`.
@@ -27,6 +28,7 @@ pub(super) struct PlotArgs {
 }
 
 pub(super) fn plot(context: &Context, args: &PlotArgs) -> Result<u8> {
+    only_png(args.output.as_deref())?;
     let set = EmbeddingSet::read(&args.embeddings)?;
     let projected = Pca.project(&set.vectors, set.dim)?;
     let folder = if args.embeddings.is_dir() {

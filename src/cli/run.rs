@@ -11,7 +11,7 @@ use crate::run::status::Status;
 use crate::run::{RunDir, RunSummary, launch, log, watch};
 
 use super::args::TrainingFlags;
-use super::train::{RunAnswer, foreground, worker_arguments};
+use super::train::{RunAnswer, check, foreground, worker_arguments};
 use super::{Context, follow, words};
 
 /// The verbs of `run`.
@@ -86,6 +86,8 @@ pub(super) struct LogsArgs {
 
 /// How long a trainer may take to take its run.
 const START: Duration = Duration::from_secs(30);
+/// How long one that has begun is looked at: what fails at once is then told here rather than in a log.
+const SETTLE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
     let find = |named: &Named| context.workspace.find(&named.run);
@@ -93,6 +95,7 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
         RunVerb::Ls => list(context),
         RunVerb::Start(args) => {
             let config = args.training.configuration(context)?;
+            check(&config)?;
             let run = context.workspace.create_run(&config, args.training.output_dir())?;
             if args.foreground { foreground(context, &run) } else { detached(context, &run) }
         }
@@ -120,11 +123,14 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
 
 fn detached(context: &Context, run: &RunDir) -> Result<u8> {
     launch::launch(run, &worker_arguments(context, run.path()), START)?;
-    let answer = RunAnswer::new(run, &run.standing()?);
-    context.answer(&answer, || {
-        format!("{}\nNext: caretta run watch {}, caretta run stop {}", answer.words(), run.id(), run.id())
+    let standing = watch::settled(run, SETTLE)?;
+    let answer = RunAnswer::new(run, &standing);
+    let goes_on = !standing.status.is_over();
+    context.answer(&answer, || match goes_on {
+        true => format!("{}\nNext: caretta run watch {}, caretta run stop {}", answer.words(), run.id(), run.id()),
+        false => answer.words(),
     })?;
-    Ok(0)
+    Ok(u8::from(matches!(standing.status, Status::Failed | Status::Crashed)))
 }
 
 fn list(context: &Context) -> Result<u8> {

@@ -9,9 +9,10 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::data::foreign;
-use crate::data::manifest::Problem;
+use crate::data::manifest::{Part, Problem};
+use crate::run::config::Config;
 use crate::run::{RunDir, Standing};
-use crate::train::worker::{End, Surroundings, work};
+use crate::train::worker::{End, Surroundings, check as could_begin, work};
 
 use super::args::TrainingFlags;
 use super::{Context, follow, words};
@@ -66,17 +67,20 @@ impl RunAnswer {
     pub(super) fn words(&self) -> String {
         let mut text = format!("{}  {}: {}\n{}", self.run, self.status, self.reason, foreign::path(&self.dir));
         if let Some(best) = &self.best {
+            let part = best.part.as_deref().unwrap_or("?");
             text += &format!(
-                "\nbest on {}: rank-1 {}  mAP {}  (epoch {})",
-                best.part.as_deref().unwrap_or("?"),
+                "\nbest on {part}: rank-1 {}  mAP {}  (epoch {})",
                 words::share(best.rank1),
                 words::share(best.map),
                 best.epoch
             );
+            if part == Part::Test.word() {
+                text += "\nno valid part chose it, so the run stands for its last checkpoint: what test says must choose nothing";
+            }
         }
         text + &match self.status.as_str() {
             "finished" => format!("\nNext: caretta evaluate --model-path {}", self.run),
-            "stopped" | "crashed" | "failed" => format!("\nNext: caretta run resume {}", self.run),
+            "stopped" | "crashed" | "failed" if self.step > 0 => format!("\nNext: caretta run resume {}", self.run),
             _ => String::new(),
         }
     }
@@ -84,8 +88,18 @@ impl RunAnswer {
 
 pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
     let config = args.training.configuration(context)?;
+    check(&config)?;
     let run = context.workspace.create_run(&config, args.training.output_dir())?;
     foreground(context, &run)
+}
+
+/// Sees whether a run of `config` could begin, so that a mistake leaves no failed run, and warns where it could not be
+/// evaluated.
+pub(super) fn check(config: &Config) -> Result<()> {
+    if let Some(warning) = could_begin(config)?.cannot_be_measured() {
+        words::say(&format!("note: {warning}"));
+    }
+    Ok(())
 }
 
 /// Trains `run` in this process and shows what happens.

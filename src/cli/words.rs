@@ -25,7 +25,7 @@ const MOST_NAMED: usize = 20;
 /// Says which photos and rows were left out or doubted: the first of them by name, then how many there are.
 pub(super) fn say_problems(problems: &[Problem]) {
     for problem in problems.iter().take(MOST_NAMED) {
-        say(&format!("left out or doubted: {problem}"));
+        say(&problem.told());
     }
     if let Some(more) = problems.len().checked_sub(MOST_NAMED).filter(|&more| more > 0) {
         say(&format!("… and {more} more"));

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::counted::counted;
 use super::manifest::Manifest;
 
 /// A list of photos in few words.
@@ -56,7 +57,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} photos of {} individuals", self.photos, self.individuals)
+        write!(f, "{} of {}", counted(self.photos, "photo"), counted(self.individuals, "individual"))
     }
 }
 

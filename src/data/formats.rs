@@ -54,6 +54,13 @@ pub fn open(path: &Path) -> Result<Manifest, DataError> {
         return Err(table::why_not(path));
     }
     let missing: Vec<&str> = FORMATS.iter().rev().map(|f| f.signature()).collect();
-    let reason = format!("there is no {} in it", missing.join(", no "));
+    let loose = walk::list(path).is_ok_and(|entries| entries.iter().any(|e| walk::is_photo(e)));
+    let reason = if loose {
+        "its photos lie loose, so nobody is named on them; make a folder for each individual in it, named after the \
+         individual, and put its photos there"
+            .to_owned()
+    } else {
+        format!("there is no {} in it", missing.join(", no "))
+    };
     Err(DataError::NoFormat { path: path.into(), reason })
 }

@@ -109,6 +109,23 @@ pub struct Problem {
     pub reason: String,
 }
 
+impl ProblemKind {
+    /// What became of the photo or row, in words.
+    pub fn fate(self) -> &'static str {
+        match self {
+            ProblemKind::BadDate | ProblemKind::BadSplit | ProblemKind::Layout => "doubted",
+            _ => "left out",
+        }
+    }
+}
+
+impl Problem {
+    /// The problem with what became of the photo or row before it: `left out: a.jpg: …`.
+    pub fn told(&self) -> String {
+        format!("{}: {self}", self.kind.fate())
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, self.photo.as_deref().map(foreign::line)) {

@@ -47,6 +47,8 @@ pub struct Question<'a> {
     pub model: String,
     /// The part that chose the checkpoint, and whether that is a part of these photos.
     pub chosen_by: Option<(Part, ChosenOn)>,
+    /// How many of the queries the model was trained on, where that is known.
+    pub queries_trained_on: Option<usize>,
 }
 
 /// What an evaluation found.
@@ -90,7 +92,7 @@ pub fn evaluate_into<D: Backend>(
             progress(done, total)
         })?;
         for problem in &answer.problems {
-            session.say(&format!("left out or doubted: {problem}"))?;
+            session.say(&problem.told())?;
         }
         if let Some(warning) = source.cache.take_warning() {
             session.say(&warning)?;
@@ -139,6 +141,7 @@ pub fn ask<D: Backend>(
             source,
         })?,
         chosen_by: question.chosen_by.as_ref().map(|(part, on)| ChosenBy::new(part.word(), on, &[query])),
+        queries_trained_on: question.queries_trained_on,
     };
     let report = Report::new(context, &evaluation);
     let problems = manifest.problems.iter().cloned().chain(problems).collect();
@@ -261,8 +264,15 @@ mod tests {
         let split = Split { name: "split".into(), parts: (0..4).map(part).collect() };
         let roles = crate::data::split::roles(&split, None, None).unwrap();
         let excluded = Excluded::None;
-        let question =
-            Question { manifest: &m, split: &split, roles, excluded, model: "untrained".into(), chosen_by: None };
+        let question = Question {
+            manifest: &m,
+            split: &split,
+            roles,
+            excluded,
+            model: "untrained".into(),
+            chosen_by: None,
+            queries_trained_on: None,
+        };
         let source = Source { cache: std::sync::Arc::new(PhotoCache::open(None)), workers: 1 };
         let folder = dir.path().join("results");
         let evaluate = || evaluate_into(&folder, &model, &question, &source, &mut |_, _| true);

@@ -99,6 +99,9 @@ pub struct Context {
     pub preprocessing: serde_json::Value,
     /// What chose the checkpoint, if anything did.
     pub chosen_by: Option<ChosenBy>,
+    /// How many of the queries the model was trained on, where that is known: such a query tells what is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries_trained_on: Option<usize>,
 }
 
 /// The part of a dataset that a checkpoint was chosen on.
@@ -209,6 +212,7 @@ impl Report {
                 identity: String::new(),
                 preprocessing: serde_json::Value::Null,
                 chosen_by: None,
+                queries_trained_on: None,
                 ..self.context.clone()
             },
             figures: chance.figures,
@@ -295,6 +299,7 @@ mod tests {
             identity: "0123".into(),
             preprocessing: serde_json::json!({"size": 128}),
             chosen_by: Some(ChosenBy::new("valid", &ChosenOn::Here, &["valid"])),
+            queries_trained_on: None,
         }
     }
 

@@ -126,17 +126,16 @@ impl Distances {
     fn sentence(&self, far: Option<f64>, near: Option<f64>, leaning: Leaning) -> String {
         let same = match far {
             Some(share) => format!(
-                "{} of the pairs of one individual from two encounters are at least this far apart",
+                "Pairs of one individual from two encounters: {} are this far apart or farther.",
                 percent(share, self.same.count())
             ),
-            None => "no pair of one individual from two encounters was measured".into(),
+            None => "No pair of one individual from two encounters was measured.".into(),
         };
         let different = match near {
-            Some(share) => format!(
-                "{} of the pairs of two individuals are at least this near",
-                percent(share, self.different.count())
-            ),
-            None => "no pair of two individuals was measured".into(),
+            Some(share) => {
+                format!("Pairs of two individuals: {} are this near or nearer.", percent(share, self.different.count()))
+            }
+            None => "No pair of two individuals was measured.".into(),
         };
         let meaning = match leaning {
             Leaning::Same => "This speaks for one individual.",
@@ -148,17 +147,20 @@ impl Distances {
         let few = self.same.count() < FEW_PAIRS || self.different.count() < FEW_PAIRS;
         let caution =
             if few && leaning != Leaning::Unknown { " Few pairs were measured, so take it as a hint." } else { "" };
-        format!("{} and {different}. {meaning}{caution}", capitalised(&same))
+        format!("{same} {different} {meaning}{caution}")
     }
 }
 
-/// A share of `of` pairs as a percentage that never says 0 % or 100 % of what is not none or all.
+/// A share of `of` pairs: counted where they are few, else as a percentage that never says 0 % or 100 % of what is not
+/// none or all.
 fn percent(share: f64, of: u64) -> String {
     let pairs = share * of as f64;
     if pairs < 0.5 {
         "none".into()
     } else if pairs > of as f64 - 0.5 {
         "all".into()
+    } else if of < FEW_PAIRS {
+        format!("{pairs:.0} of {of}")
     } else if share < 0.001 {
         "less than 0.1 %".into()
     } else if share > 0.999 {
@@ -168,11 +170,6 @@ fn percent(share: f64, of: u64) -> String {
     } else {
         format!("{:.0} %", share * 100.0)
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]
@@ -223,8 +220,8 @@ mod tests {
         assert_eq!(near.different_at_least_this_near, Some(0.0));
         assert_eq!(
             near.sentence,
-            "50 % of the pairs of one individual from two encounters are at least this far apart and none of the \
-             pairs of two individuals are at least this near. This speaks for one individual."
+            "Pairs of one individual from two encounters: 50 % are this far apart or farther. Pairs of two \
+             individuals: none are this near or nearer. This speaks for one individual."
         );
         assert_eq!(measured.verdict(1.2).leaning, Leaning::Different);
         assert_eq!(measured.verdict(0.75).leaning, Leaning::Either);
@@ -264,6 +261,7 @@ mod tests {
         assert_eq!(percent(0.9995, 10_000), "more than 99.9 %");
         assert_eq!(percent(1.0, 10_000), "all");
         assert_eq!(percent(0.034, 10_000), "3.4 %");
+        assert_eq!(percent(0.25, 12), "3 of 12");
     }
 
     #[test]

@@ -125,7 +125,11 @@ impl Backbone {
     pub fn named(name: &str) -> Result<&'static Backbone> {
         BACKBONES.iter().find(|b| b.name == name).ok_or_else(|| {
             let known: Vec<_> = BACKBONES.iter().map(|b| b.name).collect();
-            NnError::UnknownBackbone { name: name.to_owned(), known: known.join(", ") }
+            // as papers and other libraries write them: ResNet-50, EfficientNetB0
+            let plain =
+                |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+            let meant = known.iter().find(|&&k| plain(k) == plain(name)).map_or("", |&k| k);
+            NnError::UnknownBackbone { name: name.to_owned(), known: known.join(", "), meant }
         })
     }
 

@@ -22,12 +22,14 @@ pub enum NnError {
         reason: String,
     },
     /// No backbone has that name.
-    #[error("no backbone is named \"{name}\"; there are {known}")]
+    #[error("no backbone is named \"{name}\"; {}there are {known}", meant_hint(meant))]
     UnknownBackbone {
         /// The name asked for.
         name: String,
         /// The names that exist.
         known: String,
+        /// The one that was probably meant, as other libraries write it so; else empty.
+        meant: &'static str,
     },
     /// A weights file does not hold this network.
     #[error("{}: {reason}", path.display())]
@@ -61,3 +63,8 @@ impl NnError {
 
 /// `Result` of `nn`.
 pub type Result<T, E = NnError> = std::result::Result<T, E>;
+
+/// "did you mean resnet50? ", or nothing.
+fn meant_hint(meant: &str) -> String {
+    if meant.is_empty() { String::new() } else { format!("did you mean {meant}? ") }
+}

@@ -45,7 +45,7 @@ impl fmt::Display for Place {
 pub enum RunError {
     /// A folder that may only be read.
     #[error(
-        "{}: cannot {action}: it may only be read; choose another folder with --output-dir or --workspace",
+        "{}: cannot {action}: it may only be read; choose another place for it (--output-dir, --output or --workspace)",
         foreign::path(path)
     )]
     ReadOnly {
@@ -80,10 +80,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// A file where a folder is needed.
-    #[error(
-        "{}: cannot be a folder, as a file stands there or on the way; choose another --output-dir",
-        foreign::path(path)
-    )]
+    #[error("{}: cannot be a folder, as a file stands there or on the way; choose another place", foreign::path(path))]
     NotAFolder {
         /// The folder that was to be.
         path: PathBuf,
@@ -249,7 +246,7 @@ pub enum RunError {
         seconds: u64,
     },
     /// A run that has no checkpoint to use.
-    #[error("{id}: no {which} checkpoint yet ({} is missing)", foreign::path(path))]
+    #[error("{id}: there is no {which} checkpoint ({} is missing): the run has not come so far", foreign::path(path))]
     NoCheckpoint {
         /// The run's id.
         id: String,
@@ -349,7 +346,7 @@ mod tests {
             say(io::ErrorKind::StorageFull),
             "/runs/a/state.json: cannot write: the disk is full; free some space and go on, what was written before is kept"
         );
-        assert!(say(io::ErrorKind::PermissionDenied).contains("may only be read; choose another folder"));
+        assert!(say(io::ErrorKind::PermissionDenied).contains("may only be read; choose another place"));
         assert!(say(io::ErrorKind::ReadOnlyFilesystem).contains("may only be read"));
         assert!(say(io::ErrorKind::NotFound).starts_with("/runs/a/state.json: cannot write: "));
     }

@@ -195,7 +195,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         for path in [file.clone(), file.join("deeper")] {
             let error = create_folder(&path).unwrap_err().to_string();
-            assert!(error.contains("results") && error.contains("choose another --output-dir"), "{error}");
+            assert!(error.contains("results") && error.contains("choose another place"), "{error}");
         }
         create_folder(&dir.path().join("a/b")).unwrap();
         create_folder(&dir.path().join("a/b")).unwrap();

@@ -10,6 +10,7 @@ use super::control::Order;
 use super::dir::{RunDir, Standing};
 use super::error::{Result, RunError};
 use super::metrics::{Record, Tail};
+use super::status::Status;
 
 /// Time between two looks: soon enough for eyes, cheap enough for a night.
 pub const EVERY: Duration = Duration::from_millis(100);
@@ -57,6 +58,19 @@ pub fn follow(run: &RunDir, mut seen: impl FnMut(&Glance) -> ControlFlow<()>) ->
     }
 }
 
+/// Looks until the trainer makes its first step or is over, at most `patience`; returns how the run then stands.
+pub fn settled(run: &RunDir, patience: Duration) -> Result<Standing> {
+    let begin = Instant::now();
+    loop {
+        let standing = run.standing()?;
+        let settled = standing.status == Status::Running || standing.status.is_over();
+        if settled || begin.elapsed() >= patience {
+            return Ok(standing);
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
 /// Tells the trainer to stop and waits for it, at most `patience`.
 pub fn stop(run: &RunDir, patience: Duration) -> Result<Standing> {
     let status = run.standing()?.status;
@@ -86,7 +100,6 @@ mod tests {
     use crate::run::session::Session;
     use crate::run::session::tests::step;
     use crate::run::state::Phase;
-    use crate::run::status::Status;
 
     #[test]
     fn a_follower_sees_every_record_and_the_end() {

@@ -67,10 +67,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("augment.noise", "0"),
 ];
 
-/// What each method asks for beside: the margin and scale of the course's ArcFace are for thousands of individuals.
+/// What each method asks for beside. The margin and scale of the course's ArcFace are for thousands of individuals;
+/// from random weights in so few epochs, mined triplets and far margins draw all photos into one point.
 const fn settings_of(method: Method) -> &'static [(&'static str, &'static str)] {
     match method {
-        Method::Siamese | Method::Triplet => &[],
+        Method::Siamese => &[("loss.margin", "0.5"), ("optimiser.lr", "0.001")],
+        Method::Triplet => &[("loss.mining", "all"), ("batch.size", "64"), ("optimiser.lr", "0.001")],
         Method::Arcface => &[("loss.margin", "0.2"), ("loss.scale", "16")],
     }
 }
@@ -234,6 +236,7 @@ pub fn judge(
         excluded: Excluded::Encounter,
         model,
         chosen_by,
+        queries_trained_on: Some(0),
     };
     let before =
         ask(&untrained(&device, &config)?, &question("untrained".into(), None), &source, &mut |done, total| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::data::augment::Augment;
 use crate::data::cache::PhotoCache;
+use crate::data::counted::counted;
 use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign::line;
 use crate::data::formats;
@@ -39,6 +40,57 @@ pub struct Setup {
     augment: Option<Augment>,
 }
 
+/// What a dataset offers a run, before any photo is opened.
+pub struct Plan {
+    /// The photos.
+    pub manifest: Manifest,
+    /// Their parts.
+    pub split: Split,
+    /// Photos to train on, as places in the manifest.
+    pub train: Vec<usize>,
+    /// Gallery and queries of the validation; none where the split has no part to ask about.
+    pub validation: Option<Roles>,
+}
+
+impl Plan {
+    /// Reads the dataset of `config` and sees whether its batches can be filled.
+    ///
+    /// # Errors
+    /// When there is no dataset or no such split, or the photos do not suffice however many of them can be read.
+    pub fn read(config: &Config) -> Result<Plan> {
+        let manifest = formats::open(config.data.dir.as_ref())?;
+        let choice = config.data.split_column.clone().map_or(SplitChoice::Auto, SplitChoice::Column);
+        let split = split::assign(&manifest, &choice, split::RATIO, split::SEED)?;
+        let validation = split::validation_roles(&split).ok();
+        let train = split.photos(Part::Train);
+        if let Err(error) = sampler(config, &Labels::new(&manifest, &train)) {
+            // one folder too high is the usual reason for a single individual
+            let layout = manifest.problems.iter().find(|p| p.kind == ProblemKind::Layout);
+            return Err(match (error, layout) {
+                (TrainError::TooFew { reason }, Some(layout)) => {
+                    TrainError::TooFew { reason: format!("{reason}; {layout}") }
+                }
+                (error, _) => error,
+            });
+        }
+        Ok(Plan { manifest, split, train, validation })
+    }
+
+    /// Why a run on it cannot be evaluated, where it cannot.
+    pub fn cannot_be_measured(&self) -> Option<String> {
+        if self.validation.is_some() {
+            return None;
+        }
+        let counts = self.manifest.counts();
+        let alone = if counts.photos == counts.individuals {
+            "every individual has a single photo".to_owned()
+        } else {
+            format!("split {} trains on every photo", line(&self.split.name))
+        };
+        Some(format!("{alone}, so nothing is left to ask about: no rank-1 will tell what this run has learnt"))
+    }
+}
+
 /// Photos looked at, of how many; says whether to go on.
 pub type Progress<'a> = dyn FnMut(usize, usize) -> bool + 'a;
 
@@ -48,16 +100,12 @@ impl Setup {
     /// # Errors
     /// When there is no dataset, or too little of it can be used.
     pub fn new(config: &Config, cache: Option<PathBuf>, progress: &mut Progress) -> Result<Setup> {
-        let manifest = formats::open(config.data.dir.as_ref())?;
-        let choice = config.data.split_column.clone().map_or(SplitChoice::Auto, SplitChoice::Column);
-        let split = split::assign(&manifest, &choice, split::RATIO, split::SEED)?;
-        let validation = split::validation_roles(&split).ok();
+        let Plan { manifest, split, train, validation } = Plan::read(config)?;
         let side = config.data.image_size;
         let augment = config.augment;
         augment.check()?;
         let augment = (augment != Augment::off()).then_some(augment);
 
-        let train = split.photos(Part::Train);
         let mut wanted = train.clone();
         wanted.extend(validation.iter().flat_map(|roles| roles.queries.iter()));
         let sides: Vec<u32> = match &augment {
@@ -153,9 +201,9 @@ fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
     if labels.names().len() < 2 {
         return Err(TrainError::TooFew {
             reason: format!(
-                "the training part has {} usable photos of {} individuals; two individuals are the least",
-                labels.len(),
-                labels.names().len()
+                "the training part has {} of {}; two individuals are the least",
+                counted(labels.len(), "usable photo"),
+                counted(labels.names().len(), "individual")
             ),
         });
     }
@@ -164,4 +212,45 @@ fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
         Method::Arcface if k == 1 => Arc::new(Shuffled::new(labels, size, seed)?),
         Method::Triplet | Method::Arcface => Arc::new(PTimesK::new(labels.clone(), size / k, k, seed)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::synth::{SynthPlan, draw};
+
+    fn plan(dir: &std::path::Path) -> Result<Plan> {
+        let mut config = Config::preset(Method::Arcface);
+        config.data.dir = dir.to_str().unwrap().to_owned();
+        Plan::read(&config)
+    }
+
+    #[test]
+    fn a_mistake_is_told_before_a_photo_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let turtles = dir.path().join("turtles");
+        let drawn = SynthPlan { individuals: 3, encounters: 2, photos: 1, width: 32, height: 32, seed: 3 };
+        draw(&drawn, &turtles, &|_, _| true).unwrap();
+        assert_eq!(plan(&turtles).unwrap().cannot_be_measured(), None);
+        let photo = crate::data::formats::open(&turtles).unwrap().full_path(0);
+
+        let flat = dir.path().join("flat");
+        std::fs::create_dir(&flat).unwrap();
+        std::fs::copy(&photo, flat.join("a.jpg")).unwrap();
+        let told = plan(&flat).err().unwrap().to_string();
+        assert!(told.contains("make a folder for each individual"), "{told}");
+
+        let folder = |name: &str, individuals: &[&str]| {
+            for individual in individuals {
+                let place = dir.path().join(name).join(individual);
+                std::fs::create_dir_all(&place).unwrap();
+                std::fs::copy(&photo, place.join("a.jpg")).unwrap();
+            }
+            dir.path().join(name)
+        };
+        let told = plan(&folder("high", &["photos/t1", "photos/t2"])).err().unwrap().to_string();
+        assert!(told.contains("1 individual;") && told.contains("give the folder photos instead"), "{told}");
+        let single = plan(&folder("single", &["t1", "t2"])).unwrap().cannot_be_measured().unwrap();
+        assert!(single.starts_with("every individual has a single photo"), "{single}");
+    }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use dfdx::prelude::Cpu;
 
+use crate::data::counted::counted;
 use crate::data::loader::{LoadedBatch, Loader};
 use crate::data::manifest::Problem;
 use crate::data::split::Roles;
@@ -29,8 +30,8 @@ use crate::run::{Phase, RunDir, Session};
 use super::checkpoint::{self, Progress};
 use super::error::{Result, TrainError};
 use super::schedule::Schedule;
-use super::setup::Setup;
-use super::step::{StepInput, Trainer};
+use super::setup::{Plan, Setup};
+use super::step::{StepInput, Trainer, architecture};
 
 /// What a trainer needs beside its run.
 #[derive(Clone, Copy)]
@@ -73,7 +74,7 @@ pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
     session.log().catch_panics(surroundings.foreground.is_some());
     let outcome = train(&mut session, surroundings);
     let (phase, code, reason) = match &outcome {
-        Ok(end @ End::Finished) => (Phase::Finished, end.exit_code(), format!("{} steps", session.state().step)),
+        Ok(end @ End::Finished) => (Phase::Finished, end.exit_code(), counted(session.state().step, "step")),
         Ok(end) => {
             let (step, total) = (session.state().step, session.state().total);
             let why = if *end == End::Interrupted { "interrupted" } else { "told to stop" };
@@ -90,12 +91,28 @@ pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
     Ok(end)
 }
 
+/// Sees whether a run of this configuration could begin, before there is one: a mistake then leaves no failed run.
+///
+/// # Errors
+/// When this program cannot compute there, has no weights to begin with, or the photos do not suffice.
+pub fn check(config: &Config) -> Result<Plan> {
+    device(&config.train.device)?;
+    refuse_pretrained(config)?;
+    architecture(config)?;
+    Plan::read(config)
+}
+
+fn refuse_pretrained(config: &Config) -> Result<()> {
+    match config.model.pretrained {
+        true => Err(TrainError::NoPretrained { backbone: config.model.backbone.clone() }),
+        false => Ok(()),
+    }
+}
+
 fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     let config = session.run().read_config()?;
     let device = device(&config.train.device)?;
-    if config.model.pretrained {
-        return Err(TrainError::NoPretrained { backbone: config.model.backbone });
-    }
+    refuse_pretrained(&config)?;
     let stopped = |session: &Session| surroundings.stopped(session);
     let setup = {
         let mut told = Instant::now();
@@ -153,15 +170,15 @@ fn introduce(session: &Session, config: &Config, setup: &Setup) -> Result<()> {
     let log = session.log();
     let counts = setup.manifest.counts();
     log.say(&format!(
-        "{} on {}: {} photos of {} individuals in {} encounters; split {}, {} photos of {} individuals to train on",
+        "{} on {}: {} of {} in {}; split {}, {} of {} to train on",
         config.method.name(),
         setup.manifest.name,
-        counts.photos,
-        counts.individuals,
-        counts.encounters,
+        counted(counts.photos, "photo"),
+        counted(counts.individuals, "individual"),
+        counted(counts.encounters, "encounter"),
         setup.split.name,
-        setup.train.len(),
-        setup.individuals(),
+        counted(setup.train.len(), "photo"),
+        counted(setup.individuals(), "individual"),
     ))?;
     log.say(&format!(
         "kernels {} on {} threads",
@@ -169,11 +186,11 @@ fn introduce(session: &Session, config: &Config, setup: &Setup) -> Result<()> {
         crate::nn::ops::cpu::thread_count()
     ))?;
     for problem in &setup.problems {
-        log.say(&format!("left out or doubted: {problem}"))?;
+        log.say(&problem.told())?;
     }
     match &setup.validation {
         Some(roles) => {
-            log.say(&format!("validation on {} photos of {}", roles.queries.len(), roles.query_part.word()))?
+            log.say(&format!("validation on {} of {}", counted(roles.queries.len(), "photo"), roles.query_part.word()))?
         }
         None => log.say("no validation: the split has neither valid nor test photos to ask about")?,
     }

@@ -118,10 +118,14 @@ pub(super) fn has_photo(folder: &Path, chain: &mut Vec<PathBuf>) -> bool {
     };
     chain.push(real);
     let (folders, files): (Vec<_>, Vec<_>) = entries.iter().partition(|e| e.is_dir());
-    let found = files.iter().any(|f| f.is_file() && Signature::of_file(f).is_ok_and(|s| s.readable()))
-        || folders.iter().any(|f| has_photo(f, chain));
+    let found = files.iter().any(|f| is_photo(f)) || folders.iter().any(|f| has_photo(f, chain));
     chain.pop();
     found
+}
+
+/// Whether the file is a photo that can be read.
+pub(super) fn is_photo(file: &Path) -> bool {
+    file.is_file() && Signature::of_file(file).is_ok_and(|s| s.readable())
 }
 
 /// Whether the name ends as photos' names do, so that a broken one is reported rather than passed over.

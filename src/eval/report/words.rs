@@ -38,6 +38,34 @@ pub fn leak(report: &Report) -> String {
     format!("{verdict} {having}")
 }
 
+/// That queries are photos which the model was trained on; none where it was trained on none of them.
+pub fn trained_on(report: &Report) -> Option<String> {
+    let queries = report.figures.queries;
+    let photos = match report.context.queries_trained_on? {
+        0 => return None,
+        1 => format!("1 of {queries} queries is a photo"),
+        n => format!("{n} of {queries} queries are photos"),
+    };
+    Some(format!(
+        "{photos} that this model was trained on: the figures tell what it remembers, not what it would recognise."
+    ))
+}
+
+/// That rank-1 could be luck; none where it is clearly above chance. The limit is two standard errors of a share.
+pub fn near_chance(report: &Report) -> Option<String> {
+    let (rank1, chance) = (report.figures.rank1?, report.chance?.figures.rank1?);
+    let counted = (report.figures.queries - report.figures.queries_without_match) as f64;
+    let error = (chance * (1.0 - chance) / counted).sqrt();
+    (rank1 <= chance + 2.0 * error).then(|| {
+        format!("rank-1 is not clearly above that of chance ({chance:.3}): this model tells these individuals hardly better than a guess.")
+    })
+}
+
+/// What must be said of the figures, a sentence each, the weightiest first.
+pub fn remarks(report: &Report) -> Vec<String> {
+    [trained_on(report), near_chance(report), Some(leak(report))].into_iter().flatten().collect()
+}
+
 /// The page `report.md`.
 pub fn page(report: &Report, pictures: &[Picture]) -> String {
     let mut page = String::new();
@@ -73,7 +101,9 @@ fn heading(page: &mut String, report: &Report) {
             escape(&report.context.dataset)
         ),
     };
-    let _ = writeln!(page, "{}", leak(report));
+    for remark in remarks(report) {
+        let _ = writeln!(page, "{remark}");
+    }
     if figures.queries_without_match > 0 && figures.rank1.is_some() {
         let _ = writeln!(
             page,
@@ -256,6 +286,23 @@ mod tests {
         assert!(leak(&report).contains("not higher than without. 1 of 112 queries has another photo of its own"));
         report.leak = 0;
         assert!(leak(&report).contains("a leak cannot be seen"));
+    }
+
+    #[test]
+    fn queries_that_were_trained_on_and_luck_are_said() {
+        let mut report = report(Excluded::Encounter);
+        report.figures.queries = 100;
+        report.figures.queries_without_match = 0;
+        report.figures.rank1 = Some(0.14);
+        report.chance.as_mut().unwrap().figures.rank1 = Some(0.064);
+        assert_eq!((trained_on(&report), near_chance(&report)), (None, None));
+        report.context.queries_trained_on = Some(0);
+        assert_eq!(trained_on(&report), None);
+        report.context.queries_trained_on = Some(7);
+        report.figures.rank1 = Some(0.11); // two standard errors above chance are 0.113
+        let page = page(&report, &[]);
+        assert!(page.contains("7 of 100 queries are photos that this model was trained on"), "{page}");
+        assert!(page.contains("not clearly above that of chance (0.064)"), "{page}");
     }
 
     #[test]
