@@ -9,8 +9,8 @@ use super::message::Effect;
 /// One of them.
 #[derive(Debug)]
 pub(super) enum Layer {
-    /// All keys that work at a place.
-    Help(Place),
+    /// All keys that work at a place, from this line on.
+    Help(Place, usize),
     /// Any action, by its name.
     Palette(Palette),
     /// A text that rows must hold; it is the tab that keeps it.

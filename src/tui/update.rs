@@ -268,7 +268,12 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 _ => {}
             }
         }
-        (Layer::Help(_), KeyCode::Char('q' | '?') | KeyCode::Enter) => drop(model.layers.pop()),
+        (Layer::Help(..), KeyCode::Char('q' | '?') | KeyCode::Enter) => drop(model.layers.pop()),
+        (Layer::Help(_, from), KeyCode::Up | KeyCode::Char('k')) => *from = from.saturating_sub(1),
+        // past the last line the view stands still
+        (Layer::Help(_, from), KeyCode::Down | KeyCode::Char('j')) => *from = (*from + 1).min(60),
+        (Layer::Help(_, from), KeyCode::PageDown) => *from = (*from + 10).min(60),
+        (Layer::Help(_, from), KeyCode::PageUp) => *from = from.saturating_sub(10),
         _ => {}
     }
     Vec::new()
@@ -316,7 +321,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Quit => return leave(model),
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return vec![Effect::Suspend],
-        Action::Help => model.layers.push(Layer::Help(place)),
+        Action::Help => model.layers.push(Layer::Help(place, 0)),
         Action::Palette => model.layers.push(Layer::Palette(Palette { place, text: String::new(), at: 0 })),
         Action::Filter => {
             filter_text(model).clear();

@@ -147,6 +147,7 @@ fn words(model: &Model, line: Rect, buf: &mut Buffer) {
         (None, Some(progress)) => (progress.clone(), theme.status(crate::run::Status::Running)),
         (None, None) => match model.tab {
             Tab::Runs => runs::view::words(model),
+            Tab::Evaluate => evaluate::view::words(model),
             _ => return,
         },
     };

@@ -86,8 +86,13 @@ fn processes() -> Vec<(Process, u64)> {
             let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
             let command = fs::read(folder.join("cmdline")).ok()?;
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
-            let command = command.split_once(' ').map_or("the screen", |(_, rest)| rest.trim()).to_owned();
-            let command = if command.is_empty() { "this workbench or another".to_owned() } else { command };
+            let words = command.split_once(' ').map_or("", |(_, rest)| rest.trim());
+            // a workbench is started without a verb
+            let command = match words.starts_with(|c: char| c.is_ascii_lowercase()) {
+                _ if pid == std::process::id() => "this workbench".to_owned(),
+                true => words.to_owned(),
+                false => "another workbench".to_owned(),
+            };
             // user and system time, resident pages: fields 14, 15 and 24 of proc(5), counted from the third
             let memory = number(21)? * rustix::param::page_size() as u64;
             Some((Process { pid, command, cpu: None, memory }, number(11)? + number(12)?))

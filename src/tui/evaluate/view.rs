@@ -100,15 +100,24 @@ fn head(model: &Model, opened: &Opened, line: Rect, buf: &mut Buffer) {
     let points = figures.rank1.zip(careless).map(|(a, b)| ((b - a) * 100.0).round());
     let leak = points.filter(|p| *p >= 1.0).map_or_else(String::new, |p| format!(" ← {p:.0} points are the leak"));
     let pieces = [
-        (format!(" {} · {}", opened.report.context.model, opened.report.context.split), theme.quiet()),
-        (format!("   rank-1 {}", share(figures.rank1)), theme.bold()),
+        (format!(" rank-1 {}", share(figures.rank1)), theme.bold()),
         (format!("   rank-5 {}   mAP {}", share(figures.rank5), share(figures.map)), theme.text()),
         (format!("   with same-encounter photos {}{leak}", share(careless)), theme.quiet()),
     ];
-    // the figures matter more than whose they are
-    let wide: u16 = pieces.iter().map(|(text, _)| width(text)).sum();
-    let from = usize::from(wide > line.width);
-    put_all(buf, line, &pieces[from..]);
+    put_all(buf, line, &pieces);
+}
+
+/// What there is to say of the evaluation that is open, or of the one chosen.
+pub(in crate::tui) fn words(model: &Model) -> (String, Style) {
+    let theme = &model.theme;
+    match (&model.evaluate.opened, model.evaluate.current()) {
+        (Some(opened), _) => {
+            let context = &opened.report.context;
+            (format!("{} · {} · {}", context.model, context.dataset, context.split), theme.quiet())
+        }
+        (None, Some(chosen)) => (chosen.reason.clone(), theme.status(chosen.status)),
+        (None, None) => (String::new(), theme.text()),
+    }
 }
 
 /// Where the query browser's panes lie: list, query, matches.
@@ -260,24 +269,17 @@ fn pair(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn report_lines(model: &Model, opened: &Opened) -> Vec<(String, Style)> {
+fn report_lines(model: &Model, opened: &Opened, most: u16) -> Vec<(String, Style)> {
     let theme = &model.theme;
     let report = &opened.report;
-    let mut lines = vec![
-        (format!("{} on {}", report.context.model, report.context.dataset), theme.bold()),
-        (
-            format!(
-                "{} · {} queries against {} photos, {} without a match",
-                report.context.split,
-                report.figures.queries,
-                report.figures.gallery,
-                report.figures.queries_without_match
-            ),
-            theme.text(),
-        ),
-        (String::new(), theme.text()),
-        (format!("{:28} rank-1  rank-5 rank-10     mAP  balanced", ""), theme.quiet()),
-    ];
+    let about = format!(
+        "{} · {} queries against {} photos, {} without a match",
+        report.context.split, report.figures.queries, report.figures.gallery, report.figures.queries_without_match
+    );
+    let mut lines = vec![(format!("{} on {}", report.context.model, report.context.dataset), theme.bold())];
+    lines.extend(wrap(&about, most).into_iter().map(|line| (line, theme.text())));
+    lines.push((String::new(), theme.text()));
+    lines.push((format!("{:28} rank-1  rank-5 rank-10     mAP  balanced", ""), theme.quiet()));
     let mut figures = |name: &str, f: &crate::eval::metrics::Figures, style: Style| {
         let cells = [f.rank1, f.rank5, f.rank10, f.map, f.balanced_rank1].map(|v| format!("{:>7}", share(v)));
         lines.push((format!("{name:27} {}", cells.join(" ")), style));
@@ -290,7 +292,6 @@ fn report_lines(model: &Model, opened: &Opened) -> Vec<(String, Style)> {
     lines.push((String::new(), theme.text()));
     let mut sentences = vec![report_words::leak(report)];
     sentences.extend(report.context.chosen_by.as_ref().map(|c| c.note.clone()));
-    let most = model.size.0.saturating_sub(4).min(100);
     lines.extend(sentences.iter().flat_map(|s| wrap(s, most)).map(|line| (line, theme.text())));
     lines.push((String::new(), theme.text()));
     lines.push((format!("{:24} queries  rank-1", "individual"), theme.quiet()));
@@ -306,7 +307,7 @@ fn report(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let theme = &model.theme;
     let wide = area.width >= 120;
     let text = if wide { Rect { width: 72, ..area } } else { area };
-    let lines = report_lines(model, opened);
+    let lines = report_lines(model, opened, text.width.saturating_sub(3).min(100));
     let from = model.evaluate.scroll.min(lines.len().saturating_sub(usize::from(text.height)));
     for (n, (line, style)) in (0..text.height).zip(&lines[from..]) {
         put(buf, text.x + 1, text.y + n, text.width.saturating_sub(2), line, *style);
@@ -420,11 +421,7 @@ fn scatter(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
         let (x, y) = place(point);
         put(buf, plot.x + x.round() as u16, plot.y + y.round() as u16, 1, "◉", theme.accent());
     }
-    let explained = opened
-        .projected
-        .explained
-        .map_or_else(String::new, |e| format!(" · {:.0} % of the variance", (e[0] + e[1]) * 100.0));
-    let axes = format!(" {} against {}{explained}", opened.projected.axes[0], opened.projected.axes[1]);
+    let axes = format!(" {} against {}", opened.projected.axes[0], opened.projected.axes[1]);
     put(buf, field.x, field.bottom() - 1, field.width, &axes, theme.quiet());
     let place = rule(model, side, buf);
     if state.point < opened.set.len() {

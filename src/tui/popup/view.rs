@@ -15,12 +15,12 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
     match layer {
         Layer::Filter => {}
         Layer::Form(state) => form::view::draw(model, state, area, buf),
-        Layer::Help(place) => {
+        Layer::Help(place, from) => {
             let lines = help(*place, &model.keymap);
             let keys = lines.iter().map(|(keys, _)| width(keys)).max().unwrap_or(0);
             let inner = clear(model, "keys that work here", (84, lines.len() as u16), area, buf);
-            // what does not fit below goes into a second column, or is dropped where there is no room for one
-            for (n, (key, words)) in (0..inner.height).zip(&lines) {
+            let from = (*from).min(lines.len().saturating_sub(usize::from(inner.height)));
+            for (n, (key, words)) in (0..inner.height).zip(&lines[from..]) {
                 put(buf, inner.x, inner.y + n, keys, key, theme.accent());
                 put(buf, inner.x + keys + 2, inner.y + n, inner.width.saturating_sub(keys + 2), words, theme.text());
             }
@@ -110,7 +110,7 @@ pub(in crate::tui) fn clear(model: &Model, title: &str, size: (u16, u16), area: 
 /// The keys of a popup, for the footer.
 pub(in crate::tui) fn keys(layer: &Layer) -> Vec<(String, String)> {
     let pairs: &[(&str, &str)] = match layer {
-        Layer::Help(_) => &[("Esc", "back")],
+        Layer::Help(..) => &[("↑↓", "move"), ("Esc", "back")],
         Layer::Palette(_) => &[("↑↓", "choose"), ("Enter", "do it"), ("Esc", "back")],
         Layer::Filter => &[("Enter", "keep"), ("↑↓", "move"), ("Esc", "all rows again")],
         Layer::Confirm(_) => &[("y", "yes"), ("Esc", "no")],

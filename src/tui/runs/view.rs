@@ -217,8 +217,11 @@ fn detail(model: &Model, run: &RunSummary, area: Rect, buf: &mut Buffer) {
     let figures = groups(followed);
     let fits = usize::from(charts.height / 7).clamp(1, 4).min(figures.len());
     let each = charts.height / fits as u16;
+    // what is left over goes to the first, the most telling
+    let over = charts.height - each * fits as u16;
     for (n, group) in (0..).zip(figures.iter().take(fits)) {
-        let place = Rect { y: charts.y + n * each, height: each, ..charts };
+        let (top, height) = if n == 0 { (0, each + over) } else { (over + n * each, each) };
+        let place = Rect { y: charts.y + top, height, ..charts };
         chart_of(model, run, group, place, buf);
     }
     let line = row(area, area.height - 1 - log_height);
@@ -341,7 +344,8 @@ fn chart_of(model: &Model, run: &RunSummary, group: &Group, area: Rect, buf: &mu
             let value = value.map_or_else(|| "·".into(), |v| number(f64::from(v)));
             if several {
                 let name = if charts.overlay { name_of(model, id) } else { word(figure).to_owned() };
-                legend.push((format!(" {} {name} {value}", marker.unwrap_or(' ')), style));
+                let name = if name.is_empty() { name } else { name + " " };
+                legend.push((format!("  {} {name}{value}", marker.unwrap_or(' ')), style));
             } else {
                 legend.push((format!(" {value}"), style));
             }
@@ -398,7 +402,6 @@ fn name_of(model: &Model, id: &str) -> String {
 
 fn word(figure: Figure) -> &'static str {
     match figure {
-        Figure::Rank1 => "rank-1",
         Figure::Map => "mAP",
         _ => "",
     }
