@@ -30,13 +30,14 @@ use crate::run::{RunError, Workspace};
 
 /// Photographic re-identification of individual animals, sea turtles first.
 #[derive(Debug, Parser)]
-#[command(name = "caretta", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(name = "caretta", version, max_term_width = 110)]
 #[command(args_override_self = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
+    /// What to do; without it the workbench opens
     #[command(subcommand)]
-    verb: Verb,
+    verb: Option<Verb>,
 }
 
 const EXAMPLES: &str = "\
@@ -101,8 +102,12 @@ const INTERRUPTED: u8 = 130;
 /// The exit code for a command that cannot be understood.
 const USAGE: u8 = 2;
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
+/// Runs the command line of this process; without a verb, `open` shows the screen on a workspace, with pictures or
+/// without.
+pub fn main<E>(open: fn(&Workspace, bool) -> Result<(), E>) -> ExitCode
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     crate::nn::ops::cpu::keep_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -113,7 +118,7 @@ pub fn main() -> ExitCode {
         }
         Err(help) => help.exit(),
     };
-    match dispatch(cli) {
+    match dispatch(cli, open) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             words::say(&format!("caretta: {}", told(&error)));
@@ -122,10 +127,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<u8> {
+fn dispatch<E>(cli: Cli, open: fn(&Workspace, bool) -> Result<(), E>) -> Result<u8>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     let workspace = Workspace::open(cli.global.workspace.as_deref())?;
     let context = Context { global: cli.global, workspace, interrupt: Arc::new(AtomicBool::new(false)) };
-    match cli.verb {
+    let Some(verb) = cli.verb else {
+        open(&context.workspace, context.global.images != pictures::Images::Off)?;
+        return Ok(0);
+    };
+    match verb {
         Verb::Demo(args) => demo::demo(&context, &args),
         Verb::Train(args) => train::train(&context, &args),
         Verb::Evaluate(args) => evaluate::evaluate(&context, &args),

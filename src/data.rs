@@ -14,6 +14,7 @@ pub mod foreign;
 pub mod formats;
 pub mod loader;
 pub mod manifest;
+pub mod overview;
 pub mod prepare;
 mod random;
 pub mod resize;

@@ -17,3 +17,5 @@ pub mod eval;
 pub mod train;
 
 pub mod cli;
+
+pub mod tui;

@@ -1,6 +1,7 @@
 //! The training loop, schedules, checkpoints, resume.
 
 pub mod bench;
+mod check;
 pub mod checkpoint;
 pub mod demo;
 pub mod error;
@@ -8,3 +9,5 @@ pub mod schedule;
 pub mod setup;
 pub mod step;
 pub mod worker;
+
+pub use check::check;

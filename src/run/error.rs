@@ -151,6 +151,14 @@ pub enum RunError {
         /// Datasets spelt alike.
         near: Vec<String>,
     },
+    /// A name of a dataset that means another one already.
+    #[error("{name}: that name means {} already; choose another", foreign::path(by))]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// What it means.
+        by: PathBuf,
+    },
     /// A path that cannot be written into a configuration, which is Unicode.
     #[error("{}: the path is not valid Unicode, so config.toml cannot hold it; rename the folder", foreign::path(path))]
     NotUnicode {

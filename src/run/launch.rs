@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use super::dir::RunDir;
 use super::error::{Result, RunError};
 use super::log;
 use super::state::Phase;
+use super::workspace::Workspace;
 
 /// Starts this program with `args` as the run's trainer, its output in `log.txt`, and waits at most
 /// `patience` until it holds the run. Returns its pid; the error holds the end of what it said.
@@ -59,6 +61,29 @@ pub fn launch(run: &RunDir, args: &[OsString], patience: Duration) -> Result<u32
         mark_failed(run, &problem);
         RunError::NotStarted { problem, log: run.log() }
     })
+}
+
+/// The arguments that start this program as the trainer of `run`.
+pub fn trainer_arguments(workspace: &Workspace, run: &RunDir) -> Vec<OsString> {
+    let root = workspace.root().as_os_str().to_owned();
+    vec!["worker".into(), "--workspace".into(), root, run.path().as_os_str().to_owned()]
+}
+
+/// Starts this program with `args` in a process group of its own, where no Ctrl-C of the terminal reaches it; what it
+/// says on standard error can be read from it.
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn companion(args: &[OsString]) -> Result<Child> {
+    let program = this_program()?;
+    Command::new(&program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|e| RunError::io("start", program, e))
 }
 
 /// For a trainer that was launched, before anything else: a session of its own, away from the terminal.

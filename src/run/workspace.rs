@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::config::Config;
-use super::dir::{RunDir, is_plain_name, is_run};
+use super::dir::{RunDir, is_run};
 use super::error::{Result, RunError, near};
 use super::files;
 
@@ -224,20 +224,20 @@ impl Workspace {
     }
 
     /// What `data.dir` is to hold for what a user gave as `--data-dir`: an absolute path, so that a resume
-    /// from another folder finds the photos. An existing path wins over a drawn data set of that name.
+    /// from another folder finds the photos. An existing path wins over a data set of that name.
     pub fn data_dir(&self, given: &Path) -> Result<String> {
         let text = given.to_string_lossy();
-        let drawn = self.datasets().join(given);
         let path = if given.exists() {
             absolute(given)?
-        } else if is_plain_name(&text) && drawn.is_dir() {
-            drawn
         } else {
-            let names: Vec<String> = fs::read_dir(self.datasets())
-                .map(|entries| entries.flatten().map(|e| name_of(&e.path())).collect())
-                .unwrap_or_default();
-            let near = near(&text, names.iter().map(String::as_str));
-            return Err(RunError::UnknownData { given: text.into_owned(), near });
+            let known = self.known_datasets()?;
+            match known.iter().find(|dataset| dataset.name == text) {
+                Some(dataset) => dataset.path.clone(),
+                None => {
+                    let near = near(&text, known.iter().map(|dataset| dataset.name.as_str()));
+                    return Err(RunError::UnknownData { given: text.into_owned(), near });
+                }
+            }
         };
         path.into_os_string().into_string().map_err(|path| RunError::NotUnicode { path: path.into() })
     }

@@ -102,7 +102,7 @@ pub struct Stage {
 }
 
 /// Photos drawn, of how many, from any thread; says whether to go on.
-type Drawn<'a> = dyn Fn(usize, usize) -> bool + Sync + 'a;
+pub type Drawn<'a> = dyn Fn(usize, usize) -> bool + Sync + 'a;
 
 /// Draws the turtles, unless they lie in the workspace already, and creates the run. `progress` is called with photos
 /// drawn, of how many, from any thread, and says whether to go on.
@@ -116,8 +116,11 @@ pub fn set_up(workspace: &Workspace, plan: &DemoPlan, progress: &Drawn) -> Resul
     Ok(Stage { photos, run })
 }
 
-/// The folder with the turtles of `plan`, drawn now or found.
-fn turtles(datasets: &Path, plan: &SynthPlan, progress: &Drawn) -> Result<PathBuf> {
+/// The folder with the turtles of `plan` in `datasets`, drawn now or found. `progress` as for [`set_up`].
+///
+/// # Errors
+/// When the plan cannot be drawn, `progress` said no, or a file cannot be written; nothing is then left.
+pub fn turtles(datasets: &Path, plan: &SynthPlan, progress: &Drawn) -> Result<PathBuf> {
     let mut drawn = None;
     for number in 1.. {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };

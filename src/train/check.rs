@@ -1,0 +1,20 @@
+//! Whether this program can do what a configuration asks for: said before a run is made, not by a trainer that has begun.
+
+use crate::nn::backbone::Backbone;
+use crate::run::config::Config;
+
+use super::error::{Result, TrainError};
+use super::worker::device;
+
+/// Judges `config` as a whole: its values, and what they name.
+///
+/// # Errors
+/// The first thing that is wrong or not there.
+pub fn check(config: &Config) -> Result<()> {
+    Backbone::named(&config.model.backbone)?;
+    if config.model.pretrained {
+        return Err(TrainError::NoPretrained { backbone: config.model.backbone.clone() });
+    }
+    device(&config.train.device)?;
+    Ok(config.check()?)
+}

@@ -1,0 +1,130 @@
+//! The workbench: the full-screen interface.
+//!
+//! Everything shown comes from a model; a message changes it (`update`), a frame is drawn from it (`view`), and what
+//! takes time or touches the world is an effect, done on other threads that answer with messages (`effects`). Runs and
+//! evaluations are processes of their own: this one may end at any moment without touching them.
+
+mod app;
+mod datasets;
+mod effects;
+mod evaluate;
+mod form;
+mod keys;
+mod message;
+mod model;
+mod popup;
+mod runs;
+mod system;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod theme;
+mod update;
+mod view;
+mod widgets;
+
+use std::io::{IsTerminal, stdin, stdout};
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use crate::data::foreign;
+use crate::run::Workspace;
+
+use self::effects::Effects;
+use self::keys::{Keymap, Tab};
+use self::message::{Effect, Message};
+use self::model::{Ending, Model};
+use self::theme::Theme;
+
+/// What keeps the workbench from opening, or ends it.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// Nobody could see it.
+    #[error(
+        "the workbench needs a terminal, and standard input or output is none. Without one: `caretta run ls`, \
+         `caretta run start`, `caretta run watch`, `caretta evaluate`, each with --json; `caretta --help` lists all"
+    )]
+    NotATerminal,
+    /// The terminal failed.
+    #[error("the terminal: {0}")]
+    Terminal(#[from] std::io::Error),
+    /// The file of keys cannot be used.
+    #[error("{}: {problem}", foreign::path(path))]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        problem: String,
+    },
+    /// A thread of the screen panicked.
+    #[error("the workbench ended by a mistake of its own: {0}\nRuns and evaluations go on; `caretta` opens it again")]
+    Broken(String),
+}
+
+/// The least time between two frames.
+const PACE: Duration = Duration::from_millis(16);
+/// The same over SSH, where every frame is a packet or more.
+const PACE_FAR: Duration = Duration::from_millis(100);
+
+/// Opens the workbench on `workspace` and returns when it is left.
+///
+/// # Errors
+/// When there is no terminal, it fails, or the workbench itself does.
+pub fn open(workspace: &Workspace, pictures: bool) -> Result<(), TuiError> {
+    if !stdout().is_terminal() || !stdin().is_terminal() {
+        return Err(TuiError::NotATerminal);
+    }
+    let keymap = keymap(workspace)?;
+    let kept = effects::read_kept(workspace);
+    let variable = |name: &str| std::env::var(name).ok();
+    let theme = Theme::of_environment(&kept.theme, variable);
+    let size = crossterm::terminal::size()?;
+    let mut model = Model::new(workspace.root().to_owned(), theme, keymap, size, effects::now());
+    model.images = pictures;
+    model.runs.chosen = kept.run;
+    model.tab = Tab::ALL.into_iter().find(|tab| tab.name() == kept.tab).unwrap_or(Tab::Runs);
+
+    let far = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| variable(name).is_some());
+    let (sender, inbox) = channel();
+    let taken = terminal::take()?;
+    terminal::obey_signals(&sender)?;
+    let mut screen = Terminal::new(CrosstermBackend::new(stdout()))?;
+    let effects = Effects::new(workspace.clone(), sender.clone());
+    terminal::read_keys(&sender);
+    // what is looked at follows from the model from the first message on
+    let _ = sender.send(Message::Tick(effects::now()));
+    let ending = app::run(&mut screen, &mut model, &inbox, if far { PACE_FAR } else { PACE }, |effect| {
+        match effect {
+            Effect::Redraw => return Ok::<_, TuiError>(true),
+            Effect::Suspend => {
+                terminal::suspend()?;
+                return Ok(true);
+            }
+            Effect::Copy(text) => terminal::copy(&text)?,
+            other => effects.perform(other),
+        }
+        Ok(false)
+    });
+    drop(taken);
+    match ending? {
+        Ending::Left | Ending::Gone => Ok(()),
+        Ending::Broken(what) => Err(TuiError::Broken(what)),
+    }
+}
+
+/// The user's own keys: `keys.toml` in the workspace, an action and its keys a line.
+fn keymap(workspace: &Workspace) -> Result<Keymap, TuiError> {
+    let path = workspace.root().join("keys.toml");
+    let wrong = |problem: String| TuiError::Keys { path: path.clone(), problem };
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Keymap::default()),
+        Err(error) => return Err(wrong(error.to_string())),
+    };
+    let own = toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))?;
+    Keymap::with(own).map_err(wrong)
+}

@@ -1,0 +1,221 @@
+//! The tab with the datasets: which there are, their numbers, who is in them, and the photos.
+
+pub(super) mod view;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::run::Dataset;
+
+use super::keys::{Action, Place};
+use super::message::{Effect, Scanned};
+use super::popup::{Confirm, Layer, Page};
+use super::widgets::list::{Step, moved};
+
+/// Which pane has the focus.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Pane {
+    /// The list of datasets.
+    #[default]
+    List,
+    /// The individuals of the one chosen.
+    Individuals,
+    /// The photos of the individual chosen.
+    Photos,
+}
+
+/// The state of the tab.
+#[derive(Debug, Default)]
+pub(super) struct Datasets {
+    /// All datasets with a name; none while they are read for the first time.
+    pub(super) known: Option<Vec<Dataset>>,
+    /// Name of the one chosen.
+    pub(super) chosen: Option<String>,
+    /// Those that were read.
+    pub(super) scanned: HashMap<String, Result<Arc<Scanned>, String>>,
+    /// Those that are being read.
+    pub(super) scanning: Vec<String>,
+    /// The pane in focus.
+    pub(super) pane: Pane,
+    /// Only individuals that hold this text are shown.
+    pub(super) filter: String,
+    /// Row of the individual chosen, among those shown.
+    pub(super) individual: usize,
+    /// Place of the photo chosen, among those of the individual.
+    pub(super) photo: usize,
+    /// The photo chosen has the whole pane.
+    pub(super) whole: bool,
+    /// How close the whole photo is.
+    pub(super) zoom: u8,
+}
+
+/// The closest that a photo is looked at: each step shows half of its sides.
+pub(super) const CLOSEST: u8 = 5;
+
+impl Datasets {
+    /// Where keys go.
+    pub(super) fn place(&self) -> Place {
+        match self.pane {
+            _ if self.whole => Place::Photo,
+            Pane::List => Place::Datasets,
+            Pane::Individuals | Pane::Photos => Place::Individuals,
+        }
+    }
+
+    /// The dataset chosen: the first where none was.
+    pub(super) fn current(&self) -> Option<&Dataset> {
+        let known = self.known.as_ref()?;
+        known.iter().find(|d| Some(&d.name) == self.chosen.as_ref()).or_else(|| known.first())
+    }
+
+    /// What was read of the dataset chosen.
+    pub(super) fn scan(&self) -> Option<&Result<Arc<Scanned>, String>> {
+        self.scanned.get(&self.current()?.name)
+    }
+
+    fn whole_scan(&self) -> Option<&Scanned> {
+        self.scan()?.as_ref().ok().map(|scanned| &**scanned)
+    }
+
+    /// Places of the individuals shown, in the overview's list.
+    pub(super) fn individuals(&self) -> Vec<usize> {
+        let Some(scanned) = self.whole_scan() else { return Vec::new() };
+        let wanted = self.filter.to_lowercase();
+        let all = scanned.overview.individuals_seen.iter().enumerate();
+        all.filter(|(_, i)| i.name.to_lowercase().contains(&wanted)).map(|(at, _)| at).collect()
+    }
+
+    /// Name of the individual chosen.
+    pub(super) fn individual(&self) -> Option<&str> {
+        let at = *self.individuals().get(self.individual)?;
+        Some(&self.whole_scan()?.overview.individuals_seen[at].name)
+    }
+
+    /// Photos of the individual chosen, by encounter and then as the dataset has them.
+    pub(super) fn photos(&self) -> Vec<usize> {
+        let (Some(name), Some(scanned)) = (self.individual(), self.whole_scan()) else { return Vec::new() };
+        let photos = &scanned.manifest.photos;
+        let mut of: Vec<usize> = (0..photos.len()).filter(|&i| photos[i].individual == name).collect();
+        of.sort_by(|&a, &b| {
+            (photos[a].date, &photos[a].encounter).cmp(&(photos[b].date, &photos[b].encounter)).then(a.cmp(&b))
+        });
+        of
+    }
+
+    /// Where the photo chosen lies.
+    pub(super) fn photo_path(&self) -> Option<PathBuf> {
+        let at = *self.photos().get(self.photo)?;
+        Some(self.whole_scan()?.manifest.full_path(at))
+    }
+
+    /// The dataset to read next: the one chosen, unless it was read or is being read.
+    pub(super) fn next_scan(&mut self) -> Option<Dataset> {
+        let current = self.current()?.clone();
+        if self.scanned.contains_key(&current.name) || self.scanning.contains(&current.name) {
+            return None;
+        }
+        self.scanning.push(current.name.clone());
+        Some(current)
+    }
+
+    /// Takes a new list in.
+    pub(super) fn take(&mut self, known: Vec<Dataset>) {
+        self.scanned.retain(|name, _| known.iter().any(|d| d.name == *name));
+        self.known = Some(known);
+    }
+
+    /// Chooses the dataset of this name.
+    pub(super) fn choose(&mut self, name: &str) {
+        self.chosen = Some(name.to_owned());
+        (self.pane, self.individual, self.photo, self.whole) = (Pane::List, 0, 0, false);
+        self.filter.clear();
+    }
+
+    fn step(&mut self, step: Step) {
+        match self.pane {
+            Pane::List => {
+                let Some(known) = &self.known else { return };
+                let at = known.iter().position(|d| Some(&d.name) == self.chosen.as_ref()).unwrap_or(0);
+                if let Some(next) = known.get(moved(at, known.len(), step)).map(|d| d.name.clone()) {
+                    self.choose(&next);
+                }
+            }
+            Pane::Individuals => {
+                self.individual = moved(self.individual, self.individuals().len(), step);
+                self.photo = 0;
+            }
+            Pane::Photos => self.photo = moved(self.photo, self.photos().len(), step),
+        }
+        self.zoom = 0;
+    }
+
+    /// Does what a key asks for; `Err` says why not. A layer is put over the tab where one is needed.
+    pub(super) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        let mut layer = None;
+        match action {
+            Action::Problems => {
+                let scanned = self.whole_scan().ok_or("no data set has been read")?;
+                let problems = &scanned.overview.problems;
+                if problems.is_empty() {
+                    return Err("no problem was found in the table; photos are looked at when a run begins".to_owned());
+                }
+                let lines = problems.iter().map(ToString::to_string).collect();
+                layer = Some(Layer::Page(Page::new(format!("{} problems", problems.len()), lines)));
+            }
+            Action::Forget => {
+                let current = self.current().ok_or("there is no data set to forget")?;
+                if current.drawn {
+                    return Err(format!(
+                        "{} lies in the workspace: it is gone when its folder is deleted",
+                        current.name
+                    ));
+                }
+                layer = Some(Layer::Confirm(Confirm {
+                    question: format!("Take {} out of the list? The photos stay where they are.", current.name),
+                    effect: Effect::Forget(current.name.clone()),
+                }));
+            }
+            Action::Open => match self.pane {
+                Pane::List if self.whole_scan().is_some() => self.pane = Pane::Individuals,
+                Pane::Individuals => self.pane = Pane::Photos,
+                Pane::Photos => (self.whole, self.zoom) = (true, 0),
+                Pane::List => {}
+            },
+            Action::Back => match (self.whole, self.pane) {
+                (true, _) => self.whole = false,
+                (false, Pane::Photos) => self.pane = Pane::Individuals,
+                (false, _) if !self.filter.is_empty() => self.filter.clear(),
+                (false, _) => self.pane = Pane::List,
+            },
+            Action::NextPane => {
+                self.pane = match self.pane {
+                    Pane::List => Pane::Individuals,
+                    Pane::Individuals => Pane::Photos,
+                    Pane::Photos => Pane::List,
+                };
+                self.whole = false;
+            }
+            Action::PreviousPane => {
+                self.pane = match self.pane {
+                    Pane::List => Pane::Photos,
+                    Pane::Individuals => Pane::List,
+                    Pane::Photos => Pane::Individuals,
+                };
+                self.whole = false;
+            }
+            Action::ZoomIn => self.zoom = (self.zoom + 1).min(CLOSEST),
+            Action::ZoomOut => self.zoom = self.zoom.saturating_sub(1),
+            Action::Left if self.pane == Pane::Photos => self.step(Step::By(-1)),
+            Action::Right if self.pane == Pane::Photos => self.step(Step::By(1)),
+            Action::Up => self.step(Step::By(-1)),
+            Action::Down => self.step(Step::By(1)),
+            Action::PageUp => self.step(Step::By(-10)),
+            Action::PageDown => self.step(Step::By(10)),
+            Action::First => self.step(Step::First),
+            Action::Last => self.step(Step::Last),
+            _ => {}
+        }
+        Ok((Vec::new(), layer))
+    }
+}

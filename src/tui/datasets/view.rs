@@ -1,0 +1,318 @@
+//! The tab with the datasets as cells: the list, the numbers of the one chosen, its individuals, and their photos as a
+//! grid with a row an encounter.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::tui::datasets::Pane;
+use crate::tui::message::{PictureKey, Scanned};
+use crate::tui::model::Model;
+use crate::tui::view::rule;
+use crate::tui::widgets::list::shown;
+use crate::tui::widgets::text::{blocks, fit_end, put, put_all, put_right, row, width};
+
+/// Where the panes lie; those that do not fit are left out.
+struct Panes {
+    list: Option<Rect>,
+    numbers: Option<Rect>,
+    individuals: Option<Rect>,
+    photos: Option<Rect>,
+}
+
+/// Columns of the list of datasets, beside the rest.
+const LIST: u16 = 34;
+/// Columns of the list of individuals.
+const INDIVIDUALS: u16 = 34;
+/// Rows of the numbers.
+const NUMBERS: u16 = 6;
+/// Cells of a photo in the grid.
+const TILE: (u16, u16) = (18, 7);
+/// Columns of an encounter's date at the left of its photos.
+const DATE: u16 = 11;
+
+fn panes(model: &Model, area: Rect) -> Panes {
+    let none = Panes { list: None, numbers: None, individuals: None, photos: None };
+    let pane = model.datasets.pane;
+    let below = |area: Rect, top: u16| Rect {
+        y: area.y + top.min(area.height),
+        height: area.height.saturating_sub(top),
+        ..area
+    };
+    if model.datasets.whole {
+        return Panes { photos: Some(area), ..none };
+    }
+    if area.width >= 110 {
+        let right = Rect { x: area.x + LIST, width: area.width - LIST, ..area };
+        let lower = below(right, NUMBERS);
+        return Panes {
+            list: Some(Rect { width: LIST, ..area }),
+            numbers: Some(Rect { height: NUMBERS, ..right }),
+            individuals: Some(Rect { width: INDIVIDUALS, ..lower }),
+            photos: Some(Rect { x: lower.x + INDIVIDUALS, width: lower.width - INDIVIDUALS, ..lower }),
+        };
+    }
+    // one below the other, and the photos for themselves
+    match pane {
+        Pane::List => {
+            let high = (area.height - NUMBERS).min(area.height / 2);
+            let numbers = below(area, high);
+            Panes { list: Some(Rect { height: high, ..area }), numbers: Some(numbers), ..none }
+        }
+        Pane::Individuals | Pane::Photos => {
+            let individuals = Rect { width: INDIVIDUALS.min(area.width / 2), ..area };
+            let photos = Rect { x: individuals.right(), width: area.width - individuals.width, ..area };
+            Panes { individuals: Some(individuals), photos: Some(photos), ..none }
+        }
+    }
+}
+
+/// Draws the tab, all but the photos.
+pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
+    let theme = &model.theme;
+    let panes = panes(model, area);
+    if let Some(place) = panes.list {
+        list(model, place, buf);
+    }
+    let inset = |place: Rect, buf: &mut Buffer| if place.x > area.x { rule(model, place, buf) } else { place };
+    let scanned = match model.datasets.scan() {
+        Some(Ok(scanned)) => scanned.clone(),
+        other => {
+            if let Some(place) = panes.numbers.or(panes.individuals) {
+                let place = inset(place, buf);
+                let (words, style) = match (other, model.datasets.current()) {
+                    (Some(Err(why)), _) => (why.clone(), theme.wrong()),
+                    (_, Some(dataset)) => (format!("Reading {} …", dataset.name), theme.quiet()),
+                    (_, None) => ("No data sets yet: a adds one, s draws one.".to_owned(), theme.text()),
+                };
+                for (n, line) in (0..place.height).zip(crate::tui::widgets::text::wrap(&words, place.width)) {
+                    put(buf, place.x, place.y + n, place.width, &line, style);
+                }
+            }
+            return;
+        }
+    };
+    if let Some(place) = panes.numbers {
+        let place = inset(place, buf);
+        numbers(model, &scanned, place, buf);
+    }
+    if let Some(place) = panes.individuals {
+        let place = inset(place, buf);
+        individuals(model, &scanned, place, buf);
+    }
+    if let Some(place) = panes.photos {
+        if model.datasets.whole {
+            whole_words(model, &scanned, row(place, place.height - 1), buf);
+        } else {
+            let place = inset(place, buf);
+            grid_words(model, &scanned, place, buf);
+        }
+    }
+}
+
+fn list(model: &Model, area: Rect, buf: &mut Buffer) {
+    let theme = &model.theme;
+    let state = &model.datasets;
+    let known = state.known.as_deref().unwrap_or_default();
+    let focused = state.pane == Pane::List;
+    let head = format!(" Data sets {}", known.len());
+    put(buf, area.x, area.y, area.width, &head, if focused { theme.accent() } else { theme.quiet() });
+    let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let current = state.current().map(|d| d.name.clone());
+    let at = known.iter().position(|d| Some(&d.name) == current.as_ref()).unwrap_or(0);
+    for (n, place) in (0..).zip(shown(at, known.len(), rows.height)) {
+        let (dataset, line) = (&known[place], row(rows, n));
+        let style = if place == at { theme.chosen(focused) } else { theme.text() };
+        let inner = Rect { width: area.width.saturating_sub(2), ..line };
+        if place == at {
+            buf.set_style(inner, style);
+        }
+        let words = match state.scanned.get(&dataset.name) {
+            Some(Ok(scanned)) => {
+                let counts = scanned.overview.counts;
+                format!("{} ind. {:>5} ph.", counts.individuals, counts.photos)
+            }
+            Some(Err(_)) => "✗ cannot be read".to_owned(),
+            None => "·".to_owned(),
+        };
+        let room = inner.width.saturating_sub(width(&words) + 3);
+        put(buf, inner.x + 1, inner.y, room, &dataset.name, style);
+        put_right(buf, Rect { width: inner.width.saturating_sub(1), ..inner }, &words, style);
+    }
+}
+
+fn numbers(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
+    let (theme, o) = (&model.theme, &scanned.overview);
+    let counts = o.counts;
+    let years = match o.days {
+        Some((first, last)) if first.year() == last.year() => format!(" · {}", first.year()),
+        Some((first, last)) => format!(" · {} to {}", first.year(), last.year()),
+        None => " · undated".to_owned(),
+    };
+    let size = format!(
+        "{} individuals · {} photos · {} encounters{years}",
+        counts.individuals, counts.photos, counts.encounters
+    );
+    let x = put_all(buf, row(area, 0), &[(format!("{}  ", o.name), theme.bold()), (size, theme.text())]);
+    let left = area.right().saturating_sub(x + 2);
+    if left > 12 {
+        put_right(buf, row(area, 0), &fit_end(&o.root.display().to_string(), left), theme.quiet());
+    }
+    let wide = area.width >= 100;
+    let half = if wide { area.width / 2 } else { area.width };
+    let bins = usize::from(half.saturating_sub(24)).clamp(8, 24);
+    let label = |buf: &mut Buffer, line: Rect, label: &str, words: &str| {
+        put_all(buf, line, &[(format!("{label:22} "), theme.quiet()), (words.to_owned(), theme.text())]);
+    };
+    let histogram = o.photos_per_individual(bins);
+    let shares: Vec<f64> = histogram.iter().map(|(_, n)| *n as f64).collect();
+    let most = histogram.last().map_or(0, |(to, _)| *to);
+    let left_half = |n: u16| Rect { width: half, ..row(area, n) };
+    label(buf, left_half(1), "photos per individual", &format!("1 {} {most}", blocks(&shares)));
+    let per_year: Vec<f64> = o.encounters_per_year.iter().rev().take(bins).rev().map(|(_, n)| *n as f64).collect();
+    label(buf, left_half(2), "encounters per year", &blocks(&per_year));
+    let split = &o.split;
+    let parts = format!("train {} · valid {} · test {}", split.train, split.valid, split.test);
+    let leak = match split.query_part {
+        Some(_) => format!("{} of {} queries have another photo of their encounter", split.leak, split.queries),
+        None => "no part to ask about".to_owned(),
+    };
+    let kinds: usize = o.problem_kinds.values().sum();
+    let single = if o.single_encounter > 0 {
+        format!(" · {} individuals with one encounter", o.single_encounter)
+    } else {
+        String::new()
+    };
+    let problems = format!("{kinds}{single}{}", if kinds > 0 { " · p lists them" } else { "" });
+    if wide {
+        let right = |n: u16| Rect { x: area.x + half, width: area.width - half, ..row(area, n) };
+        let pieces = |label: &str, words: String| [(format!("{label}  "), theme.quiet()), (words, theme.text())];
+        put_all(buf, right(1), &pieces(&split.name, parts));
+        put_all(buf, right(2), &pieces("leak", leak));
+        label(buf, row(area, 3), "problems", &problems);
+    } else {
+        label(buf, row(area, 3), &split.name, &parts);
+        label(buf, row(area, 4), "leak", &leak);
+        label(buf, row(area, 5), "problems", &problems);
+    }
+}
+
+fn individuals(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.datasets);
+    let rows = state.individuals();
+    let focused = state.pane == Pane::Individuals;
+    let filter = if state.filter.is_empty() { String::new() } else { format!(" /{}", state.filter) };
+    let head = format!("individual{filter}");
+    let head_style = if focused { theme.accent() } else { theme.quiet() };
+    put(buf, area.x, area.y, area.width, &head, head_style);
+    put_right(buf, Rect { width: area.width.saturating_sub(2), ..row(area, 0) }, "photos  enc.", theme.quiet());
+    let list = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    for (n, place) in (0..).zip(shown(state.individual, rows.len(), list.height)) {
+        let (who, line) = (&scanned.overview.individuals_seen[rows[place]], row(list, n));
+        let inner = Rect { width: area.width.saturating_sub(1), ..line };
+        let is_chosen = place == state.individual;
+        let style = if is_chosen { theme.chosen(focused) } else { theme.text() };
+        if is_chosen {
+            buf.set_style(inner, style);
+        }
+        put(buf, inner.x, inner.y, inner.width.saturating_sub(14), &who.name, style);
+        let words = format!("{:6} {:5} ", who.photos, who.encounters);
+        put_right(buf, inner, &words, style);
+    }
+    if rows.is_empty() {
+        put(buf, list.x, list.y, list.width, "nobody of that name", theme.quiet());
+    }
+}
+
+/// A row of the grid: its photos (places among the individual's), and whether an encounter begins with it.
+fn grid_rows(model: &Model, scanned: &Scanned, across: usize) -> Vec<(Vec<usize>, bool)> {
+    let photos = model.datasets.photos();
+    let encounter = |place: usize| scanned.manifest.photos[photos[place]].encounter.as_str();
+    let mut rows: Vec<(Vec<usize>, bool)> = Vec::new();
+    for place in 0..photos.len() {
+        let begins = place == 0 || encounter(place) != encounter(place - 1);
+        match rows.last_mut() {
+            Some((row, _)) if !begins && row.len() < across => row.push(place),
+            _ => rows.push((vec![place], begins)),
+        }
+    }
+    rows
+}
+
+/// The tiles of the grid that are seen: place among the individual's photos, where, and whether an encounter begins.
+fn tiles(model: &Model, scanned: &Scanned, area: Rect) -> Vec<(usize, Rect, bool)> {
+    let across = usize::from(area.width.saturating_sub(DATE) / (TILE.0 + 1)).max(1);
+    let rows = grid_rows(model, scanned, across);
+    let at = rows.iter().position(|(row, _)| row.contains(&model.datasets.photo)).unwrap_or(0);
+    let down = (area.height.saturating_sub(1) / TILE.1).max(1);
+    let mut found = Vec::new();
+    for (n, row) in (0..).zip(shown(at, rows.len(), down)) {
+        let (photos, begins) = &rows[row];
+        for (column, &place) in (0..).zip(photos) {
+            let x = area.x + DATE + column * (TILE.0 + 1);
+            let tile = Rect { x, y: area.y + 1 + n * TILE.1, width: TILE.0, height: TILE.1 - 1 };
+            found.push((place, tile.intersection(area), *begins && column == 0));
+        }
+    }
+    found
+}
+
+fn grid_words(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.datasets);
+    let photos = state.photos();
+    let focused = state.pane == Pane::Photos;
+    let Some(name) = state.individual() else { return };
+    let head = format!("{name} ▸ {} photos", photos.len());
+    put(buf, area.x, area.y, area.width, &head, if focused { theme.accent() } else { theme.quiet() });
+    for (place, tile, begins) in tiles(model, scanned, area) {
+        let photo = &scanned.manifest.photos[photos[place]];
+        if begins {
+            let when = photo.date.map_or_else(|| "undated".to_owned(), |d| d.to_string());
+            put(buf, area.x, tile.y, DATE - 1, &when, theme.quiet());
+        }
+        if place == state.photo {
+            let mark = "▔".repeat(usize::from(tile.width));
+            let style = if focused { theme.accent() } else { theme.quiet() };
+            put(buf, tile.x, tile.y + tile.height, tile.width, &mark, style);
+        }
+    }
+}
+
+fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
+    let theme = &model.theme;
+    let photos = model.datasets.photos();
+    let Some(&index) = photos.get(model.datasets.photo) else { return };
+    let photo = &scanned.manifest.photos[index];
+    let part = scanned.split.parts[index].map_or("no part", |part| part.word());
+    let when = photo.date.map_or_else(|| "undated".to_owned(), |d| d.to_string());
+    let words = format!(
+        " {} of {} · {} · {when} · encounter {} · {part} · {}",
+        model.datasets.photo + 1,
+        photos.len(),
+        photo.individual,
+        photo.encounter,
+        photo.path.display()
+    );
+    put(buf, line.x, line.y, line.width, &words, theme.text());
+}
+
+/// The photos that the tab shows, each with its place.
+pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey)> {
+    let Some(Ok(scanned)) = model.datasets.scan() else { return Vec::new() };
+    let all = model.datasets.photos();
+    let key = |place: usize, area: Rect, zoom: u8| {
+        let path = scanned.manifest.full_path(all[place]);
+        (area, PictureKey { path, cells: (area.width, area.height), zoom })
+    };
+    if model.datasets.whole {
+        if all.get(model.datasets.photo).is_none() {
+            return Vec::new();
+        }
+        let place = Rect { height: area.height.saturating_sub(1), ..area };
+        return vec![key(model.datasets.photo, place, model.datasets.zoom)];
+    }
+    let Some(place) = panes(model, area).photos else { return Vec::new() };
+    let inset =
+        if place.x > area.x { Rect { x: place.x + 2, width: place.width.saturating_sub(2), ..place } } else { place };
+    let seen = tiles(model, scanned, inset).into_iter().filter(|(_, tile, _)| tile.width > 3 && tile.height > 1);
+    seen.map(|(place, tile, _)| key(place, tile, 0)).collect()
+}

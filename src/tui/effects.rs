@@ -1,0 +1,340 @@
+//! What the model asks for, done on threads of their own that answer with messages. Nothing here waits on the screen,
+//! and nothing of the screen waits on it.
+
+mod machine;
+mod opening;
+mod photos;
+mod poller;
+
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::data::formats;
+use crate::data::overview::Overview;
+use crate::data::split::{self, SplitChoice};
+use crate::data::synth::SynthPlan;
+use crate::run::config::Config;
+use crate::run::control::Order;
+use crate::run::{RunDir, Status, Workspace, files, launch, watch};
+use crate::train::demo::{self, DemoPlan};
+
+use super::message::{Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
+
+/// How long a trainer may take to take its run.
+const START: Duration = Duration::from_secs(30);
+
+/// The threads around the model.
+pub(super) struct Effects {
+    workspace: Workspace,
+    inbox: Sender<Message>,
+    watching: Sender<Watching>,
+    pictures: Sender<Vec<PictureKey>>,
+}
+
+/// The present in seconds since 1970.
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// Runs `work` on a thread that the screen cannot do without: if it panics, the screen ends and says so.
+pub(super) fn vital(inbox: &Sender<Message>, name: &str, work: impl FnOnce(&Sender<Message>) + Send + 'static) {
+    spawn(inbox, name, Message::Panicked, work);
+}
+
+/// Runs `work` on a thread of its own; if it panics, that is a failure like another.
+fn aside(inbox: &Sender<Message>, name: &str, work: impl FnOnce(&Sender<Message>) + Send + 'static) {
+    spawn(inbox, name, Message::Failed, work);
+}
+
+fn spawn(
+    inbox: &Sender<Message>,
+    name: &str,
+    failed: fn(String) -> Message,
+    work: impl FnOnce(&Sender<Message>) + Send + 'static,
+) {
+    let (sender, name_of) = (inbox.clone(), name.to_owned());
+    let made = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&sender))) {
+            let said = panic.downcast_ref::<String>().cloned();
+            let said = said.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
+            // nobody is left to tell where the screen has ended
+            let _ = sender.send(failed(format!("{name_of} panicked: {said}")));
+        }
+    });
+    if let Err(error) = made {
+        let _ = inbox.send(failed(format!("{name}: cannot start a thread: {error}")));
+    }
+}
+
+impl Effects {
+    /// Starts the threads that go on for as long as the screen does.
+    pub(super) fn new(workspace: Workspace, inbox: Sender<Message>) -> Effects {
+        let (watching, watched) = channel();
+        let (pictures, wanted): (_, Receiver<Vec<PictureKey>>) = channel();
+        let of = workspace.clone();
+        vital(&inbox, "poller", move |inbox| poller::run(&of, inbox, &watched));
+        vital(&inbox, "photos", move |inbox| photos::run(inbox, &wanted));
+        Effects { workspace, inbox, watching, pictures }
+    }
+
+    fn say(&self, message: Message) {
+        // the screen holds the other end for as long as effects are performed
+        let _ = self.inbox.send(message);
+    }
+
+    /// Does what was asked for, all but what concerns the terminal itself.
+    pub(super) fn perform(&self, effect: Effect) {
+        let workspace = self.workspace.clone();
+        let later = |name: &str, work: Box<dyn FnOnce(&Sender<Message>) + Send>| aside(&self.inbox, name, work);
+        match effect {
+            Effect::Watch(watching) => drop(self.watching.send(watching)),
+            Effect::Pictures(keys) => drop(self.pictures.send(keys)),
+            Effect::Scan(dataset) => later(
+                "scan",
+                Box::new(move |inbox| {
+                    tell(inbox, Message::Scanned(dataset.name, scan(&dataset.path)));
+                }),
+            ),
+            Effect::AddDataset(path) => later("add", Box::new(move |inbox| tell(inbox, added(&workspace, &path)))),
+            Effect::Forget(name) => self.say(match workspace.forget_dataset(&name) {
+                Ok(_) => Message::Said(format!("{name} is out of the list; its photos are where they were")),
+                Err(error) => Message::Failed(error.to_string()),
+            }),
+            Effect::Draw(plan) => later(
+                "draw",
+                Box::new(move |inbox| {
+                    let drawn = draw(&workspace, &plan, inbox);
+                    tell(inbox, Message::Progress(None));
+                    tell(inbox, drawn);
+                }),
+            ),
+            Effect::Tour => later(
+                "tour",
+                Box::new(move |inbox| {
+                    if let Err(why) = tour(&workspace, inbox) {
+                        tell(inbox, Message::Progress(None));
+                        tell(inbox, Message::Failed(why));
+                    }
+                }),
+            ),
+            Effect::Start(config) => later(
+                "start",
+                Box::new(move |inbox| {
+                    tell(inbox, start(&workspace, *config).map_or_else(Message::Failed, Message::Started));
+                }),
+            ),
+            Effect::Resume(id) => later(
+                "resume",
+                Box::new(move |inbox| {
+                    let resumed =
+                        workspace.find(id.as_ref()).map_err(|e| e.to_string()).and_then(|run| resume(&workspace, &run));
+                    tell(inbox, resumed.map_or_else(Message::Failed, |()| Message::Said(format!("{id} goes on"))));
+                }),
+            ),
+            Effect::Stop(id) => self.say(match stop(&workspace, &id) {
+                Ok(()) => Message::Said(format!("{id} was told to stop: it ends after its step, with a checkpoint")),
+                Err(why) => Message::Failed(why),
+            }),
+            Effect::Evaluate(id) => later(
+                "evaluate",
+                Box::new(move |inbox| {
+                    tell(inbox, Message::Said(format!("{id} is being measured; that goes on without this screen")));
+                    if let Err(why) = evaluate(&workspace, &id) {
+                        tell(inbox, Message::Failed(why));
+                    }
+                }),
+            ),
+            Effect::Open(evaluation) => later(
+                "open",
+                Box::new(move |inbox| {
+                    let opened = opening::open(&workspace, &evaluation).map(Arc::new);
+                    tell(inbox, Message::Opened(evaluation.folder.clone(), opened));
+                }),
+            ),
+            Effect::Configs(purpose, ids) => self.say(configs(&workspace, purpose, ids)),
+            Effect::Complete(text) => self.say(Message::Completed(complete(&text))),
+            Effect::Keep(kept) => keep(&workspace, &kept),
+            Effect::Copy(_) | Effect::Suspend | Effect::Redraw => {}
+        }
+    }
+}
+
+fn tell(inbox: &Sender<Message>, message: Message) {
+    // the screen may have ended meanwhile
+    let _ = inbox.send(message);
+}
+
+fn scan(path: &Path) -> Result<Arc<Scanned>, String> {
+    let read = || {
+        let manifest = formats::open(path)?;
+        let overview = Overview::of(&manifest, &SplitChoice::Auto)?;
+        let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
+        Ok(Arc::new(Scanned { manifest, overview, split }))
+    };
+    read().map_err(|e: crate::data::DataError| e.to_string())
+}
+
+/// A path with `~` for the home folder.
+fn expanded(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(below), Some(home)) => PathBuf::from(home).join(below),
+        _ => path.to_path_buf(),
+    }
+}
+
+fn added(workspace: &Workspace, path: &Path) -> Message {
+    let path = expanded(path);
+    // what cannot be read is refused here, with the reason, and not kept as a line that never works
+    if let Err(error) = formats::open(&path) {
+        return Message::Failed(error.to_string());
+    }
+    workspace.add_dataset(&path, None).map_or_else(|e| Message::Failed(e.to_string()), Message::Added)
+}
+
+/// `text` as far as every file or folder that begins so goes on alike; a folder alone ends in `/`.
+fn complete(text: &str) -> String {
+    let (folder, begin) = text.rsplit_once('/').map_or(("", text), |(folder, begin)| (folder, begin));
+    let looked_in = match (text.contains('/'), folder) {
+        (false, _) => PathBuf::from("."),
+        (true, "") => PathBuf::from("/"),
+        (true, folder) => expanded(folder.as_ref()),
+    };
+    let entries = std::fs::read_dir(looked_in).into_iter().flatten().flatten();
+    let named = entries.filter_map(|e| {
+        let is_folder = e.path().is_dir();
+        let name = e.file_name().into_string().ok()?;
+        let hidden = name.starts_with('.') && !begin.starts_with('.');
+        (name.starts_with(begin) && !hidden).then(|| if is_folder { name + "/" } else { name })
+    });
+    let common = |a: String, b: String| {
+        let same = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).map(|(x, _)| x);
+        same.collect::<String>()
+    };
+    let head = &text[..text.len() - begin.len()];
+    named.reduce(common).map_or_else(|| text.to_owned(), |name| format!("{head}{name}"))
+}
+
+/// Says how far the drawing is, a few times a second.
+fn drawing(inbox: &Sender<Message>, done: usize, total: usize) -> bool {
+    if done.is_multiple_of((total / 40).max(1)) {
+        tell(inbox, Message::Progress(Some(format!("drawing turtles: {done} of {total} photos"))));
+    }
+    true
+}
+
+fn draw(workspace: &Workspace, plan: &SynthPlan, inbox: &Sender<Message>) -> Message {
+    let sender = std::sync::Mutex::new(inbox.clone());
+    let progress = |done: usize, total: usize| sender.lock().is_ok_and(|inbox| drawing(&inbox, done, total));
+    match demo::turtles(&workspace.datasets(), plan, &progress) {
+        Ok(folder) => {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Message::Added(crate::run::Dataset { name, path: folder, drawn: true })
+        }
+        Err(error) => Message::Failed(error.to_string()),
+    }
+}
+
+fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
+    let sender = std::sync::Mutex::new(inbox.clone());
+    let progress = |done: usize, total: usize| sender.lock().is_ok_and(|inbox| drawing(&inbox, done, total));
+    let stage = demo::set_up(workspace, &DemoPlan::default(), &progress).map_err(|e| e.to_string())?;
+    tell(inbox, Message::Progress(None));
+    resume(workspace, &stage.run)?;
+    tell(inbox, Message::Started(stage.run.id().to_owned()));
+    let end = watch::follow(&stage.run, |_| std::ops::ControlFlow::Continue(())).map_err(|e| e.to_string())?;
+    if end.status == Status::Finished {
+        tell(inbox, Message::Said(format!("{} is being measured: 3 shows it", stage.run.id())));
+        evaluate(workspace, stage.run.id())?;
+    }
+    Ok(())
+}
+
+fn start(workspace: &Workspace, mut config: Config) -> Result<String, String> {
+    config.data.dir = workspace.data_dir(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
+    let run = workspace.create_run(&config, None).map_err(|e| e.to_string())?;
+    resume(workspace, &run)?;
+    Ok(run.id().to_owned())
+}
+
+/// Gives a run a trainer.
+fn resume(workspace: &Workspace, run: &RunDir) -> Result<(), String> {
+    let arguments = launch::trainer_arguments(workspace, run);
+    launch::launch(run, &arguments, START).map(drop).map_err(|e| e.to_string())
+}
+
+fn stop(workspace: &Workspace, id: &str) -> Result<(), String> {
+    let told = || {
+        let run = workspace.find(id.as_ref())?;
+        let status = run.standing()?.status;
+        if !status.is_live() {
+            return Err(crate::run::RunError::NotRunning { id: id.to_owned(), status });
+        }
+        run.control().give(Order::Stop)
+    };
+    told().map_err(|e| e.to_string())
+}
+
+/// Measures a run in a process of its own, and waits for its last word.
+fn evaluate(workspace: &Workspace, id: &str) -> Result<(), String> {
+    let root = workspace.root().as_os_str().to_owned();
+    let arguments = ["evaluate".into(), "--workspace".into(), root, "--model-path".into(), id.into()];
+    let mut child = launch::companion(&arguments).map_err(|e| e.to_string())?;
+    let mut said = Vec::new();
+    if let Some(errors) = &mut child.stderr {
+        // what photos were left out is in the evaluation's log
+        let _ = errors.take(1 << 20).read_to_end(&mut said);
+    }
+    let status = child.wait().map_err(|e| e.to_string())?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&said);
+    let last = said.trim().lines().next_back().unwrap_or("the evaluation ended without a word");
+    Err(last.trim_start_matches("caretta: ").to_owned())
+}
+
+fn configs(workspace: &Workspace, purpose: Purpose, ids: Vec<String>) -> Message {
+    let read = |id: String| {
+        let config = workspace.find(id.as_ref()).and_then(|run| run.read_config());
+        config.map(|config| (id, config)).map_err(|e| e.to_string())
+    };
+    Message::Configs(purpose, ids.into_iter().map(read).collect())
+}
+
+fn kept_file(workspace: &Workspace) -> PathBuf {
+    workspace.root().join("screen.json")
+}
+
+/// What was kept the last time; a damaged file is as none.
+pub(super) fn read_kept(workspace: &Workspace) -> Kept {
+    files::read_json(&kept_file(workspace)).unwrap_or_default()
+}
+
+fn keep(workspace: &Workspace, kept: &Kept) {
+    // a screen that only looked must not make a workspace; one that cannot be written is looked at all the same
+    if workspace.root().is_dir() {
+        let _ = files::replace_json(&kept_file(workspace), kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_completed_as_far_as_it_is_unique() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["turtles-one", "turtles-two", ".hidden", "rays"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let root = dir.path().display().to_string();
+        assert_eq!(complete(&format!("{root}/tu")), format!("{root}/turtles-"));
+        assert_eq!(complete(&format!("{root}/r")), format!("{root}/rays/"));
+        assert_eq!(complete(&format!("{root}/x")), format!("{root}/x"));
+        assert_eq!(complete(&format!("{root}/.h")), format!("{root}/.hidden/"));
+    }
+}

@@ -1,0 +1,51 @@
+//! An evaluation read from its folder, with all that its views show worked out once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::eval::embeddings::EmbeddingSet;
+use crate::eval::projection::Projection;
+use crate::eval::projection::pca::Pca;
+use crate::eval::report::{Excluded, REPORT_FILE, Report};
+use crate::eval::retrieval::{Retrieval, Rule, retrieve};
+use crate::run::Workspace;
+use crate::tui::evaluate::{Evaluation, Opened};
+
+/// Opens `evaluation`; the error is a sentence.
+pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Opened, String> {
+    let read = || {
+        let report = Report::read(&evaluation.folder.join(REPORT_FILE))?;
+        let set = EmbeddingSet::read(&evaluation.folder)?;
+        let rule = if report.excluded == Excluded::Encounter { Rule::OtherEncounters } else { Rule::Gallery };
+        let retrieval = retrieve(&set, rule)?;
+        let projected = Pca.project(&set.vectors, set.dim)?;
+        Ok((report, set, retrieval, projected))
+    };
+    let (report, set, retrieval, projected) = read().map_err(|e: crate::eval::Error| e.to_string())?;
+    let individuals = individuals(&set, &retrieval);
+    let root = root(workspace, evaluation, &report, &set.rows[0].photo);
+    Ok(Opened { report, set, retrieval, projected, individuals, root })
+}
+
+/// Each individual asked about: name, queries, rank-1; the worst first.
+fn individuals(set: &EmbeddingSet, retrieval: &Retrieval) -> Vec<(String, usize, f64)> {
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for query in retrieval.queries.iter().filter(|q| q.relevant > 0) {
+        let (asked, right) = counts.entry(&set.rows[query.query].individual).or_default();
+        *asked += 1;
+        *right += usize::from(query.first_correct == Some(1));
+    }
+    let rate = |(name, (asked, right)): (&str, (usize, usize))| (name.to_owned(), asked, right as f64 / asked as f64);
+    let mut all: Vec<_> = counts.into_iter().map(rate).collect();
+    all.sort_by(|a, b| a.2.total_cmp(&b.2).then_with(|| a.0.cmp(&b.0)));
+    all
+}
+
+/// The folder that the photos' paths start from: the run's own, or that of a dataset of the report's name.
+fn root(workspace: &Workspace, evaluation: &Evaluation, report: &Report, first: &str) -> PathBuf {
+    let folder = |path: &Path| if path.is_file() { path.parent().unwrap_or(path).to_owned() } else { path.to_owned() };
+    let own = folder(&evaluation.photos);
+    let known = workspace.known_datasets().unwrap_or_default();
+    let named = known.iter().map(|d| folder(&d.path)).filter(|path| path.ends_with(&report.context.dataset));
+    std::iter::once(own.clone()).chain(named).find(|path| path.join(first).exists()).unwrap_or(own)
+}

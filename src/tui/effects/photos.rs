@@ -1,0 +1,101 @@
+//! Photos decoded and brought to the size of their place, away from the screen's thread.
+//!
+//! Only what is wanted now is worked on: a new wish takes the place of the one before. The photos decoded last are kept,
+//! so that a zoom or a resize reads no file.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+
+use image::RgbImage;
+use image::imageops::{self, FilterType};
+
+use crate::data::decode;
+use crate::tui::message::{Message, PictureKey};
+use crate::tui::widgets::photo::fitted;
+
+/// Longest side that is kept of a photo, in pixels: enough for a large screen, zoomed.
+const LONGEST: u32 = 2400;
+/// Photos kept decoded.
+const KEPT: usize = 12;
+
+/// Works for as long as somebody wishes.
+pub(super) fn run(inbox: &Sender<Message>, wishes: &Receiver<Vec<PictureKey>>) {
+    let mut decoded = Decoded::default();
+    let mut left: VecDeque<PictureKey> = VecDeque::new();
+    loop {
+        if left.is_empty() {
+            match wishes.recv() {
+                Ok(keys) => left = keys.into(),
+                Err(_) => return,
+            }
+        }
+        loop {
+            match wishes.try_recv() {
+                Ok(keys) => left = keys.into(),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        let Some(key) = left.pop_front() else { continue };
+        let picture = decoded.get(&key.path).map(|photo| Arc::new(scaled(&photo, &key)));
+        if inbox.send(Message::Picture(key, picture)).is_err() {
+            return;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Decoded {
+    photos: VecDeque<(PathBuf, Arc<RgbImage>)>,
+}
+
+impl Decoded {
+    fn get(&mut self, path: &PathBuf) -> Result<Arc<RgbImage>, String> {
+        if let Some(at) = self.photos.iter().position(|(p, _)| p == path)
+            && let Some(found) = self.photos.remove(at)
+        {
+            let photo = found.1.clone();
+            self.photos.push_back(found);
+            return Ok(photo);
+        }
+        let mut photo = decode::read(path).map_err(|e| e.to_string())?;
+        let longest = photo.width().max(photo.height());
+        if longest > LONGEST {
+            let size = |side: u32| (u64::from(side) * u64::from(LONGEST) / u64::from(longest)).max(1) as u32;
+            photo = imageops::thumbnail(&photo, size(photo.width()), size(photo.height()));
+        }
+        let photo = Arc::new(photo);
+        self.photos.push_back((path.clone(), photo.clone()));
+        if self.photos.len() > KEPT {
+            self.photos.pop_front();
+        }
+        Ok(photo)
+    }
+}
+
+/// The middle of `photo` as `key` asks for, as large as its place allows.
+fn scaled(photo: &RgbImage, key: &PictureKey) -> RgbImage {
+    let part = |side: u32| (side >> key.zoom).max(1);
+    let (width, height) = (part(photo.width()), part(photo.height()));
+    let (x, y) = ((photo.width() - width) / 2, (photo.height() - height) / 2);
+    let middle = imageops::crop_imm(photo, x, y, width, height);
+    let (to_width, to_height) = fitted((width, height), key.cells);
+    imageops::resize(&*middle, to_width, to_height, FilterType::Triangle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    #[test]
+    fn a_zoom_shows_the_middle_at_the_same_size() {
+        let photo = RgbImage::from_fn(80, 60, |x, _| Rgb([if (20..60).contains(&x) { 255 } else { 0 }, 0, 0]));
+        let key = |zoom| PictureKey { path: "a.jpg".into(), cells: (40, 15), zoom };
+        let (whole, near) = (scaled(&photo, &key(0)), scaled(&photo, &key(1)));
+        assert_eq!((whole.dimensions(), near.dimensions()), ((40, 30), (40, 30)));
+        assert_eq!((whole.get_pixel(2, 9).0[0], near.get_pixel(2, 9).0[0]), (0, 255));
+    }
+}

@@ -1,0 +1,319 @@
+//! The tab with the evaluations: which there are, their figures, and the photos that were matched rightly and wrongly.
+
+pub(super) mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::eval::embeddings::{EmbeddingSet, PhotoRow};
+use crate::eval::projection::Projected;
+use crate::eval::report::Report;
+use crate::eval::retrieval::{Match, Ranked, Retrieval};
+use crate::run::Status;
+
+use super::datasets::CLOSEST;
+use super::keys::{Action, Place};
+use super::message::Effect;
+use super::widgets::list::{Step, moved};
+
+/// A line in the list: an evaluation, or a run that has none yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Evaluation {
+    /// Id of the run.
+    pub(super) run: String,
+    /// What a person calls it.
+    pub(super) run_name: String,
+    /// Name of the evaluation; none where the run has none.
+    pub(super) name: Option<String>,
+    /// Where it lies.
+    pub(super) folder: PathBuf,
+    /// The photos of its run.
+    pub(super) photos: PathBuf,
+    /// How it stands.
+    pub(super) status: Status,
+    /// Photos embedded, of how many.
+    pub(super) done: (usize, usize),
+    /// Why it stands so, where that says something.
+    pub(super) reason: String,
+    /// Rank-1 of its report.
+    pub(super) rank1: Option<f64>,
+    /// Mean average precision of its report.
+    pub(super) map: Option<f64>,
+    /// Rank-1 with photos of the query's own encounter.
+    pub(super) careless: Option<f64>,
+}
+
+/// An evaluation with all that its views show.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// What it says.
+    pub(super) report: Report,
+    /// The embeddings and their photos.
+    pub(super) set: EmbeddingSet,
+    /// The ranking that the report stands for.
+    pub(super) retrieval: Retrieval,
+    /// The embedding on a plane.
+    pub(super) projected: Projected,
+    /// Each individual asked about: name, queries, rank-1.
+    pub(super) individuals: Vec<(String, usize, f64)>,
+    /// The folder that the photos' paths start from.
+    pub(super) root: PathBuf,
+}
+
+impl Opened {
+    /// Where the photo of a row lies.
+    pub(super) fn path(&self, row: usize) -> PathBuf {
+        self.root.join(&self.set.rows[row].photo)
+    }
+
+    /// The photo of a row.
+    pub(super) fn photo(&self, row: usize) -> &PhotoRow {
+        &self.set.rows[row]
+    }
+
+    /// The encounter of a row without the individual that it begins with.
+    pub(super) fn when(&self, row: usize) -> &str {
+        let photo = self.photo(row);
+        let when = photo.encounter.strip_prefix(photo.individual.as_str()).unwrap_or(&photo.encounter).trim_start();
+        // an encounter of its own is named by the photo, which is no date
+        if when.contains('/') { "" } else { when }
+    }
+}
+
+/// Whether the nearest photo of a query is another individual though a right one was there.
+pub(super) fn is_mistake(query: &Ranked) -> bool {
+    query.relevant > 0 && query.first_correct != Some(1)
+}
+
+/// What of an evaluation is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum View {
+    /// Queries with their matches.
+    #[default]
+    Queries,
+    /// The figures.
+    Report,
+    /// The embedding.
+    Scatter,
+}
+
+/// The state of the tab.
+#[derive(Debug, Default)]
+pub(super) struct Evaluate {
+    /// All evaluations; none while they are listed for the first time.
+    pub(super) list: Option<Vec<Evaluation>>,
+    /// The row chosen.
+    pub(super) at: usize,
+    /// Only rows that hold this text are shown: of the list, or of the queries where one is open.
+    pub(super) filter: String,
+    /// The evaluation that is open.
+    pub(super) opened: Option<Arc<Opened>>,
+    /// The one that is being opened.
+    pub(super) opening: Option<PathBuf>,
+    /// What of it is shown.
+    pub(super) view: View,
+    /// Only queries that went wrong.
+    pub(super) only_mistakes: bool,
+    /// The query chosen, among those shown.
+    pub(super) query: usize,
+    /// The match chosen.
+    pub(super) hit: usize,
+    /// Query and match have the whole screen.
+    pub(super) pair: bool,
+    /// The two photos of a pair in one place: false the query, true the match.
+    pub(super) flip: Option<bool>,
+    /// How close the pair is looked at.
+    pub(super) zoom: u8,
+    /// First line of the report that is shown.
+    pub(super) scroll: usize,
+    /// The photo under the cursor of the embedding.
+    pub(super) point: usize,
+}
+
+impl Evaluate {
+    /// Where keys go.
+    pub(super) fn place(&self) -> Place {
+        match (&self.opened, self.view) {
+            (None, _) => Place::Evaluations,
+            (Some(_), _) if self.pair => Place::Pair,
+            (Some(_), View::Queries) => Place::Queries,
+            (Some(_), View::Report) => Place::Report,
+            (Some(_), View::Scatter) => Place::Scatter,
+        }
+    }
+
+    /// The rows of the list.
+    pub(super) fn shown(&self) -> Vec<&Evaluation> {
+        let wanted = if self.opened.is_none() { self.filter.to_lowercase() } else { String::new() };
+        let holds = |e: &&Evaluation| {
+            let words = [Some(&e.run_name), Some(&e.run), e.name.as_ref()];
+            words.into_iter().flatten().any(|word| word.to_lowercase().contains(&wanted))
+        };
+        self.list.iter().flatten().filter(holds).collect()
+    }
+
+    /// The row chosen.
+    pub(super) fn current(&self) -> Option<&Evaluation> {
+        self.shown().get(self.at).copied()
+    }
+
+    /// Takes a new list in; the row chosen stays the one it was.
+    pub(super) fn take(&mut self, list: Vec<Evaluation>) {
+        let chosen = self.current().map(|e| (e.run.clone(), e.folder.clone()));
+        self.list = Some(list);
+        let place = |at: &(String, PathBuf)| {
+            let shown = self.shown();
+            let same = shown.iter().position(|e| e.run == at.0 && e.folder == at.1);
+            // a run's first evaluation takes the place of the line that said there is none
+            same.or_else(|| shown.iter().position(|e| e.run == at.0))
+        };
+        if let Some(at) = chosen.as_ref().and_then(place) {
+            self.at = at;
+        }
+        self.at = moved(self.at, self.shown().len(), Step::By(0));
+    }
+
+    /// Takes an evaluation that was opened.
+    pub(super) fn open(&mut self, opened: Arc<Opened>) {
+        *self = Evaluate { list: self.list.take(), at: self.at, opened: Some(opened), ..Evaluate::default() };
+    }
+
+    /// The queries shown, by their place in the ranking.
+    pub(super) fn queries(&self) -> Vec<usize> {
+        let Some(opened) = &self.opened else { return Vec::new() };
+        let wanted = self.filter.to_lowercase();
+        let queries = opened.retrieval.queries.iter().enumerate();
+        queries
+            .filter(|(_, q)| !self.only_mistakes || is_mistake(q))
+            .filter(|(_, q)| opened.photo(q.query).individual.to_lowercase().contains(&wanted))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// The query chosen.
+    pub(super) fn ranked(&self) -> Option<&Ranked> {
+        let at = *self.queries().get(self.query)?;
+        self.opened.as_ref()?.retrieval.queries.get(at)
+    }
+
+    /// The match chosen.
+    pub(super) fn matched(&self) -> Option<Match> {
+        self.ranked()?.nearest.get(self.hit).copied()
+    }
+
+    fn step(&mut self, step: Step) {
+        match self.place() {
+            Place::Evaluations => self.at = moved(self.at, self.shown().len(), step),
+            Place::Report => {
+                self.scroll = match step {
+                    Step::By(by) => self.scroll.saturating_add_signed(by).min(10_000),
+                    Step::First => 0,
+                    Step::Last => 10_000,
+                };
+            }
+            Place::Scatter => {}
+            _ => {
+                self.query = moved(self.query, self.queries().len(), step);
+                (self.hit, self.zoom) = (0, 0);
+            }
+        }
+    }
+
+    fn mistake(&mut self, forward: bool) -> Result<(), String> {
+        let Some(opened) = self.opened.clone() else { return Ok(()) };
+        let shown = self.queries();
+        let wrong = |place: &usize| is_mistake(&opened.retrieval.queries[shown[*place]]);
+        let found = if forward {
+            (self.query + 1..shown.len()).find(wrong)
+        } else {
+            (0..self.query.min(shown.len())).rev().find(wrong)
+        };
+        let other = if forward { "no further mistake" } else { "no mistake before this one" };
+        self.query = found.ok_or(other)?;
+        self.hit = 0;
+        Ok(())
+    }
+
+    /// To the nearest point that lies mostly in this direction.
+    fn over(&mut self, dx: f64, dy: f64) {
+        let Some(opened) = &self.opened else { return };
+        let points = &opened.projected.points;
+        let Some(&[x, y]) = points.get(self.point) else { return };
+        let ahead = points.iter().enumerate().filter_map(|(at, &[px, py])| {
+            let (along, aside) = ((px - x) * dx + (py - y) * dy, ((px - x) * dy + (py - y) * dx).abs());
+            (along > 1e-9 && aside <= along * 1.5).then_some((at, along.hypot(aside * 2.0)))
+        });
+        if let Some((at, _)) = ahead.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            self.point = at;
+        }
+    }
+
+    /// Does what a key asks for; `Err` says why not.
+    pub(super) fn act(&mut self, action: Action) -> Result<Vec<Effect>, String> {
+        let place = self.place();
+        let hits = self.ranked().map_or(0, |q| q.nearest.len());
+        match (action, place) {
+            (Action::Evaluate, Place::Evaluations) => {
+                let current = self.current().ok_or("there is no trained run yet")?;
+                return Ok(vec![Effect::Evaluate(current.run.clone())]);
+            }
+            (Action::Open, Place::Evaluations) => {
+                let current = self.current().ok_or("there is no evaluation yet")?.clone();
+                if current.rank1.is_none() && current.status != Status::Finished {
+                    return Err("there is no report yet: e measures the run".to_owned());
+                }
+                self.opening = Some(current.folder.clone());
+                return Ok(vec![Effect::Open(Box::new(current))]);
+            }
+            (Action::Open, Place::Queries) if hits > 0 => (self.pair, self.flip, self.zoom) = (true, None, 0),
+            (Action::Open, Place::Scatter) => {
+                let queries = self.opened.as_ref().map(|o| o.retrieval.queries.as_slice()).unwrap_or_default();
+                let at = queries.iter().position(|q| q.query == self.point);
+                let at = at.ok_or("this photo is of the gallery and no query")?;
+                (self.view, self.only_mistakes, self.query, self.hit) = (View::Queries, false, at, 0);
+                self.filter.clear();
+            }
+            (Action::View, _) => {
+                self.pair = false;
+                self.view = match self.view {
+                    View::Queries => View::Report,
+                    View::Report => View::Scatter,
+                    View::Scatter => View::Queries,
+                };
+            }
+            (Action::OnlyMistakes, _) => {
+                self.only_mistakes = !self.only_mistakes;
+                (self.query, self.hit) = (0, 0);
+            }
+            (Action::NextMistake, _) => self.mistake(true)?,
+            (Action::PreviousMistake, _) => self.mistake(false)?,
+            (Action::Left, Place::Queries | Place::Pair) => self.hit = self.hit.saturating_sub(1),
+            (Action::Right, Place::Queries | Place::Pair) => self.hit = moved(self.hit, hits, Step::By(1)),
+            (Action::Left, Place::Scatter) => self.over(-1.0, 0.0),
+            (Action::Right, Place::Scatter) => self.over(1.0, 0.0),
+            (Action::Up, Place::Scatter) => self.over(0.0, 1.0),
+            (Action::Down, Place::Scatter) => self.over(0.0, -1.0),
+            (Action::Flip, Place::Pair) => {
+                self.flip = match self.flip {
+                    None => Some(false),
+                    Some(shown) => Some(!shown),
+                }
+            }
+            (Action::ZoomIn, Place::Pair) => self.zoom = (self.zoom + 1).min(CLOSEST),
+            (Action::ZoomOut, Place::Pair) => self.zoom = self.zoom.saturating_sub(1),
+            (Action::Back, Place::Pair) if self.flip.take().is_some() => {}
+            (Action::Back, Place::Pair) => self.pair = false,
+            (Action::Back, Place::Evaluations) => self.filter.clear(),
+            (Action::Back, _) if !self.filter.is_empty() => self.filter.clear(),
+            (Action::Back, _) => (self.opened, self.view) = (None, View::Queries),
+            (Action::Up, _) => self.step(Step::By(-1)),
+            (Action::Down, _) => self.step(Step::By(1)),
+            (Action::PageUp, _) => self.step(Step::By(-10)),
+            (Action::PageDown, _) => self.step(Step::By(10)),
+            (Action::First, _) => self.step(Step::First),
+            (Action::Last, _) => self.step(Step::Last),
+            _ => {}
+        }
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,364 @@
+//! Keys and what they do: one table that the footer, the help, the palette and the key file all read.
+//!
+//! A key means one action at one place of the screen. The same key means the same thing on every tab where it means
+//! anything.
+
+use std::collections::BTreeMap;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// Where on the screen a key was pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nothing in the workspace yet.
+    First,
+    /// The list of datasets.
+    Datasets,
+    /// The individuals of a dataset.
+    Individuals,
+    /// One photo over the whole pane.
+    Photo,
+    /// The table of runs.
+    Runs,
+    /// One run's charts, beside the table or over the whole screen.
+    Run,
+    /// The list of evaluations.
+    Evaluations,
+    /// The queries of an evaluation.
+    Queries,
+    /// A query beside its match.
+    Pair,
+    /// The report of an evaluation.
+    Report,
+    /// The embedding as points.
+    Scatter,
+    /// The machine.
+    System,
+}
+
+/// The four tabs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tab {
+    /// Photos and who is on them.
+    Datasets,
+    /// Trainings.
+    Runs,
+    /// Measured models.
+    Evaluate,
+    /// The machine.
+    System,
+}
+
+impl Tab {
+    /// In their order.
+    pub(super) const ALL: [Tab; 4] = [Tab::Datasets, Tab::Runs, Tab::Evaluate, Tab::System];
+
+    /// The name in the header.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Tab::Datasets => "Datasets",
+            Tab::Runs => "Runs",
+            Tab::Evaluate => "Evaluate",
+            Tab::System => "System",
+        }
+    }
+}
+
+/// What a key or an entry of the palette does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // each is told in the table below, in the words of the help
+pub(super) enum Action {
+    ToTab(Tab),
+    Quit,
+    Help,
+    Palette,
+    Filter,
+    Back,
+    Redraw,
+    Suspend,
+    Copy,
+    NextPane,
+    PreviousPane,
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Left,
+    Right,
+    Open,
+    AddDataset,
+    Synthetic,
+    Tour,
+    Forget,
+    Problems,
+    NewRun,
+    Clone,
+    Mark,
+    Overlay,
+    Difference,
+    Stop,
+    Resume,
+    Evaluate,
+    Sort,
+    Smoother,
+    Rougher,
+    LogAxis,
+    Along,
+    ZoomIn,
+    ZoomOut,
+    NextMistake,
+    PreviousMistake,
+    OnlyMistakes,
+    View,
+    Flip,
+    Theme,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// What it does.
+    pub(super) action: Action,
+    /// Its name in the key file.
+    pub(super) name: &'static str,
+    /// The usual keys.
+    keys: &'static [&'static str],
+    /// Where; empty is everywhere.
+    places: &'static [Place],
+    /// A word for the footer; empty keeps it out of there.
+    pub(super) short: &'static str,
+    /// A sentence for the help and the palette.
+    pub(super) help: &'static str,
+}
+
+const fn row(
+    action: Action,
+    name: &'static str,
+    keys: &'static [&'static str],
+    places: &'static [Place],
+    short: &'static str,
+    help: &'static str,
+) -> Row {
+    Row { action, name, keys, places, short, help }
+}
+
+use Place as P;
+
+const EVERYWHERE: &[Place] = &[];
+const RUNS: &[Place] = &[P::Runs, P::Run];
+const DATA: &[Place] = &[P::First, P::Datasets, P::Individuals];
+const LISTS: &[Place] = &[P::Runs, P::Individuals, P::Datasets, P::Evaluations, P::Queries, P::Scatter];
+const OPENED: &[Place] = &[P::Queries, P::Pair, P::Report, P::Scatter];
+
+/// Everything that can be done, in the order of the footer.
+#[rustfmt::skip] // a table: one action a line
+pub(super) static TABLE: &[Row] = &[
+    row(Action::AddDataset, "add-dataset", &["a"], DATA, "add", "add a folder or a table of photos"),
+    row(Action::Synthetic, "synthetic", &["s"], DATA, "synthetic", "draw a data set of synthetic turtles"),
+    row(Action::Tour, "demo", &["d"], DATA, "demo", "the whole tour: draw, train, evaluate"),
+    row(Action::NewRun, "new-run", &["n"], &[P::Runs, P::Run, P::Datasets, P::Individuals], "new run", "a new run: a form with the values of a method"),
+    row(Action::Open, "open", &["enter"], &[P::Datasets, P::Individuals, P::Runs, P::Evaluations, P::Queries, P::Scatter], "open", "open what is chosen"),
+    row(Action::Stop, "stop", &["x"], RUNS, "stop", "end the run after the step it is in, with a checkpoint"),
+    row(Action::Resume, "resume", &["r"], RUNS, "resume", "go on with a run that stopped, failed or crashed"),
+    row(Action::Evaluate, "evaluate", &["e"], &[P::Runs, P::Run, P::Evaluations], "evaluate", "measure the run on its own photos; goes on without this screen"),
+    row(Action::Clone, "clone", &["c"], RUNS, "clone", "a new run that begins with the values of this one"),
+    row(Action::Mark, "mark", &["space"], RUNS, "mark", "mark the run, for the overlay and the difference"),
+    row(Action::Overlay, "overlay", &["o"], RUNS, "overlay", "the curves of all marked runs in one chart"),
+    row(Action::Difference, "difference", &["D"], RUNS, "difference", "the values in which two runs differ"),
+    row(Action::Sort, "sort", &["S"], &[P::Runs], "", "sort by another column"),
+    row(Action::Smoother, "smoother", &["}"], RUNS, "", "smoother curves"),
+    row(Action::Rougher, "rougher", &["{"], RUNS, "", "less smooth curves"),
+    row(Action::LogAxis, "log-axis", &["L"], RUNS, "", "the loss on a logarithmic axis, or not"),
+    row(Action::Along, "along", &["X"], RUNS, "", "steps, epochs or time along the bottom"),
+    row(Action::NextMistake, "next-mistake", &["]"], &[P::Queries, P::Pair], "next mistake", "to the next query whose nearest photo is another individual"),
+    row(Action::PreviousMistake, "previous-mistake", &["["], &[P::Queries, P::Pair], "previous", "to the mistake before"),
+    row(Action::OnlyMistakes, "only-mistakes", &["m"], &[P::Queries], "only mistakes", "show only the queries that went wrong"),
+    row(Action::View, "view", &["v"], OPENED, "view", "report, queries, embedding"),
+    row(Action::Flip, "flip", &["g"], &[P::Pair], "flip", "show the two photos in one place, in turn"),
+    row(Action::ZoomIn, "zoom-in", &["+", "="], &[P::Pair, P::Run, P::Photo], "zoom", "closer"),
+    row(Action::ZoomOut, "zoom-out", &["-"], &[P::Pair, P::Run, P::Photo], "", "farther away"),
+    row(Action::Problems, "problems", &["p"], &[P::Datasets, P::Individuals], "problems", "list what was left out or doubted"),
+    row(Action::Forget, "forget", &["delete"], &[P::Datasets], "forget", "take the data set out of the list; the photos stay"),
+    row(Action::Copy, "copy", &["y"], EVERYWHERE, "copy", "copy the path or name of what is chosen (OSC 52)"),
+    row(Action::Filter, "filter", &["/"], LISTS, "filter", "show only rows that hold a text"),
+    row(Action::NextPane, "next-pane", &["tab"], EVERYWHERE, "pane", "to the next pane"),
+    row(Action::PreviousPane, "previous-pane", &["backtab"], EVERYWHERE, "", "to the pane before"),
+    row(Action::Back, "back", &["esc"], EVERYWHERE, "", "back"),
+    row(Action::Help, "help", &["?"], EVERYWHERE, "keys", "all keys that work here"),
+    row(Action::Palette, "palette", &[":"], EVERYWHERE, "", "find any action by its name"),
+    row(Action::Quit, "quit", &["q", "ctrl-c"], EVERYWHERE, "quit", "leave; runs and evaluations go on"),
+    row(Action::ToTab(Tab::Datasets), "datasets", &["1", "alt-1"], EVERYWHERE, "", "the tab with the data sets"),
+    row(Action::ToTab(Tab::Runs), "runs", &["2", "alt-2"], EVERYWHERE, "", "the tab with the runs"),
+    row(Action::ToTab(Tab::Evaluate), "evaluations", &["3", "alt-3"], EVERYWHERE, "", "the tab with the evaluations"),
+    row(Action::ToTab(Tab::System), "system", &["4", "alt-4"], EVERYWHERE, "", "the tab with the machine"),
+    row(Action::Up, "up", &["up", "k"], EVERYWHERE, "", "a row up"),
+    row(Action::Down, "down", &["down", "j"], EVERYWHERE, "", "a row down"),
+    row(Action::Left, "left", &["left", "h"], EVERYWHERE, "", "to the left: the match before, an earlier place"),
+    row(Action::Right, "right", &["right", "l"], EVERYWHERE, "", "to the right: the next match, a later place"),
+    row(Action::PageUp, "page-up", &["pageup", "ctrl-u"], EVERYWHERE, "", "ten rows up"),
+    row(Action::PageDown, "page-down", &["pagedown", "ctrl-d"], EVERYWHERE, "", "ten rows down"),
+    row(Action::First, "first", &["home"], EVERYWHERE, "", "to the first row"),
+    row(Action::Last, "last", &["end", "G"], EVERYWHERE, "", "to the last row"),
+    row(Action::Theme, "theme", &["T"], EVERYWHERE, "", "the next theme: dark, light, colour-blind, plain"),
+    row(Action::Redraw, "redraw", &["ctrl-l"], EVERYWHERE, "", "draw the whole screen again"),
+    row(Action::Suspend, "suspend", &["ctrl-z"], EVERYWHERE, "", "to the shell; `fg` comes back"),
+];
+
+impl Row {
+    /// Whether it works at `place`.
+    pub(super) fn works_at(&self, place: Place) -> bool {
+        self.places.is_empty() || self.places.contains(&place)
+    }
+}
+
+/// Which keys do what, the user's own over the usual ones.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Keymap {
+    own: BTreeMap<String, Vec<String>>,
+}
+
+impl Keymap {
+    /// A map with the user's keys by action; the error names what is not known.
+    pub(super) fn with(own: BTreeMap<String, Vec<String>>) -> Result<Keymap, String> {
+        for (action, keys) in &own {
+            if TABLE.iter().all(|row| row.name != action) {
+                let known: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+                return Err(format!("{action}: there is no such action; there are {}", known.join(", ")));
+            }
+            if let Some(key) = keys.iter().find(|key| !is_key(key)) {
+                return Err(format!(
+                    "{action}: {key:?} is no key; write it as x, X, ctrl-x, alt-x, space, enter or f5"
+                ));
+            }
+        }
+        Ok(Keymap { own })
+    }
+
+    /// The keys of a row.
+    pub(super) fn keys(&self, row: &Row) -> Vec<String> {
+        match self.own.get(row.name) {
+            Some(keys) => keys.clone(),
+            None => {
+                let taken = |key: &&&str| !self.own.values().flatten().any(|own| own == **key);
+                row.keys.iter().filter(taken).map(|key| (*key).to_owned()).collect()
+            }
+        }
+    }
+
+    /// What `key` does at `place`.
+    pub(super) fn action(&self, place: Place, key: KeyEvent) -> Option<Action> {
+        let name = name_of(key)?;
+        let row = TABLE.iter().find(|row| row.works_at(place) && self.keys(row).contains(&name))?;
+        Some(row.action)
+    }
+}
+
+/// Names of keys that are no character.
+const NAMED: &[(&str, KeyCode)] = &[
+    ("enter", KeyCode::Enter),
+    ("esc", KeyCode::Esc),
+    ("tab", KeyCode::Tab),
+    ("backtab", KeyCode::BackTab),
+    ("space", KeyCode::Char(' ')),
+    ("up", KeyCode::Up),
+    ("down", KeyCode::Down),
+    ("left", KeyCode::Left),
+    ("right", KeyCode::Right),
+    ("home", KeyCode::Home),
+    ("end", KeyCode::End),
+    ("pageup", KeyCode::PageUp),
+    ("pagedown", KeyCode::PageDown),
+    ("delete", KeyCode::Delete),
+    ("insert", KeyCode::Insert),
+    ("backspace", KeyCode::Backspace),
+];
+
+/// A key as the table and the key file write it.
+pub(super) fn name_of(key: KeyEvent) -> Option<String> {
+    let plain = match (NAMED.iter().find(|(_, code)| *code == key.code), key.code) {
+        (Some((name, _)), _) => (*name).to_owned(),
+        (None, KeyCode::Char(c)) => c.to_string(),
+        (None, KeyCode::F(n)) => format!("f{n}"),
+        _ => return None,
+    };
+    let with =
+        |modifier, prefix: &str| if key.modifiers.contains(modifier) { prefix.to_owned() } else { String::new() };
+    Some(with(KeyModifiers::CONTROL, "ctrl-") + &with(KeyModifiers::ALT, "alt-") + &plain)
+}
+
+fn is_key(name: &str) -> bool {
+    let plain = name.trim_start_matches("ctrl-").trim_start_matches("alt-");
+    let function = || plain.strip_prefix('f').is_some_and(|n| n.parse::<u8>().is_ok());
+    plain.chars().count() == 1 || NAMED.iter().any(|(named, _)| *named == plain) || function()
+}
+
+/// A key as the footer and the help show it.
+pub(super) fn shown(name: &str) -> String {
+    match name {
+        "enter" => "Enter".into(),
+        "esc" => "Esc".into(),
+        "tab" => "Tab".into(),
+        "backtab" => "Shift-Tab".into(),
+        "delete" => "Del".into(),
+        "up" => "↑".into(),
+        "down" => "↓".into(),
+        "left" => "←".into(),
+        "right" => "→".into(),
+        "pageup" => "PgUp".into(),
+        "pagedown" => "PgDn".into(),
+        "home" => "Home".into(),
+        "end" => "End".into(),
+        other => other.replace("ctrl-", "Ctrl-").replace("alt-", "Alt-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACES: [Place; 12] = [
+        P::First,
+        P::Datasets,
+        P::Individuals,
+        P::Photo,
+        P::Runs,
+        P::Run,
+        P::Evaluations,
+        P::Queries,
+        P::Pair,
+        P::Report,
+        P::Scatter,
+        P::System,
+    ];
+
+    #[test]
+    fn at_no_place_does_a_key_mean_two_things() {
+        for place in PLACES {
+            let mut seen = BTreeMap::new();
+            for row in TABLE.iter().filter(|row| row.works_at(place)) {
+                for key in row.keys {
+                    let before = seen.insert(key, row.name);
+                    assert_eq!(before, None, "{place:?}: {key} is {} too", row.name);
+                    assert!(is_key(key), "{key}");
+                }
+            }
+        }
+        let names: std::collections::BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), TABLE.len());
+    }
+
+    #[test]
+    fn a_users_key_takes_the_place_of_the_usual_one() {
+        let own = |action: &str, key: &str| Keymap::with([(action.to_owned(), vec![key.to_owned()])].into());
+        let map = own("stop", "q").unwrap();
+        let key = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+        assert_eq!(map.action(P::Runs, key('q')), Some(Action::Stop));
+        assert_eq!(map.action(P::Runs, key('x')), None);
+        let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(map.action(P::Runs, ctrl_c), Some(Action::Quit), "what is left of the usual keys stays");
+        assert!(own("stopp", "q").unwrap_err().contains("stopp: there is no such action"));
+        assert!(own("stop", "hyper-q").unwrap_err().contains("is no key"));
+    }
+}

@@ -1,0 +1,158 @@
+//! What lies over a tab: help, palette, questions, and lines to type into. The topmost has the keys.
+
+pub(super) mod view;
+
+use super::form::Form;
+use super::keys::{Action, Keymap, Place, Row, TABLE};
+use super::message::Effect;
+
+/// One of them.
+#[derive(Debug)]
+pub(super) enum Layer {
+    /// All keys that work at a place, from this line on.
+    Help(Place, usize),
+    /// Any action, by its name.
+    Palette(Palette),
+    /// A text that rows must hold; it is the tab that keeps it.
+    Filter,
+    /// Something to agree to.
+    Confirm(Confirm),
+    /// A line to type.
+    Prompt(Prompt),
+    /// Lines to read.
+    Page(Page),
+    /// A new run.
+    Form(Box<Form>),
+}
+
+/// Something to agree to.
+#[derive(Debug)]
+pub(super) struct Confirm {
+    /// What is asked.
+    pub(super) question: String,
+    /// What is done then.
+    pub(super) effect: Effect,
+}
+
+/// What a typed line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The path of a dataset to add.
+    Path,
+    /// How many turtles to draw.
+    Turtles,
+}
+
+impl Asked {
+    /// The question.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Asked::Path => "Folder or table of photos",
+            Asked::Turtles => "Turtles x encounters x photos of each",
+        }
+    }
+
+    /// What may be typed.
+    pub(super) fn help(self) -> &'static str {
+        match self {
+            Asked::Path => "a folder per individual, or a table (metadata.csv) in its folder; Tab completes",
+            Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
+        }
+    }
+}
+
+/// A line to type.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    /// What it is for.
+    pub(super) asked: Asked,
+    /// What stands in the line.
+    pub(super) text: String,
+}
+
+/// Lines to read.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// What they are.
+    pub(super) title: String,
+    /// The lines.
+    pub(super) lines: Vec<String>,
+    /// The first one shown.
+    pub(super) from: usize,
+}
+
+impl Page {
+    /// A page from its beginning.
+    pub(super) fn new(title: String, lines: Vec<String>) -> Page {
+        Page { title, lines, from: 0 }
+    }
+}
+
+/// The palette.
+#[derive(Debug)]
+pub(super) struct Palette {
+    /// Where it was opened.
+    pub(super) place: Place,
+    /// What is looked for.
+    pub(super) text: String,
+    /// The row chosen.
+    pub(super) at: usize,
+}
+
+impl Palette {
+    /// The rows found, the best first.
+    pub(super) fn found(&self) -> Vec<&'static Row> {
+        let mut found: Vec<_> = TABLE
+            .iter()
+            .filter(|row| row.works_at(self.place) && row.action != Action::Palette)
+            .filter_map(|row| fuzzy(&self.text, &format!("{} {}", row.name, row.help)).map(|far| (far, row)))
+            .collect();
+        found.sort_by_key(|(far, _)| *far);
+        found.into_iter().map(|(_, row)| row).collect()
+    }
+}
+
+/// How far `text` is from holding the letters of `wanted` in their order, side by side and early; none where it does
+/// not hold them.
+fn fuzzy(wanted: &str, text: &str) -> Option<usize> {
+    let (wanted, text) = (wanted.to_lowercase(), text.to_lowercase());
+    if let Some(at) = text.find(&wanted) {
+        return Some(at);
+    }
+    let mut far = 1000;
+    let mut rest = text.as_str();
+    for letter in wanted.chars().filter(|c| *c != ' ') {
+        let at = rest.find(letter)?;
+        far += at;
+        rest = &rest[at + letter.len_utf8()..];
+    }
+    Some(far)
+}
+
+/// The keys that work at `place`: key and sentence, those of the place before those of everywhere.
+pub(super) fn help(place: Place, keymap: &Keymap) -> Vec<(String, &'static str)> {
+    let rows = TABLE.iter().filter(|row| row.works_at(place));
+    let line = |row: &Row| {
+        let keys: Vec<_> = keymap.keys(row).iter().map(|key| super::keys::shown(key)).collect();
+        (keys.join("  "), row.help)
+    };
+    rows.map(line).filter(|(keys, _)| !keys.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_palette_finds_actions_by_some_of_their_letters() {
+        let find = |text: &str| {
+            let palette = Palette { place: Place::Runs, text: text.into(), at: 0 };
+            palette.found().iter().map(|row| row.name).collect::<Vec<_>>()
+        };
+        assert_eq!(find("resume")[0], "resume");
+        assert_eq!(find("nwrn")[0], "new-run");
+        assert!(find("checkpoint").contains(&"stop"), "the sentence counts too");
+        assert!(find("zzz").is_empty());
+        assert!(!find("").contains(&"flip"), "only what works here");
+    }
+}

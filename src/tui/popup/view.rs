@@ -1,0 +1,122 @@
+//! Popups as cells: a field cleared out of the middle of the tab, with a rule above and below.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::tui::form;
+use crate::tui::model::Model;
+use crate::tui::popup::{Layer, help};
+use crate::tui::widgets::list::shown;
+use crate::tui::widgets::text::{put, put_all, row, width, wrap};
+
+/// Draws `layer` over `area`.
+pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut Buffer) {
+    let theme = &model.theme;
+    match layer {
+        Layer::Filter => {}
+        Layer::Form(state) => form::view::draw(model, state, area, buf),
+        Layer::Help(place, from) => {
+            let lines = help(*place, &model.keymap);
+            let keys = lines.iter().map(|(keys, _)| width(keys)).max().unwrap_or(0);
+            let inner = clear(model, "keys that work here", (84, lines.len() as u16), area, buf);
+            let from = (*from).min(lines.len().saturating_sub(usize::from(inner.height)));
+            for (n, (key, words)) in (0..inner.height).zip(&lines[from..]) {
+                put(buf, inner.x, inner.y + n, keys, key, theme.accent());
+                put(buf, inner.x + keys + 2, inner.y + n, inner.width.saturating_sub(keys + 2), words, theme.text());
+            }
+        }
+        Layer::Palette(palette) => {
+            let found = palette.found();
+            let inner = clear(model, "do what?", (90, found.len() as u16 + 1), area, buf);
+            typed(model, &palette.text, row(inner, 0), buf);
+            let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+            for (n, place) in (0..).zip(shown(palette.at, found.len(), list.height)) {
+                let line = row(list, n);
+                let style = if place == palette.at { theme.chosen(true) } else { theme.text() };
+                if place == palette.at {
+                    buf.set_style(line, style);
+                }
+                let keys: Vec<_> = model.keymap.keys(found[place]);
+                let key = keys.first().map(|k| crate::tui::keys::shown(k)).unwrap_or_default();
+                let words = format!("{:18} {:10} {}", found[place].name, key, found[place].help);
+                put(buf, line.x, line.y, line.width, &words, style);
+            }
+        }
+        Layer::Confirm(confirm) => {
+            let lines = wrap(&confirm.question, 60);
+            let inner = clear(model, "sure?", (64, lines.len() as u16 + 2), area, buf);
+            for (n, line) in (0..).zip(&lines) {
+                put(buf, inner.x, inner.y + n, inner.width, line, theme.text());
+            }
+            put(
+                buf,
+                inner.x,
+                inner.y + lines.len() as u16 + 1,
+                inner.width,
+                "y yes   any other key no",
+                theme.accent(),
+            );
+        }
+        Layer::Prompt(prompt) => {
+            let inner = clear(model, prompt.asked.title(), (84, 3), area, buf);
+            typed(model, &prompt.text, row(inner, 0), buf);
+            put(buf, inner.x, inner.y + 2, inner.width, prompt.asked.help(), theme.quiet());
+        }
+        Layer::Page(page) => {
+            let inner = clear(model, &page.title, (100, page.lines.len() as u16), area, buf);
+            for (n, line) in (0..inner.height).zip(page.lines.iter().skip(page.from)) {
+                put(buf, inner.x, inner.y + n, inner.width, line, theme.text());
+            }
+        }
+    }
+}
+
+/// A line that is being typed; its end is always seen.
+fn typed(model: &Model, text: &str, line: Rect, buf: &mut Buffer) {
+    let text = crate::tui::widgets::text::fit_end(text, line.width.saturating_sub(3));
+    let pieces =
+        [("› ".to_owned(), model.theme.accent()), (text, model.theme.text()), ("▏".to_owned(), model.theme.accent())];
+    put_all(buf, line, &pieces);
+}
+
+/// Clears a field of at most `size` in the middle of `area`; what of it is left to write into.
+pub(in crate::tui) fn clear(model: &Model, title: &str, size: (u16, u16), area: Rect, buf: &mut Buffer) -> Rect {
+    let outer_width = (size.0 + 4).min(area.width);
+    let outer_height = (size.1 + 2).min(area.height);
+    let outer = Rect {
+        x: area.x + (area.width - outer_width) / 2,
+        y: area.y + (area.height - outer_height) / 2,
+        width: outer_width,
+        height: outer_height,
+    };
+    for y in outer.y..outer.bottom() {
+        for x in outer.x..outer.right() {
+            buf[(x, y)].reset();
+        }
+    }
+    let theme = &model.theme;
+    let line = "─".repeat(usize::from(outer.width));
+    put(buf, outer.x, outer.y, outer.width, &line, theme.quiet());
+    put(buf, outer.x, outer.bottom() - 1, outer.width, &line, theme.quiet());
+    put(buf, outer.x + 2, outer.y, outer.width.saturating_sub(4), &format!(" {title} "), theme.bold());
+    Rect {
+        x: outer.x + 2,
+        y: outer.y + 1,
+        width: outer.width.saturating_sub(4),
+        height: outer.height.saturating_sub(2),
+    }
+}
+
+/// The keys of a popup, for the footer.
+pub(in crate::tui) fn keys(layer: &Layer) -> Vec<(String, String)> {
+    let pairs: &[(&str, &str)] = match layer {
+        Layer::Help(..) => &[("↑↓", "move"), ("Esc", "back")],
+        Layer::Palette(_) => &[("↑↓", "choose"), ("Enter", "do it"), ("Esc", "back")],
+        Layer::Filter => &[("Enter", "keep"), ("↑↓", "move"), ("Esc", "all rows again")],
+        Layer::Confirm(_) => &[("y", "yes"), ("Esc", "no")],
+        Layer::Prompt(_) => &[("Enter", "go on"), ("Ctrl-U", "clear"), ("Esc", "back")],
+        Layer::Page(_) => &[("↑↓", "move"), ("Esc", "back")],
+        Layer::Form(_) => &[("↑↓", "field"), ("←→", "choice"), ("Ctrl-S", "start"), ("Esc", "leave")],
+    };
+    pairs.iter().map(|(key, word)| ((*key).to_owned(), (*word).to_owned())).collect()
+}

@@ -1,0 +1,335 @@
+//! The tab with the runs: a table, the figures of the one chosen, and what can be done with it.
+
+pub(super) mod series;
+pub(super) mod view;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::run::{RunSummary, Status};
+
+use self::series::{Along, Series};
+use super::keys::{Action, Place};
+use super::message::{Effect, News, Purpose};
+use super::widgets::list::{Step, moved};
+
+/// Lines of a log that are kept.
+const LOG_LINES: usize = 500;
+
+/// How the table is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// Live runs first, then the best rank-1.
+    Best,
+    /// The newest first.
+    Newest,
+    /// By name.
+    Name,
+    /// By status.
+    Status,
+}
+
+impl Sort {
+    /// The words for the table's head.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Sort::Best => "by best rank-1",
+            Sort::Newest => "newest first",
+            Sort::Name => "by name",
+            Sort::Status => "by status",
+        }
+    }
+
+    fn next(self) -> Sort {
+        match self {
+            Sort::Best => Sort::Newest,
+            Sort::Newest => Sort::Name,
+            Sort::Name => Sort::Status,
+            Sort::Status => Sort::Best,
+        }
+    }
+}
+
+/// How charts are drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Charts {
+    /// How much of what was before stays, from 0.
+    pub(super) smoothing: f32,
+    /// The loss on a logarithmic axis.
+    pub(super) log: bool,
+    /// What runs along the bottom.
+    pub(super) along: Along,
+    /// Shares of the whole that are shown, from and to.
+    pub(super) window: (f64, f64),
+    /// The cursor as a share of the window.
+    pub(super) cursor: Option<f64>,
+    /// The marked runs beside the chosen one.
+    pub(super) overlay: bool,
+}
+
+/// A run whose metrics and log are read.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// Its figures.
+    pub(super) series: Series,
+    /// The end of its log.
+    pub(super) log: VecDeque<String>,
+    /// Its checkpoints: name, bytes, when.
+    pub(super) checkpoints: Vec<(String, u64, f64)>,
+    /// All there is has been read.
+    pub(super) whole: bool,
+}
+
+/// The state of the tab.
+#[derive(Debug)]
+pub(super) struct Runs {
+    /// All runs; none while they are read for the first time.
+    pub(super) all: Option<Vec<RunSummary>>,
+    /// When they were read.
+    pub(super) read_at: f64,
+    /// Id of the one chosen.
+    pub(super) chosen: Option<String>,
+    /// Only runs that hold this text are shown.
+    pub(super) filter: String,
+    /// The order.
+    pub(super) sort: Sort,
+    /// Ids of those marked, in the order of marking.
+    pub(super) marked: Vec<String>,
+    /// The charts have the focus and not the table.
+    pub(super) in_detail: bool,
+    /// The run chosen has the whole screen.
+    pub(super) whole: bool,
+    /// Runs whose metrics and log are read.
+    pub(super) followed: HashMap<String, Followed>,
+    /// How charts are drawn.
+    pub(super) charts: Charts,
+}
+
+impl Default for Runs {
+    fn default() -> Runs {
+        Runs {
+            all: None,
+            read_at: 0.0,
+            chosen: None,
+            filter: String::new(),
+            sort: Sort::Best,
+            marked: Vec::new(),
+            in_detail: false,
+            whole: false,
+            followed: HashMap::new(),
+            charts: Charts {
+                smoothing: 0.0,
+                log: true,
+                along: Along::Epoch,
+                window: (0.0, 1.0),
+                cursor: None,
+                overlay: false,
+            },
+        }
+    }
+}
+
+impl Runs {
+    /// Where keys go.
+    pub(super) fn place(&self) -> Place {
+        if self.in_detail || self.whole { Place::Run } else { Place::Runs }
+    }
+
+    /// The runs of the table, in its order.
+    pub(super) fn shown(&self) -> Vec<&RunSummary> {
+        let wanted = self.filter.to_lowercase();
+        let holds = |run: &&RunSummary| {
+            let words = [
+                Some(run.name.as_str()),
+                Some(run.id.as_str()),
+                run.method.map(|m| m.name()),
+                run.backbone.as_deref(),
+                run.dataset.as_deref(),
+                Some(run.status.name()),
+            ];
+            wanted.is_empty() || words.into_iter().flatten().any(|word| word.to_lowercase().contains(&wanted))
+        };
+        let mut shown: Vec<_> = self.all.iter().flatten().filter(holds).collect();
+        let age = |run: &RunSummary| run.age_seconds.unwrap_or(f64::INFINITY);
+        let newest = |a: &RunSummary, b: &RunSummary| age(a).total_cmp(&age(b)).then(b.id.cmp(&a.id));
+        let best = |run: &RunSummary| run.best_rank1.unwrap_or(-1.0);
+        shown.sort_by(|a, b| match self.sort {
+            Sort::Best => {
+                let live = b.status.is_live().cmp(&a.status.is_live());
+                live.then(best(b).total_cmp(&best(a))).then_with(|| newest(a, b))
+            }
+            Sort::Newest => newest(a, b),
+            Sort::Name => a.name.cmp(&b.name),
+            Sort::Status => a.status.cmp(&b.status).then_with(|| newest(a, b)),
+        });
+        shown
+    }
+
+    /// The run chosen: the first of the table where none was.
+    pub(super) fn current(&self) -> Option<&RunSummary> {
+        let by_id = self.all.iter().flatten().find(|run| Some(&run.id) == self.chosen.as_ref());
+        by_id.or_else(|| self.shown().first().copied())
+    }
+
+    /// Runs that go on.
+    pub(super) fn live(&self) -> Vec<&RunSummary> {
+        self.all.iter().flatten().filter(|run| run.status.is_live()).collect()
+    }
+
+    /// Ids of the runs whose metrics are to be read.
+    pub(super) fn watching(&self, shown: bool) -> Vec<String> {
+        if !shown {
+            return Vec::new();
+        }
+        let chosen = self.current().map(|run| run.id.clone());
+        let marked = if self.charts.overlay { self.marked.as_slice() } else { &[] };
+        let ids: BTreeSet<String> = chosen.into_iter().chain(marked.iter().cloned()).collect();
+        ids.into_iter().collect()
+    }
+
+    /// Takes a new list in.
+    pub(super) fn take(&mut self, runs: Vec<RunSummary>, now: f64) {
+        self.marked.retain(|id| runs.iter().any(|run| run.id == *id));
+        self.all = Some(runs);
+        self.read_at = now;
+        if self.chosen.is_none() {
+            self.chosen = self.current().map(|run| run.id.clone());
+        }
+    }
+
+    /// Takes news of a followed run in.
+    pub(super) fn news(&mut self, news: News) {
+        let followed = self.followed.entry(news.id).or_default();
+        followed.series.take(&news.records);
+        followed.log.extend(news.log);
+        let surplus = followed.log.len().saturating_sub(LOG_LINES);
+        followed.log.drain(..surplus);
+        if let Some(checkpoints) = news.checkpoints {
+            followed.checkpoints = checkpoints;
+        }
+        followed.whole |= news.whole;
+    }
+
+    /// Forgets what is not looked at any more.
+    pub(super) fn keep(&mut self, ids: &[String]) {
+        self.followed.retain(|id, _| ids.contains(id));
+    }
+
+    /// Chooses another row.
+    pub(super) fn step(&mut self, step: Step) {
+        let shown = self.shown();
+        let at = shown.iter().position(|run| Some(&run.id) == self.chosen.as_ref()).unwrap_or(0);
+        self.chosen = shown.get(moved(at, shown.len(), step)).map(|run| run.id.clone());
+    }
+
+    /// Does what a key asks for; `Err` says why not.
+    pub(super) fn act(&mut self, action: Action) -> Result<Vec<Effect>, String> {
+        let current = self.current().cloned();
+        let run = || current.clone().ok_or_else(|| "there is no run yet: n starts one".to_owned());
+        let mut effects = Vec::new();
+        match action {
+            Action::Stop => {
+                let run = run()?;
+                if !run.status.is_live() {
+                    return Err(format!("{} is {}: there is nothing to stop", run.name, run.status));
+                }
+                effects.push(Effect::Stop(run.id));
+            }
+            Action::Resume => {
+                let run = run()?;
+                let can = matches!(run.status, Status::Stopped | Status::Failed | Status::Crashed | Status::Queued);
+                if !can {
+                    return Err(format!("{} is {}: there is nothing to resume", run.name, run.status));
+                }
+                effects.push(Effect::Resume(run.id));
+            }
+            Action::Evaluate => effects.push(Effect::Evaluate(run()?.id)),
+            Action::Clone => effects.push(Effect::Configs(Purpose::Clone, vec![run()?.id])),
+            Action::Mark => {
+                let id = run()?.id;
+                match self.marked.iter().position(|marked| *marked == id) {
+                    Some(at) => drop(self.marked.remove(at)),
+                    None => self.marked.push(id),
+                }
+                self.charts.overlay &= !self.marked.is_empty();
+                if !self.in_detail && !self.whole {
+                    self.step(Step::By(1));
+                }
+            }
+            Action::Overlay => {
+                if self.marked.is_empty() {
+                    return Err("no run is marked: space marks one".to_owned());
+                }
+                self.charts.overlay = !self.charts.overlay;
+            }
+            Action::Difference => {
+                let chosen = run()?.id;
+                let other = self.marked.iter().rev().find(|id| **id != chosen);
+                let other = other.ok_or("mark another run with space: the difference is to that one")?;
+                effects.push(Effect::Configs(Purpose::Difference, vec![other.clone(), chosen]));
+            }
+            Action::Sort => self.sort = self.sort.next(),
+            Action::Smoother => self.charts.smoothing = (self.charts.smoothing + 0.2).min(0.95),
+            Action::Rougher => self.charts.smoothing = (self.charts.smoothing - 0.2).max(0.0),
+            Action::LogAxis => self.charts.log = !self.charts.log,
+            Action::Along => self.charts.along = self.charts.along.next(),
+            Action::ZoomIn => self.zoom(0.5),
+            Action::ZoomOut => self.zoom(2.0),
+            Action::Left if self.in_detail || self.whole => self.slide(-1.0),
+            Action::Right if self.in_detail || self.whole => self.slide(1.0),
+            Action::Open => {
+                run()?;
+                self.whole = true;
+            }
+            Action::NextPane | Action::PreviousPane => self.in_detail = !self.in_detail,
+            Action::Up => self.step(Step::By(-1)),
+            Action::Down => self.step(Step::By(1)),
+            Action::PageUp => self.step(Step::By(-10)),
+            Action::PageDown => self.step(Step::By(10)),
+            Action::First => self.step(Step::First),
+            Action::Last => self.step(Step::Last),
+            Action::Back => self.back(),
+            _ => {}
+        }
+        Ok(effects)
+    }
+
+    /// One thing less: the cursor, the zoom, the whole screen, the focus, the overlay, the filter.
+    fn back(&mut self) {
+        if self.charts.cursor.take().is_some() {
+        } else if self.charts.window != (0.0, 1.0) {
+            self.charts.window = (0.0, 1.0);
+        } else if self.whole {
+            self.whole = false;
+        } else if self.in_detail {
+            self.in_detail = false;
+        } else if self.charts.overlay {
+            self.charts.overlay = false;
+        } else {
+            self.filter.clear();
+        }
+    }
+
+    /// Shows `factor` times as much, around the cursor or the right end.
+    fn zoom(&mut self, factor: f64) {
+        let (from, to) = self.charts.window;
+        let width = ((to - from) * factor).clamp(0.001, 1.0);
+        let share = self.charts.cursor.unwrap_or(1.0);
+        let middle = from + (to - from) * share;
+        let from = (middle - width * share).clamp(0.0, 1.0 - width);
+        self.charts.window = (from, from + width);
+    }
+
+    /// Moves the cursor, and the window with it at its ends.
+    fn slide(&mut self, by: f64) {
+        let (from, to) = self.charts.window;
+        let cursor = self.charts.cursor.unwrap_or(1.0) + by * 0.02;
+        if (0.0..=1.0).contains(&cursor) {
+            self.charts.cursor = Some(cursor);
+            return;
+        }
+        let width = to - from;
+        let from = (from + width * 0.1 * by).clamp(0.0, 1.0 - width);
+        self.charts.window = (from, from + width);
+        self.charts.cursor = Some(cursor.clamp(0.0, 1.0));
+    }
+}

@@ -1,0 +1,414 @@
+//! The tab with the runs as cells: the table, and the figures of the run chosen beside it or over the whole screen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+
+use crate::run::{RunSummary, Status};
+use crate::tui::model::Model;
+use crate::tui::runs::Followed;
+use crate::tui::runs::series::{Along, Figure, Series};
+use crate::tui::theme::sign;
+use crate::tui::view::rule;
+use crate::tui::widgets::chart::{self, Axes, Bucket, Curve};
+use crate::tui::widgets::list::shown;
+use crate::tui::widgets::text::{self, bytes, number, put, put_all, put_right, row, share, time};
+
+/// From this width on the table and the figures stand side by side.
+const SIDE_BY_SIDE: u16 = 110;
+
+/// Draws the tab.
+pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
+    let Some(all) = &model.runs.all else {
+        put(buf, area.x + 2, area.y + 2, area.width, "Reading the runs …", model.theme.quiet());
+        return;
+    };
+    if all.is_empty() {
+        put(
+            buf,
+            area.x + 2,
+            area.y + 2,
+            area.width,
+            "No runs yet. n starts one: a form with every value.",
+            model.theme.text(),
+        );
+        return;
+    }
+    match model.runs.current() {
+        Some(run) if model.runs.whole => whole(model, run, area, buf),
+        Some(run) if area.width >= SIDE_BY_SIDE => {
+            let left = (area.width * 2 / 5).clamp(56, 84);
+            table(model, Rect { width: left, ..area }, buf);
+            let right = rule(model, Rect { x: area.x + left, width: area.width - left, ..area }, buf);
+            detail(model, run, right, buf);
+        }
+        Some(run) if model.runs.in_detail => detail(model, run, area, buf),
+        _ => table(model, area, buf),
+    }
+}
+
+/// What there is to say of the run chosen.
+pub(in crate::tui) fn words(model: &Model) -> (String, Style) {
+    let Some(run) = model.runs.current() else { return (String::new(), model.theme.text()) };
+    let hint = match run.status {
+        Status::Crashed | Status::Stopped | Status::Failed => " · r resumes it",
+        Status::Finished => " · e measures it",
+        _ => "",
+    };
+    let words = format!("{} {}: {}{hint}", sign(run.status), run.name, run.reason);
+    (words, model.theme.status(run.status))
+}
+
+/// A column of the table.
+struct Column {
+    head: &'static str,
+    width: u16,
+    /// The higher, the sooner it goes where there is no room.
+    spare: u8,
+    numeric: bool,
+    cell: fn(&RunSummary, f64) -> String,
+}
+
+fn or_dot(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "·".into())
+}
+
+const COLUMNS: [Column; 8] = [
+    Column {
+        head: "method",
+        width: 7,
+        spare: 3,
+        numeric: false,
+        cell: |r, _| or_dot(r.method.map(|m| m.name().into())),
+    },
+    Column { head: "backbone", width: 15, spare: 5, numeric: false, cell: |r, _| or_dot(r.backbone.clone()) },
+    Column { head: "data set", width: 12, spare: 7, numeric: false, cell: |r, _| or_dot(r.dataset.clone()) },
+    Column {
+        head: "epoch",
+        width: 7,
+        spare: 1,
+        numeric: true,
+        cell: |r, _| or_dot(r.epochs.map(|epochs| format!("{}/{epochs}", r.epoch))),
+    },
+    Column {
+        head: "loss",
+        width: 6,
+        spare: 2,
+        numeric: true,
+        cell: |r, _| or_dot(r.loss.map(|l| number(f64::from(l)))),
+    },
+    Column { head: "rank-1", width: 6, spare: 0, numeric: true, cell: |r, _| share(r.best_rank1) },
+    Column {
+        head: "ETA",
+        width: 5,
+        spare: 4,
+        numeric: true,
+        cell: |r, since| or_dot(r.eta_seconds.map(|eta| time((eta - since).max(0.0)))),
+    },
+    Column {
+        head: "age",
+        width: 5,
+        spare: 6,
+        numeric: true,
+        cell: |r, since| or_dot(r.age_seconds.map(|age| time(age + since))),
+    },
+];
+
+fn table(model: &Model, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.runs);
+    let rows = state.shown();
+    let all = state.all.as_ref().map_or(0, Vec::len);
+    let filtered = if state.filter.is_empty() {
+        String::new()
+    } else {
+        format!(" · {} that hold {:?}", rows.len(), state.filter)
+    };
+    let marked = if state.marked.is_empty() { String::new() } else { format!(" · {} marked", state.marked.len()) };
+    let head = format!(" Runs {all} · {}{filtered}{marked}", state.sort.words());
+    put(buf, area.x, area.y, area.width, &head, if state.in_detail { theme.quiet() } else { theme.accent() });
+
+    // columns go, the most spare first, until the name has its room
+    let mut columns: Vec<&Column> = COLUMNS.iter().collect();
+    let wide = |columns: &[&Column]| columns.iter().map(|c| c.width + 2).sum::<u16>();
+    let longest = rows.iter().map(|run| text::width(&run.name)).max().unwrap_or(8).clamp(8, 34);
+    while wide(&columns) + longest + 6 > area.width {
+        let Some((at, _)) = columns.iter().enumerate().max_by_key(|(_, c)| c.spare) else { break };
+        columns.remove(at);
+    }
+    let name_width = area.width.saturating_sub(wide(&columns) + 5).min(longest);
+    let mut cells_at = area.x + 4 + name_width;
+    let starts: Vec<u16> = columns
+        .iter()
+        .map(|column| {
+            let start = cells_at + 2;
+            cells_at = start + column.width;
+            start
+        })
+        .collect();
+    let head = row(area, 1);
+    put(buf, area.x + 4, head.y, name_width, "name", theme.quiet());
+    for (column, &x) in columns.iter().zip(&starts) {
+        cell(buf, Rect { x, width: column.width, ..head }, column.head, column.numeric, theme.quiet());
+    }
+    let best = rows.iter().filter_map(|run| run.best_rank1).fold(0.0, f64::max);
+    let list = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
+    let current = state.current().map(|run| run.id.clone());
+    let at = rows.iter().position(|run| Some(&run.id) == current.as_ref()).unwrap_or(0);
+    for (n, place) in (0..).zip(shown(at, rows.len(), list.height)) {
+        let (run, line) = (rows[place], row(list, n));
+        let is_chosen = place == at;
+        let since = (model.now - state.read_at).max(0.0);
+        if is_chosen {
+            buf.set_style(Rect { width: area.width.saturating_sub(1), ..line }, theme.chosen(!state.in_detail));
+        }
+        let over = |style: Style| if is_chosen { theme.chosen(!state.in_detail) } else { style };
+        let mark = if state.marked.contains(&run.id) { "»" } else { " " };
+        put(buf, line.x + 1, line.y, 1, mark, over(theme.accent()));
+        put(buf, line.x + 2, line.y, 1, sign(run.status), over(theme.status(run.status)));
+        put(buf, line.x + 4, line.y, name_width, &run.name, over(theme.text()));
+        for (column, &x) in columns.iter().zip(&starts) {
+            let is_best = column.head == "rank-1" && best > 0.0 && run.best_rank1 == Some(best);
+            let style = if is_best { theme.bold() } else { theme.text() };
+            let style = if is_chosen && is_best { over(style).add_modifier(Modifier::BOLD) } else { over(style) };
+            let cell_of = Rect { x, width: column.width, ..line };
+            cell(buf, cell_of, &(column.cell)(run, since), column.numeric, style);
+        }
+    }
+}
+
+fn cell(buf: &mut Buffer, area: Rect, text: &str, numeric: bool, style: Style) {
+    if numeric {
+        put_right(buf, area, text, style);
+    } else {
+        put(buf, area.x, area.y, area.width, text, style);
+    }
+}
+
+/// The line over a run's figures.
+fn title(model: &Model, run: &RunSummary, line: Rect, buf: &mut Buffer) {
+    let theme = &model.theme;
+    let mut words = Vec::new();
+    if let Some(epochs) = run.epochs {
+        words.push(format!("epoch {}/{epochs}", run.epoch));
+    }
+    if run.total > 0 {
+        words.push(format!("step {}/{}", run.step, run.total));
+    }
+    if let Some(eta) = run.eta_seconds {
+        words.push(format!("ETA {}", time((eta - (model.now - model.runs.read_at)).max(0.0))));
+    }
+    let focused = model.runs.in_detail || model.runs.whole;
+    let pieces = [
+        (format!("{} ", run.name), if focused { theme.accent() } else { theme.bold() }),
+        (format!("{} {} ", sign(run.status), run.status), theme.status(run.status)),
+        (words.join(" · "), theme.text()),
+    ];
+    put_all(buf, line, &pieces);
+}
+
+fn detail(model: &Model, run: &RunSummary, area: Rect, buf: &mut Buffer) {
+    title(model, run, row(area, 0), buf);
+    let Some(followed) = model.runs.followed.get(&run.id) else {
+        put(buf, area.x, area.y + 2, area.width, "Reading its figures …", model.theme.quiet());
+        return;
+    };
+    let log_height = if area.height >= 24 { 5 } else { 2 };
+    let charts = Rect { y: area.y + 1, height: area.height.saturating_sub(2 + log_height), ..area };
+    let figures = groups(followed);
+    let fits = usize::from(charts.height / 7).clamp(1, 4).min(figures.len());
+    let each = charts.height / fits as u16;
+    // what is left over goes to the first, the most telling
+    let over = charts.height - each * fits as u16;
+    for (n, group) in (0..).zip(figures.iter().take(fits)) {
+        let (top, height) = if n == 0 { (0, each + over) } else { (over + n * each, each) };
+        let place = Rect { y: charts.y + top, height, ..charts };
+        chart_of(model, run, group, place, buf);
+    }
+    let line = row(area, area.height - 1 - log_height);
+    put(buf, line.x, line.y, line.width, &pace(&followed.series), model.theme.text());
+    let log = Rect { y: line.y + 1, height: log_height, ..area };
+    log_lines(model, followed, log, buf);
+}
+
+fn whole(model: &Model, run: &RunSummary, area: Rect, buf: &mut Buffer) {
+    title(model, run, row(area, 0), buf);
+    let Some(followed) = model.runs.followed.get(&run.id) else {
+        put(buf, area.x, area.y + 2, area.width, "Reading its figures …", model.theme.quiet());
+        return;
+    };
+    let log_height = (area.height / 4).clamp(3, 14);
+    let charts = Rect { y: area.y + 1, height: area.height.saturating_sub(2 + log_height), ..area };
+    let figures = groups(followed);
+    let across = if area.width >= 120 { 2 } else { 1 };
+    let fits = (usize::from(charts.height / 6) * across).clamp(1, figures.len());
+    let down = fits.div_ceil(across) as u16;
+    let (wide, high) = (charts.width / across as u16, charts.height / down);
+    for (n, group) in figures.iter().take(fits).enumerate() {
+        let (column, line) = ((n % across) as u16, (n / across) as u16);
+        let x = charts.x + column * wide;
+        let place = Rect { x, y: charts.y + line * high, width: wide.saturating_sub(1), height: high };
+        chart_of(model, run, group, place, buf);
+    }
+    let line = row(area, area.height - 1 - log_height);
+    put(buf, line.x, line.y, line.width, &pace(&followed.series), model.theme.text());
+    let below = Rect { y: line.y + 1, height: log_height, ..area };
+    let side = if area.width >= 100 { 44 } else { 0 };
+    log_lines(model, followed, Rect { width: below.width - side, ..below }, buf);
+    if side > 0 {
+        let right = rule(model, Rect { x: below.right() - side, width: side, ..below }, buf);
+        put(buf, right.x, right.y, right.width, "checkpoints", model.theme.quiet());
+        for (n, (name, size, when)) in (1..right.height).zip(&followed.checkpoints) {
+            let words = format!("{name}  {}  {} ago", bytes(*size), time((model.now - when).max(0.0)));
+            put(buf, right.x, right.y + n, right.width, &words, model.theme.text());
+        }
+        if followed.checkpoints.is_empty() {
+            put(buf, right.x, right.y + 1, right.width, "none yet", model.theme.quiet());
+        }
+    }
+}
+
+/// What is said under the charts.
+fn pace(series: &Series) -> String {
+    let figure = |f: Figure| series.last(f).map(f64::from);
+    let words = [
+        figure(Figure::Rate).map(|v| format!("lr {}", number(v))),
+        figure(Figure::Active).map(|v| format!("active {v:.2}")),
+        figure(Figure::Angle).map(|v| format!("angle {v:.0}°")),
+        figure(Figure::Speed).map(|v| format!("{v:.0} photos/s")),
+        figure(Figure::Wait).map(|v| format!("waiting for data {:.0} %", v * 100.0)),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+fn log_lines(model: &Model, followed: &Followed, area: Rect, buf: &mut Buffer) {
+    let from = followed.log.len().saturating_sub(usize::from(area.height));
+    for (n, line) in (0..area.height).zip(followed.log.iter().skip(from)) {
+        put(buf, area.x, area.y + n, area.width, line, model.theme.quiet());
+    }
+}
+
+/// Figures that share a chart.
+struct Group {
+    name: &'static str,
+    figures: &'static [Figure],
+}
+
+/// The charts that a run has something for, the most telling first.
+fn groups(followed: &Followed) -> Vec<Group> {
+    let series = &followed.series;
+    let all = [
+        Group { name: "rank-1", figures: &[Figure::Rank1, Figure::Map] },
+        Group { name: "loss", figures: &[Figure::Loss] },
+        Group { name: "active share", figures: &[Figure::Active] },
+        Group { name: "angle", figures: &[Figure::Angle] },
+        Group { name: "learning rate", figures: &[Figure::Rate] },
+        Group { name: "photos/s", figures: &[Figure::Speed] },
+        Group { name: "waiting for data", figures: &[Figure::Wait] },
+        Group { name: "gradient", figures: &[Figure::Gradient] },
+    ];
+    // the first two are always there, empty at first
+    all.into_iter().enumerate().filter(|(n, g)| *n < 2 || series.has(g.figures[0])).map(|(_, g)| g).collect()
+}
+
+fn chart_of(model: &Model, run: &RunSummary, group: &Group, area: Rect, buf: &mut Buffer) {
+    let (theme, charts) = (&model.theme, &model.runs.charts);
+    let plot = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let columns = chart::columns(plot);
+    let overlaid: Vec<(&str, &Series)> = if charts.overlay {
+        let ids = model.runs.marked.iter().filter(|id| **id != run.id).chain(std::iter::once(&run.id));
+        ids.filter_map(|id| Some((id.as_str(), &model.runs.followed.get(id)?.series))).collect()
+    } else {
+        model.runs.followed.get(&run.id).map(|f| (run.id.as_str(), &f.series)).into_iter().collect()
+    };
+    let extent = overlaid.iter().map(|(_, s)| s.extent(charts.along).1).fold(1e-9, f64::max);
+    let window = (extent * charts.window.0, extent * charts.window.1);
+    let log = charts.log && group.name == "loss";
+    let axes = Axes {
+        x: window,
+        along: charts.along.word(),
+        log,
+        cursor: charts.cursor.map(|share| window.0 + (window.1 - window.0) * share),
+        quiet: theme.quiet(),
+        accent: theme.accent(),
+    };
+    let figures = if charts.overlay { &group.figures[..1] } else { group.figures };
+    let mut curves = Vec::new();
+    let mut legend: Vec<(String, Style)> = Vec::new();
+    for (at, (id, series)) in overlaid.iter().enumerate() {
+        for (n, &figure) in figures.iter().enumerate() {
+            let buckets = series.buckets(figure, charts.along, window, columns);
+            let style = theme.series(at + n);
+            let several = charts.overlay || figures.len() > 1;
+            let marker = several.then(|| char::from(b'a' + ((at + n) % 26) as u8));
+            let value = charts.cursor.map_or_else(|| series.last(figure), |share| value_at(&buckets, share));
+            let value = value.map_or_else(|| "·".into(), |v| number(f64::from(v)));
+            if several {
+                let name = if charts.overlay { name_of(model, id) } else { word(figure).to_owned() };
+                let name = if name.is_empty() { name } else { name + " " };
+                legend.push((format!("  {} {name}{value}", marker.unwrap_or(' ')), style));
+            } else {
+                legend.push((format!(" {value}"), style));
+            }
+            if charts.smoothing > 0.0 && !charts.overlay {
+                curves.push(Curve { buckets: buckets.clone(), style: theme.quiet(), marker: None });
+            }
+            let buckets = if charts.smoothing > 0.0 { chart::smoothed(&buckets, charts.smoothing) } else { buckets };
+            curves.push(Curve { buckets, style, marker });
+        }
+    }
+    let mut pieces = vec![(chart_name(model, run, group, log), theme.bold())];
+    pieces.extend(legend);
+    if group.name == "loss"
+        && let Some(gradient) = overlaid.last().and_then(|(_, s)| s.last(Figure::Gradient))
+        && !charts.overlay
+    {
+        pieces.push((format!("  grad {}", number(f64::from(gradient))), theme.quiet()));
+    }
+    if let (true, Some(best), Some(epoch)) = (group.name == "rank-1" && !charts.overlay, run.best_rank1, run.best_epoch)
+    {
+        pieces.push((format!("  best {best:.3} @ {epoch}"), theme.bold()));
+    }
+    put_all(buf, row(area, 0), &pieces);
+    chart::draw(buf, plot, &curves, &axes);
+}
+
+fn chart_name(model: &Model, run: &RunSummary, group: &Group, log: bool) -> String {
+    let charts = &model.runs.charts;
+    let mut name = group.name.to_owned();
+    if group.name == "rank-1" {
+        let part =
+            model.runs.followed.get(&run.id).and_then(|f| f.series.epochs.iter().rev().find_map(|e| e.part.clone()));
+        name = part.map_or(name, |part| format!("rank-1 ({part})"));
+    }
+    if log {
+        name += " (log)";
+    }
+    if charts.smoothing > 0.0 {
+        name += &format!(" · smoothing {:.1}", charts.smoothing);
+    }
+    if let (Some(share), Along::Epoch | Along::Step | Along::Time) = (charts.cursor, charts.along) {
+        let extent = model.runs.followed.get(&run.id).map_or(1.0, |f| f.series.extent(charts.along).1);
+        let (from, to) = charts.window;
+        let at = extent * (from + (to - from) * share);
+        name += &format!(" · at {} {at:.1}", charts.along.word());
+    }
+    name
+}
+
+fn name_of(model: &Model, id: &str) -> String {
+    let run = model.runs.all.iter().flatten().find(|run| run.id == id);
+    run.map_or_else(|| id.to_owned(), |run| run.name.clone())
+}
+
+fn word(figure: Figure) -> &'static str {
+    match figure {
+        Figure::Map => "mAP",
+        _ => "",
+    }
+}
+
+/// The value of a curve at a share of its width: the nearest point at or before it.
+fn value_at(buckets: &[Option<Bucket>], share: f64) -> Option<f32> {
+    let at = ((buckets.len().saturating_sub(1)) as f64 * share).round() as usize;
+    buckets.iter().take(at + 1).rev().flatten().next().map(|b| b.last)
+}

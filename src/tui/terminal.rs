@@ -1,0 +1,149 @@
+//! The terminal taken over and given back: one restore for the end, a panic and signals, which does no harm twice.
+
+use std::io::{self, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, Event, KeyEventKind};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::{cursor, event, execute, terminal};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+
+use super::effects::vital;
+use super::message::Message;
+
+/// Set before anything is changed, cleared by the one who gives back.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// How long the screen has to end by itself after the terminal has gone.
+const GRACE: Duration = Duration::from_millis(400);
+
+/// The terminal while the screen has it; dropping it gives it back.
+pub(super) struct Taken(());
+
+/// Takes the terminal over. A panic of this thread gives it back first and then says its message.
+pub(super) fn take() -> io::Result<Taken> {
+    let before = std::panic::take_hook();
+    let screen = std::thread::current().id();
+    std::panic::set_hook(Box::new(move |info| {
+        // other threads tell the screen, which then ends in order; a decoder's panic on a bad photo is nobody's end
+        if std::thread::current().id() == screen {
+            give_back();
+            before(info);
+        }
+    }));
+    // NO_COLOR is the theme's: crossterm's own way of it takes every attribute along
+    crossterm::style::force_color_output(true);
+    let taken = Taken(());
+    enter()?;
+    Ok(taken)
+}
+
+fn enter() -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    terminal::enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
+}
+
+/// Gives the terminal back as it was; does nothing where that is done.
+pub(super) fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // a terminal that has gone takes nothing back
+        let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+        let _ = terminal::disable_raw_mode();
+        let _ = stdout().flush();
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Steps away to the shell until it lets the process go on.
+pub(super) fn suspend() -> io::Result<()> {
+    give_back();
+    signal_hook::low_level::emulate_default_handler(SIGTSTP)?;
+    enter()
+}
+
+/// Has `text` put into the clipboard by the terminal, over SSH too (OSC 52).
+pub(super) fn copy(text: &str) -> io::Result<()> {
+    let mut out = stdout().lock();
+    write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
+    out.flush()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letters = |chunk: &[u8]| {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let letter = |n: u32| char::from(LETTERS[(word >> (18 - 6 * n) & 63) as usize]);
+        (0..4).map(|n| if n as usize <= chunk.len() { letter(n) } else { '=' }).collect::<String>()
+    };
+    bytes.chunks(3).map(letters).collect()
+}
+
+/// Reads keys for as long as the terminal gives any.
+pub(super) fn read_keys(inbox: &Sender<Message>) {
+    vital(inbox, "keys", |inbox| {
+        loop {
+            let message = match event::read() {
+                Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => Message::Key(key),
+                Ok(Event::Paste(text)) => Message::Paste(text),
+                Ok(Event::Resize(columns, rows)) => Message::Resize(columns, rows),
+                Ok(_) => continue,
+                Err(_) => Message::Hangup,
+            };
+            let over = matches!(message, Message::Hangup);
+            if inbox.send(message).is_err() || over {
+                return;
+            }
+        }
+    });
+}
+
+/// Obeys signals, whatever the screen's own thread is doing.
+///
+/// # Errors
+/// When the system refuses to deliver them.
+pub(super) fn obey_signals(inbox: &Sender<Message>) -> io::Result<()> {
+    let wanted = [SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT];
+    let mut signals = signal_hook::iterator::Signals::new(wanted)?;
+    vital(inbox, "signals", move |inbox| {
+        for signal in signals.forever() {
+            match signal {
+                SIGTSTP => drop(inbox.send(Message::Suspend)),
+                // after SIGSTOP the shell has left the terminal in its own state
+                SIGCONT if TAKEN.load(Ordering::SeqCst) => {
+                    let _ = enter();
+                    let _ = inbox.send(Message::Redraw);
+                }
+                SIGCONT => {}
+                ending => {
+                    let _ = inbox.send(Message::Hangup);
+                    std::thread::sleep(GRACE);
+                    // the screen may be stuck in a write to a terminal that takes nothing any more
+                    let _ = std::thread::Builder::new().name("restore".into()).spawn(give_back);
+                    std::thread::sleep(GRACE / 2);
+                    std::process::exit(128 + ending);
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn base64_is_as_everybodys() {
+        let pairs = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        for (plain, encoded) in pairs {
+            assert_eq!(super::base64(plain.as_bytes()), encoded);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Photos in cells: the upper half block with its own colour above and below, so that a cell is two square pixels.
+//!
+//! The picture is brought to its size elsewhere; here it only becomes cells.
+
+use image::RgbImage;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Style};
+
+use crate::tui::theme::Depth;
+
+/// The largest size in pixels (a cell is 1 x 2) that a picture of `sides` has within `area`, its aspect kept.
+pub(in crate::tui) fn fitted(sides: (u32, u32), area: (u16, u16)) -> (u32, u32) {
+    let (w, h) = (f64::from(sides.0.max(1)), f64::from(sides.1.max(1)));
+    let (most_w, most_h) = (f64::from(area.0), f64::from(area.1) * 2.0);
+    let scale = (most_w / w).min(most_h / h);
+    (((w * scale).round() as u32).max(1), ((h * scale).round() as u32).max(1))
+}
+
+/// Draws `picture` into the middle of `area`, as far as it fits.
+pub(in crate::tui) fn draw(buf: &mut Buffer, area: Rect, picture: &RgbImage, depth: Depth) {
+    let area = area.intersection(buf.area);
+    let cells_high = picture.height().div_ceil(2).min(u32::from(area.height)) as u16;
+    let cells_wide = picture.width().min(u32::from(area.width)) as u16;
+    let left = area.x + (area.width - cells_wide) / 2;
+    let top = area.y + (area.height - cells_high) / 2;
+    for row in 0..cells_high {
+        for column in 0..cells_wide {
+            let pixel = |y: u32| picture.get_pixel_checked(u32::from(column), y).map(|p| p.0);
+            let Some(above) = pixel(u32::from(row) * 2) else { continue };
+            let below = pixel(u32::from(row) * 2 + 1);
+            let Some(cell) = buf.cell_mut((left + column, top + row)) else { continue };
+            if depth == Depth::None {
+                cell.set_symbol(shade(above, below.unwrap_or(above))).set_style(Style::reset());
+                continue;
+            }
+            let ground = below.map_or(Color::Reset, |p| depth.colour(p));
+            cell.set_symbol("▀").set_style(Style::reset().fg(depth.colour(above)).bg(ground));
+        }
+    }
+}
+
+/// Without colour a photo is its brightness.
+fn shade(above: [u8; 3], below: [u8; 3]) -> &'static str {
+    let light = |p: [u8; 3]| (u32::from(p[0]) * 30 + u32::from(p[1]) * 59 + u32::from(p[2]) * 11) / 100;
+    [" ", "░", "▒", "▓", "█"][((light(above) + light(below)) / 2 * 5 / 256) as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    #[test]
+    fn a_picture_keeps_its_aspect_and_its_colours() {
+        assert_eq!(fitted((400, 300), (40, 40)), (40, 30));
+        assert_eq!(fitted((300, 400), (40, 10)), (15, 20));
+        let mut picture = RgbImage::from_pixel(4, 3, Rgb([200, 10, 10]));
+        picture.put_pixel(0, 1, Rgb([0, 0, 255]));
+        let area = Rect::new(0, 0, 10, 4);
+        let mut buf = Buffer::empty(area);
+        draw(&mut buf, area, &picture, Depth::True);
+        let cell = &buf[(3, 1)];
+        assert_eq!((cell.symbol(), cell.fg, cell.bg), ("▀", Color::Rgb(200, 10, 10), Color::Rgb(0, 0, 255)));
+        assert_eq!(buf[(3, 2)].bg, Color::Reset, "an odd row has nothing below");
+        assert_eq!(buf[(2, 1)].symbol(), " ");
+        draw(&mut buf, area, &picture, Depth::None);
+        assert!(buf[(3, 1)].fg == Color::Reset && buf[(4, 1)].symbol() == "░");
+    }
+}
