@@ -1,7 +1,7 @@
 //! The training loop, schedules, checkpoints, resume.
 
 pub mod bench;
-mod check;
+pub mod check;
 pub mod checkpoint;
 pub mod demo;
 pub mod error;
@@ -9,5 +9,3 @@ pub mod schedule;
 pub mod setup;
 pub mod step;
 pub mod worker;
-
-pub use check::check;

@@ -12,7 +12,8 @@ use crate::data::foreign;
 use crate::data::manifest::{Part, Problem};
 use crate::run::config::Config;
 use crate::run::{RunDir, Standing};
-use crate::train::worker::{End, Surroundings, check as could_begin, work};
+use crate::train::check;
+use crate::train::worker::{End, Surroundings, work};
 
 use super::args::TrainingFlags;
 use super::{Context, follow, words};
@@ -96,7 +97,7 @@ pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
 /// Sees whether a run of `config` could begin, so that a mistake leaves no failed run, and warns where it could not be
 /// evaluated.
 pub(super) fn check(config: &Config) -> Result<()> {
-    if let Some(warning) = could_begin(config)?.cannot_be_measured() {
+    if let Some(warning) = check::plan(config)?.cannot_be_measured() {
         words::say(&format!("note: {warning}"));
     }
     Ok(())

@@ -4,6 +4,7 @@ use crate::nn::backbone::Backbone;
 use crate::run::config::Config;
 
 use super::error::{Result, TrainError};
+use super::setup::Plan;
 use super::worker::device;
 
 /// Judges `config` as a whole: its values, and what they name.
@@ -17,4 +18,13 @@ pub fn check(config: &Config) -> Result<()> {
     }
     device(&config.train.device)?;
     Ok(config.check()?)
+}
+
+/// As [`check`], and whether the photos suffice: a mistake then leaves no failed run.
+///
+/// # Errors
+/// The first thing that is wrong or not there.
+pub fn plan(config: &Config) -> Result<Plan> {
+    check(config)?;
+    Plan::read(config)
 }

@@ -27,11 +27,12 @@ use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::stamp::Stamp;
 use crate::run::{Phase, RunDir, Session};
 
+use super::check::check;
 use super::checkpoint::{self, Progress};
 use super::error::{Result, TrainError};
 use super::schedule::Schedule;
-use super::setup::{Plan, Setup};
-use super::step::{StepInput, Trainer, architecture};
+use super::setup::Setup;
+use super::step::{StepInput, Trainer};
 
 /// What a trainer needs beside its run.
 #[derive(Clone, Copy)]
@@ -91,28 +92,10 @@ pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
     Ok(end)
 }
 
-/// Sees whether a run of this configuration could begin, before there is one: a mistake then leaves no failed run.
-///
-/// # Errors
-/// When this program cannot compute there, has no weights to begin with, or the photos do not suffice.
-pub fn check(config: &Config) -> Result<Plan> {
-    device(&config.train.device)?;
-    refuse_pretrained(config)?;
-    architecture(config)?;
-    Plan::read(config)
-}
-
-fn refuse_pretrained(config: &Config) -> Result<()> {
-    match config.model.pretrained {
-        true => Err(TrainError::NoPretrained { backbone: config.model.backbone.clone() }),
-        false => Ok(()),
-    }
-}
-
 fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     let config = session.run().read_config()?;
+    check(&config)?;
     let device = device(&config.train.device)?;
-    refuse_pretrained(&config)?;
     let stopped = |session: &Session| surroundings.stopped(session);
     let setup = {
         let mut told = Instant::now();

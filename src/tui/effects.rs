@@ -255,6 +255,7 @@ fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
 
 fn start(workspace: &Workspace, mut config: Config) -> Result<String, String> {
     config.data.dir = workspace.data_dir(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
+    crate::train::check::plan(&config).map_err(|e| e.to_string())?;
     let run = workspace.create_run(&config, None).map_err(|e| e.to_string())?;
     resume(workspace, &run)?;
     Ok(run.id().to_owned())

@@ -120,7 +120,7 @@ impl Form {
         for entry in shown {
             config.set(entry.field.path, &entry.text).map_err(|e| e.to_string())?;
         }
-        crate::train::check(&config).map_err(|e| e.to_string())?;
+        crate::train::check::check(&config).map_err(|e| e.to_string())?;
         Ok(config)
     }
 
