@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod dataset;
 mod demo;
 mod embed;
 mod evaluate;
@@ -79,6 +80,9 @@ enum Verb {
     Plot(plot::PlotArgs),
     /// Show two photos with their distance and what it means
     Pair(pair::PairArgs),
+    /// Name, list, inspect, draw and preview datasets
+    #[command(subcommand)]
+    Dataset(dataset::DatasetVerb),
     /// List, start, stop, resume, watch, name, compare, export and remove runs
     #[command(subcommand)]
     Run(run::RunVerb),
@@ -144,6 +148,7 @@ where
         Verb::Embed(args) => embed::embed(&context, &args),
         Verb::Plot(args) => plot::plot(&context, &args),
         Verb::Pair(args) => pair::pair(&context, &args),
+        Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),
         Verb::Bench(args) => bench::bench(&context, &args),
         Verb::Worker(args) => train::worker(&context, &args),

@@ -16,6 +16,7 @@ pub mod loader;
 pub mod manifest;
 pub mod overview;
 pub mod prepare;
+pub mod preview;
 mod random;
 pub mod resize;
 pub mod same_photos;

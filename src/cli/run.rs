@@ -45,7 +45,7 @@ pub(super) enum RunVerb {
     #[command(after_help = care::CLONE_EXAMPLES)]
     Clone(care::CloneArgs),
     /// Give a run another name in lists; its id stays
-    #[command(after_help = "Example:\n  caretta run rename arcface-resnet18-2026-11-25-1 \"all-beaches\"")]
+    #[command(after_help = "Example:\n  caretta run rename arcface-resnet18-2026-11-25-1 all-beaches")]
     Rename(care::RenameArgs),
     /// Write a note beside a run, or show it
     #[command(

@@ -1,0 +1,132 @@
+//! Photos as a network in training sees them: augmented, in some versions each. For looking at before a training.
+
+use image::RgbImage;
+use image::imageops::replace;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::augment::{Augment, augment};
+use super::cache::PhotoCache;
+use super::error::DataError;
+use super::manifest::{Manifest, Problem};
+use super::prepare::unreadable;
+use super::resize::Pixels;
+
+/// What to show.
+#[derive(Clone, Copy, Debug)]
+pub struct PreviewPlan {
+    /// The augmentation; it must have passed [`Augment::check`].
+    pub augment: Augment,
+    /// Side of a photo, in pixels.
+    pub side: u32,
+    /// Photos, taken at random.
+    pub photos: usize,
+    /// Versions of each, beside the photo as an evaluation sees it.
+    pub versions: usize,
+    /// Everything random follows from it.
+    pub seed: u64,
+}
+
+/// What is shown.
+#[derive(Clone, Debug, Default)]
+pub struct Preview {
+    /// Each photo as it is, then its versions, photo after photo.
+    pub photos: Vec<Pixels>,
+    /// The photos' paths as the manifest has them.
+    pub names: Vec<String>,
+    /// Photos that cannot be read; others took their place.
+    pub problems: Vec<Problem>,
+}
+
+/// Pixels of white between photos and around them.
+const GAP: u32 = 6;
+
+impl Preview {
+    /// The photos as a page, `columns` in a row.
+    pub fn page(&self, columns: usize) -> RgbImage {
+        let side = self.photos.first().map_or(0, |p| p.side);
+        let (columns, pitch) = (columns.max(1), side + GAP);
+        let rows = self.photos.len().div_ceil(columns);
+        let mut page =
+            RgbImage::from_pixel(columns as u32 * pitch + GAP, rows as u32 * pitch + GAP, image::Rgb([255; 3]));
+        for (place, photo) in self.photos.iter().enumerate() {
+            if let Some(photo) = RgbImage::from_raw(photo.side, photo.side, photo.rgb.clone()) {
+                let at = |n: usize| i64::from(n as u32 * pitch + GAP);
+                replace(&mut page, &photo, at(place % columns), at(place / columns));
+            }
+        }
+        page
+    }
+}
+
+/// Draws photos of `manifest` at random and augments them; fewer where there are not so many.
+///
+/// # Errors
+/// When the augmentation is out of range, or no photo can be read.
+pub fn preview(manifest: &Manifest, plan: &PreviewPlan) -> Result<Preview, DataError> {
+    plan.augment.check()?;
+    let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
+    let mut order: Vec<usize> = (0..manifest.photos.len()).collect();
+    order.shuffle(&mut random);
+    let cache = PhotoCache::open(None);
+    let source_side = plan.augment.source_side(plan.side);
+    let mut preview = Preview::default();
+    for index in order {
+        if preview.names.len() == plan.photos {
+            break;
+        }
+        let path = manifest.full_path(index);
+        let both = cache.get(&path, plan.side).and_then(|plain| Ok((plain, cache.get(&path, source_side)?)));
+        match both {
+            Ok((plain, source)) => {
+                preview.photos.push(plain);
+                preview
+                    .photos
+                    .extend((0..plan.versions).map(|_| augment(&source, &plan.augment, plan.side, &mut random)));
+                preview.names.push(manifest.photos[index].path.to_string_lossy().into_owned());
+            }
+            Err(error) => preview.problems.push(unreadable(manifest, index, error)),
+        }
+    }
+    match preview.problems.first() {
+        Some(first) if preview.names.is_empty() => {
+            Err(DataError::NoPhotos { path: manifest.root.clone(), reason: format!("the first: {first}") })
+        }
+        _ => Ok(preview),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::synth::{SynthPlan, draw};
+
+    #[test]
+    fn a_preview_is_the_same_for_a_seed_and_passes_over_what_cannot_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let drawn = SynthPlan { individuals: 2, encounters: 2, photos: 1, width: 64, height: 48, seed: 3 };
+        draw(&drawn, &dir.path().join("t"), &|_, _| true).unwrap();
+        let manifest = crate::data::formats::open(&dir.path().join("t")).unwrap();
+        let augment = Augment { haze: 0.3, rotation_degrees: 20.0, ..Augment::off() };
+        let plan = PreviewPlan { augment, side: 32, photos: 3, versions: 2, seed: 1 };
+        let one = preview(&manifest, &plan).unwrap();
+        assert_eq!((one.names.len(), one.photos.len()), (3, 9));
+        let page = one.page(3);
+        assert_eq!(page.dimensions(), (3 * 38 + 6, 3 * 38 + 6));
+        let last = one.photos[8].rgb[..3].to_vec();
+        assert_eq!((page.get_pixel(82, 82).0.to_vec(), page.get_pixel(43, 43).0), (last, [255; 3]));
+        let bytes = |p: &Preview| p.photos.iter().map(|p| p.rgb.clone()).collect::<Vec<_>>();
+        assert_eq!(bytes(&one), bytes(&preview(&manifest, &plan).unwrap()));
+        assert_ne!(one.photos[1].rgb, one.photos[2].rgb, "two versions of a photo differ");
+
+        std::fs::write(manifest.full_path(0), "no photo").unwrap();
+        let all = PreviewPlan { photos: 10, ..plan };
+        let rest = preview(&manifest, &all).unwrap();
+        assert_eq!((rest.names.len(), rest.problems.len()), (3, 1));
+        for index in 1..4 {
+            std::fs::write(manifest.full_path(index), "no photo").unwrap();
+        }
+        assert!(matches!(preview(&manifest, &all), Err(DataError::NoPhotos { .. })));
+    }
+}
