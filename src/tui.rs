@@ -99,6 +99,10 @@ pub fn open(workspace: &Workspace, pictures: bool) -> Result<(), TuiError> {
     let _ = sender.send(Message::Tick(effects::now()));
     let ending = app::run(&mut screen, &mut model, &inbox, if far { PACE_FAR } else { PACE }, |effect| {
         match effect {
+            // how `tests/workbench.rs` sees what a panic leaves behind
+            Effect::Redraw if std::env::var_os("CARETTA_TEST_PANIC").is_some() => {
+                panic!("a panic that a test asked for")
+            }
             Effect::Redraw => return Ok::<_, TuiError>(true),
             Effect::Suspend => {
                 terminal::suspend()?;

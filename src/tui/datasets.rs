@@ -163,7 +163,7 @@ impl Datasets {
                 let lines = problems.iter().map(ToString::to_string).collect();
                 layer = Some(Layer::Page(Page::new(format!("{} problems", problems.len()), lines)));
             }
-            Action::Forget => {
+            Action::Delete => {
                 let current = self.current().ok_or("there is no data set to forget")?;
                 if current.drawn {
                     return Err(format!(

@@ -19,7 +19,8 @@ use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
 use crate::run::config::Config;
 use crate::run::control::Order;
-use crate::run::{RunDir, Status, Workspace, files, launch, watch};
+use crate::run::{RunDir, RunError, Status, Workspace, files, launch, manage, watch};
+use crate::train::check;
 use crate::train::demo::{self, DemoPlan};
 
 use super::message::{Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
@@ -86,6 +87,12 @@ impl Effects {
         let _ = self.inbox.send(message);
     }
 
+    /// Does something small with the run `id` and says what came of it.
+    fn care(&self, id: &str, work: impl FnOnce(&RunDir) -> Result<String, RunError>) {
+        let done = self.workspace.find(id.as_ref()).and_then(|run| work(&run));
+        self.say(done.map_or_else(|e| Message::Failed(e.to_string()), Message::Said));
+    }
+
     /// Does what was asked for, all but what concerns the terminal itself.
     pub(super) fn perform(&self, effect: Effect) {
         let workspace = self.workspace.clone();
@@ -138,6 +145,26 @@ impl Effects {
             Effect::Stop(id) => self.say(match stop(&workspace, &id) {
                 Ok(()) => Message::Said(format!("{id} was told to stop: it ends after its step, with a checkpoint")),
                 Err(why) => Message::Failed(why),
+            }),
+            Effect::Pause(id, wait) => self.care(&id, |run| {
+                if wait {
+                    manage::pause(run)?;
+                    return Ok(format!("{id} waits after its step; p lets it go on"));
+                }
+                manage::go_on(run)?;
+                Ok(format!("{id} goes on"))
+            }),
+            Effect::Rename(id, name) => self.care(&id, |run| {
+                manage::rename(run, &name)?;
+                Ok(format!("{id} is called {name} now"))
+            }),
+            Effect::Note(id, note) => self.care(&id, |run| {
+                manage::note(run, &note)?;
+                Ok(format!("noted beside {id}"))
+            }),
+            Effect::Delete(id) => self.care(&id, |run| {
+                workspace.remove_run(run)?;
+                Ok(format!("{id} is deleted"))
             }),
             Effect::Evaluate(id) => later(
                 "evaluate",
@@ -255,7 +282,8 @@ fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
 
 fn start(workspace: &Workspace, mut config: Config) -> Result<String, String> {
     config.data.dir = workspace.data_dir(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
-    crate::train::check::plan(&config).map_err(|e| e.to_string())?;
+    // said before there is a run: photos, split, backbone, device
+    check::plan(&config).map_err(|e| e.to_string())?;
     let run = workspace.create_run(&config, None).map_err(|e| e.to_string())?;
     resume(workspace, &run)?;
     Ok(run.id().to_owned())

@@ -126,6 +126,14 @@ pub(super) enum Effect {
     Stop(String),
     /// Go on with a run.
     Resume(String),
+    /// Have a run's trainer wait, or let it go on.
+    Pause(String, bool),
+    /// Give a run another name.
+    Rename(String, String),
+    /// Write a note beside a run.
+    Note(String, String),
+    /// Delete a run.
+    Delete(String),
     /// Measure a run.
     Evaluate(String),
     /// Open an evaluation.

@@ -35,27 +35,35 @@ pub(super) struct Confirm {
 }
 
 /// What a typed line is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asked {
     /// The path of a dataset to add.
     Path,
     /// How many turtles to draw.
     Turtles,
+    /// The new name of the run of this id.
+    Name(String),
+    /// A note beside the run of this id.
+    Note(String),
 }
 
 impl Asked {
     /// The question.
-    pub(super) fn title(self) -> &'static str {
+    pub(super) fn title(&self) -> &'static str {
         match self {
             Asked::Path => "Folder or table of photos",
             Asked::Turtles => "Turtles x encounters x photos of each",
+            Asked::Name(_) => "Name of the run",
+            Asked::Note(_) => "Note beside the run",
         }
     }
 
     /// What may be typed.
-    pub(super) fn help(self) -> &'static str {
+    pub(super) fn help(&self) -> &'static str {
         match self {
             Asked::Path => "a folder per individual, or a table (metadata.csv) in its folder; Tab completes",
+            Asked::Name(_) => "lists show it; the run keeps its id",
+            Asked::Note(_) => "takes the place of the note before",
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }

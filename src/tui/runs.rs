@@ -10,6 +10,7 @@ use crate::run::{RunSummary, Status};
 use self::series::{Along, Series};
 use super::keys::{Action, Place};
 use super::message::{Effect, News, Purpose};
+use super::popup::{Asked, Confirm, Layer, Prompt};
 use super::widgets::list::{Step, moved};
 
 /// Lines of a log that are kept.
@@ -221,12 +222,41 @@ impl Runs {
         self.chosen = shown.get(moved(at, shown.len(), step)).map(|run| run.id.clone());
     }
 
-    /// Does what a key asks for; `Err` says why not.
-    pub(super) fn act(&mut self, action: Action) -> Result<Vec<Effect>, String> {
+    /// Does what a key asks for; `Err` says why not. A layer is put over the tab where one is needed.
+    pub(super) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
         let current = self.current().cloned();
         let run = || current.clone().ok_or_else(|| "there is no run yet: n starts one".to_owned());
         let mut effects = Vec::new();
+        let mut layer = None;
         match action {
+            Action::Pause => {
+                let run = run()?;
+                match run.status {
+                    Status::Paused => effects.push(Effect::Pause(run.id, false)),
+                    status if status.is_live() => effects.push(Effect::Pause(run.id, true)),
+                    status => return Err(format!("{} is {status}: there is nothing to pause", run.name)),
+                }
+            }
+            Action::Rename => {
+                let run = run()?;
+                layer = Some(Layer::Prompt(Prompt { asked: Asked::Name(run.id), text: run.name }));
+            }
+            Action::Note => {
+                let run = run()?;
+                layer = Some(Layer::Prompt(Prompt { asked: Asked::Note(run.id), text: String::new() }));
+            }
+            Action::Delete => {
+                let run = run()?;
+                if run.status.is_live() {
+                    return Err(format!("{} is {}: stop it first, x does", run.name, run.status));
+                }
+                let question = format!(
+                    "Delete {} with its checkpoints and evaluations? It lies in {}.",
+                    run.name,
+                    run.dir.display()
+                );
+                layer = Some(Layer::Confirm(Confirm { question, effect: Effect::Delete(run.id) }));
+            }
             Action::Stop => {
                 let run = run()?;
                 if !run.status.is_live() {
@@ -290,7 +320,7 @@ impl Runs {
             Action::Back => self.back(),
             _ => {}
         }
-        Ok(effects)
+        Ok((effects, layer))
     }
 
     /// One thing less: the cursor, the zoom, the whole screen, the focus, the overlay, the filter.

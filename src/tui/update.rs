@@ -223,11 +223,13 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         }
         (Layer::Confirm(_), _) => drop(model.layers.pop()),
         (Layer::Prompt(prompt), KeyCode::Enter) => {
-            let (asked, text) = (prompt.asked, prompt.text.trim().to_owned());
+            let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
             model.layers.pop();
             match (asked, plan_of(&text)) {
                 (Asked::Path, _) if text.is_empty() => {}
                 (Asked::Path, _) => return vec![Effect::AddDataset(text.into())],
+                (Asked::Name(id), _) => return vec![Effect::Rename(id, text)],
+                (Asked::Note(id), _) => return vec![Effect::Note(id, text)],
                 (Asked::Turtles, Some(plan)) => return vec![Effect::Draw(plan)],
                 (Asked::Turtles, None) => model.say(format!("{text}: write it as 24 x 12 x 3"), true),
             }
@@ -368,28 +370,31 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 
 fn act_on_tab(model: &mut Model, action: Action) -> Vec<Effect> {
     let done = match model.tab {
-        Tab::Datasets => model.datasets.act(action).map(|(effects, layer)| {
-            model.layers.extend(layer);
-            effects
-        }),
+        Tab::Datasets => model.datasets.act(action),
         Tab::Runs => model.runs.act(action),
-        Tab::Evaluate => model.evaluate.act(action),
+        Tab::Evaluate => model.evaluate.act(action).map(|effects| (effects, None)),
         Tab::System => {
             match action {
                 Action::Up => model.system.back = (model.system.back + 1).min(model.log.len()),
                 Action::Down => model.system.back = model.system.back.saturating_sub(1),
                 _ => {}
             }
-            Ok(Vec::new())
+            Ok((Vec::new(), None))
         }
     };
     if action == Action::Evaluate && done.is_ok() {
         model.tab = Tab::Evaluate;
     }
-    done.unwrap_or_else(|why| {
-        model.say(why, true);
-        Vec::new()
-    })
+    match done {
+        Ok((effects, layer)) => {
+            model.layers.extend(layer);
+            effects
+        }
+        Err(why) => {
+            model.say(why, true);
+            Vec::new()
+        }
+    }
 }
 
 /// Copies what is chosen: a photo's path where one is, else a folder or an id.

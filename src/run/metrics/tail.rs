@@ -72,12 +72,17 @@ impl Tail {
     /// earlier ones after its step did not happen; `History` does what it says. A file that became
     /// shorter was replaced: it is read anew, with a `Resume` at step 0 before it.
     pub fn poll(&mut self) -> Result<Vec<Record>> {
+        self.poll_some(u64::MAX)
+    }
+
+    /// As [`Tail::poll`], from about `most` bytes at most: a long file comes in pieces, until a piece is empty.
+    pub fn poll_some(&mut self, most: u64) -> Result<Vec<Record>> {
         let mut records = Vec::new();
-        self.read(&mut records).map_err(|e| RunError::io("read", &self.path, e))?;
+        self.read(&mut records, most).map_err(|e| RunError::io("read", &self.path, e))?;
         Ok(records)
     }
 
-    fn read(&mut self, records: &mut Vec<Record>) -> io::Result<()> {
+    fn read(&mut self, records: &mut Vec<Record>, most: u64) -> io::Result<()> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -94,7 +99,8 @@ impl Tail {
         }
         file.seek(SeekFrom::Start(self.offset))?;
         let mut block = vec![0; LONGEST];
-        loop {
+        let begin = self.offset;
+        while self.offset - begin < most {
             match file.read(&mut block) {
                 Ok(0) => return Ok(()),
                 Ok(n) => {
@@ -105,6 +111,7 @@ impl Tail {
                 Err(e) => return Err(e),
             }
         }
+        Ok(())
     }
 
     /// Lines that were no record, so far.

@@ -25,8 +25,11 @@ const LIST: u16 = 34;
 const INDIVIDUALS: u16 = 34;
 /// Rows of the numbers.
 const NUMBERS: u16 = 6;
-/// Cells of a photo in the grid.
-const TILE: (u16, u16) = (18, 7);
+/// Cells of a photo in the grid, its line below included: larger where there is room for several rows of larger ones.
+fn tile_of(area: Rect) -> (u16, u16) {
+    if area.height >= 32 && area.width >= 90 { (26, 10) } else { (18, 7) }
+}
+
 /// Columns of an encounter's date at the left of its photos.
 const DATE: u16 = 11;
 
@@ -173,7 +176,7 @@ fn numbers(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
     let split = &o.split;
     let parts = format!("train {} · valid {} · test {}", split.train, split.valid, split.test);
     let leak = match split.query_part {
-        Some(_) => format!("{} of {} queries have another photo of their encounter", split.leak, split.queries),
+        Some(_) => format!("{} of {} queries have a photo of their encounter", split.leak, split.queries),
         None => "no part to ask about".to_owned(),
     };
     let kinds: usize = o.problem_kinds.values().sum();
@@ -182,7 +185,7 @@ fn numbers(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
     } else {
         String::new()
     };
-    let problems = format!("{kinds}{single}{}", if kinds > 0 { " · p lists them" } else { "" });
+    let problems = format!("{kinds}{single}{}", if kinds > 0 { " · ! lists them" } else { "" });
     if wide {
         let right = |n: u16| Rect { x: area.x + half, width: area.width - half, ..row(area, n) };
         let pieces = |label: &str, words: String| [(format!("{label}  "), theme.quiet()), (words, theme.text())];
@@ -240,16 +243,17 @@ fn grid_rows(model: &Model, scanned: &Scanned, across: usize) -> Vec<(Vec<usize>
 
 /// The tiles of the grid that are seen: place among the individual's photos, where, and whether an encounter begins.
 fn tiles(model: &Model, scanned: &Scanned, area: Rect) -> Vec<(usize, Rect, bool)> {
-    let across = usize::from(area.width.saturating_sub(DATE) / (TILE.0 + 1)).max(1);
+    let (wide, high) = tile_of(area);
+    let across = usize::from(area.width.saturating_sub(DATE) / (wide + 1)).max(1);
     let rows = grid_rows(model, scanned, across);
     let at = rows.iter().position(|(row, _)| row.contains(&model.datasets.photo)).unwrap_or(0);
-    let down = (area.height.saturating_sub(1) / TILE.1).max(1);
+    let down = (area.height.saturating_sub(1) / high).max(1);
     let mut found = Vec::new();
     for (n, row) in (0..).zip(shown(at, rows.len(), down)) {
         let (photos, begins) = &rows[row];
         for (column, &place) in (0..).zip(photos) {
-            let x = area.x + DATE + column * (TILE.0 + 1);
-            let tile = Rect { x, y: area.y + 1 + n * TILE.1, width: TILE.0, height: TILE.1 - 1 };
+            let x = area.x + DATE + column * (wide + 1);
+            let tile = Rect { x, y: area.y + 1 + n * high, width: wide, height: high - 1 };
             found.push((place, tile.intersection(area), *begins && column == 0));
         }
     }

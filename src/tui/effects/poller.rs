@@ -28,6 +28,8 @@ const SELDOM: Duration = Duration::from_secs(1);
 const RARELY: Duration = Duration::from_secs(3);
 /// Between messages that tell the time.
 const CLOCK: Duration = Duration::from_secs(10);
+/// Bytes of metrics read at once.
+const PIECE: u64 = 2 << 20;
 /// Bytes of a log read at first.
 const LOG_BEGIN: u64 = 64 << 10;
 
@@ -272,9 +274,18 @@ impl Poller {
         let metrics = mark(&follow.run.metrics());
         if metrics != follow.metrics || follow.first {
             follow.metrics = metrics;
-            match follow.tail.poll() {
-                Ok(records) => news.records = records,
-                Err(error) => self.inbox.send(Message::Failed(error.to_string())).ok()?,
+            // a night's training comes in pieces, so that the screen goes on meanwhile
+            loop {
+                let records = match follow.tail.poll_some(PIECE) {
+                    Ok(records) if records.is_empty() => break,
+                    Ok(records) => records,
+                    Err(error) => {
+                        self.inbox.send(Message::Failed(error.to_string())).ok()?;
+                        break;
+                    }
+                };
+                let piece = News { id: id.to_owned(), records, ..News::default() };
+                self.inbox.send(Message::News(Box::new(piece))).ok()?;
             }
             news.checkpoints = Some(checkpoints(&follow.run)).filter(|now| *now != follow.checkpoints);
             if let Some(now) = &news.checkpoints {
@@ -290,7 +301,7 @@ impl Poller {
             }
         }
         news.whole = std::mem::take(&mut follow.first);
-        if news.whole || !news.records.is_empty() || !news.log.is_empty() || news.checkpoints.is_some() {
+        if news.whole || !news.log.is_empty() || news.checkpoints.is_some() {
             self.tell(Message::News(Box::new(news)))?;
         }
         Some(())

@@ -1,0 +1,274 @@
+//! The workbench as a person uses it: the whole program in a terminal of the test's own, driven by keys, its screen
+//! read by a terminal emulator.
+
+#![allow(clippy::unwrap_used)] // a test may end in one
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// The program in a terminal.
+struct Screen {
+    parser: Arc<Mutex<vt100::Parser>>,
+    bytes: Arc<Mutex<usize>>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+}
+
+const ROWS: u16 = 45;
+const COLUMNS: u16 = 150;
+
+fn some(count: u16) -> std::num::NonZeroU16 {
+    count.try_into().unwrap()
+}
+
+impl Screen {
+    /// Opens the workbench on `workspace`.
+    fn open(workspace: &Path) -> Screen {
+        Screen::run(workspace, &[env!("CARGO_BIN_EXE_caretta")])
+    }
+
+    /// Starts a program that finds `workspace`, with a variable more where one is given.
+    fn run(workspace: &Path, command: &[&str]) -> Screen {
+        Screen::run_with(workspace, command, &[])
+    }
+
+    fn run_with(workspace: &Path, command: &[&str], variables: &[(&str, &str)]) -> Screen {
+        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut builder = CommandBuilder::new(command[0]);
+        builder.args(&command[1..]);
+        builder.env("CARETTA_WORKSPACE", workspace);
+        builder.env("TERM", "xterm-256color");
+        builder.env("COLORTERM", "truecolor");
+        for name in ["NO_COLOR", "SSH_CONNECTION", "SSH_TTY", "TMUX"] {
+            builder.env_remove(name);
+        }
+        variables.iter().for_each(|(name, value)| builder.env(name, value));
+        let child = pair.slave.spawn_command(builder).unwrap();
+        drop(pair.slave);
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(some(ROWS), some(COLUMNS), 0)));
+        let bytes = Arc::new(Mutex::new(0));
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (to, count) = (Arc::clone(&parser), Arc::clone(&bytes));
+        std::thread::spawn(move || {
+            let mut block = [0; 4096];
+            while let Ok(n @ 1..) = reader.read(&mut block) {
+                to.lock().unwrap().process(&block[..n]);
+                *count.lock().unwrap() += n;
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Screen { parser, bytes, keys, child, master: pair.master }
+    }
+
+    fn text(&self) -> String {
+        self.parser.lock().unwrap().screen().contents()
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits until the screen shows `words`.
+    fn sees(&self, words: &str) {
+        self.sees_within(words, Duration::from_secs(120));
+    }
+
+    fn sees_within(&self, words: &str, patience: Duration) {
+        let begin = Instant::now();
+        while !self.text().contains(words) {
+            assert!(begin.elapsed() < patience, "waited in vain for {words:?}:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Moves down in the form until the field of `path` has the focus, and types.
+    fn fill(&mut self, path: &str, text: &str) {
+        let focus = format!("▸ {path} ");
+        for _ in 0..80 {
+            if self.text().contains(&focus) {
+                self.press(text);
+                self.sees(&format!("{text}▏"));
+                return;
+            }
+            let before = self.text();
+            self.press("\x1b[B");
+            let begin = Instant::now();
+            while self.text() == before && begin.elapsed() < Duration::from_secs(5) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        panic!("{path} is not in the form:\n{}", self.text());
+    }
+
+    /// Waits for the program's end.
+    fn ends_within(&mut self, patience: Duration) -> u32 {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(begin.elapsed() < patience, "still there:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.process_id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+}
+
+fn workspace() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("workspace");
+    (dir, path)
+}
+
+#[test]
+fn from_nothing_to_browsing_mistakes_by_keys_alone() {
+    let (_dir, workspace) = workspace();
+    let mut screen = Screen::open(&workspace);
+    screen.sees("No photos yet.");
+    screen.press("s");
+    screen.sees("24 x 12 x 3");
+    screen.press("\x154 x 5 x 2\r"); // Ctrl-U clears the line
+    screen.sees("4 individuals · 40 photos · 20 encounters");
+
+    screen.press("2n");
+    screen.sees("new run");
+    for (path, text) in [
+        ("data.image_size", "32"),
+        ("model.backbone", "resnet18"),
+        ("model.embedding_dim", "16"),
+        ("batch.size", "8"),
+        ("train.epochs", "2"),
+    ] {
+        screen.fill(path, text);
+    }
+    screen.press("\x13"); // Ctrl-S starts
+    screen.sees("has started");
+    screen.sees("✓ arcface-resnet18");
+    screen.sees("rank-1 (valid)");
+
+    // the screen may go at any moment
+    screen.press("q");
+    assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
+    let mut screen = Screen::open(&workspace);
+    screen.sees("✓ arcface-resnet18");
+    screen.press("e");
+    screen.sees("with same encounter");
+    screen.sees("✓ arcface-resnet18");
+    screen.sees("4 photos"); // of the evaluation that has finished
+    screen.press("\r");
+    screen.sees("mistakes");
+    screen.sees("▀▀▀▀");
+    screen.press("]");
+    screen.press("\r");
+    screen.sees("match 1 of");
+    screen.press("l");
+    screen.sees("match 2 of");
+
+    // a resize is followed, and too small is a sentence
+    screen.master.resize(PtySize { rows: 12, cols: 40, pixel_width: 0, pixel_height: 0 }).unwrap();
+    screen.parser.lock().unwrap().screen_mut().set_size(some(12), some(40));
+    screen.sees("this terminal has 40 x 12");
+    screen.master.resize(PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 }).unwrap();
+    screen.parser.lock().unwrap().screen_mut().set_size(some(ROWS), some(COLUMNS));
+    screen.sees("match 2 of");
+
+    // at rest not a byte is written
+    std::thread::sleep(Duration::from_millis(1500));
+    let before = *screen.bytes.lock().unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(*screen.bytes.lock().unwrap(), before, "idle, and yet it writes");
+    screen.press("q");
+    assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
+}
+
+#[test]
+fn the_terminal_is_given_back_however_it_ends() {
+    let (_dir, workspace) = workspace();
+    for (how, code) in [("q", Some(0)), ("-TERM", None), ("-HUP", None)] {
+        let mut screen = Screen::open(&workspace);
+        screen.sees("No photos yet.");
+        assert!(screen.parser.lock().unwrap().screen().alternate_screen());
+        if code.is_some() {
+            screen.press(how);
+        } else {
+            screen.signal(how);
+        }
+        let ended = screen.ends_within(Duration::from_secs(2));
+        assert!(code.is_none_or(|code| code == ended), "{how}: {ended}");
+        std::thread::sleep(Duration::from_millis(200));
+        let parser = screen.parser.lock().unwrap();
+        let shown = parser.screen();
+        assert!(!shown.alternate_screen() && !shown.hide_cursor() && !shown.bracketed_paste(), "{how}");
+    }
+}
+
+#[test]
+fn a_panic_leaves_a_usable_shell_and_its_message() {
+    let (_dir, workspace) = workspace();
+    let program = [env!("CARGO_BIN_EXE_caretta")];
+    let mut screen = Screen::run_with(&workspace, &program, &[("CARETTA_TEST_PANIC", "1")]);
+    screen.sees("No photos yet.");
+    screen.press("\x0c"); // Ctrl-L draws all again, or panics here
+    assert_ne!(screen.ends_within(Duration::from_secs(5)), 0);
+    screen.sees_within("a panic that a test asked for", Duration::from_secs(2));
+    let parser = screen.parser.lock().unwrap();
+    assert!(!parser.screen().alternate_screen() && !parser.screen().hide_cursor());
+}
+
+#[test]
+fn the_shell_gets_the_terminal_while_it_is_stopped() {
+    let (_dir, workspace) = workspace();
+    let mut screen = Screen::run(&workspace, &["bash", "--norc", "-i"]);
+    screen.press(&format!("{}\n", env!("CARGO_BIN_EXE_caretta")));
+    screen.sees("No photos yet.");
+    screen.press("\x1a"); // Ctrl-Z
+    screen.sees("Stopped");
+    assert!(!screen.parser.lock().unwrap().screen().alternate_screen());
+    screen.press("fg\n");
+    screen.sees("No photos yet.");
+    screen.press("q");
+    screen.press("exit\n");
+    screen.ends_within(Duration::from_secs(5));
+}
+
+#[test]
+fn a_closed_terminal_ends_the_screen() {
+    let (_dir, workspace) = workspace();
+    let screen = Screen::open(&workspace);
+    screen.sees("No photos yet.");
+    let Screen { mut child, keys, master, .. } = screen;
+    drop(keys);
+    drop(master);
+    // the reader's copy of the terminal is closed by the hang-up of the program's end at the latest
+    let pid = child.process_id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    let begin = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(begin.elapsed() < Duration::from_secs(2), "it outlives its terminal");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn without_a_terminal_it_names_what_works_there() {
+    let (_dir, workspace) = workspace();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_caretta"))
+        .env("CARETTA_WORKSPACE", workspace)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("needs a terminal") && said.contains("caretta run ls"), "{said}");
+}
