@@ -165,7 +165,6 @@ fn from_nothing_to_browsing_mistakes_by_keys_alone() {
     screen.press("e");
     screen.sees("with same encounter");
     screen.sees("✓ arcface-resnet18");
-    screen.sees("4 photos"); // of the evaluation that has finished
     screen.press("\r");
     screen.sees("mistakes");
     screen.sees("▀▀▀▀");

@@ -42,7 +42,9 @@ pub(super) fn run<B: Backend, E: From<B::Error>>(
                 for message in std::iter::once(message).chain(more) {
                     for effect in update(model, message) {
                         if perform(effect)? {
-                            terminal.clear()?;
+                            // `clear` would ask the terminal where its cursor is, and the keys' thread would get the answer
+                            let size = terminal.size()?;
+                            terminal.resize(Rect::new(0, 0, size.width, size.height))?;
                             frames.last = None;
                         }
                     }

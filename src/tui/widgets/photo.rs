@@ -27,8 +27,12 @@ pub(in crate::tui) fn draw(buf: &mut Buffer, area: Rect, picture: &RgbImage, dep
     for row in 0..cells_high {
         for column in 0..cells_wide {
             let pixel = |y: u32| picture.get_pixel_checked(u32::from(column), y).map(|p| p.0);
-            let Some(above) = pixel(u32::from(row) * 2) else { continue };
-            let below = pixel(u32::from(row) * 2 + 1);
+            let shown = |y: u16| {
+                let colour = pixel(u32::from(y))?;
+                Some(if depth == Depth::Palette { dithered(colour, column, y) } else { colour })
+            };
+            let Some(above) = shown(row * 2) else { continue };
+            let below = shown(row * 2 + 1);
             let Some(cell) = buf.cell_mut((left + column, top + row)) else { continue };
             if depth == Depth::None {
                 cell.set_symbol(shade(above, below.unwrap_or(above))).set_style(Style::reset());
@@ -38,6 +42,14 @@ pub(in crate::tui) fn draw(buf: &mut Buffer, area: Rect, picture: &RgbImage, dep
             cell.set_symbol("▀").set_style(Style::reset().fg(depth.colour(above)).bg(ground));
         }
     }
+}
+
+/// A colour moved by its place, so that a palette's few colours mix to the one that is meant: Bayer's 4 x 4 thresholds
+/// over 40, the distance of most of the palette's levels.
+fn dithered(colour: [u8; 3], x: u16, y: u16) -> [u8; 3] {
+    const BAYER: [[i16; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
+    let by = (BAYER[usize::from(y % 4)][usize::from(x % 4)] * 2 - 15) * 20 / 16;
+    colour.map(|c| (i16::from(c) + by).clamp(0, 255) as u8)
 }
 
 /// Without colour a photo is its brightness.
