@@ -107,8 +107,8 @@ const INTERRUPTED: u8 = 130;
 const USAGE: u8 = 2;
 
 /// Runs the command line of this process; without a verb, `open` shows the screen on a workspace, with pictures or
-/// without.
-pub fn main<E>(open: fn(&Workspace, bool) -> Result<(), E>) -> ExitCode
+/// without, and gives a line to say when it is left.
+pub fn main<E>(open: fn(&Workspace, bool) -> Result<String, E>) -> ExitCode
 where
     E: std::error::Error + Send + Sync + 'static,
 {
@@ -131,14 +131,17 @@ where
     }
 }
 
-fn dispatch<E>(cli: Cli, open: fn(&Workspace, bool) -> Result<(), E>) -> Result<u8>
+fn dispatch<E>(cli: Cli, open: fn(&Workspace, bool) -> Result<String, E>) -> Result<u8>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
     let workspace = Workspace::open(cli.global.workspace.as_deref())?;
     let context = Context { global: cli.global, workspace, interrupt: Arc::new(AtomicBool::new(false)) };
     let Some(verb) = cli.verb else {
-        open(&context.workspace, context.global.images != pictures::Images::Off)?;
+        let left = open(&context.workspace, context.global.images != pictures::Images::Off)?;
+        if !left.is_empty() {
+            words::say(&left);
+        }
         return Ok(0);
     };
     match verb {

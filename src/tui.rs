@@ -70,11 +70,11 @@ const PACE: Duration = Duration::from_millis(16);
 /// The same over SSH, where every frame is a packet or more.
 const PACE_FAR: Duration = Duration::from_millis(100);
 
-/// Opens the workbench on `workspace` and returns when it is left.
+/// Opens the workbench on `workspace` and returns when it is left: with a line for the shell, which says what goes on.
 ///
 /// # Errors
 /// When there is no terminal, it fails, or the workbench itself does.
-pub fn open(workspace: &Workspace, pictures: bool) -> Result<(), TuiError> {
+pub fn open(workspace: &Workspace, pictures: bool) -> Result<String, TuiError> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return Err(TuiError::NotATerminal);
     }
@@ -115,8 +115,18 @@ pub fn open(workspace: &Workspace, pictures: bool) -> Result<(), TuiError> {
     });
     drop(taken);
     match ending? {
-        Ending::Left | Ending::Gone => Ok(()),
+        Ending::Left | Ending::Gone => Ok(going_on(&model)),
         Ending::Broken(what) => Err(TuiError::Broken(what)),
+    }
+}
+
+/// The runs that go on without the screen; empty where none does.
+fn going_on(model: &Model) -> String {
+    let live: Vec<_> = model.runs.live().iter().map(|run| run.id.clone()).collect();
+    match &live[..] {
+        [] => String::new(),
+        [one] => format!("{one} goes on; `caretta run watch {one}` follows it, `caretta` opens the workbench again"),
+        several => format!("{} runs go on: {}; `caretta` opens the workbench again", several.len(), several.join(", ")),
     }
 }
 

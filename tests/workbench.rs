@@ -237,6 +237,13 @@ fn the_shell_gets_the_terminal_while_it_is_stopped() {
     screen.press("fg\n");
     screen.sees("No photos yet.");
     screen.press("q");
+    let begin = Instant::now();
+    // what is typed before the shell has the terminal again is the workbench's
+    while screen.parser.lock().unwrap().screen().alternate_screen() {
+        assert!(begin.elapsed() < Duration::from_secs(5), "{}", screen.text());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(300));
     screen.press("exit\n");
     screen.ends_within(Duration::from_secs(5));
 }
