@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod demo;
+mod doctor;
 mod embed;
 mod evaluate;
 mod follow;
@@ -82,6 +83,8 @@ enum Verb {
     Run(run::RunVerb),
     /// Measure how fast a backbone trains and embeds here
     Bench(bench::BenchArgs),
+    /// Say what this machine computes with, what is missing, and whether it computes right
+    Doctor(doctor::DoctorArgs),
     /// The trainer of a detached run
     #[command(hide = true)]
     Worker(train::WorkerArgs),
@@ -133,6 +136,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Verb::Pair(args) => pair::pair(&context, &args),
         Verb::Run(verb) => run::run(&context, verb),
         Verb::Bench(args) => bench::bench(&context, &args),
+        Verb::Doctor(args) => doctor::doctor(&context, &args),
         Verb::Worker(args) => train::worker(&context, &args),
     }
 }

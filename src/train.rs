@@ -4,6 +4,7 @@ pub mod bench;
 pub mod checkpoint;
 pub mod demo;
 pub mod error;
+pub mod parity;
 pub mod schedule;
 pub mod setup;
 pub mod step;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::data::foreign;
 use crate::data::manifest::Part;
+use crate::nn::ops::device::AnyDevice;
 use crate::run::config::{Config, Method, field};
 
 use super::Context;
@@ -34,6 +35,23 @@ impl From<MethodArg> for Method {
             MethodArg::Triplet => Method::Triplet,
             MethodArg::Arcface => Method::Arcface,
         }
+    }
+}
+
+/// How exactly convolutions multiply on a card; the CPU is always exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PrecisionArg {
+    /// Exact products of f32.
+    Fp32,
+    /// TF32 where it is faster.
+    High,
+}
+
+impl PrecisionArg {
+    /// Sets it for this process.
+    pub(super) fn apply(self) {
+        #[cfg(feature = "cuda")]
+        crate::nn::ops::cuda::allow_tf32(self == PrecisionArg::High);
     }
 }
 
@@ -85,7 +103,7 @@ pub(super) struct TrainingFlags {
     /// Seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<String>,
-    /// Where to compute: auto, cpu
+    /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
     /// Threads that prepare photos
@@ -155,7 +173,9 @@ impl TrainingFlags {
         if config.model.pretrained {
             return Err(crate::train::error::TrainError::NoPretrained { backbone: config.model.backbone }.into());
         }
-        crate::train::worker::device(&config.train.device)?;
+        if config.train.device.starts_with("cuda") {
+            crate::train::worker::device(&config.train.device)?;
+        }
         config.check()?;
         Ok(config)
     }
@@ -179,7 +199,7 @@ pub(super) struct PhotoFlags {
     /// Threads that prepare photos
     #[arg(long, default_value_t = 2, value_parser = workers, value_name = "N")]
     pub(super) workers: usize,
-    /// Where to compute: auto, cpu
+    /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(super) device: String,
 }
@@ -190,6 +210,15 @@ impl PhotoFlags {
         let cache = crate::data::cache::PhotoCache::open(Some(context.workspace.cache()));
         crate::eval::embed::Source { cache: std::sync::Arc::new(cache), workers: self.workers }
     }
+}
+
+/// The device of that name. Why `auto` is no card is said, once.
+pub(super) fn device(name: &str) -> Result<AnyDevice> {
+    let (device, note) = crate::train::worker::device(name)?;
+    if let Some(note) = note {
+        super::words::say(&note);
+    }
+    Ok(device)
 }
 
 /// The dataset at `given`.
