@@ -19,9 +19,15 @@ pub(super) struct DoctorArgs {
     /// What to examine: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: String,
-    /// Compare whole networks too: embeddings, and the losses of 20 steps
+    /// Compare whole networks too: embeddings, and the losses of their first steps
     #[arg(long)]
     networks: bool,
+    /// Side of their photos
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(32..=512), value_name = "PIXELS")]
+    network_side: u32,
+    /// Steps of their training
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
+    network_steps: u32,
 }
 
 /// The CPU's and a card's embeddings may differ by so much (fp32), their losses by such a share.
@@ -73,7 +79,7 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
         }
     }
     let tests = on_device!(&device, device => tests(device, card.is_some()))?;
-    let networks = if args.networks { on_device!(&device, device => networks(device))? } else { Vec::new() };
+    let networks = if args.networks { on_device!(&device, device => networks(device, args))? } else { Vec::new() };
     let passed = tests.iter().all(|t| t.checks.iter().all(Check::passed))
         && networks.iter().all(|n| n.embedding <= EMBEDDING && n.loss <= LOSS);
     let answer = Answer { device: described, card, tests, networks, passed };
@@ -99,12 +105,13 @@ fn tests<D: Backend>(device: &D, is_card: bool) -> Result<Vec<Tested>> {
     Ok(tests)
 }
 
-fn networks<D: Backend>(device: &D) -> Result<Vec<Parity>> {
+fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {
     exact(true);
     let mut all = Vec::new();
     for backbone in ["resnet18", "efficientnet_b0"] {
         for method in Method::ALL {
-            all.push(parity(device, &ParityPlan { backbone, method, side: 64, steps: 20 })?);
+            let (side, steps) = (args.network_side as usize, args.network_steps as usize);
+            all.push(parity(device, &ParityPlan { backbone, method, side, steps })?);
         }
     }
     exact(false);
