@@ -47,14 +47,6 @@ pub(super) enum PrecisionArg {
     High,
 }
 
-impl PrecisionArg {
-    /// Sets it for this process.
-    pub(super) fn apply(self) {
-        #[cfg(feature = "cuda")]
-        crate::nn::ops::cuda::allow_tf32(self == PrecisionArg::High);
-    }
-}
-
 /// What to train, and how. The course's spelling with underscores works too.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TrainingFlags {
@@ -106,6 +98,9 @@ pub(super) struct TrainingFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
+    #[arg(long, value_name = "HOW")]
+    precision: Option<String>,
     /// Threads that prepare photos
     #[arg(long, value_name = "N")]
     workers: Option<String>,
@@ -142,6 +137,7 @@ impl TrainingFlags {
             ("optimiser.lr", &self.lr),
             ("train.seed", &self.seed),
             ("train.device", &self.device),
+            ("train.precision", &self.precision),
             ("data.workers", &self.workers),
             ("data.split_column", &self.split_column),
         ];
@@ -202,9 +198,19 @@ pub(super) struct PhotoFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(super) device: String,
+    /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = PrecisionArg::High, value_name = "HOW")]
+    precision: PrecisionArg,
 }
 
 impl PhotoFlags {
+    /// The device asked for, as exact as asked for.
+    pub(super) fn device(&self) -> Result<AnyDevice> {
+        let device = device(&self.device)?;
+        device.set_exact(self.precision == PrecisionArg::Fp32);
+        Ok(device)
+    }
+
     /// Where photos come from.
     pub(super) fn source(&self, context: &Context) -> crate::eval::embed::Source {
         let cache = crate::data::cache::PhotoCache::open(Some(context.workspace.cache()));

@@ -39,7 +39,7 @@ pub(super) struct BenchArgs {
 pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
     let backbone = Backbone::named(&args.backbone).map_err(|e| Usage(e.to_string()))?.name;
     let device = super::args::device(&args.device)?;
-    args.precision.apply();
+    device.set_exact(args.precision == PrecisionArg::Fp32);
     let plan = BenchPlan {
         backbone,
         batch_size: args.batch_size as usize,

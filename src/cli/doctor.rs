@@ -78,7 +78,11 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
             ));
         }
     }
-    let tests = on_device!(&device, device => tests(device, card.is_some()))?;
+    let tests = {
+        let exact = |yes| device.set_exact(yes);
+        on_device!(&device, device => tests(device, card.is_some(), &exact))?
+    };
+    device.set_exact(true);
     let networks = if args.networks { on_device!(&device, device => networks(device, args))? } else { Vec::new() };
     let passed = tests.iter().all(|t| t.checks.iter().all(Check::passed))
         && networks.iter().all(|n| n.embedding <= EMBEDDING && n.loss <= LOSS);
@@ -91,7 +95,7 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
 }
 
 /// The self-test in exact products, and on a card once more as convolutions usually run there.
-fn tests<D: Backend>(device: &D, is_card: bool) -> Result<Vec<Tested>> {
+fn tests<D: Backend>(device: &D, is_card: bool, exact: &dyn Fn(bool)) -> Result<Vec<Tested>> {
     // sums of some hundred products in another order
     const EXACT: f64 = 2e-5;
     /// Ten bits of a factor's fraction are kept.
@@ -106,7 +110,6 @@ fn tests<D: Backend>(device: &D, is_card: bool) -> Result<Vec<Tested>> {
 }
 
 fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {
-    exact(true);
     let mut all = Vec::new();
     for backbone in ["resnet18", "efficientnet_b0"] {
         for method in Method::ALL {
@@ -114,14 +117,7 @@ fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {
             all.push(parity(device, &ParityPlan { backbone, method, side, steps })?);
         }
     }
-    exact(false);
     Ok(all)
-}
-
-/// Whether a card multiplies exactly in convolutions.
-fn exact(_yes: bool) {
-    #[cfg(feature = "cuda")]
-    crate::nn::ops::cuda::allow_tf32(!_yes);
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -166,7 +166,7 @@ fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, a
 
 pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     context.catch_signals()?;
-    let device = super::args::device(&args.photos.device)?;
+    let device = args.photos.device()?;
     on_device!(&device, device => evaluate_on(context, args, device))
 }
 

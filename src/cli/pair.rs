@@ -41,7 +41,7 @@ pub(super) struct PairArgs {
 }
 
 pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
-    let device = super::args::device(&args.photos.device)?;
+    let device = args.photos.device()?;
     on_device!(&device, device => pair_on(context, args, device))
 }
 

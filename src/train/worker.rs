@@ -92,6 +92,7 @@ pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
 fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     let config = session.run().read_config()?;
     let (device, note) = device(&config.train.device)?;
+    device.set_exact(config.train.precision == "fp32");
     if config.model.pretrained {
         return Err(TrainError::NoPretrained { backbone: config.model.backbone });
     }

@@ -387,7 +387,7 @@ static int operands(void *a, u64 pa, void *b, u64 pb, void *c, u64 pc, u64 ws, s
     if (!has_ctx) return say(4000, "cuDNN: no context is current on this thread");
     if (sticky) return say(5000, "cuDNN: the context has failed");
     if (!inside(pa, bytes(a)) || !inside(pb, bytes(b)) || !inside(pc, bytes(c)) || n < needs || !inside(ws, n)) return say(BAD_PARAM, "cuDNN: an operand or the workspace reaches past its device allocation");
-    memset((void *)ws, 0xFF, n); return 0;                // whoever kept something there loses it
+    memset((void *)ws, 0xFF, std::min(n, (size_t)65536)); return 0;   // whoever kept something there loses it
 }
 // calls f(x, w, y) with the offsets of each product's three first values, the channels of x and w lying side by side
 template <class F> static void taps(void *xd, void *wd, void *cd, void *yd, F f) {
@@ -423,10 +423,3 @@ API int cudnnConvolutionBackwardFilter(void *, const float *al, void *xd, u64 x,
 API int cudnnGetConvolutionForwardAlgorithm_v7(void *, void *x, void *w, void *c, void *y, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(room, count, p); }
 API int cudnnGetConvolutionBackwardDataAlgorithm_v7(void *, void *w, void *y, void *c, void *x, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(room, count, p); }
 API int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void *, void *x, void *y, void *c, void *w, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(room, count, p); }
-static int look(void *x, void *w, void *c, void *y, u64 px, u64 pw, u64 py, u64 written, void *what, int room, int *count, Perf *p, u64 ws, size_t n) {
-    if (int e = fits(x, w, c, y)) return e; if (int e = operands(x, px, w, pw, y, py, ws, n, NEEDS)) return e;
-    memset((void *)written, 0xFF, bytes(what)); return one(room, count, p);   // a search leaves anything behind
-}
-API int cudnnFindConvolutionForwardAlgorithmEx(void *, void *x, u64 px, void *w, u64 pw, void *c, void *y, u64 py, int room, int *count, Perf *p, u64 ws, size_t n) { return look(x, w, c, y, px, pw, py, py, y, room, count, p, ws, n); }
-API int cudnnFindConvolutionBackwardDataAlgorithmEx(void *, void *w, u64 pw, void *y, u64 py, void *c, void *x, u64 px, int room, int *count, Perf *p, u64 ws, size_t n) { return look(x, w, c, y, px, pw, py, px, x, room, count, p, ws, n); }
-API int cudnnFindConvolutionBackwardFilterAlgorithmEx(void *, void *x, u64 px, void *y, u64 py, void *c, void *w, u64 pw, int room, int *count, Perf *p, u64 ws, size_t n) { return look(x, w, c, y, px, pw, py, pw, w, room, count, p, ws, n); }

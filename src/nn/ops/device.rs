@@ -42,6 +42,16 @@ pub enum DeviceError {
 }
 
 impl AnyDevice {
+    /// Says how convolutions may multiply from now on: exactly, or rounded to TF32 where that is faster. A CPU is always
+    /// exact.
+    pub fn set_exact(&self, exact: bool) {
+        match self {
+            AnyDevice::Cpu(_) => _ = exact,
+            #[cfg(feature = "cuda")]
+            AnyDevice::Cuda(_) => super::cuda::allow_tf32(!exact),
+        }
+    }
+
     /// What it is, for a log.
     pub fn describe(&self) -> String {
         match self {

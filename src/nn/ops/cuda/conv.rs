@@ -107,7 +107,7 @@ impl ConvKernel for Cuda {
             }
             Path::Whole => {
                 let (way, read) = (Way::Forward, [from, weight]);
-                let job = Job { way, spec, x: x.0, y, read, written: to, count: y.count(), more: false };
+                let job = Job { way, spec, x: x.0, y, read, written: to, more: false };
                 // SAFETY: maps and weights of these sizes.
                 if !unsafe { cudnn(engine, &job)? } {
                     plain()?;
@@ -161,7 +161,7 @@ impl ConvKernel for Cuda {
             }
             Path::Whole => {
                 let (way, read) = (Way::Data, [weight, gy]);
-                let job = Job { way, spec, x, y: y.0, read, written: to, count: x.count(), more };
+                let job = Job { way, spec, x, y: y.0, read, written: to, more };
                 // SAFETY: maps and weights of these sizes.
                 if !unsafe { cudnn(engine, &job)? } {
                     plain()?;
@@ -201,15 +201,16 @@ impl ConvKernel for Cuda {
                 args.extend([Arg::from(from), gy.into()]);
                 // SAFETY: maps of these sizes, and a sum for each tap and channel.
                 unsafe {
-                    let columns = Columns::new(engine, 1, y.0.n * y.0.h, y.0.c);
-                    let sums = columns.run(engine, of_size(size, kernels), size * size, &args)?;
+                    let columns = Columns::single(engine, y.0.n * y.0.h, y.0.c);
+                    let kernel = of_size(size, kernels);
+                    let sums = columns.run(engine, [kernel; 2], size * size, &args)?;
                     sums.finish(engine, 1.0, true, to)?;
                 }
                 Ok(())
             }
             Path::Whole => {
                 let (way, read) = (Way::Weight, [from, gy]);
-                let job = Job { way, spec, x: x.0, y: y.0, read, written: to, count, more: true };
+                let job = Job { way, spec, x: x.0, y: y.0, read, written: to, more: true };
                 // SAFETY: maps and weights of these sizes.
                 if unsafe { cudnn(engine, &job)? } { Ok(()) } else { plain() }
             }
@@ -222,7 +223,8 @@ impl ConvKernel for Cuda {
         // SAFETY: a map of these sizes and a value a channel.
         unsafe {
             let columns = Columns::new(engine, 1, dims.n * dims.h * dims.w, dims.c);
-            let sums = columns.run(engine, Kernel::sums, 1, &[address(y.1)?.into(), 0u64.into()])?;
+            let sums =
+                columns.run(engine, [Kernel::sums_4, Kernel::sums_1], 1, &[address(y.1)?.into(), 0u64.into()])?;
             sums.finish(engine, 1.0, true, *into.device_ptr())
         }
     }

@@ -136,7 +136,12 @@ impl ScaleKernel for Cuda {
         let of_scale = empty(self, dims.n * dims.c)?;
         // SAFETY: two maps of these sizes, and a sum for each photo and channel.
         unsafe {
-            let sums = columns.run(engine, Kernel::sums, 1, &[address(&gy)?.into(), address(x.1)?.into()])?;
+            let sums = columns.run(
+                engine,
+                [Kernel::sums_4, Kernel::sums_1],
+                1,
+                &[address(&gy)?.into(), address(x.1)?.into()],
+            )?;
             sums.finish(engine, 1.0, false, address(&of_scale)?)?;
         }
         Ok((scaled(self, dims, &gy, scale)?, of_scale))

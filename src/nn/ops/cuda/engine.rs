@@ -35,8 +35,8 @@ macro_rules! kernels {
 }
 kernels! {
     photos activate_4 activate_1 activate_back_4 activate_back_1 blend_4 blend_1 add_bias scale_4 scale_1 spread_4 spread_1
-    norm_4 norm_1 norm_back_4 norm_back_1 sums moments norm_back_sums finish_sums finish_moments finish_norm_back
-    pool pool_back
+    norm_4 norm_1 norm_back_4 norm_back_1 sums_4 sums_1 moments_4 moments_1 norm_back_sums_4 norm_back_sums_1 finish_sums finish_moments finish_norm_back
+    pool pool_place pool_back
     depthwise_3_1 depthwise_3_2 depthwise_back_3_1 depthwise_weight_3_1 depthwise_weight_3_2
     depthwise_5_1 depthwise_5_2 depthwise_back_5_1 depthwise_weight_5_1 depthwise_weight_5_2
     depthwise_7_1 depthwise_7_2 depthwise_back_7_1 depthwise_weight_7_1 depthwise_weight_7_2
@@ -219,6 +219,19 @@ impl Engine {
         let all: Vec<Arg> = std::iter::once(Arg::from(count)).chain(args.iter().copied()).collect();
         // SAFETY: the caller's.
         unsafe { self.launch(kernel, [count.div_ceil(THREADS), 1, 1], THREADS, &all) }
+    }
+
+    /// Starts `kernel`, the second step of a sum, on `count` columns.
+    ///
+    /// # Safety
+    /// As [`Engine::each`].
+    pub(super) unsafe fn finish(&self, kernel: Kernel, count: usize, args: &[Arg]) -> Result<()> {
+        /// Columns that a block takes.
+        const COLUMNS: u32 = 32;
+        let count = word(count)?;
+        let all: Vec<Arg> = std::iter::once(Arg::from(count)).chain(args.iter().copied()).collect();
+        // SAFETY: the caller's.
+        unsafe { self.launch(kernel, [count.div_ceil(COLUMNS), 1, 1], THREADS, &all) }
     }
 
     /// Memory of unknown content that is no tensor's.

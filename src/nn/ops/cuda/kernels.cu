@@ -189,34 +189,39 @@ BOTH(norm_back,
       const float *variance, const float *gain, const float *bias, const float *slope, const float *offset, float *gx),
      (n, channels, epsilon, which, x, gy, kept, mean, variance, gain, bias, slope, offset, gx))
 
-// ---- sums of columns: a block takes `columns` channels and every gridDim.y-th part of the rows of segment blockIdx.z
+// ---- sums of columns: a block takes `columns` groups of V channels and every gridDim.y-th part of the rows of segment
+// blockIdx.z
 
 struct Walk {
-    u32 column, first, step, end;
+    u32 channel, first, step, end;
     bool inside;
 };
 
-__device__ __forceinline__ Walk walk(u32 rows, u32 channels, u32 columns) {
+template <int V> __device__ __forceinline__ Walk walk(u32 rows, u32 channels, u32 columns) {
     Walk w;
     u32 lanes = blockDim.x / columns, lane = threadIdx.x / columns, in_tile = threadIdx.x % columns;
-    w.column = blockIdx.x * columns + in_tile;
+    w.channel = (blockIdx.x * columns + in_tile) * V;
     u32 part = (rows + gridDim.y - 1) / gridDim.y, from = blockIdx.y * part;
     w.end = from + part < rows ? from + part : rows;
     w.first = from + lane;
     w.step = lanes;
-    w.inside = w.column < channels && lane < lanes;
+    w.inside = w.channel < channels && lane < lanes;
     return w;
 }
 
-// adds up one value of each thread over the lanes of a column, and writes the sum of lane 0
-__device__ __forceinline__ void column_sum(float *shared, float value, u32 columns, u32 column, u32 channels, float *out) {
-    __syncthreads();
-    shared[threadIdx.x] = value;
-    __syncthreads();
-    if (threadIdx.x < columns && column < channels) {
-        float sum = 0.0f;
-        for (u32 i = threadIdx.x; i < blockDim.x; i += columns) sum += shared[i];
-        out[column] = sum;
+// adds up V values of each thread over the lanes of a column; lane 0 writes the sums
+template <int V>
+__device__ __forceinline__ void column_sum(float *shared, const float (&value)[V], u32 columns, const Walk &w, u32 channels, float *out) {
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        __syncthreads();
+        shared[threadIdx.x] = value[k];
+        __syncthreads();
+        if (threadIdx.x < columns && w.channel < channels) {
+            float sum = 0.0f;
+            for (u32 i = threadIdx.x; i < blockDim.x; i += columns) sum += shared[i];
+            out[w.channel + k] = sum;
+        }
     }
 }
 
@@ -226,89 +231,135 @@ __device__ __forceinline__ float *partial_of(float *partial, u32 kinds, u32 chan
 }
 
 // x, or x y where there is a y
-KERNEL sums(u32 rows, u32 channels, u32 columns, const float *x, const float *y, float *partial) {
+template <int V>
+__device__ __forceinline__ void sums(u32 rows, u32 channels, u32 columns, const float *x, const float *y, float *partial) {
     __shared__ float shared[THREADS];
-    Walk w = walk(rows, channels, columns);
+    Walk w = walk<V>(rows, channels, columns);
     size_t segment = (size_t)blockIdx.z * rows * channels;
-    float sum = 0.0f;
+    float sum[V];
+    for (int k = 0; k < V; k++) sum[k] = 0.0f;
     if (w.inside) {
-        const float *p = x + segment + w.column, *q = y ? y + segment + w.column : 0;
+        const float *p = x + segment + w.channel, *q = y ? y + segment + w.channel : 0;
 #pragma unroll 4
         for (u32 r = w.first; r < w.end; r += w.step) {
-            float v = p[(size_t)r * channels];
-            sum += q ? v * q[(size_t)r * channels] : v;
+            float a[V], b[V];
+            load<V>(a, p + (size_t)r * channels);
+            if (q) load<V>(b, q + (size_t)r * channels);
+            for (int k = 0; k < V; k++) sum[k] += q ? a[k] * b[k] : a[k];
         }
     }
-    column_sum(shared, sum, columns, w.column, channels, partial_of(partial, 1, channels));
+    column_sum<V>(shared, sum, columns, w, channels, partial_of(partial, 1, channels));
 }
+BOTH(sums, (u32 rows, u32 channels, u32 columns, const float *x, const float *y, float *partial),
+     (rows, channels, columns, x, y, partial))
 
 // x - pivot and its square; the pivot is the channel's first value, as a sum of squares alone loses the variance where
 // the mean is far from zero
-KERNEL moments(u32 rows, u32 channels, u32 columns, const float *x, float *partial) {
+template <int V>
+__device__ __forceinline__ void moments(u32 rows, u32 channels, u32 columns, const float *x, float *partial) {
     __shared__ float shared[THREADS];
-    Walk w = walk(rows, channels, columns);
-    float sum = 0.0f, square = 0.0f;
+    Walk w = walk<V>(rows, channels, columns);
+    float sum[V], square[V];
+    for (int k = 0; k < V; k++) sum[k] = square[k] = 0.0f;
     if (w.inside) {
-        const float *p = x + w.column;
-        float pivot = *p;
+        const float *p = x + w.channel;
+        float pivot[V];
+        load<V>(pivot, p);
 #pragma unroll 4
         for (u32 r = w.first; r < w.end; r += w.step) {
-            float v = p[(size_t)r * channels] - pivot;
-            sum += v;
-            square += v * v;
+            float a[V];
+            load<V>(a, p + (size_t)r * channels);
+            for (int k = 0; k < V; k++) {
+                float v = a[k] - pivot[k];
+                sum[k] += v;
+                square[k] += v * v;
+            }
         }
     }
     float *out = partial_of(partial, 2, channels);
-    column_sum(shared, sum, columns, w.column, channels, out);
-    column_sum(shared, square, columns, w.column, channels, out + channels);
+    column_sum<V>(shared, sum, columns, w, channels, out);
+    column_sum<V>(shared, square, columns, w, channels, out + channels);
 }
+BOTH(moments, (u32 rows, u32 channels, u32 columns, const float *x, float *partial), (rows, channels, columns, x, partial))
 
 // the gradient before the activation and its product with x - mean; kept where there was a residual
-KERNEL norm_back_sums(u32 rows, u32 channels, u32 columns, float epsilon, int which, const float *x, const float *residual,
-                      const float *mean, const float *variance, const float *gain, const float *bias, const float *gy,
-                      float *kept, float *partial) {
+template <int V>
+__device__ __forceinline__ void norm_back_sums(u32 rows, u32 channels, u32 columns, float epsilon, int which, const float *x,
+                                               const float *residual, const float *mean, const float *variance,
+                                               const float *gain, const float *bias, const float *gy, float *kept,
+                                               float *partial) {
     __shared__ float shared[THREADS];
-    Walk w = walk(rows, channels, columns);
-    float sum = 0.0f, product = 0.0f;
+    Walk w = walk<V>(rows, channels, columns);
+    float sum[V], product[V];
+    for (int k = 0; k < V; k++) sum[k] = product[k] = 0.0f;
     if (w.inside) {
-        float m = mean[w.column], factor = gain[w.column] / sqrtf(variance[w.column] + epsilon), b = bias[w.column];
-#pragma unroll 4
+        float m[V], v[V], f[V], b[V];
+        load<V>(m, mean + w.channel);
+        load<V>(v, variance + w.channel);
+        load<V>(f, gain + w.channel);
+        load<V>(b, bias + w.channel);
+        for (int k = 0; k < V; k++) f[k] /= sqrtf(v[k] + epsilon);
+#pragma unroll 2
         for (u32 r = w.first; r < w.end; r += w.step) {
-            size_t at = (size_t)r * channels + w.column;
-            float v = x[at] - m, before = v * factor + b;
-            if (residual) before += residual[at];
-            float g = act_back(which, before, gy[at]);
-            if (kept) kept[at] = g;
-            sum += g;
-            product += v * g;
+            size_t at = (size_t)r * channels + w.channel;
+            float a[V], g[V], s[V];
+            load<V>(a, x + at);
+            load<V>(g, gy + at);
+            if (residual) load<V>(s, residual + at);
+            for (int k = 0; k < V; k++) {
+                float away = a[k] - m[k], before = away * f[k] + b[k];
+                if (residual) before += s[k];
+                g[k] = act_back(which, before, g[k]);
+                sum[k] += g[k];
+                product[k] += away * g[k];
+            }
+            if (kept) store<V>(kept + at, g);
         }
     }
     float *out = partial_of(partial, 2, channels);
-    column_sum(shared, sum, columns, w.column, channels, out);
-    column_sum(shared, product, columns, w.column, channels, out + channels);
+    column_sum<V>(shared, sum, columns, w, channels, out);
+    column_sum<V>(shared, product, columns, w, channels, out + channels);
+}
+BOTH(norm_back_sums,
+     (u32 rows, u32 channels, u32 columns, float epsilon, int which, const float *x, const float *residual, const float *mean,
+      const float *variance, const float *gain, const float *bias, const float *gy, float *kept, float *partial),
+     (rows, channels, columns, epsilon, which, x, residual, mean, variance, gain, bias, gy, kept, partial))
+
+// The second step: a block takes 32 columns, eight lanes of it every eighth part each. All lanes get the sum.
+#define LANES 8
+
+__device__ __forceinline__ double of_parts(double *shared, const float *p, u32 parts, size_t stride, bool inside) {
+    u32 lane = threadIdx.x / 32, column = threadIdx.x % 32;
+    double sum = 0.0;
+    if (inside) {
+#pragma unroll 4
+        for (u32 k = lane; k < parts; k += LANES) sum += (double)p[(size_t)k * stride];
+    }
+    __syncthreads();
+    shared[threadIdx.x] = sum;
+    __syncthreads();
+    sum = 0.0;
+    for (u32 i = 0; i < LANES; i++) sum += shared[i * 32 + column];
+    return sum;
 }
 
 // out = factor times the sum of the parts, added to what is there where `more`; n is segments x channels
 KERNEL finish_sums(u32 n, u32 channels, u32 parts, float factor, int more, const float *partial, float *out) {
-    u32 i = global_index();
-    if (i >= n) return;
+    __shared__ double shared[THREADS];
+    u32 i = blockIdx.x * 32 + threadIdx.x % 32;
     const float *p = partial + (size_t)(i / channels) * parts * channels + i % channels;
-    double sum = 0.0;
-    for (u32 k = 0; k < parts; k++) sum += (double)p[(size_t)k * channels];
+    double sum = of_parts(shared, p, parts, channels, i < n);
+    if (i >= n || threadIdx.x >= 32) return;
     float value = (float)(sum * (double)factor);
     out[i] = more ? out[i] + value : value;
 }
 
 KERNEL finish_moments(u32 channels, u32 parts, float count, const float *x, const float *partial, float *mean, float *variance) {
-    u32 c = global_index();
-    if (c >= channels) return;
-    double sum = 0.0, square = 0.0;
-    for (u32 k = 0; k < parts; k++) {
-        sum += (double)partial[(size_t)(2 * k) * channels + c];
-        square += (double)partial[(size_t)(2 * k + 1) * channels + c];
-    }
-    sum /= (double)count;
-    square = square / (double)count - sum * sum;
+    __shared__ double shared[THREADS];
+    u32 c = blockIdx.x * 32 + threadIdx.x % 32;
+    double sum = of_parts(shared, partial + c, parts, 2 * channels, c < channels) / (double)count;
+    double square = of_parts(shared, partial + channels + c, parts, 2 * channels, c < channels) / (double)count - sum * sum;
+    if (c >= channels || threadIdx.x >= 32) return;
     mean[c] = (float)((double)x[c] + sum);
     // not fmax: what is no number stays none
     variance[c] = square < 0.0 ? 0.0f : (float)square;
@@ -317,13 +368,11 @@ KERNEL finish_moments(u32 channels, u32 parts, float count, const float *x, cons
 KERNEL finish_norm_back(u32 channels, u32 parts, float count, float epsilon, int constant, const float *partial,
                         const float *mean, const float *variance, const float *gain, float *of_gain, float *of_bias,
                         float *slope, float *offset) {
-    u32 c = global_index();
-    if (c >= channels) return;
-    double sum = 0.0, product = 0.0;
-    for (u32 k = 0; k < parts; k++) {
-        sum += (double)partial[(size_t)(2 * k) * channels + c];
-        product += (double)partial[(size_t)(2 * k + 1) * channels + c];
-    }
+    __shared__ double shared[THREADS];
+    u32 c = blockIdx.x * 32 + threadIdx.x % 32;
+    double sum = of_parts(shared, partial + c, parts, 2 * channels, c < channels);
+    double product = of_parts(shared, partial + channels + c, parts, 2 * channels, c < channels);
+    if (c >= channels || threadIdx.x >= 32) return;
     double inverse = 1.0 / sqrt((double)variance[c] + (double)epsilon), factor = (double)gain[c] * inverse;
     of_bias[c] = (float)sum;
     of_gain[c] = (float)(product * inverse);
@@ -358,33 +407,45 @@ KERNEL pool(u32 n, u32 channels, int kind, WINDOW_PARAMS, const float *x, float 
     y[i] = kind == 0 ? best : sum / (float)(kh * kw);
 }
 
-// each input gathers from the windows that it lies in; of equal values in a window the first takes all
-KERNEL pool_back(u32 n, u32 channels, int kind, WINDOW_PARAMS, const float *x, const float *y, const float *gy, float *gx) {
+// which place of its window is the largest, the first of equals
+KERNEL pool_place(u32 n, u32 channels, WINDOW_PARAMS, const float *x, unsigned char *place) {
+    u32 i = global_index();
+    if (i >= n) return;
+    u32 c = i % channels, t = i / channels;
+    int ox = t % ow, oy = t / ow % oh, found = 255;
+    const float *photo = x + (size_t)(t / ow / oh) * h * w * channels + c;
+    float best = __int_as_float(0xff800000);
+    for (int ky = 0; ky < kh; ky++) {
+        int iy = oy * sh - ph + ky;
+        if (iy < 0 || iy >= h) continue;
+        for (int kx = 0; kx < kw; kx++) {
+            int ix = ox * sw - pw + kx;
+            if (ix < 0 || ix >= w) continue;
+            float v = photo[(size_t)(iy * w + ix) * channels];
+            if (!(best >= v)) {
+                best = v;
+                found = ky * kw + kx;
+            }
+        }
+    }
+    place[i] = (unsigned char)found;
+}
+
+// each input gathers from the windows that it lies in; `place` is none for means
+KERNEL pool_back(u32 n, u32 channels, WINDOW_PARAMS, const unsigned char *place, const float *gy, float *gx) {
     u32 i = global_index();
     if (i >= n) return;
     u32 c = i % channels, t = i / channels;
     int ix = t % w, iy = t / w % h;
     size_t photo = t / w / h;
-    const float *plane = x + photo * h * w * channels + c;
-    float here = x[i], sum = 0.0f;
     int y0 = iy + ph - kh + 1, x0 = ix + pw - kw + 1;
     int oy0 = y0 <= 0 ? 0 : (y0 + sh - 1) / sh, ox0 = x0 <= 0 ? 0 : (x0 + sw - 1) / sw;
+    float sum = 0.0f;
     for (int oy = oy0; oy < oh && oy * sh - ph <= iy; oy++) {
         for (int ox = ox0; ox < ow && ox * sw - pw <= ix; ox++) {
             size_t at = ((photo * oh + oy) * ow + ox) * channels + c;
-            if (kind == 1) {
-                sum += gy[at] / (float)(kh * kw);
-                continue;
-            }
-            if (here != y[at]) continue;
-            bool first = true;
-            for (int jy = oy * sh - ph; first && jy <= iy; jy++) {
-                if (jy < 0) continue;
-                int to = jy < iy ? ox * sw - pw + kw - 1 : ix - 1;
-                for (int jx = ox * sw - pw; first && jx <= to && jx < w; jx++)
-                    if (jx >= 0 && plane[(size_t)(jy * w + jx) * channels] == here) first = false;
-            }
-            if (first) sum += gy[at];
+            if (!place) sum += gy[at] / (float)(kh * kw);
+            else if (place[at] == (iy + ph - oy * sh) * kw + ix + pw - ox * sw) sum += gy[at];
         }
     }
     gx[i] = sum;
@@ -466,15 +527,15 @@ template <int K, int S>
 __device__ __forceinline__ void depthwise_weight(u32 rows, u32 channels, u32 columns, int h, int w, int oh, int ow, int ph,
                                                  int pw, const float *x, const float *gy, float *partial) {
     __shared__ float shared[THREADS];
-    Walk walker = walk(rows, channels, columns);
+    Walk walker = walk<1>(rows, channels, columns);
     float sum[K * K];
 #pragma unroll
     for (int k = 0; k < K * K; k++) sum[k] = 0.0f;
     if (walker.inside) {
         for (u32 r = walker.first; r < walker.end; r += walker.step) {
             int oy = r % oh;
-            const float *plane = x + (size_t)(r / oh) * h * w * channels + walker.column;
-            const float *gradient = gy + (size_t)r * ow * channels + walker.column;
+            const float *plane = x + (size_t)(r / oh) * h * w * channels + walker.channel;
+            const float *gradient = gy + (size_t)r * ow * channels + walker.channel;
             float v[K * K];
             for (int ox = 0; ox < ow; ox++) {
 #pragma unroll
@@ -499,7 +560,10 @@ __device__ __forceinline__ void depthwise_weight(u32 rows, u32 channels, u32 col
     }
     float *out = partial_of(partial, K * K, channels);
 #pragma unroll
-    for (int k = 0; k < K * K; k++) column_sum(shared, sum[k], columns, walker.column, channels, out + (size_t)k * channels);
+    for (int k = 0; k < K * K; k++) {
+        float one[1] = {sum[k]};
+        column_sum<1>(shared, one, columns, walker, channels, out + (size_t)k * channels);
+    }
 }
 
 DEPTHWISE(3)

@@ -39,7 +39,12 @@ impl NormKernel for Cuda {
         let from = address(x.1)?;
         // SAFETY: a map of these sizes, and two values a channel.
         unsafe {
-            let sums = Columns::new(engine, 1, rows(dims), dims.c).run(engine, Kernel::moments, 2, &[from.into()])?;
+            let sums = Columns::new(engine, 1, rows(dims), dims.c).run(
+                engine,
+                [Kernel::moments_4, Kernel::moments_1],
+                2,
+                &[from.into()],
+            )?;
             let args = [
                 sums.parts()?.into(),
                 (rows(dims) as f32).into(),
@@ -48,7 +53,7 @@ impl NormKernel for Cuda {
                 address(&moments.mean)?.into(),
                 address(&moments.variance)?.into(),
             ];
-            engine.each(Kernel::finish_moments, dims.c, &args)?;
+            engine.finish(Kernel::finish_moments, dims.c, &args)?;
         }
         Ok(moments)
     }
@@ -111,7 +116,12 @@ impl NormKernel for Cuda {
                 vec![epsilon.into(), activation.into(), address(x.1)?.into(), maybe(residual)?.into()];
             all.extend(known);
             all.extend([Arg::from(address(&gy)?), maybe(kept.as_ref())?.into()]);
-            let sums = Columns::new(engine, 1, rows(dims), dims.c).run(engine, Kernel::norm_back_sums, 2, &all)?;
+            let sums = Columns::new(engine, 1, rows(dims), dims.c).run(
+                engine,
+                [Kernel::norm_back_sums_4, Kernel::norm_back_sums_1],
+                2,
+                &all,
+            )?;
             let finish = [
                 sums.parts()?.into(),
                 (rows(dims) as f32).into(),
@@ -126,7 +136,7 @@ impl NormKernel for Cuda {
                 line[0].into(),
                 line[1].into(),
             ];
-            engine.each(Kernel::finish_norm_back, dims.c, &finish)?;
+            engine.finish(Kernel::finish_norm_back, dims.c, &finish)?;
             let mut all: Vec<Arg> = vec![
                 word(dims.c)?.into(),
                 epsilon.into(),

@@ -1,5 +1,6 @@
 //! Pooling on the card.
 
+use cudarc::driver::DevicePtr;
 use dfdx::prelude::{Cuda, CudaError};
 
 use crate::nn::map::{Dims, Flat};
@@ -7,17 +8,17 @@ use crate::nn::ops::{PoolKernel, PoolKind, PoolSpec};
 
 use super::elements::grouped;
 use super::engine::{Arg, Kernel, address, empty, engine, int, word};
+use super::out_of_words;
 use super::reduce::Columns;
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
 
-/// What both pooling kernels take after their count.
+/// Places of a window that a byte can tell apart; no network has larger ones.
+const PLACES: usize = 254;
+
+/// The window as the kernels take it.
 fn window(spec: &PoolSpec, x: Dims, y: Dims) -> Result<Vec<Arg>> {
-    let kind = match spec.kind {
-        PoolKind::Max => 0,
-        PoolKind::Average => 1,
-    };
-    let mut args: Vec<Arg> = vec![word(x.c)?.into(), i32::into(kind)];
+    let mut args: Vec<Arg> = Vec::new();
     let [kh, kw] = spec.kernel;
     let ([sh, sw], [ph, pw]) = (spec.stride, spec.padding);
     for size in [x.h, x.w, y.h, y.w, kh, kw, sh, sw, ph, pw] {
@@ -29,7 +30,9 @@ fn window(spec: &PoolSpec, x: Dims, y: Dims) -> Result<Vec<Arg>> {
 impl PoolKernel for Cuda {
     fn pool_forward(&self, spec: &PoolSpec, x: (Dims, &Flat<Cuda>), y: Dims) -> Result<Flat<Cuda>> {
         let out = empty(self, y.count())?;
-        let mut args = window(spec, x.0, y)?;
+        let kind = i32::from(spec.kind == PoolKind::Average);
+        let mut args: Vec<Arg> = vec![word(y.c)?.into(), kind.into()];
+        args.extend(window(spec, x.0, y)?);
         args.extend([Arg::from(address(x.1)?), address(&out)?.into()]);
         // SAFETY: maps of these sizes.
         unsafe { engine()?.each(Kernel::pool, y.count(), &args)? };
@@ -43,13 +46,31 @@ impl PoolKernel for Cuda {
         y: (Dims, &Flat<Cuda>),
         gy: &Flat<Cuda>,
     ) -> Result<Flat<Cuda>> {
+        let engine = engine()?;
         let gx = empty(self, x.0.count())?;
-        let mut args = window(spec, x.0, y.0)?;
-        for map in [x.1, y.1, gy, &gx] {
-            args.push(address(map)?.into());
+        let window = window(spec, x.0, y.0)?;
+        let channels: Arg = word(x.0.c)?.into();
+        // where each window's largest value lay
+        let places = match spec.kind {
+            PoolKind::Average => None,
+            PoolKind::Max if spec.kernel[0] * spec.kernel[1] > PLACES => {
+                return Err(out_of_words(format!("no maximum over windows of {:?} on a card", spec.kernel)));
+            }
+            PoolKind::Max => Some(engine.scratch::<u8>(y.0.count())?),
+        };
+        let place = places.as_ref().map_or(0, |places| *places.device_ptr());
+        if place != 0 {
+            let mut args = vec![channels];
+            args.extend(&window);
+            args.extend([Arg::from(address(x.1)?), place.into()]);
+            // SAFETY: maps of these sizes, and a byte for each output.
+            unsafe { engine.each(Kernel::pool_place, y.0.count(), &args)? };
         }
-        // SAFETY: maps of these sizes.
-        unsafe { engine()?.each(Kernel::pool_back, x.0.count(), &args)? };
+        let mut args = vec![channels];
+        args.extend(&window);
+        args.extend([Arg::from(place), address(gy)?.into(), address(&gx)?.into()]);
+        // SAFETY: maps of these sizes, and a byte for each output.
+        unsafe { engine.each(Kernel::pool_back, x.0.count(), &args)? };
         Ok(gx)
     }
 
@@ -60,7 +81,8 @@ impl PoolKernel for Cuda {
         // SAFETY: a map of these sizes, and a sum for each photo and channel.
         unsafe {
             let columns = Columns::new(engine, dims.n, places, dims.c);
-            let sums = columns.run(engine, Kernel::sums, 1, &[address(x.1)?.into(), 0u64.into()])?;
+            let sums =
+                columns.run(engine, [Kernel::sums_4, Kernel::sums_1], 1, &[address(x.1)?.into(), 0u64.into()])?;
             sums.finish(engine, 1.0 / places as f32, false, address(&y)?)?;
         }
         Ok(y)

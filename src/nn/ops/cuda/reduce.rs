@@ -7,8 +7,8 @@ use super::engine::{Arg, Engine, Kernel, THREADS, word};
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
 
-/// Channels that a block takes at most: a block's threads read them side by side.
-const COLUMNS: usize = 128;
+/// Groups of channels that a block takes at most: a block's threads read them side by side.
+const COLUMNS: usize = 64;
 /// Parts that a column is cut into at most: one thread adds them up.
 const PARTS: usize = 256;
 
@@ -18,6 +18,8 @@ pub(super) struct Columns {
     segments: usize,
     rows: usize,
     channels: usize,
+    /// Channels that a thread takes at once.
+    group: usize,
     columns: usize,
     tiles: usize,
     parts: usize,
@@ -26,19 +28,37 @@ pub(super) struct Columns {
 impl Columns {
     /// Cut so that the card is full and a thread still has some rows.
     pub(super) fn new(engine: &Engine, segments: usize, rows: usize, channels: usize) -> Columns {
-        let tiles = channels.div_ceil(COLUMNS).max(1);
-        let columns = channels.div_ceil(tiles).max(1);
+        let group = if channels.is_multiple_of(4) { 4 } else { 1 };
+        Columns::of_groups(engine, group, [segments, rows, channels])
+    }
+
+    /// The same for kernels that take channels one by one.
+    pub(super) fn single(engine: &Engine, rows: usize, channels: usize) -> Columns {
+        Columns::of_groups(engine, 1, [1, rows, channels])
+    }
+
+    fn of_groups(engine: &Engine, group: usize, [segments, rows, channels]: [usize; 3]) -> Columns {
+        let groups = channels / group;
+        let tiles = groups.div_ceil(COLUMNS).max(1);
+        let columns = groups.div_ceil(tiles).max(1);
         let lanes = THREADS as usize / columns;
         let wanted = (8 * engine.processors).div_ceil(tiles * segments.max(1));
         let parts = wanted.min(rows.div_ceil(4 * lanes)).clamp(1, PARTS);
-        Columns { segments, rows, channels, columns, tiles, parts }
+        Columns { segments, rows, channels, group, columns, tiles, parts }
     }
 
-    /// Runs `kernel`, which leaves `kinds` sums of each channel and part.
+    /// Runs one of the kernels, for groups of four channels or for single ones, which leaves `kinds` sums of each channel and part.
     ///
     /// # Safety
     /// `args` must be what the kernel takes between its first three and its last.
-    pub(super) unsafe fn run(&self, engine: &Engine, kernel: Kernel, kinds: usize, args: &[Arg]) -> Result<Sums> {
+    pub(super) unsafe fn run(
+        &self,
+        engine: &Engine,
+        [four, one]: [Kernel; 2],
+        kinds: usize,
+        args: &[Arg],
+    ) -> Result<Sums> {
+        let kernel = if self.group == 4 { four } else { one };
         let partial = engine.scratch::<f32>(self.segments * self.parts * kinds * self.channels)?;
         let mut all: Vec<Arg> = vec![word(self.rows)?.into(), word(self.channels)?.into(), word(self.columns)?.into()];
         all.extend_from_slice(args);
@@ -84,6 +104,6 @@ impl Sums {
             out.into(),
         ];
         // SAFETY: the caller's.
-        unsafe { engine.each(Kernel::finish_sums, self.plan.segments * width, &args) }
+        unsafe { engine.finish(Kernel::finish_sums, self.plan.segments * width, &args) }
     }
 }
