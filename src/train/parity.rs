@@ -23,6 +23,10 @@ pub struct ParityPlan {
     pub side: usize,
     /// Steps of the training.
     pub steps: usize,
+    /// Learning rate that it rises to.
+    pub lr: f32,
+    /// Changes every weight of the device's network by this share, up or down: what rounding alone can come to.
+    pub nudge: f32,
 }
 
 /// How far a device is from the CPU.
@@ -52,7 +56,7 @@ const PHOTOS: usize = 2;
 /// # Errors
 /// When a device fails or the photos are too small for the backbone.
 pub fn parity<D: Backend>(device: &D, plan: &ParityPlan) -> Result<Parity> {
-    let (embeddings_cpu, losses_cpu) = measure(&Cpu::default(), plan)?;
+    let (embeddings_cpu, losses_cpu) = measure(&Cpu::default(), &ParityPlan { nudge: 0.0, ..*plan })?;
     let (embeddings, losses) = measure(device, plan)?;
     let apart =
         |a: &f32, b: &f32| if a.is_finite() && b.is_finite() { f64::from((a - b).abs()) } else { f64::INFINITY };
@@ -67,7 +71,7 @@ pub fn parity<D: Backend>(device: &D, plan: &ParityPlan) -> Result<Parity> {
 /// Embeddings before the training, and the losses of its steps.
 fn measure<D: Backend>(device: &D, plan: &ParityPlan) -> Result<(Vec<f32>, Vec<f32>)> {
     let mut config = Config::preset(plan.method);
-    let side = plan.side.to_string();
+    let (side, lr) = (plan.side.to_string(), plan.lr.to_string());
     for (path, value) in [
         ("model.backbone", plan.backbone),
         ("model.embedding_dim", "32"),
@@ -75,7 +79,7 @@ fn measure<D: Backend>(device: &D, plan: &ParityPlan) -> Result<(Vec<f32>, Vec<f
         // AdamW's first steps follow the sign of a gradient: where that is all rounding, two devices part at once
         ("optimiser.kind", "sgd"),
         ("optimiser.momentum", "0.9"),
-        ("optimiser.lr", "0.003"),
+        ("optimiser.lr", &lr),
     ] {
         config.set(path, value)?;
     }
@@ -84,7 +88,8 @@ fn measure<D: Backend>(device: &D, plan: &ParityPlan) -> Result<(Vec<f32>, Vec<f
         config.set("loss.mining", "all")?;
     }
     let count = INDIVIDUALS * PHOTOS;
-    let network = Network::new(device, architecture(&config)?, config.train.seed)?;
+    let mut network = Network::new(device, architecture(&config)?, config.train.seed)?;
+    nudge(&mut network, plan.nudge)?;
     let embeddings = network.embed(count, plan.side, &pixels(count, plan.side, 0))?;
     drop(network);
 
@@ -99,6 +104,7 @@ fn measure<D: Backend>(device: &D, plan: &ParityPlan) -> Result<(Vec<f32>, Vec<f
         final_share: 1.0,
     };
     let mut trainer = Trainer::new(device, &config, INDIVIDUALS, schedule)?;
+    nudge(&mut trainer.network, plan.nudge)?;
     let mut losses = Vec::new();
     for step in 0..plan.steps {
         let pixels = pixels(count, plan.side, step);
@@ -106,6 +112,18 @@ fn measure<D: Backend>(device: &D, plan: &ParityPlan) -> Result<(Vec<f32>, Vec<f
         losses.push(trainer.step(&input)?.loss);
     }
     Ok((embeddings, losses))
+}
+
+/// Changes every weight by a share of itself, the next one the other way.
+fn nudge<D: Backend>(network: &mut Network<D>, share: f32) -> Result<()> {
+    if share != 0.0 {
+        for id in network.store.ids() {
+            let mut values = network.store.export(id)?;
+            values.iter_mut().zip([share, -share].into_iter().cycle()).for_each(|(v, share)| *v *= 1.0 + share);
+            network.store.import(id, values)?;
+        }
+    }
+    Ok(())
 }
 
 /// Photos of stripes, each individual with a width and a colour of its own; others in every step, and too coarse for the
@@ -129,7 +147,8 @@ mod tests {
 
     #[test]
     fn the_cpu_agrees_with_itself() {
-        let plan = ParityPlan { backbone: "resnet18", method: Method::Arcface, side: 32, steps: 2 };
+        let plan =
+            ParityPlan { backbone: "resnet18", method: Method::Arcface, side: 32, steps: 2, lr: 0.001, nudge: 0.0 };
         let found = parity(&Cpu::default(), &plan).unwrap();
         assert_eq!((found.embedding, found.loss, found.losses.len()), (0.0, 0.0, 2));
     }

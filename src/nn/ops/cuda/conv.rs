@@ -7,6 +7,7 @@ use crate::nn::map::{Dims, Flat};
 use crate::nn::ops::{ConvKernel, ConvSpec};
 
 use super::cudnn::{Job, Way};
+use super::elements::grouped;
 use super::engine::{Arg, Engine, Kernel, address, empty, engine, int, word};
 use super::layout::{Path, path};
 use super::reduce::Columns;
@@ -151,13 +152,21 @@ impl ConvKernel for Cuda {
                 unsafe { Depthwise { kernel, x: y.0, y: x, padding, more }.run(engine, gy, weight, to)? };
             }
             Path::Depthwise(size, _) => {
+                use Kernel::{
+                    depthwise_back_3_2_1, depthwise_back_3_2_4, depthwise_back_5_2_1, depthwise_back_5_2_4,
+                    depthwise_back_7_2_1, depthwise_back_7_2_4,
+                };
+                let kernels = [
+                    of_size(size, [depthwise_back_3_2_4, depthwise_back_5_2_4, depthwise_back_7_2_4]),
+                    of_size(size, [depthwise_back_3_2_1, depthwise_back_5_2_1, depthwise_back_7_2_1]),
+                ];
                 let mut args: Vec<Arg> = vec![word(x.c)?.into()];
-                for value in [size, x.h, x.w, y.0.h, y.0.w, spec.padding[0], spec.padding[1]] {
+                for value in [x.h, x.w, y.0.h, y.0.w, spec.padding[0], spec.padding[1]] {
                     args.push(int(value)?.into());
                 }
                 args.extend([Arg::from(i32::from(more)), gy.into(), weight.into(), to.into()]);
                 // SAFETY: maps and weights of these sizes.
-                unsafe { engine.each(Kernel::depthwise_back_2, x.count(), &args)? };
+                unsafe { grouped(engine, kernels, x.count(), x.c, &args)? };
             }
             Path::Whole => {
                 let (way, read) = (Way::Data, [weight, gy]);

@@ -40,7 +40,8 @@ kernels! {
     depthwise_3_1 depthwise_3_2 depthwise_back_3_1 depthwise_weight_3_1 depthwise_weight_3_2
     depthwise_5_1 depthwise_5_2 depthwise_back_5_1 depthwise_weight_5_1 depthwise_weight_5_2
     depthwise_7_1 depthwise_7_2 depthwise_back_7_1 depthwise_weight_7_1 depthwise_weight_7_2
-    depthwise_back_2 conv conv_back conv_weight adam sgd squares
+    depthwise_back_3_2_4 depthwise_back_3_2_1 depthwise_back_5_2_4 depthwise_back_5_2_1 depthwise_back_7_2_4
+    depthwise_back_7_2_1 conv conv_back conv_weight adam sgd squares
 }
 
 /// Threads of a block; `kernels.cu` has the same number.
@@ -227,7 +228,7 @@ impl Engine {
     /// As [`Engine::each`].
     pub(super) unsafe fn finish(&self, kernel: Kernel, count: usize, args: &[Arg]) -> Result<()> {
         /// Columns that a block takes.
-        const COLUMNS: u32 = 32;
+        const COLUMNS: u32 = 8;
         let count = word(count)?;
         let all: Vec<Arg> = std::iter::once(Arg::from(count)).chain(args.iter().copied()).collect();
         // SAFETY: the caller's.

@@ -325,11 +325,12 @@ BOTH(norm_back_sums,
       const float *variance, const float *gain, const float *bias, const float *gy, float *kept, float *partial),
      (rows, channels, columns, epsilon, which, x, residual, mean, variance, gain, bias, gy, kept, partial))
 
-// The second step: a block takes 32 columns, eight lanes of it every eighth part each. All lanes get the sum.
-#define LANES 8
+// The second step: a block takes eight columns, 32 lanes of it every 32nd part each. All lanes get the sum.
+#define LANES 32
+#define FINISHED (THREADS / LANES)
 
 __device__ __forceinline__ double of_parts(double *shared, const float *p, u32 parts, size_t stride, bool inside) {
-    u32 lane = threadIdx.x / 32, column = threadIdx.x % 32;
+    u32 lane = threadIdx.x / FINISHED, column = threadIdx.x % FINISHED;
     double sum = 0.0;
     if (inside) {
 #pragma unroll 4
@@ -339,27 +340,28 @@ __device__ __forceinline__ double of_parts(double *shared, const float *p, u32 p
     shared[threadIdx.x] = sum;
     __syncthreads();
     sum = 0.0;
-    for (u32 i = 0; i < LANES; i++) sum += shared[i * 32 + column];
+#pragma unroll
+    for (u32 i = 0; i < LANES; i++) sum += shared[i * FINISHED + column];
     return sum;
 }
 
 // out = factor times the sum of the parts, added to what is there where `more`; n is segments x channels
 KERNEL finish_sums(u32 n, u32 channels, u32 parts, float factor, int more, const float *partial, float *out) {
     __shared__ double shared[THREADS];
-    u32 i = blockIdx.x * 32 + threadIdx.x % 32;
+    u32 i = blockIdx.x * FINISHED + threadIdx.x % FINISHED;
     const float *p = partial + (size_t)(i / channels) * parts * channels + i % channels;
     double sum = of_parts(shared, p, parts, channels, i < n);
-    if (i >= n || threadIdx.x >= 32) return;
+    if (i >= n || threadIdx.x >= FINISHED) return;
     float value = (float)(sum * (double)factor);
     out[i] = more ? out[i] + value : value;
 }
 
 KERNEL finish_moments(u32 channels, u32 parts, float count, const float *x, const float *partial, float *mean, float *variance) {
     __shared__ double shared[THREADS];
-    u32 c = blockIdx.x * 32 + threadIdx.x % 32;
+    u32 c = blockIdx.x * FINISHED + threadIdx.x % FINISHED;
     double sum = of_parts(shared, partial + c, parts, 2 * channels, c < channels) / (double)count;
     double square = of_parts(shared, partial + channels + c, parts, 2 * channels, c < channels) / (double)count - sum * sum;
-    if (c >= channels || threadIdx.x >= 32) return;
+    if (c >= channels || threadIdx.x >= FINISHED) return;
     mean[c] = (float)((double)x[c] + sum);
     // not fmax: what is no number stays none
     variance[c] = square < 0.0 ? 0.0f : (float)square;
@@ -369,10 +371,10 @@ KERNEL finish_norm_back(u32 channels, u32 parts, float count, float epsilon, int
                         const float *mean, const float *variance, const float *gain, float *of_gain, float *of_bias,
                         float *slope, float *offset) {
     __shared__ double shared[THREADS];
-    u32 c = blockIdx.x * 32 + threadIdx.x % 32;
+    u32 c = blockIdx.x * FINISHED + threadIdx.x % FINISHED;
     double sum = of_parts(shared, partial + c, parts, 2 * channels, c < channels);
     double product = of_parts(shared, partial + channels + c, parts, 2 * channels, c < channels);
-    if (c >= channels || threadIdx.x >= 32) return;
+    if (c >= channels || threadIdx.x >= FINISHED) return;
     double inverse = 1.0 / sqrt((double)variance[c] + (double)epsilon), factor = (double)gain[c] * inverse;
     of_bias[c] = (float)sum;
     of_gain[c] = (float)(product * inverse);
@@ -499,25 +501,42 @@ __device__ __forceinline__ void depthwise(u32 n, u32 channels, int h, int w, int
     KERNEL depthwise_weight_##K##_2 DEPTHWISE_WEIGHT_PARAMS { depthwise_weight<K, 2>(rows, channels, columns, h, w, oh, ow, ph, pw, x, gy, partial); }
 
 // the gradient of the input for a stride of two: each input gathers from the outputs whose windows hold it
-KERNEL depthwise_back_2(u32 n, u32 channels, int k, int h, int w, int oh, int ow, int ph, int pw, int more, const float *gy,
-                        const float *weight, float *gx) {
+template <int K, int V>
+__device__ __forceinline__ void depthwise_back(u32 n, u32 channels, int h, int w, int oh, int ow, int ph, int pw, int more,
+                                               const float *gy, const float *weight, float *gx) {
     u32 i = global_index();
     if (i >= n) return;
-    u32 c = i % channels, t = i / channels;
+    u32 at = i * V, c = at % channels, t = at / channels;
     int ix = t % w, iy = t / w % h;
-    size_t photo = t / w / h;
-    float sum = 0.0f;
-    for (int ky = (iy + ph) % 2; ky < k; ky += 2) {
+    const float *gradient = gy + (size_t)(t / w / h) * oh * ow * channels + c;
+    float sum[V];
+    for (int k = 0; k < V; k++) sum[k] = 0.0f;
+#pragma unroll
+    for (int ky = 0; ky < K; ky++) {
         int oy = (iy + ph - ky) / 2;
-        if (iy + ph < ky || oy >= oh) continue;
-        for (int kx = (ix + pw) % 2; kx < k; kx += 2) {
+        if ((iy + ph - ky) & 1 || iy + ph < ky || oy >= oh) continue;
+#pragma unroll
+        for (int kx = 0; kx < K; kx++) {
             int ox = (ix + pw - kx) / 2;
-            if (ix + pw < kx || ox >= ow) continue;
-            sum += gy[((photo * oh + oy) * ow + ox) * channels + c] * weight[(ky * k + kx) * channels + c];
+            if ((ix + pw - kx) & 1 || ix + pw < kx || ox >= ow) continue;
+            float g[V], f[V];
+            load<V>(g, gradient + (size_t)(oy * ow + ox) * channels);
+            load<V>(f, weight + (ky * K + kx) * channels + c);
+            for (int k = 0; k < V; k++) sum[k] += g[k] * f[k];
         }
     }
-    gx[i] = (more ? gx[i] : 0.0f) + sum;
+    float there[V];
+    if (more) load<V>(there, gx + at);
+    for (int k = 0; k < V; k++) sum[k] += more ? there[k] : 0.0f;
+    store<V>(gx + at, sum);
 }
+
+#define DEPTHWISE_BACK(K) \
+    KERNEL depthwise_back_##K##_2_4 DEPTHWISE_PARAMS { depthwise_back<K, 4>(n, channels, h, w, oh, ow, ph, pw, more, x, weight, y); } \
+    KERNEL depthwise_back_##K##_2_1 DEPTHWISE_PARAMS { depthwise_back<K, 1>(n, channels, h, w, oh, ow, ph, pw, more, x, weight, y); }
+DEPTHWISE_BACK(3)
+DEPTHWISE_BACK(5)
+DEPTHWISE_BACK(7)
 
 #define DEPTHWISE_WEIGHT_PARAMS \
     (u32 rows, u32 channels, u32 columns, int h, int w, int oh, int ow, int ph, int pw, const float *x, const float *gy, float *partial)
