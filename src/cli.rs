@@ -7,6 +7,7 @@ mod args;
 mod bench;
 mod dataset;
 mod demo;
+mod doctor;
 mod embed;
 mod evaluate;
 mod follow;
@@ -88,6 +89,8 @@ enum Verb {
     Run(run::RunVerb),
     /// Measure how fast a backbone trains and embeds here
     Bench(bench::BenchArgs),
+    /// Say what this machine computes with, what is missing, and whether it computes right
+    Doctor(doctor::DoctorArgs),
     /// The trainer of a detached run
     #[command(hide = true)]
     Worker(train::WorkerArgs),
@@ -154,6 +157,7 @@ where
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),
         Verb::Bench(args) => bench::bench(&context, &args),
+        Verb::Doctor(args) => doctor::doctor(&context, &args),
         Verb::Worker(args) => train::worker(&context, &args),
     }
 }

@@ -16,4 +16,5 @@ pub mod param;
 #[cfg(test)]
 mod parity_tests;
 pub mod pass;
+pub mod selftest;
 pub mod weights;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::data::foreign;
 use crate::data::manifest::Part;
+use crate::nn::ops::device::AnyDevice;
 use crate::run::config::{Config, Method, field};
 
 use super::Context;
@@ -47,6 +48,15 @@ impl From<MethodArg> for Method {
             MethodArg::Arcface => Method::Arcface,
         }
     }
+}
+
+/// How exactly convolutions multiply on a card; the CPU is always exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PrecisionArg {
+    /// Exact products of f32.
+    Fp32,
+    /// TF32 where it is faster.
+    High,
 }
 
 /// What to train, and how. The course's spelling with underscores works too.
@@ -97,9 +107,12 @@ pub(super) struct TrainingFlags {
     /// Seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<String>,
-    /// Where to compute: auto, cpu
+    /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
+    #[arg(long, value_name = "HOW")]
+    precision: Option<String>,
     /// Threads that prepare photos
     #[arg(long, value_name = "N")]
     workers: Option<String>,
@@ -147,6 +160,7 @@ impl TrainingFlags {
             ("optimiser.lr", &self.lr),
             ("train.seed", &self.seed),
             ("train.device", &self.device),
+            ("train.precision", &self.precision),
             ("data.workers", &self.workers),
             ("data.split_column", &self.split_column),
         ];
@@ -173,7 +187,9 @@ impl TrainingFlags {
         if config.model.pretrained {
             return Err(crate::train::error::TrainError::NoPretrained { backbone: config.model.backbone }.into());
         }
-        crate::train::worker::device(&config.train.device)?;
+        if config.train.device.starts_with("cuda") {
+            crate::train::worker::device(&config.train.device)?;
+        }
         config.check()?;
         Ok(config)
     }
@@ -197,17 +213,36 @@ pub(super) struct PhotoFlags {
     /// Threads that prepare photos
     #[arg(long, default_value_t = 2, value_parser = workers, value_name = "N")]
     pub(super) workers: usize,
-    /// Where to compute: auto, cpu
+    /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub(super) device: String,
+    /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = PrecisionArg::High, value_name = "HOW")]
+    precision: PrecisionArg,
 }
 
 impl PhotoFlags {
+    /// The device asked for, as exact as asked for.
+    pub(super) fn device(&self) -> Result<AnyDevice> {
+        let device = device(&self.device)?;
+        device.set_exact(self.precision == PrecisionArg::Fp32);
+        Ok(device)
+    }
+
     /// Where photos come from.
     pub(super) fn source(&self, context: &Context) -> crate::eval::embed::Source {
         let cache = crate::data::cache::PhotoCache::open(Some(context.workspace.cache()));
         crate::eval::embed::Source { cache: std::sync::Arc::new(cache), workers: self.workers }
     }
+}
+
+/// The device of that name. Why `auto` is no card is said, once.
+pub(super) fn device(name: &str) -> Result<AnyDevice> {
+    let (device, note) = crate::train::worker::device(name)?;
+    if let Some(note) = note {
+        super::words::say(&note);
+    }
+    Ok(device)
 }
 
 /// The dataset at `given`.

@@ -6,10 +6,10 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::nn::backbone::Backbone;
-use crate::nn::ops::cpu;
+use crate::nn::ops::device::on_device;
 use crate::train::bench::BenchPlan;
 
-use super::args::Usage;
+use super::args::{PrecisionArg, Usage};
 use super::{Context, words};
 
 /// Arguments of `bench`.
@@ -28,14 +28,18 @@ pub(super) struct BenchArgs {
     /// Seconds for each of the two measurements
     #[arg(long, default_value_t = 10, value_name = "N")]
     seconds: u64,
-    /// Where to compute: auto, cpu
+    /// Where to compute: auto, cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: String,
+    /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = PrecisionArg::High, value_name = "HOW")]
+    precision: PrecisionArg,
 }
 
 pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
     let backbone = Backbone::named(&args.backbone).map_err(|e| Usage(e.to_string()))?.name;
-    let device = crate::train::worker::device(&args.device)?;
+    let device = super::args::device(&args.device)?;
+    device.set_exact(args.precision == PrecisionArg::Fp32);
     let plan = BenchPlan {
         backbone,
         batch_size: args.batch_size as usize,
@@ -43,9 +47,9 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
         patience: Duration::from_secs(args.seconds),
     };
     if !context.global.json {
-        words::say(&format!("kernels {} on {} threads", cpu::isa().name(), cpu::thread_count()));
+        words::say(&device.describe());
     }
-    let report = crate::train::bench::bench(&device, &plan)?;
+    let report = on_device!(&device, device => crate::train::bench::bench(device, &plan))?;
     context.answer(&report, || {
         let rows = [
             ("training", report.train_photos_per_s, report.train_photos_per_s_median),

@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::data::{foreign, formats};
 use crate::eval::embeddings::{EMBEDDINGS_FILE, PHOTOS_FILE};
 use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings, gather};
+use crate::nn::ops::Backend;
+use crate::nn::ops::device::on_device;
 
 use super::args::PhotoFlags;
 use super::evaluate::Chosen;
@@ -35,9 +37,13 @@ pub(super) struct EmbedArgs {
 
 pub(super) fn embed(context: &Context, args: &EmbedArgs) -> Result<u8> {
     context.catch_signals()?;
+    let device = args.photos.device()?;
+    on_device!(&device, device => embed_on(context, args, device))
+}
+
+fn embed_on<D: Backend>(context: &Context, args: &EmbedArgs, device: &D) -> Result<u8> {
     let mut chosen = Chosen::of(context, &args.model_path, None)?;
-    let device = crate::train::worker::device(&args.photos.device)?;
-    let model = chosen.load(&device)?;
+    let model = chosen.load(device)?;
     let dir = context.workspace.data_dir(&args.data_dir)?;
     let manifest =
         formats::every_photo(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(&args.data_dir)))?;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use dfdx::prelude::Cpu;
 
 use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign;
@@ -15,6 +14,8 @@ use crate::eval::dataset::{PAIRS_FILE, Question, evaluate_into};
 use crate::eval::model::Model;
 use crate::eval::report::{ChosenOn, Excluded, Report, words as report_words};
 use crate::eval::verdict::DISTANCES_FILE;
+use crate::nn::ops::Backend;
+use crate::nn::ops::device::on_device;
 use crate::run::config::{Config, DataConfig};
 use crate::run::model::ModelRef;
 use crate::run::workspace::same_folder;
@@ -109,7 +110,7 @@ impl Chosen {
     }
 
     /// Reads it, and completes its name by the epoch. What the run's state says may be of another moment than the file.
-    pub(super) fn load(&mut self, device: &Cpu) -> Result<Model<Cpu>> {
+    pub(super) fn load<D: Backend>(&mut self, device: &D) -> Result<Model<D>> {
         let model = Model::load(device, &self.path)?;
         if let (true, Some(progress)) = (self.by_validation, checkpoint::told(&model.said))
             && let Some(score) = progress.chosen()
@@ -121,7 +122,12 @@ impl Chosen {
 
     /// The part that chose `model`, which is this one loaded, and where that lies.
     /// `run` is what its run was told of the data.
-    fn chosen_by(&self, model: &Model<Cpu>, run: Option<&DataConfig>, asked: &Asked) -> Option<(Part, ChosenOn)> {
+    fn chosen_by<D: Backend>(
+        &self,
+        model: &Model<D>,
+        run: Option<&DataConfig>,
+        asked: &Asked,
+    ) -> Option<(Part, ChosenOn)> {
         let part = checkpoint::chosen_by(model).filter(|_| self.by_validation)?;
         let seen = checkpoint::told(&model.said).and_then(|progress| progress.data.validation);
         Some((part, chosen_on(part, seen.as_ref(), run, asked)))
@@ -170,6 +176,11 @@ fn trained_on(config: &Config, manifest: &Manifest, queries: &[usize]) -> Option
 
 pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     context.catch_signals()?;
+    let device = args.photos.device()?;
+    on_device!(&device, device => evaluate_on(context, args, device))
+}
+
+fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -> Result<u8> {
     let which = args.checkpoint.map(|c| if c == CheckpointArg::Best { Which::Best } else { Which::Last });
     let mut chosen = Chosen::of(context, &args.model_path, which)?;
     let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
@@ -197,8 +208,7 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
         }
         (None, None) => return Err(Usage("--output-dir: bare weights have no folder of their own".into()).into()),
     };
-    let device = crate::train::worker::device(&args.photos.device)?;
-    let model = chosen.load(&device)?;
+    let model = chosen.load(device)?;
     let of_run = config.as_ref().map(|c| &c.data);
     let chosen_by = chosen.chosen_by(&model, of_run, &Asked { dir: &dir, manifest: &manifest, split: &split });
     let queries_trained_on = config.as_ref().and_then(|config| trained_on(config, &manifest, &roles.queries));

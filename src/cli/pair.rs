@@ -10,6 +10,8 @@ use crate::data::foreign;
 use crate::eval::compare::{Compared, UNKNOWN, compare};
 use crate::eval::figures::write_png;
 use crate::eval::verdict::Distances;
+use crate::nn::ops::Backend;
+use crate::nn::ops::device::on_device;
 
 use super::args::{PhotoFlags, only_png};
 use super::evaluate::Chosen;
@@ -40,9 +42,13 @@ pub(super) struct PairArgs {
 
 pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
     only_png(args.output.as_deref())?;
+    let device = args.photos.device()?;
+    on_device!(&device, device => pair_on(context, args, device))
+}
+
+fn pair_on<D: Backend>(context: &Context, args: &PairArgs, device: &D) -> Result<u8> {
     let mut chosen = Chosen::of(context, &args.model_path, None)?;
-    let device = crate::train::worker::device(&args.photos.device)?;
-    let model = chosen.load(&device)?;
+    let model = chosen.load(device)?;
     let known = match (&args.distances, &chosen.run) {
         (Some(path), _) => Some(Distances::read(path)?),
         (None, Some(run)) => Distances::newest(&run.evaluations(), &model.identity),

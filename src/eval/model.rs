@@ -128,7 +128,7 @@ impl<D: Backend> Model<D> {
         let architecture = about.architecture(path)?;
         let mut network = Network::new(device, architecture, 0)?;
         file.load_network(path, &mut network)?;
-        let identity = identity(&network);
+        let identity = identity(&network)?;
         Ok(Model { network, about, identity, said: file.about, path: path.to_owned() })
     }
 }
@@ -154,9 +154,9 @@ mod tests {
         let architecture = Architecture { backbone: "resnet18", head, dimensions: 32 };
         let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
         let mut file = WeightFile { about: about.into(), ..WeightFile::default() };
-        file.insert_network(&network);
+        file.insert_network(&network).unwrap();
         std::fs::write(path, file.to_bytes(path).unwrap()).unwrap();
-        identity(&network)
+        identity(&network).unwrap()
     }
 
     #[test]

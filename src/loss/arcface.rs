@@ -44,7 +44,7 @@ pub fn arcface<D: Backend>(
     let rows: Rows<D> = unit_rows(rows)?;
     let loss = || {
         let cosines: Rows<D> = embeddings.retaped().try_matmul(rows.try_permute::<(usize, usize), Axes2<1, 0>>()?)?;
-        let values = cosines.as_vec();
+        let values = device.read(&cosines)?;
         let target = |photo: usize| photo * individuals + labels[photo];
         let angles = (0..photos).map(|p| f64::from(values[target(p)].clamp(-1.0, 1.0)).acos().to_degrees());
         let angle = (angles.sum::<f64>() / photos as f64) as f32;

@@ -28,7 +28,8 @@ pub fn triplet<D: Backend>(embeddings: Rows<D>, triplets: &[Triplet], margin: f3
         let near = distances(&embeddings, &anchors, &positives)?;
         let far = distances(&embeddings, &anchors, &negatives)?;
         let losses = near.try_sub(far)?.try_add(margin)?.try_relu()?.try_mul(weight)?;
-        let active = losses.as_vec().iter().filter(|&&l| l > 0.0).count() as f32 / listed.len() as f32;
+        let active =
+            embeddings.device().read(&losses)?.iter().filter(|&&l| l > 0.0).count() as f32 / listed.len() as f32;
         Ok((losses.try_mean()?, active))
     };
     let (loss, active) = loss().map_err(failed::<D::Err>(OP))?;

@@ -57,7 +57,10 @@ impl NnError {
 
     /// A device error of operation `op`; dfdx's errors are only `Debug` and `Display`.
     pub fn device(op: &'static str, reason: impl std::fmt::Display) -> Self {
-        NnError::Device { op, reason: reason.to_string() }
+        let reason = reason.to_string();
+        #[cfg(feature = "cuda")]
+        let reason = super::ops::cuda::explain(reason);
+        NnError::Device { op, reason }
     }
 }
 

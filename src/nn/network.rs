@@ -90,7 +90,8 @@ impl<D: Backend> Network<D> {
         let mut pass = Pass::inference(self.store.device());
         let x = self.forward(&mut pass, n, side, bytes)?;
         let dims = x.dims();
-        let mut rows = self.store.device().unpack_map(dims, x.values());
+        let unpacked = self.store.device().unpack_map(dims, x.values());
+        let mut rows = unpacked.map_err(|e| NnError::device("embedding", e))?;
         for row in rows.chunks_exact_mut(dims.c) {
             let length = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(f64::from(SMALLEST));
             row.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);

@@ -8,6 +8,10 @@ mod activate;
 mod conv;
 #[allow(unsafe_code)]
 pub mod cpu;
+#[cfg(feature = "cuda")]
+#[allow(unsafe_code)]
+pub mod cuda;
+pub mod device;
 mod norm;
 mod photos;
 mod pool;
@@ -22,7 +26,7 @@ pub use pool::{PoolKernel, PoolKind, PoolSpec, Rows, global_average, pool2d, to_
 pub use scale::{ScaleKernel, scale_channels};
 pub use update::{AdamStep, SgdStep, UpdateKernel};
 
-use dfdx::prelude::{Cpu, Device, Storage};
+use dfdx::prelude::{Cpu, Device, Storage, Synchronize, Tensor};
 
 use super::map::{Dims, Flat};
 use super::param::Shape;
@@ -35,20 +39,52 @@ pub trait Layout: Storage<f32> {
     /// From N x C x H x W to this device's order.
     fn pack_map(&self, dims: Dims, values: &[f32]) -> Vec<f32>;
     /// From this device's order to N x C x H x W.
-    fn unpack_map(&self, dims: Dims, values: &Flat<Self>) -> Vec<f32>;
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn unpack_map(&self, dims: Dims, values: &Flat<Self>) -> Result<Vec<f32>, Self::Err>;
     /// From torchvision's order to this device's.
     fn pack_param(&self, shape: &Shape, values: Vec<f32>) -> Vec<f32>;
     /// From this device's order to torchvision's.
-    fn unpack_param(&self, shape: &Shape, values: &Flat<Self>) -> Vec<f32>;
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn unpack_param(&self, shape: &Shape, values: &Flat<Self>) -> Result<Vec<f32>, Self::Err>;
+    /// A map of one place as a matrix of photos x channels.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn to_rows(&self, dims: Dims, values: &Flat<Self>) -> Result<Tensor<(usize, usize), f32, Self>, Self::Err>;
+    /// The way back of [`Layout::to_rows`].
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn map_of_rows(&self, dims: Dims, rows: Tensor<(usize, usize), f32, Self>) -> Result<Flat<Self>, Self::Err>;
+    /// The values of a dfdx tensor; its own `as_vec` panics where a device fails.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn read<S: dfdx::prelude::Shape, T>(&self, tensor: &Tensor<S, f32, Self, T>) -> Result<Vec<f32>, Self::Err>;
 }
 
 /// A device that networks run on.
 pub trait Backend:
-    Device<f32> + Layout + ConvKernel + NormKernel + PoolKernel + ElementKernel + ScaleKernel + PhotoKernel + UpdateKernel
+    Device<f32>
+    + Synchronize
+    + Layout
+    + ConvKernel
+    + NormKernel
+    + PoolKernel
+    + ElementKernel
+    + ScaleKernel
+    + PhotoKernel
+    + UpdateKernel
 {
 }
 
 impl Backend for Cpu {}
+#[cfg(feature = "cuda")]
+impl Backend for dfdx::prelude::Cuda {}
 
 #[cfg(test)]
 mod tests;

@@ -67,12 +67,13 @@ impl<D: Backend> Optimiser<D> {
     /// # Errors
     /// When the device fails.
     pub fn gradient_norm(&self, store: &Store<D>, gradients: &mut Gradients<f32, D>) -> Result<f64> {
-        let mut sum = 0.0;
-        for id in &self.trained {
-            let gradient = gradients.get_or_alloc_mut(store.value(*id)).map_err(|e| NnError::device(OP, e))?;
-            sum += store.device().sum_of_squares(gradient).map_err(|e| NnError::device(OP, e))?;
-        }
-        Ok(sum.sqrt())
+        let mut sums = D::Squares::default();
+        let mut add = |id: ParamId| {
+            let gradient = gradients.get_or_alloc_mut(store.value(id))?;
+            store.device().add_squares(gradient, &mut sums)
+        };
+        self.trained.iter().try_for_each(|id| add(*id)).map_err(|e| NnError::device(OP, e))?;
+        Ok(store.device().total_of_squares(sums).map_err(|e| NnError::device(OP, e))?.sqrt())
     }
 
     /// Moves every trained parameter by one step at learning rate `lr`, its gradient times `gradient_scale`.
@@ -110,16 +111,20 @@ impl<D: Backend> Optimiser<D> {
     }
 
     /// The state: name, shape and values (torchvision's order) of every moment, in the order of the parameters.
-    pub fn export(&self, store: &Store<D>) -> Vec<(String, Shape, Vec<f32>)> {
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn export(&self, store: &Store<D>) -> Result<Vec<(String, Shape, Vec<f32>)>> {
         let mut state = Vec::new();
         for (id, moments) in self.trained.iter().zip(&self.moments) {
             let param = store.get(*id);
             for (kind, moment) in self.rule.moments().iter().zip(moments) {
                 let values = store.device().unpack_param(&param.shape, moment);
+                let values = values.map_err(|e| NnError::device(OP, e))?;
                 state.push((format!("optimiser.{kind}.{}", param.name), param.shape, values));
             }
         }
-        state
+        Ok(state)
     }
 
     /// Replaces the state by what `take` finds under the names of [`Optimiser::export`].

@@ -125,9 +125,12 @@ impl<D: Backend> Store<D> {
     }
 
     /// The values at `id` in torchvision's order.
-    pub fn export(&self, id: ParamId) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn export(&self, id: ParamId) -> Result<Vec<f32>> {
         let param = self.get(id);
-        self.device.unpack_param(&param.shape, &param.value)
+        self.device.unpack_param(&param.shape, &param.value).map_err(|e| NnError::device("export", e))
     }
 
     /// Replaces the values at `id` by `values` in torchvision's order.

@@ -138,12 +138,12 @@ fn compare(golden: &str) -> [Worst; 4] {
     let mut pass = Pass::inference(&device);
     let x = photos(&pass, golden.batch, golden.side, &rgb).unwrap();
     let y = layers.forward(&mut pass, &store, &x).unwrap();
-    evaluation.add(&golden.features[0], &device.unpack_map(y.dims(), y.values()), FLOOR);
+    evaluation.add(&golden.features[0], &device.unpack_map(y.dims(), y.values()).unwrap(), FLOOR);
 
     let mut pass = Pass::training(&device);
     let y = layers.forward(&mut pass, &store, &x).unwrap();
     let dims = y.dims();
-    training.add(&golden.features[1], &device.unpack_map(dims, y.values()), FLOOR);
+    training.add(&golden.features[1], &device.unpack_map(dims, y.values()).unwrap(), FLOOR);
     let rows = to_matrix(&mut pass, &y).unwrap();
     let functional: Vec<f32> = noise("functional").take(dims.count()).map(|u| u as f32).collect();
     let functional: Tensor<(usize, usize), f32, Cpu> = device.tensor_from_vec(functional, (dims.n, dims.c));
@@ -152,13 +152,13 @@ fn compare(golden: &str) -> [Worst; 4] {
         let param = store.get(find(&store, &digest.name));
         let values = gradients.get_or_alloc_mut(&param.value).unwrap().to_vec();
         let length = values.len();
-        let ours = device.unpack_param(&param.shape, &device.tensor_from_vec(values, (length,)));
+        let ours = device.unpack_param(&param.shape, &device.tensor_from_vec(values, (length,))).unwrap();
         gradient.add(digest, &ours, FLOOR);
     }
 
     store.absorb(pass.into_statistics()).unwrap();
     for digest in &golden.running {
-        running.add(digest, &store.export(find(&store, &digest.name)), FLOOR);
+        running.add(digest, &store.export(find(&store, &digest.name)).unwrap(), FLOOR);
     }
     // Nothing of the network is missing in the file but gradients that are 0.
     assert_eq!(golden.running.len(), store.iter().filter(|p| p.role == Role::Running).count());

@@ -51,11 +51,15 @@ impl WeightFile {
     }
 
     /// Adds all parameters of a network.
-    pub fn insert_network<D: Backend>(&mut self, network: &Network<D>) {
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn insert_network<D: Backend>(&mut self, network: &Network<D>) -> Result<()> {
         for id in network.store.ids() {
             let param = network.store.get(id);
-            self.insert(param.name.clone(), &param.shape, network.store.export(id));
+            self.insert(param.name.clone(), &param.shape, network.store.export(id)?);
         }
+        Ok(())
     }
 
     /// The bytes of the file; the same for the same content.
@@ -128,15 +132,18 @@ impl WeightFile {
 }
 
 /// Identity of a network's weights: SHA-256 over names, sizes and values of all parameters, in hexadecimal.
-pub fn identity<D: Backend>(network: &Network<D>) -> String {
+///
+/// # Errors
+/// When the device fails.
+pub fn identity<D: Backend>(network: &Network<D>) -> Result<String> {
     let mut hash = Sha256::new();
     for id in network.store.ids() {
         let param = network.store.get(id);
         hash.update(param.name.as_bytes());
         param.shape.sizes().iter().for_each(|s| hash.update((*s as u64).to_le_bytes()));
-        network.store.export(id).iter().for_each(|v| hash.update(v.to_le_bytes()));
+        network.store.export(id)?.iter().for_each(|v| hash.update(v.to_le_bytes()));
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 fn bad(path: &Path, reason: String) -> NnError {
@@ -166,15 +173,15 @@ mod tests {
         let path = Path::new("a.safetensors");
         let first = network(1);
         let mut file = WeightFile { about: "{}".into(), ..WeightFile::default() };
-        file.insert_network(&first);
+        file.insert_network(&first).unwrap();
         let bytes = file.to_bytes(path).unwrap();
         assert_eq!(bytes, file.clone().to_bytes(path).unwrap());
         let mut read = WeightFile::from_bytes(path, &bytes).unwrap();
         assert_eq!(read, file);
         let mut second = network(2);
-        assert_ne!(identity(&first), identity(&second));
+        assert_ne!(identity(&first).unwrap(), identity(&second).unwrap());
         read.load_network(path, &mut second).unwrap();
-        assert_eq!(identity(&first), identity(&second));
+        assert_eq!(identity(&first).unwrap(), identity(&second).unwrap());
         assert!(read.tensors.is_empty());
         assert!(file.tensors.contains_key("layer1.0.conv1.weight") && file.tensors.contains_key("embedding.0.bias"));
     }
@@ -183,7 +190,7 @@ mod tests {
     fn a_missing_and_a_misshapen_tensor_are_named() {
         let path = Path::new("a.safetensors");
         let mut file = WeightFile::default();
-        file.insert_network(&network(1));
+        file.insert_network(&network(1)).unwrap();
         let mut missing = file.clone();
         missing.tensors.remove("bn1.weight");
         let error = missing.load_network(path, &mut network(2)).unwrap_err().to_string();

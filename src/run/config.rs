@@ -290,7 +290,7 @@ mod tests {
                 "train.seed = 99999999999999999999",
                 "train.seed = \"99999999999999999999\": must be a whole number, 0 or more",
             ),
-            ("train.device = 'tpu'", "train.device = \"tpu\": must be auto or cpu"),
+            ("train.device = 'tpu'", "train.device = \"tpu\": must be auto, cpu or cuda:N"),
             ("train.epochs = 2026-07-09", "train.epochs = 2026-07-09: must be a whole number"),
             ("train.epochs = [1, {a = 2}]", "must be a whole number"),
             ("[train.epochs]\na = 1", "train.epochs = "),

@@ -64,7 +64,9 @@ pub fn bench<D: Backend>(device: &D, plan: &BenchPlan) -> Result<BenchReport> {
         let loss = rows.try_mul(1.0).and_then(|rows| rows.try_mean()).map_err(fail)?;
         let mut gradients = loss.try_backward().map_err(fail)?;
         optimiser.update(&mut network.store, &mut gradients, 1e-6, 1.0)?;
-        network.store.absorb(pass.into_statistics())
+        network.store.absorb(pass.into_statistics())?;
+        // a card is still at it
+        device.try_synchronize().map_err(fail)
     })?;
     let inference = time(patience, || network.embed(batch_size, image_size, &bytes).map(drop))?;
     let rate = |seconds: f64| batch_size as f64 / seconds;

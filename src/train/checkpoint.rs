@@ -95,8 +95,8 @@ pub fn save<D: Backend>(trainer: &Trainer<D>, config: &Config, progress: &Progre
     let about = serde_json::to_string(&line)
         .map_err(|e| TrainError::Checkpoint { path: first.to_path_buf(), reason: e.to_string() })?;
     let mut file = WeightFile { about, ..WeightFile::default() };
-    file.insert_network(&trainer.network);
-    for (name, shape, values) in trainer.optimiser.export(&trainer.network.store) {
+    file.insert_network(&trainer.network)?;
+    for (name, shape, values) in trainer.optimiser.export(&trainer.network.store)? {
         file.insert(name, &shape, values);
     }
     let bytes = file.to_bytes(first)?;

@@ -267,7 +267,7 @@ pub fn judge(
 fn untrained(device: &Cpu, config: &Config) -> Result<Model<Cpu>> {
     let architecture = architecture(config)?;
     let network = Network::new(device, architecture, config.train.seed)?;
-    let identity = crate::nn::weights::identity(&network);
+    let identity = crate::nn::weights::identity(&network)?;
     let about = About::new(architecture, config.data.image_size);
     Ok(Model { network, about, identity, said: String::new(), path: PathBuf::new() })
 }

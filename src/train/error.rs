@@ -86,7 +86,7 @@ pub enum TrainError {
         total: u64,
     },
     /// A device that this program cannot use.
-    #[error("cannot train on \"{device}\": {reason}")]
+    #[error("cannot compute on \"{device}\": {reason}")]
     Device {
         /// What was asked for.
         device: String,

@@ -139,7 +139,8 @@ impl<D: Backend> Trainer<D> {
         let mut pass = Pass::training(&device);
         let rows = self.network.embed_traced(&mut pass, input.count, self.side, input.pixels)?;
         let outcome = self.loss(rows, input, step)?;
-        let loss = outcome.loss.as_vec().first().copied().unwrap_or(f32::NAN);
+        let loss = device.read(&outcome.loss).map_err(|e| NnError::device("loss", e))?;
+        let loss = loss.first().copied().unwrap_or(f32::NAN);
         let mut figures = StepFigures { loss, active: outcome.active, angle: outcome.angle, lr, grad_norm: f32::NAN };
         if !loss.is_finite() {
             return Ok(figures);
@@ -158,8 +159,9 @@ impl<D: Backend> Trainer<D> {
     pub fn is_finite(&self) -> bool {
         let store = &self.network.store;
         let finite = |values: Vec<f32>| values.iter().all(|v| v.is_finite());
-        store.ids().all(|id| finite(store.export(id)))
-            && self.optimiser.export(store).into_iter().all(|(_, _, values)| finite(values))
+        // a device that has failed has no numbers
+        store.ids().all(|id| store.export(id).is_ok_and(finite))
+            && self.optimiser.export(store).is_ok_and(|all| all.into_iter().all(|(_, _, values)| finite(values)))
     }
 
     fn apply(&mut self, gradients: &mut Gradients<f32, D>, lr: f32, norm: f32) -> Result<()> {
@@ -171,7 +173,7 @@ impl<D: Backend> Trainer<D> {
         Ok(match self.objective {
             Objective::Siamese { margin } => contrastive(rows, input.pairs, margin)?,
             Objective::Triplet { margin, mining } => {
-                let values = rows.as_vec();
+                let values = self.network.store.device().read(&rows).map_err(|e| NnError::device("mining", e))?;
                 let batch = Batch::new(&values, input.labels, input.photos);
                 let triplets = match mining {
                     Mining::All => batch.all(),
@@ -255,14 +257,14 @@ mod tests {
         let (pixels, labels, pairs) = photos();
         let mut trainer = trainer(&config(Method::Siamese));
         let id = trainer.network.store.ids().next().unwrap();
-        let mut values = trainer.network.store.export(id);
+        let mut values = trainer.network.store.export(id).unwrap();
         values[0] = f32::NAN;
         trainer.network.store.import(id, values).unwrap();
-        let before = crate::nn::weights::identity(&trainer.network);
+        let before = crate::nn::weights::identity(&trainer.network).unwrap();
         let input = StepInput { count: 4, pixels: &pixels, labels: &labels, photos: &[0, 1, 2, 3], pairs: &pairs };
         let figures = trainer.step(&input).unwrap();
         assert_eq!(figures.not_finite(), Some("loss"));
-        assert_eq!(crate::nn::weights::identity(&trainer.network), before);
+        assert_eq!(crate::nn::weights::identity(&trainer.network).unwrap(), before);
         assert_eq!(trainer.optimiser.step_count(), 0);
     }
 
@@ -284,7 +286,7 @@ mod tests {
             let all = |t: &Trainer<Cpu>| -> Vec<f32> {
                 let trained =
                     t.network.store.ids().filter(|id| t.network.store.get(*id).role != crate::nn::param::Role::Running);
-                trained.flat_map(|id| t.network.store.export(id)).collect()
+                trained.flat_map(|id| t.network.store.export(id).unwrap()).collect()
             };
             let before = all(&trainer);
             let norm = trainer.step(&input).unwrap().grad_norm;

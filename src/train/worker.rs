@@ -8,8 +8,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dfdx::prelude::Cpu;
-
 use crate::data::counted::counted;
 use crate::data::loader::{LoadedBatch, Loader};
 use crate::data::manifest::Problem;
@@ -21,6 +19,7 @@ use crate::eval::retrieval::{Rule, retrieve};
 use crate::eval::{self, metrics};
 use crate::loss::contrastive::Pair;
 use crate::nn::ops::Backend;
+use crate::nn::ops::device::{self, AnyDevice, on_device};
 use crate::run::config::Config;
 use crate::run::control::Order;
 use crate::run::metrics::{Epoch, Record, Step};
@@ -95,7 +94,8 @@ pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
 fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     let config = session.run().read_config()?;
     check(&config)?;
-    let device = device(&config.train.device)?;
+    let (device, note) = device(&config.train.device)?;
+    device.set_exact(config.train.precision == "fp32");
     let stopped = |session: &Session| surroundings.stopped(session);
     let setup = {
         let mut told = Instant::now();
@@ -115,12 +115,18 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
         }
     };
     introduce(session, &config, &setup)?;
+    session.log().say(&device.describe())?;
+    if let Some(note) = note {
+        session.log().say(&note)?;
+    }
     if let Some(tell) = surroundings.foreground {
         tell(&setup.problems);
     }
-    let mut work = Work::new(&device, config, setup, surroundings)?;
-    work.resume(session)?;
-    work.run(session)
+    on_device!(&device, device => {
+        let mut work = Work::new(device, config, setup, surroundings)?;
+        work.resume(session)?;
+        work.run(session)
+    })
 }
 
 impl Surroundings<'_> {
@@ -134,18 +140,12 @@ impl Surroundings<'_> {
     }
 }
 
-/// The device of that name.
+/// The device of that name; for `auto` also why it is no card, where this program could use one.
 ///
 /// # Errors
 /// When this program cannot compute there.
-pub fn device(name: &str) -> Result<Cpu> {
-    match name {
-        "auto" | "cpu" => Ok(Cpu::default()),
-        _ => Err(TrainError::Device {
-            device: name.to_owned(),
-            reason: "this program was built for the CPU only; leave --device out, or say cpu".into(),
-        }),
-    }
+pub fn device(name: &str) -> Result<(AnyDevice, Option<String>)> {
+    device::open(name).map_err(|e| TrainError::Device { device: name.to_owned(), reason: e.to_string() })
 }
 
 /// Says what the run is about to do.
@@ -162,11 +162,6 @@ fn introduce(session: &Session, config: &Config, setup: &Setup) -> Result<()> {
         setup.split.name,
         counted(setup.train.len(), "photo"),
         counted(setup.individuals(), "individual"),
-    ))?;
-    log.say(&format!(
-        "kernels {} on {} threads",
-        crate::nn::ops::cpu::isa().name(),
-        crate::nn::ops::cpu::thread_count()
     ))?;
     for problem in &setup.problems {
         log.say(&problem.told())?;

@@ -39,6 +39,8 @@ pub trait ElementKernel: Storage<f32> {
         x: &Flat<Self>,
         gy: Flat<Self>,
     ) -> Result<Flat<Self>, Self::Err>;
+    /// `x` in memory that may be changed without `x` changing.
+    fn apart(&self, x: &Flat<Self>) -> Result<Flat<Self>, Self::Err>;
     /// `x + y`, in the memory of `x` where nobody else holds it.
     fn add_in_place(&self, x: Flat<Self>, y: &Flat<Self>) -> Result<Flat<Self>, Self::Err>;
     /// Adds `values` to a gradient of dfdx.
@@ -85,7 +87,9 @@ pub fn add<D: Backend>(pass: &mut Pass<D>, a: &FeatureMap<D>, b: &FeatureMap<D>)
     let y = pass.output(y, a.dims());
     let (a, b) = (a.clone(), b.clone());
     pass.record(&y, move |gy, _| {
-        give(&device, &a, gy.clone())?;
+        if a.grad().is_some() {
+            give(&device, &a, device.apart(&gy)?)?;
+        }
         give(&device, &b, gy)
     });
     Ok(y)

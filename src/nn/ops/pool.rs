@@ -125,17 +125,13 @@ pub fn to_matrix<D: Backend>(pass: &mut Pass<D>, x: &FeatureMap<D>) -> Result<Ro
         return Err(NnError::shape(OP, format!("a map of one place expected, not {dims}")));
     }
     let device = pass.device().clone();
-    let values = device.unpack_map(dims, x.values());
-    let rows: Tensor<(usize, usize), f32, D> =
-        device.try_tensor_from_vec(values, (dims.n, dims.c)).map_err(|e| NnError::device(OP, e))?;
+    let rows = device.to_rows(dims, x.values()).map_err(|e| NnError::device(OP, e))?;
     let mut tape = pass.take_tape();
     if let Some(slot) = x.grad().cloned() {
         let ghost = rows.ghost();
         tape.add_backward_op(move |gradients| {
             gradients.try_alloc_for(&ghost)?;
-            let packed = device.pack_map(dims, &gradients.get(&ghost).as_vec());
-            let length = packed.len();
-            slot.set(device.try_tensor_from_vec(packed, (length,))?);
+            slot.set(device.map_of_rows(dims, gradients.get(&ghost))?);
             Ok(())
         });
     }

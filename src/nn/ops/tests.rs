@@ -51,7 +51,7 @@ impl Case<'_> {
             .collect();
         for (id, (_, values)) in ids.iter().zip(&self.params) {
             store.import(*id, values.clone()).unwrap();
-            assert_eq!(&store.export(*id), values);
+            assert_eq!(&store.export(*id).unwrap(), values);
         }
         (store, ids)
     }
@@ -67,7 +67,7 @@ impl Case<'_> {
 
     fn output(&self) -> (Dims, Vec<f32>) {
         let (.., y) = self.forward();
-        (y.dims(), Cpu::default().unpack_map(y.dims(), y.values()))
+        (y.dims(), Cpu::default().unpack_map(y.dims(), y.values()).unwrap())
     }
 
     /// Everything, for the output's gradient `gy`.
@@ -81,16 +81,20 @@ impl Case<'_> {
         let mut gradients: Gradients<f32, Cpu> = end.put_tape(pass.take_tape()).backward();
         let of_input = |x: &FeatureMap<Cpu>| {
             let gradient = x.grad().unwrap().take().expect("a gradient");
-            device.unpack_map(x.dims(), &gradient)
+            device.unpack_map(x.dims(), &gradient).unwrap()
         };
         let params = ids
             .iter()
             .map(|id| {
                 let gradient = gradients.get_or_alloc_mut(store.value(*id)).unwrap().to_vec();
-                device.unpack_param(&store.get(*id).shape, &flat(gradient))
+                device.unpack_param(&store.get(*id).shape, &flat(gradient)).unwrap()
             })
             .collect();
-        Outcome { y: device.unpack_map(dims, y.values()), inputs: inputs.iter().map(of_input).collect(), params }
+        Outcome {
+            y: device.unpack_map(dims, y.values()).unwrap(),
+            inputs: inputs.iter().map(of_input).collect(),
+            params,
+        }
     }
 
     /// Holds the gradients against central differences of `sum(y * weight)` at every value, with step `h`.
@@ -539,7 +543,7 @@ fn the_way_out_to_a_matrix_and_back_keeps_order() {
     let weights: Tensor<(usize, usize), f32, Cpu> = device.tensor_from_vec(random(dims.count(), 2), (3, 21));
     let loss = (rows * weights.clone()).sum::<(), _>();
     loss.backward();
-    assert_eq!(device.unpack_map(dims, &x.grad().unwrap().take().unwrap()), weights.as_vec());
+    assert_eq!(device.unpack_map(dims, &x.grad().unwrap().take().unwrap()).unwrap(), weights.as_vec());
 }
 
 #[test]
@@ -547,7 +551,7 @@ fn photos_are_normalised_as_torchvision_does() {
     let device = Cpu::default();
     let pass = Pass::inference(&device);
     let x = photos(&pass, 1, 2, &[0, 128, 255, 10, 20, 30, 40, 50, 60, 70, 80, 90]).unwrap();
-    let values = device.unpack_map(x.dims(), x.values());
+    let values = device.unpack_map(x.dims(), x.values()).unwrap();
     let expected = |byte: f64, c: usize| (byte / 255.0 - f64::from(photos::MEAN[c])) / f64::from(photos::DEVIATION[c]);
     let bytes = [[0.0, 10.0, 40.0, 70.0], [128.0, 20.0, 50.0, 80.0], [255.0, 30.0, 60.0, 90.0]];
     let all: Vec<f64> = (0..3).flat_map(|c| bytes[c].map(|b| expected(b, c))).collect();
@@ -581,5 +585,7 @@ fn optimiser_steps_agree_with_torch() {
     device.sgd(&mut weight, &gradient([0.25, 1.5]), &mut velocity, step).unwrap();
     device.sgd(&mut weight, &gradient([-0.5, 1.5]), &mut velocity, step).unwrap();
     close(&weight.as_vec(), &[1.005, -2.87], 1e-6, "momentum");
-    assert!((device.sum_of_squares(&gradient([3.0, 4.0])).unwrap() - 25.0).abs() < 1e-9);
+    let mut sums = 11.0;
+    device.add_squares(&gradient([3.0, 4.0]), &mut sums).unwrap();
+    assert!((device.total_of_squares(sums).unwrap() - 36.0).abs() < 1e-9);
 }

@@ -38,8 +38,12 @@ pub struct SgdStep {
 
 /// Optimiser steps on a device.
 pub trait UpdateKernel: Storage<f32> {
-    /// The sum of the squares of a gradient.
-    fn sum_of_squares(&self, gradient: &Self::Vec) -> Result<f64, Self::Err>;
+    /// Sums of squares that the device may keep to itself until they are asked for.
+    type Squares: Default;
+    /// Adds the squares of a gradient.
+    fn add_squares(&self, gradient: &Self::Vec, sums: &mut Self::Squares) -> Result<(), Self::Err>;
+    /// The sum of all that was added.
+    fn total_of_squares(&self, sums: Self::Squares) -> Result<f64, Self::Err>;
     /// Moves `weight` and its moments `first`, `second`.
     fn adam(
         &self,

@@ -101,7 +101,8 @@ pub static FIELDS: &[Field] = &[
 
     field("train.epochs", Kind::Int(1, 100_000), "epochs; one is as many photos as the training part has"),
     field("train.seed", Kind::Int(0, i64::MAX), "seed of everything random"),
-    field("train.device", Kind::Device, "where to compute"),
+    field("train.device", Kind::Device, "where to compute; auto is a graphics card where one works"),
+    field("train.precision", Kind::Choice(&["high", "fp32"]), "products of convolutions on a graphics card; high is TF32, as PyTorch's, fp32 exact; a CPU is always exact"),
     field("train.checkpoint_every", Kind::Int(0, 1_000_000_000), "steps between checkpoints; 0: one at the end of each epoch, which is there in any case"),
     field("train.evaluate_every", Kind::Int(1, 100_000), "epochs between validations; the last epoch always has one"),
 ];
@@ -181,7 +182,7 @@ impl Kind {
             Kind::Path => "a folder, a table or the name of a dataset, in quotes".to_owned(),
             Kind::Name => "a name in quotes, without control characters".to_owned(),
             Kind::OptionalName => "a name in quotes, without control characters, or empty".to_owned(),
-            Kind::Device => "auto or cpu".to_owned(),
+            Kind::Device => "auto, cpu or cuda:N".to_owned(),
         }
     }
 
@@ -195,7 +196,7 @@ impl Kind {
             Kind::Above(low, high) => format!("above {low}, to {high}"),
             Kind::Choice(words) => words.join(", "),
             Kind::Path | Kind::Name | Kind::OptionalName => String::new(),
-            Kind::Device => "auto, cpu".to_owned(),
+            Kind::Device => "auto, cpu, cuda:N".to_owned(),
         }
     }
 
@@ -269,8 +270,8 @@ mod tests {
             ("model.pretrained", "yes", "model.pretrained = yes: must be true or false"),
             ("model.backbone", " ", "model.backbone = \" \": must be a name in quotes, without control characters"),
             ("loss.mining", "hardest", "loss.mining = \"hardest\": must be one of all, semi-hard, hard, batch-hard"),
-            ("train.device", "gpu", "train.device = \"gpu\": must be auto or cpu"),
-            ("train.device", "cuda:x", "train.device = \"cuda:x\": must be auto or cpu"),
+            ("train.device", "gpu", "train.device = \"gpu\": must be auto, cpu or cuda:N"),
+            ("train.device", "cuda:x", "train.device = \"cuda:x\": must be auto, cpu or cuda:N"),
         ] {
             let error = find(path).unwrap().parse(text).unwrap_err();
             assert_eq!(error.to_string(), expected);

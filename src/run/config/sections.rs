@@ -172,10 +172,17 @@ pub struct TrainConfig {
     pub seed: u64,
     /// `auto`, `cpu` or `cuda:N`.
     pub device: String,
+    /// `high` or `fp32`; runs begun before there was a choice have none.
+    #[serde(default = "high")]
+    pub precision: String,
     /// Steps between checkpoints; 0: only at the end of each epoch, which has one in any case.
     pub checkpoint_every: u64,
     /// Epochs between validations; the last epoch always has one.
     pub evaluate_every: u32,
+}
+
+fn high() -> String {
+    "high".into()
 }
 
 /// TOML has no null: a key that is there and empty says that there is none.

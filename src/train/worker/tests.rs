@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use dfdx::prelude::Cpu;
+
 use super::*;
 use crate::data::synth::{SynthPlan, draw};
 use crate::run::config::Method;
@@ -141,7 +143,7 @@ fn a_loss_that_is_no_number_costs_no_step() {
     // weights that are no numbers already are not worth a checkpoint, and must not take the place of one that is
     let (mut session, mut work) = fail();
     let id = work.trainer.network.store.ids().next().unwrap();
-    let mut values = work.trainer.network.store.export(id);
+    let mut values = work.trainer.network.store.export(id).unwrap();
     values[0] = f32::INFINITY;
     work.trainer.network.store.import(id, values).unwrap();
     work.run(&mut session).unwrap_err();

@@ -38,7 +38,7 @@ impl ConvKernel for Cpu {
             return spread(self, y, &self.conv_forward(spec, (from, &input), weight, bias, to)?);
         }
         if path(spec) == Path::Plain {
-            let input = self.unpack_map(x.0, x.1);
+            let input = self.unpack_map(x.0, x.1)?;
             let out = fallback::forward(spec, (x.0, &input), host(weight), bias.map(host), y);
             return tensor(self, self.pack_map(y, &out));
         }
@@ -71,8 +71,8 @@ impl ConvKernel for Cpu {
             return into.map_or(Ok(gradient.clone()), |there| self.add_in_place(there, &gradient));
         }
         if path(spec) == Path::Plain || is_planes(x.c) {
-            let plain = self.unpack_param(&Shape::Conv(*spec), weight);
-            let gradient = fallback::backward_data(spec, x, &plain, (y.0, &self.unpack_map(y.0, y.1)));
+            let plain = self.unpack_param(&Shape::Conv(*spec), weight)?;
+            let gradient = fallback::backward_data(spec, x, &plain, (y.0, &self.unpack_map(y.0, y.1)?));
             let gradient = self.pack_map(x, &gradient);
             let gradient = tensor(self, gradient)?;
             return into.map_or(Ok(gradient.clone()), |there| self.add_in_place(there, &gradient));
@@ -116,7 +116,7 @@ impl ConvKernel for Cpu {
         let (input, gradient) = (In::from(host(x.1)), In::from(host(y.1)));
         match path(spec) {
             Path::Plain => {
-                let (input, gradient) = (self.unpack_map(x.0, x.1), self.unpack_map(y.0, y.1));
+                let (input, gradient) = (self.unpack_map(x.0, x.1)?, self.unpack_map(y.0, y.1)?);
                 fallback::backward_weight(spec, (x.0, &input), (y.0, &gradient), into);
             }
             // SAFETY: the tensors are as large as their sizes say; the operation checked them.

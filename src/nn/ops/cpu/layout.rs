@@ -4,7 +4,7 @@
 //! output channels, `[panel][I/16][kh][kw][16 in][16 or 32 out]`, so that the tile reads them in one direction;
 //! those of depthwise convolutions `[C/16][kh][kw][16]`; one value a channel: padded to sixteen with zeros.
 
-use dfdx::prelude::Cpu;
+use dfdx::prelude::{Cpu, HasErr, Tensor, TensorFromVec};
 
 use crate::nn::map::{Dims, Flat};
 use crate::nn::ops::{ConvSpec, Layout};
@@ -25,10 +25,10 @@ impl Layout for Cpu {
         packed
     }
 
-    fn unpack_map(&self, dims: Dims, values: &Flat<Cpu>) -> Vec<f32> {
+    fn unpack_map(&self, dims: Dims, values: &Flat<Cpu>) -> Result<Vec<f32>, <Cpu as HasErr>::Err> {
         let (packed, mut values) = (host(values), vec![0.0; dims.count()]);
         each_of_map(dims, |torch, ours| values[torch] = packed[ours]);
-        values
+        Ok(values)
     }
 
     fn pack_param(&self, shape: &Shape, values: Vec<f32>) -> Vec<f32> {
@@ -40,14 +40,39 @@ impl Layout for Cpu {
         packed
     }
 
-    fn unpack_param(&self, shape: &Shape, values: &Flat<Cpu>) -> Vec<f32> {
+    fn unpack_param(&self, shape: &Shape, values: &Flat<Cpu>) -> Result<Vec<f32>, <Cpu as HasErr>::Err> {
         let packed = host(values);
         if packed_len(shape).is_none() {
-            return packed.to_vec();
+            return Ok(packed.to_vec());
         }
         let mut values = vec![0.0; shape.count()];
         each_of_param(shape, Way::of_process().panel, |torch, ours| values[torch] = packed[ours]);
-        values
+        Ok(values)
+    }
+
+    fn to_rows(
+        &self,
+        dims: Dims,
+        values: &Flat<Cpu>,
+    ) -> Result<Tensor<(usize, usize), f32, Cpu>, <Cpu as HasErr>::Err> {
+        self.try_tensor_from_vec(self.unpack_map(dims, values)?, (dims.n, dims.c))
+    }
+
+    fn map_of_rows(
+        &self,
+        dims: Dims,
+        rows: Tensor<(usize, usize), f32, Cpu>,
+    ) -> Result<Flat<Cpu>, <Cpu as HasErr>::Err> {
+        let packed = self.pack_map(dims, &rows.as_vec());
+        let length = packed.len();
+        self.try_tensor_from_vec(packed, (length,))
+    }
+
+    fn read<S: dfdx::prelude::Shape, T>(
+        &self,
+        tensor: &Tensor<S, f32, Cpu, T>,
+    ) -> Result<Vec<f32>, <Cpu as HasErr>::Err> {
+        Ok(tensor.as_vec())
     }
 }
 
@@ -137,7 +162,6 @@ pub(super) fn each_of_panels(spec: &ConvSpec, panel: usize, mut visit: impl FnMu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dfdx::prelude::TensorFromVec;
     use proptest::prelude::*;
 
     proptest! {
@@ -149,7 +173,7 @@ mod tests {
             prop_assert_eq!(packed.iter().filter(|&&v| v != 0.0).count(), values.len());
             let length = packed.len();
             let packed = Cpu::default().tensor_from_vec(packed, (length,));
-            prop_assert_eq!(Cpu::default().unpack_map(dims, &packed), values);
+            prop_assert_eq!(Cpu::default().unpack_map(dims, &packed).unwrap(), values);
         }
 
         #[test]

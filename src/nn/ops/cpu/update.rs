@@ -138,7 +138,9 @@ fn take<const N: usize>(rule: &(impl Rule<N> + Sync), changed: [&mut [f32]; N], 
 }
 
 impl UpdateKernel for Cpu {
-    fn sum_of_squares(&self, gradient: &Gradient) -> Result<f64> {
+    type Squares = f64;
+
+    fn add_squares(&self, gradient: &Gradient, total: &mut f64) -> Result<()> {
         let portions: Vec<_> = pieces(gradient.len(), PORTION).collect();
         let mut sums = vec![0.0f64; portions.len()];
         let out = SumsOut(sums.as_mut_ptr());
@@ -154,7 +156,12 @@ impl UpdateKernel for Cpu {
             // SAFETY: a task has a place of its own.
             unsafe { out.set(task, sum) };
         });
-        Ok(sums.iter().sum())
+        *total += sums.iter().sum::<f64>();
+        Ok(())
+    }
+
+    fn total_of_squares(&self, sums: f64) -> Result<f64> {
+        Ok(sums)
     }
 
     fn adam(

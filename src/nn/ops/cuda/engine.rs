@@ -1,0 +1,383 @@
+//! The card of this process: its context, its compiled kernels, and the way from a dfdx tensor to its memory.
+//!
+//! dfdx keeps its own handle private, so this is a second one on the same context; all work goes to the default stream,
+//! in the order in which it was asked for.
+
+use std::ffi::{CString, c_void};
+use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{self, CUdevice_attribute as Attribute, CUresult};
+use cudarc::driver::{CudaDevice, CudaSlice, DeviceSlice};
+use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
+use dfdx::prelude::{Cuda, CudaError, HasShape, ZerosTensor};
+
+use crate::nn::map::Flat;
+
+use super::cudnn::Dnn;
+use super::{Problem, library};
+
+type Result<T, E = CudaError> = std::result::Result<T, E>;
+
+const SOURCE: &str = include_str!("kernels.cu");
+
+/// Names the kernels of `kernels.cu`.
+macro_rules! kernels {
+    ($($kernel:ident)*) => {
+        /// A kernel of `kernels.cu`, by its name there.
+        #[allow(non_camel_case_types, missing_docs)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Kernel { $($kernel),* }
+        const NAMES: &[&str] = &[$(stringify!($kernel)),*];
+    };
+}
+kernels! {
+    photos activate_4 activate_1 activate_back_4 activate_back_1 blend_4 blend_1 add_bias scale_4 scale_1 spread_4 spread_1
+    norm_4 norm_1 norm_back_4 norm_back_1 sums_4 sums_1 moments_4 moments_1 norm_back_sums_4 norm_back_sums_1 finish_sums finish_moments finish_norm_back
+    pool pool_place pool_back
+    depthwise_3_1 depthwise_3_2 depthwise_back_3_1 depthwise_weight_3_1 depthwise_weight_3_2
+    depthwise_5_1 depthwise_5_2 depthwise_back_5_1 depthwise_weight_5_1 depthwise_weight_5_2
+    depthwise_7_1 depthwise_7_2 depthwise_back_7_1 depthwise_weight_7_1 depthwise_weight_7_2
+    depthwise_back_3_2_4 depthwise_back_3_2_1 depthwise_back_5_2_4 depthwise_back_5_2_1 depthwise_back_7_2_4
+    depthwise_back_7_2_1 conv conv_back conv_weight adam sgd squares
+}
+
+/// Threads of a block; `kernels.cu` has the same number.
+pub(super) const THREADS: u32 = 256;
+
+/// Something that a kernel takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arg(u64);
+
+impl From<u64> for Arg {
+    fn from(address: u64) -> Self {
+        Arg(address)
+    }
+}
+impl From<u32> for Arg {
+    fn from(value: u32) -> Self {
+        Arg(u64::from(value))
+    }
+}
+impl From<i32> for Arg {
+    fn from(value: i32) -> Self {
+        Arg(u64::from(value.cast_unsigned()))
+    }
+}
+impl From<f32> for Arg {
+    fn from(value: f32) -> Self {
+        Arg(u64::from(value.to_bits()))
+    }
+}
+
+/// What the card is.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// Its number.
+    pub ordinal: usize,
+    /// Its maker's name for it.
+    pub name: String,
+    /// Compute capability: major, minor.
+    pub capability: [i32; 2],
+    /// Bytes of its memory.
+    pub memory: usize,
+    /// Version of the driver: 13000 is 13.0.
+    pub driver: i32,
+    /// Version of cuDNN: 91900 is 9.19.
+    pub cudnn: usize,
+}
+
+/// The card of this process.
+pub(super) struct Engine {
+    pub(super) card: Card,
+    device: Arc<CudaDevice>,
+    functions: Vec<sys::CUfunction>,
+    /// Multiprocessors.
+    pub(super) processors: usize,
+    /// TF32 in convolutions.
+    pub(super) tf32: AtomicBool,
+    pub(super) dnn: Mutex<Dnn>,
+}
+
+// SAFETY: functions of a module that is never unloaded, which the driver lets any thread launch; cuDNN's handle is behind
+// a lock.
+unsafe impl Send for Engine {}
+// SAFETY: as above.
+unsafe impl Sync for Engine {}
+
+static ENGINE: OnceLock<Engine> = OnceLock::new();
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// The error of a driver's code.
+pub(super) fn driver(code: CUresult) -> CudaError {
+    CudaError::Driver(DriverError(code))
+}
+
+/// The engine, which [`open`] has set up: a tensor on a card exists only after that.
+pub(super) fn engine() -> Result<&'static Engine> {
+    ENGINE.get().ok_or_else(|| driver(CUresult::CUDA_ERROR_NOT_INITIALIZED))
+}
+
+/// Sets up card `ordinal` once, and makes its context this thread's.
+pub(super) fn open(ordinal: usize) -> Result<&'static Engine, Problem> {
+    let _one_at_a_time = OPENING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if ENGINE.get().is_none() {
+        let engine = Engine::new(ordinal)?;
+        let _ = ENGINE.set(engine);
+    }
+    let engine = ENGINE.get().ok_or(Problem::Driver { call: "open", code: -1 })?;
+    if engine.card.ordinal != ordinal {
+        return Err(Problem::OtherCard { open: engine.card.ordinal, asked: ordinal });
+    }
+    engine.device.bind_to_thread().map_err(|e| failed("cuCtxSetCurrent", e))?;
+    Ok(engine)
+}
+
+fn failed(call: &'static str, error: DriverError) -> Problem {
+    Problem::Driver { call, code: error.0 as i32 }
+}
+
+/// A function of the driver that cudarc does not have.
+macro_rules! extra {
+    ($handle:expr, $name:literal, $type:ty) => {{
+        let address = library::DRIVER.symbol($handle, $name)?;
+        // SAFETY: the driver's function of that name, with the type of its documentation.
+        unsafe { std::mem::transmute::<*mut c_void, $type>(address) }
+    }};
+}
+
+impl Engine {
+    fn new(ordinal: usize) -> Result<Engine, Problem> {
+        library::load_driver()?;
+        result::init().map_err(|e| match e.0 {
+            CUresult::CUDA_ERROR_NO_DEVICE => Problem::NoCard { asked: ordinal, count: 0 },
+            _ => failed("cuInit", e),
+        })?;
+        let count = result::device::get_count().map_err(|e| failed("cuDeviceGetCount", e))?;
+        if i32::try_from(ordinal).is_ok_and(|n| n >= count) {
+            return Err(Problem::NoCard { asked: ordinal, count: count.unsigned_abs() as usize });
+        }
+        library::load_toolkit()?;
+        let device = CudaDevice::new(ordinal).map_err(|e| failed("cuDevicePrimaryCtxRetain", e))?;
+        let attribute = |which: Attribute| device.attribute(which).map_err(|e| failed("cuDeviceGetAttribute", e));
+        let capability = [
+            attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+            attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+        ];
+        let processors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1) as usize;
+        let (_, memory) = result::mem_get_info().map_err(|e| failed("cuMemGetInfo", e))?;
+        let handle = library::DRIVER.open()?;
+        keep_memory(handle, ordinal)?;
+        let functions = compile(capability)?;
+        let dnn = Dnn::new()?;
+        let card = Card {
+            ordinal,
+            name: name(handle, ordinal)?,
+            capability,
+            memory,
+            driver: driver_version(handle)?,
+            cudnn: dnn.version(),
+        };
+        let (tf32, dnn) = (AtomicBool::new(true), Mutex::new(dnn));
+        Ok(Engine { card, device, functions, processors, tf32, dnn })
+    }
+
+    /// Bytes of memory that are free, and all.
+    pub(super) fn memory(&self) -> Result<(usize, usize)> {
+        self.device.bind_to_thread()?;
+        Ok(result::mem_get_info()?)
+    }
+
+    /// Starts `kernel` on `grid` blocks of `threads`.
+    ///
+    /// # Safety
+    /// `args` must be what the kernel takes, in its order, addresses good for what it reads and writes.
+    pub(super) unsafe fn launch(&self, kernel: Kernel, grid: [u32; 3], threads: u32, args: &[Arg]) -> Result<()> {
+        let mut values: Vec<u64> = args.iter().map(|arg| arg.0).collect();
+        let mut places: Vec<*mut c_void> = values.iter_mut().map(|value| std::ptr::from_mut(value).cast()).collect();
+        // SAFETY: a function of this context; a value's low bytes are its first; the rest is the caller's.
+        unsafe {
+            result::launch_kernel(
+                self.functions[kernel as usize],
+                (grid[0], grid[1], grid[2]),
+                (threads, 1, 1),
+                0,
+                std::ptr::null_mut(),
+                &mut places,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Starts `kernel` with a thread for each of `count` values; its first argument is that count.
+    ///
+    /// # Safety
+    /// As [`Engine::launch`].
+    pub(super) unsafe fn each(&self, kernel: Kernel, count: usize, args: &[Arg]) -> Result<()> {
+        let count = word(count)?;
+        let all: Vec<Arg> = std::iter::once(Arg::from(count)).chain(args.iter().copied()).collect();
+        // SAFETY: the caller's.
+        unsafe { self.launch(kernel, [count.div_ceil(THREADS), 1, 1], THREADS, &all) }
+    }
+
+    /// Starts `kernel`, the second step of a sum, on `count` columns.
+    ///
+    /// # Safety
+    /// As [`Engine::each`].
+    pub(super) unsafe fn finish(&self, kernel: Kernel, count: usize, args: &[Arg]) -> Result<()> {
+        /// Columns that a block takes.
+        const COLUMNS: u32 = 8;
+        let count = word(count)?;
+        let all: Vec<Arg> = std::iter::once(Arg::from(count)).chain(args.iter().copied()).collect();
+        // SAFETY: the caller's.
+        unsafe { self.launch(kernel, [count.div_ceil(COLUMNS), 1, 1], THREADS, &all) }
+    }
+
+    /// Memory of unknown content that is no tensor's.
+    pub(super) fn scratch<T: cudarc::driver::DeviceRepr>(&self, count: usize) -> Result<CudaSlice<T>> {
+        // SAFETY: plain numbers; whoever asks writes before it reads.
+        Ok(unsafe { self.device.alloc(count) }?)
+    }
+
+    /// Copies bytes onto the card.
+    pub(super) fn upload(&self, bytes: &[u8]) -> Result<CudaSlice<u8>> {
+        Ok(self.device.htod_sync_copy(bytes)?)
+    }
+
+    /// Copies the values at `slice` back.
+    pub(super) fn download<T: Copy + Default + cudarc::driver::DeviceRepr>(
+        &self,
+        slice: &CudaSlice<T>,
+    ) -> Result<Vec<T>> {
+        let mut values = vec![T::default(); slice.len()];
+        self.device.dtoh_sync_copy_into(slice, &mut values)?;
+        Ok(values)
+    }
+
+    /// The values of a tensor.
+    pub(super) fn values(&self, tensor: &Flat<Cuda>) -> Result<Vec<f32>> {
+        let mut values = vec![0.0; tensor.shape().0];
+        let from = address(tensor)?;
+        self.device.bind_to_thread()?;
+        // SAFETY: the tensor has so many values at its address; the wait ends before the borrow does.
+        unsafe { result::memcpy_dtoh_async(&mut values, from, std::ptr::null_mut())? };
+        self.device.synchronize()?;
+        Ok(values)
+    }
+
+    /// Copies a tensor's values to another of its length.
+    pub(super) fn copy(&self, from: &Flat<Cuda>, to: &Flat<Cuda>) -> Result<()> {
+        let bytes = from.shape().0.min(to.shape().0) * size_of::<f32>();
+        let (from, to) = (address(from)?, address(to)?);
+        // SAFETY: both have so many bytes; the card works in order.
+        Ok(unsafe { result::memcpy_dtod_async(to, from, bytes, std::ptr::null_mut()) }?)
+    }
+
+    /// Whether convolutions may round to TF32.
+    pub(super) fn is_tf32(&self) -> bool {
+        self.tf32.load(Ordering::Relaxed)
+    }
+}
+
+/// A count that a kernel's indices hold.
+pub(super) fn word(count: usize) -> Result<u32> {
+    u32::try_from(count).ok().filter(|&n| n <= 1 << 31).ok_or_else(|| driver(CUresult::CUDA_ERROR_INVALID_VALUE))
+}
+
+/// A count as the kernels' sizes have it.
+pub(super) fn int(count: usize) -> Result<i32> {
+    i32::try_from(count).map_err(|_| driver(CUresult::CUDA_ERROR_INVALID_VALUE))
+}
+
+/// A tensor of `count` values that are still to be written.
+pub(super) fn empty(device: &Cuda, count: usize) -> Result<Flat<Cuda>> {
+    library::without_zeros(|| device.try_zeros_like(&(count,)))
+}
+
+/// The address of a tensor's values. dfdx shows it only in its `Debug`; what comes after it is not even formatted.
+pub(super) fn address(tensor: &Flat<Cuda>) -> Result<u64> {
+    const FIELD: &str = "cu_device_ptr: ";
+    #[derive(Default)]
+    struct Reader {
+        text: String,
+        address: Option<u64>,
+    }
+    impl Write for Reader {
+        fn write_str(&mut self, part: &str) -> std::fmt::Result {
+            self.text.push_str(part);
+            if let Some(at) = self.text.find(FIELD) {
+                let digits = &self.text[at + FIELD.len()..];
+                if let Some(end) = digits.find(|c: char| !c.is_ascii_digit()) {
+                    self.address = digits[..end].parse().ok();
+                    return Err(std::fmt::Error);
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut reader = Reader::default();
+    let _ = write!(reader, "{tensor:?}");
+    reader.address.ok_or_else(|| driver(CUresult::CUDA_ERROR_INVALID_HANDLE))
+}
+
+/// Tells the driver to keep freed memory for the next step instead of giving it back at every wait.
+fn keep_memory(handle: library::Handle, ordinal: usize) -> Result<(), Problem> {
+    /// `CU_MEMPOOL_ATTR_RELEASE_THRESHOLD`.
+    const RELEASE_THRESHOLD: i32 = 4;
+    let default_pool = extra!(handle, c"cuDeviceGetDefaultMemPool", extern "C" fn(*mut *mut c_void, i32) -> i32);
+    let set = extra!(handle, c"cuMemPoolSetAttribute", extern "C" fn(*mut c_void, i32, *mut c_void) -> i32);
+    let device = result::device::get(ordinal as i32).map_err(|e| failed("cuDeviceGet", e))?;
+    let mut pool = std::ptr::null_mut();
+    let code = default_pool(&raw mut pool, device);
+    if code != 0 {
+        return Err(Problem::Driver { call: "cuDeviceGetDefaultMemPool", code });
+    }
+    let mut threshold = u64::MAX;
+    match set(pool, RELEASE_THRESHOLD, (&raw mut threshold).cast()) {
+        0 => Ok(()),
+        code => Err(Problem::Driver { call: "cuMemPoolSetAttribute", code }),
+    }
+}
+
+fn name(handle: library::Handle, ordinal: usize) -> Result<String, Problem> {
+    let get = extra!(handle, c"cuDeviceGetName", extern "C" fn(*mut std::ffi::c_char, i32, i32) -> i32);
+    let device = result::device::get(ordinal as i32).map_err(|e| failed("cuDeviceGet", e))?;
+    let mut text = [0u8; 128];
+    match get(text.as_mut_ptr().cast(), text.len() as i32 - 1, device) {
+        0 => Ok(String::from_utf8_lossy(text.split(|b| *b == 0).next().unwrap_or_default()).into_owned()),
+        code => Err(Problem::Driver { call: "cuDeviceGetName", code }),
+    }
+}
+
+fn driver_version(handle: library::Handle) -> Result<i32, Problem> {
+    let get = extra!(handle, c"cuDriverGetVersion", extern "C" fn(*mut i32) -> i32);
+    let mut version = 0;
+    match get(&raw mut version) {
+        0 => Ok(version),
+        code => Err(Problem::Driver { call: "cuDriverGetVersion", code }),
+    }
+}
+
+/// Compiles the kernels for the card.
+fn compile(capability: [i32; 2]) -> Result<Vec<sys::CUfunction>, Problem> {
+    let arch = format!("compute_{}{}", capability[0], capability[1]);
+    let options = CompileOptions { arch: Some(Box::leak(arch.into_boxed_str())), ..CompileOptions::default() };
+    let ptx = compile_ptx_with_opts(SOURCE, options).map_err(|e| Problem::Kernels {
+        reason: match e {
+            CompileError::CompileError { log, .. } => log.to_string_lossy().trim().to_owned(),
+            other => format!("{other:?}"),
+        },
+    })?;
+    let image = CString::new(ptx.to_src()).map_err(|e| Problem::Kernels { reason: e.to_string() })?;
+    // SAFETY: text that ends with a zero, as the driver wants its PTX.
+    let module = unsafe { result::module::load_data(image.as_ptr().cast()) };
+    let module = module.map_err(|e| failed("cuModuleLoadData", e))?;
+    let function = |name: &&str| {
+        let name = CString::new(*name).unwrap_or_default();
+        // SAFETY: a module that is never unloaded.
+        unsafe { result::module::get_function(module, name) }.map_err(|e| failed("cuModuleGetFunction", e))
+    };
+    NAMES.iter().map(function).collect()
+}

@@ -1,0 +1,122 @@
+//! The devices that this program can compute on, by their names: `cpu`, `cuda:N`, and `auto` for a card where one works.
+
+use dfdx::prelude::Cpu;
+
+/// A device, of whichever type it is; [`on_device`] runs generic code on it.
+pub enum AnyDevice {
+    /// The processor.
+    Cpu(Cpu),
+    /// A card.
+    #[cfg(feature = "cuda")]
+    Cuda(dfdx::prelude::Cuda),
+}
+
+/// Runs `$body` with `$name` as the device that `$device` is, once for each type.
+macro_rules! on_device {
+    ($device:expr, $name:ident => $body:expr) => {
+        match $device {
+            $crate::nn::ops::device::AnyDevice::Cpu($name) => $body,
+            #[cfg(feature = "cuda")]
+            $crate::nn::ops::device::AnyDevice::Cuda($name) => $body,
+        }
+    };
+}
+pub(crate) use on_device;
+
+/// Why a device cannot be used, and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// No device has such a name.
+    #[error("it must be auto, cpu, or cuda:N with the number of a card")]
+    Unknown,
+    /// This program has no code for cards.
+    #[error(
+        "this program was built for the CPU only. On a machine with the CUDA toolkit, build one for cards with \
+         `cargo build --release --features cuda`; or leave --device out"
+    )]
+    NotBuilt,
+    /// The card cannot be used.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Cuda(#[from] super::cuda::Problem),
+}
+
+impl AnyDevice {
+    /// Says how convolutions may multiply from now on: exactly, or rounded to TF32 where that is faster. A CPU is always
+    /// exact.
+    pub fn set_exact(&self, exact: bool) {
+        match self {
+            AnyDevice::Cpu(_) => _ = exact,
+            #[cfg(feature = "cuda")]
+            AnyDevice::Cuda(_) => super::cuda::allow_tf32(!exact),
+        }
+    }
+
+    /// What it is, for a log.
+    pub fn describe(&self) -> String {
+        match self {
+            AnyDevice::Cpu(_) => {
+                format!("kernels {} on {} threads", super::cpu::isa().name(), super::cpu::thread_count())
+            }
+            #[cfg(feature = "cuda")]
+            AnyDevice::Cuda(_) => super::cuda::card().map_or_else(String::new, |card| {
+                let [major, minor] = card.capability;
+                format!("card {}: {}, compute capability {major}.{minor}", card.ordinal, card.name)
+            }),
+        }
+    }
+}
+
+/// The device of that name; for `auto` also why it is no card, where this program could use one.
+///
+/// # Errors
+/// When there is no such device or it does not work; never for `auto` and `cpu`.
+pub fn open(name: &str) -> Result<(AnyDevice, Option<String>), DeviceError> {
+    match name {
+        "cpu" => Ok((AnyDevice::Cpu(Cpu::default()), None)),
+        "auto" => Ok(automatic()),
+        _ => {
+            let number = if name == "cuda" { Some("0") } else { name.strip_prefix("cuda:") };
+            let ordinal = number.and_then(|n| n.parse().ok()).ok_or(DeviceError::Unknown)?;
+            card(ordinal).map(|device| (device, None))
+        }
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn automatic() -> (AnyDevice, Option<String>) {
+    (AnyDevice::Cpu(Cpu::default()), None)
+}
+
+#[cfg(feature = "cuda")]
+fn automatic() -> (AnyDevice, Option<String>) {
+    match card(0) {
+        Ok(device) => (device, None),
+        Err(why) => (AnyDevice::Cpu(Cpu::default()), Some(format!("no card is used: {why}"))),
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn card(_: usize) -> Result<AnyDevice, DeviceError> {
+    Err(DeviceError::NotBuilt)
+}
+
+#[cfg(feature = "cuda")]
+fn card(ordinal: usize) -> Result<AnyDevice, DeviceError> {
+    Ok(AnyDevice::Cuda(super::cuda::open(ordinal)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_understood() {
+        assert!(matches!(open("cpu"), Ok((AnyDevice::Cpu(_), None))));
+        assert!(open("auto").is_ok());
+        assert_eq!(open("gpu").err(), Some(DeviceError::Unknown));
+        assert_eq!(open("cuda:x").err(), Some(DeviceError::Unknown));
+        #[cfg(not(feature = "cuda"))]
+        assert!(open("cuda:0").err().is_some_and(|e| e.to_string().contains("--features cuda")));
+    }
+}
