@@ -173,7 +173,7 @@ fn cuda_runs_stop_and_go_on_to_the_same_bytes_and_on_the_other_device() {
 #[test]
 fn cuda_out_of_memory_is_told_with_a_way_out() {
     let Some(card) = Card::new() else { return };
-    let said = card.says(&card.train("siamese", "small"), &[("STANDIN_LIMIT", "200000000")]);
+    let said = card.says(&card.train("siamese", "small"), &[("STANDIN_LIMIT", "100000000")]);
     assert!(said.contains("out of memory") && said.contains("smaller batch"), "{said}");
     for at in ["40", "300", "800"] {
         let out = format!("oom-{at}");

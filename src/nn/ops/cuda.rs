@@ -108,7 +108,10 @@ fn meaning(code: i32) -> &'static str {
 pub fn open(ordinal: usize) -> Result<Cuda, Problem> {
     // before dfdx, which panics where there is no driver
     engine::open(ordinal)?;
-    Cuda::try_build(ordinal, 0).map_err(|e| Problem::Dfdx { reason: e.to_string() })
+    let device = Cuda::try_build(ordinal, 0).map_err(|e| Problem::Dfdx { reason: e.to_string() })?;
+    // kept for ever: where the card has failed, cudarc panics as it gives the last one's stream back
+    std::mem::forget(device.clone());
+    Ok(device)
 }
 
 /// What the open card is.

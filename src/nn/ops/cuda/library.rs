@@ -19,12 +19,12 @@ pub(super) struct Library {
 }
 
 /// Comes with the driver.
-pub(super) const DRIVER: Library = Library { what: "the NVIDIA driver", names: &["libcuda.so.1"] };
-const CUBLAS: Library = Library { what: "cuBLAS", names: &["libcublas.so.13", "libcublas.so.12", "libcublas.so"] };
-const NVRTC: Library =
+pub(super) static DRIVER: Library = Library { what: "the NVIDIA driver", names: &["libcuda.so.1"] };
+static CUBLAS: Library = Library { what: "cuBLAS", names: &["libcublas.so.13", "libcublas.so.12", "libcublas.so"] };
+static NVRTC: Library =
     Library { what: "NVRTC, CUDA's compiler", names: &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"] };
 /// Not part of the toolkit.
-pub(super) const CUDNN: Library = Library { what: "cuDNN", names: &["libcudnn.so.9", "libcudnn.so"] };
+pub(super) static CUDNN: Library = Library { what: "cuDNN", names: &["libcudnn.so.9", "libcudnn.so"] };
 
 unsafe extern "C" {
     fn dlopen(name: *const c_char, flags: c_int) -> *mut c_void;
