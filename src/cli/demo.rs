@@ -222,7 +222,9 @@ mod tests {
         context.interrupt.store(false, Ordering::Relaxed);
         let stage = set_up(&context.workspace, &plan, &|_, _| true).unwrap();
         let mut config = stage.run.read_config().unwrap();
-        for (path, value) in [("train.epochs", "1"), ("data.image_size", "32"), ("batch.size", "8")] {
+        let small =
+            [("optimiser.warmup_epochs", "1"), ("train.epochs", "1"), ("data.image_size", "32"), ("batch.size", "8")];
+        for (path, value) in small {
             config.set(path, value).unwrap();
         }
         config.save(&stage.run.config()).unwrap();
