@@ -91,8 +91,8 @@ fn a_folder_that_is_held_or_no_place_for_a_report_is_refused() {
     drop(held);
 
     std::fs::write(stage.root.join("file"), "dear to somebody").unwrap();
-    refused(&evaluate("file"), &["file: cannot be a folder", "--output-dir"]);
-    refused(&evaluate("file/deeper"), &["file/deeper: cannot be a folder", "--output-dir"]);
+    refused(&evaluate("file"), &["file: cannot be a folder", "choose another place"]);
+    refused(&evaluate("file/deeper"), &["file/deeper: cannot be a folder", "choose another place"]);
     assert_eq!(bytes(stage.root.join("file")), b"dear to somebody");
 
     let state = bytes(stage.root.join("models/state.json"));
