@@ -85,7 +85,7 @@ fn a_newcomer_trains_evaluates_and_looks_at_pairs() {
     let pair = [format!("{photos}/{}", photo(&results, 0)), format!("{photos}/{}", photo(&results, 5))];
     let said = stage.json(&["pair", &pair[0], &pair[1], "--model-path", id, "--output", "pair.png"]);
     assert!(said["distance"].as_f64().is_some_and(|d| d > 0.0 && d < 2.0));
-    assert!(said["verdict"]["sentence"].as_str().is_some_and(|s| s.contains("pairs")), "{said}");
+    assert!(said["verdict"]["sentence"].as_str().is_some_and(|s| s.contains("Pairs of one individual")), "{said}");
     assert!(image::open(stage.root.join("pair.png")).is_ok());
 
     // photos of nobody in particular
