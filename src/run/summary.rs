@@ -21,6 +21,8 @@ pub struct RunSummary {
     pub id: String,
     /// The name a person gave it, the id at first.
     pub name: String,
+    /// What a person noted beside it; empty where nobody did.
+    pub note: String,
     /// Method.
     pub method: Option<Method>,
     /// Backbone.
@@ -58,10 +60,11 @@ impl RunSummary {
     /// A line for a run.
     pub fn of(run: &RunDir) -> RunSummary {
         let mut line = RunSummary::blank(run.id(), run.path());
-        if let Ok(meta) = run.read_meta()
-            && !meta.name.is_empty()
-        {
-            line.name = meta.name;
+        if let Ok(meta) = run.read_meta() {
+            line.note = meta.note;
+            if !meta.name.is_empty() {
+                line.name = meta.name;
+            }
         }
         match run.read_config() {
             Ok(config) => {
@@ -109,6 +112,7 @@ impl RunSummary {
         RunSummary {
             id: id.to_owned(),
             name: id.to_owned(),
+            note: String::new(),
             method: None,
             backbone: None,
             dataset: None,

@@ -63,7 +63,7 @@ impl Asked {
         match self {
             Asked::Path => "a folder per individual, or a table (metadata.csv) in its folder; Tab completes",
             Asked::Name(_) => "lists show it; the run keeps its id",
-            Asked::Note(_) => "takes the place of the note before",
+            Asked::Note(_) => "an empty line takes the note away",
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }

@@ -243,7 +243,7 @@ impl Runs {
             }
             Action::Note => {
                 let run = run()?;
-                layer = Some(Layer::Prompt(Prompt { asked: Asked::Note(run.id), text: String::new() }));
+                layer = Some(Layer::Prompt(Prompt { asked: Asked::Note(run.id), text: run.note }));
             }
             Action::Delete => {
                 let run = run()?;

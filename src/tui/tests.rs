@@ -49,6 +49,7 @@ fn run(id: &str, status: Status, rank1: Option<f64>) -> RunSummary {
     RunSummary {
         id: id.into(),
         name: id.into(),
+        note: if id == "beta" { "first with haze".into() } else { String::new() },
         method: Some(Method::Arcface),
         backbone: Some("resnet18".into()),
         dataset: Some("turtles".into()),
@@ -280,8 +281,15 @@ fn the_runs_are_a_table_with_the_figures_beside_it() {
             "the live run is first and chosen"
         );
         if size.0 >= 110 {
-            for words in ["rank-1 (valid)", "loss (log)", "best 0.333 @ 2", "epoch 3", "said at the end", "41 photos/s"]
-            {
+            for words in [
+                "rank-1 (valid)",
+                "loss (log)",
+                "best 0.333 @ 2",
+                "epoch 3",
+                "said at the end",
+                "41 photos/s",
+                "first with",
+            ] {
                 assert!(shown.contains(words), "{words} at {size:?}\n{shown}");
             }
         }

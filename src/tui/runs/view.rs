@@ -202,6 +202,10 @@ fn title(model: &Model, run: &RunSummary, line: Rect, buf: &mut Buffer) {
         (format!("{} ", run.name), if focused { theme.accent() } else { theme.bold() }),
         (format!("{} {} ", sign(run.status), run.status), theme.status(run.status)),
         (words.join(" · "), theme.text()),
+        (
+            if run.note.is_empty() { String::new() } else { format!(" · {}", run.note.replace('\n', " ")) },
+            theme.quiet(),
+        ),
     ];
     put_all(buf, line, &pieces);
 }
