@@ -76,7 +76,7 @@ pub(super) struct StartArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct Named {
-    /// The run: its id, the beginning of its id, or its folder
+    /// The run: its id, its name, the beginning of its id, or its folder
     pub(super) run: PathBuf,
 }
 
@@ -210,7 +210,8 @@ fn row(run: &RunSummary) -> Vec<String> {
     let time = |seconds: Option<f64>| or_dot(seconds.map(words::duration));
     vec![
         sign(run.status).into(),
-        run.name.clone(),
+        // the id too, as names need not be one run's alone
+        if run.name == run.id { run.id.clone() } else { format!("{} ({})", run.name, run.id) },
         or_dot(run.method.map(|m| m.name().into())),
         or_dot(run.backbone.clone()),
         or_dot(run.dataset.clone()),

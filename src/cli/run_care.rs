@@ -82,9 +82,10 @@ pub(super) fn note(context: &Context, run: &RunDir, args: &NoteArgs) -> Result<u
 fn told(context: &Context, run: &RunDir) -> Result<u8> {
     let meta = run.read_meta()?;
     let value = json!({ "run": run.id(), "name": meta.name, "note": meta.note });
-    context.answer(&value, || match meta.note.as_str() {
-        "" => format!("{}  {}", run.id(), meta.name),
-        note => format!("{}  {}\n{note}", run.id(), meta.name),
+    context.answer(&value, || {
+        let name = if meta.name == run.id() { String::new() } else { format!("  {}", meta.name) };
+        let note = if meta.note.is_empty() { String::new() } else { format!("\n{}", meta.note) };
+        format!("{}{name}{note}", run.id())
     })?;
     Ok(0)
 }

@@ -199,7 +199,7 @@ pub enum RunError {
         near: Vec<String>,
     },
     /// A beginning that several ids share.
-    #[error("{given}: several runs begin like this: {}; give more of the id", .ids.join(", "))]
+    #[error("{given}: several runs are called so or begin like this: {}; give more of the id", .ids.join(", "))]
     Ambiguous {
         /// As given.
         given: String,

@@ -114,6 +114,11 @@ mod tests {
         note(&run, "too bright\n").unwrap();
         rename(&run, " arcface, all beaches ").unwrap();
         assert_eq!(run.read_meta().unwrap(), Meta { name: "arcface, all beaches".into(), note: "too bright".into() });
+        assert_eq!(workspace.find(Path::new("arcface, all beaches")).unwrap(), run);
+        let other = workspace.create_run(&config(), None).unwrap();
+        rename(&other, "arcface, all beaches").unwrap();
+        let both = workspace.find(Path::new("arcface, all beaches"));
+        assert!(matches!(both, Err(RunError::Ambiguous { .. })), "two of one name are told apart by their ids");
         for bad in ["", "  ", "a\u{1b}[2J", &"x".repeat(101)] {
             assert!(matches!(rename(&run, bad), Err(RunError::BadRunName { .. })), "{bad:?}");
         }

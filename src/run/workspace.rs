@@ -58,6 +58,13 @@ impl RunEntry {
     }
 }
 
+impl RunEntry {
+    /// Whether a person gave it this name.
+    fn is_named(&self, name: &str) -> bool {
+        matches!(self, RunEntry::Here(run) if run.read_meta().is_ok_and(|meta| meta.name == name))
+    }
+}
+
 impl Workspace {
     /// The folder given (`--workspace`), else `CARETTA_WORKSPACE`, else the account's data folder.
     pub fn open(explicit: Option<&Path>) -> Result<Workspace> {
@@ -191,7 +198,7 @@ impl Workspace {
         }
     }
 
-    /// The run of this id, in this folder, or with the only id that begins so; in that order.
+    /// The run of this id, in this folder, of this name, or with the only id that begins so; in that order.
     pub fn find(&self, given: &Path) -> Result<RunDir> {
         let runs = self.runs()?;
         let text = given.to_string_lossy();
@@ -208,6 +215,17 @@ impl Workspace {
         }
         if given.is_dir() {
             return Err(RunError::NotARun { path: given.to_path_buf() });
+        }
+        let named: Vec<_> = runs.iter().filter(|r| r.is_named(&text)).collect();
+        match named[..] {
+            [] => {}
+            [entry] => return here(entry),
+            _ => {
+                return Err(RunError::Ambiguous {
+                    given: text.into_owned(),
+                    ids: named.iter().map(|r| r.id().to_owned()).collect(),
+                });
+            }
         }
         let begin: Vec<_> = runs.iter().filter(|r| !text.is_empty() && r.id().starts_with(&*text)).collect();
         match begin[..] {
@@ -360,7 +378,7 @@ pub(super) mod tests {
         let error = |given: &str| workspace.find(Path::new(given)).unwrap_err().to_string();
         assert_eq!(
             error("turt"),
-            "turt: several runs begin like this: turtle-1, turtle-10, turtle-2; give more of the id"
+            "turt: several runs are called so or begin like this: turtle-1, turtle-10, turtle-2; give more of the id"
         );
         assert!(error("tutle-2").contains("did you mean turtle-2"), "{}", error("tutle-2"));
         assert!(error("").contains("no run of that id"), "{}", error(""));

@@ -98,10 +98,19 @@ fn head(model: &Model, opened: &Opened, line: Rect, buf: &mut Buffer) {
     let figures = &opened.report.figures;
     let careless = opened.report.without_exclusion.rank1;
     let points = figures.rank1.zip(careless).map(|(a, b)| ((b - a) * 100.0).round());
-    let leak = points.filter(|p| *p >= 1.0).map_or_else(String::new, |p| format!(" ← {p:.0} points are the leak"));
+    let leak = points.filter(|p| *p >= 1.0 && opened.report.leak > 0).map_or_else(String::new, |p| match p {
+        1.0 => " ← 1 point is the leak".into(),
+        p => format!(" ← {p:.0} points are the leak"),
+    });
+    // what is remembered must not pass for what is recognised
+    let remembered = match opened.report.context.queries_trained_on {
+        None | Some(0) => String::new(),
+        Some(n) => format!("   ! trained on {n} of these queries"),
+    };
     let pieces = [
         (format!(" rank-1 {}", share(figures.rank1)), theme.bold()),
         (format!("   rank-5 {}   mAP {}", share(figures.rank5), share(figures.map)), theme.text()),
+        (remembered, theme.wrong()),
         (format!("   with same-encounter photos {}{leak}", share(careless)), theme.quiet()),
     ];
     put_all(buf, line, &pieces);
@@ -290,7 +299,7 @@ fn report_lines(model: &Model, opened: &Opened, most: u16) -> Vec<(String, Style
     }
     figures("with same-encounter photos", &report.without_exclusion, theme.text());
     lines.push((String::new(), theme.text()));
-    let mut sentences = vec![report_words::leak(report)];
+    let mut sentences = report_words::remarks(report);
     sentences.extend(report.context.chosen_by.as_ref().map(|c| c.note.clone()));
     lines.extend(sentences.iter().flat_map(|s| wrap(s, most)).map(|line| (line, theme.text())));
     lines.push((String::new(), theme.text()));
