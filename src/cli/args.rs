@@ -52,7 +52,7 @@ impl From<MethodArg> for Method {
 
 /// How exactly convolutions multiply on a card; the CPU is always exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum PrecisionArg {
+enum PrecisionArg {
     /// Exact products of f32.
     Fp32,
     /// TF32 where it is faster.
@@ -187,9 +187,6 @@ impl TrainingFlags {
         if config.model.pretrained {
             return Err(crate::train::error::TrainError::NoPretrained { backbone: config.model.backbone }.into());
         }
-        if config.train.device.starts_with("cuda") {
-            crate::train::worker::device(&config.train.device)?;
-        }
         config.check()?;
         Ok(config)
     }
@@ -213,22 +210,31 @@ pub(super) struct PhotoFlags {
     /// Threads that prepare photos
     #[arg(long, default_value_t = 2, value_parser = workers, value_name = "N")]
     pub(super) workers: usize,
+    #[command(flatten)]
+    pub(super) device: DeviceFlags,
+}
+
+/// Where to compute, and how exactly.
+#[derive(Debug, Clone, Args)]
+pub(super) struct DeviceFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    pub(super) device: String,
+    device: String,
     /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = PrecisionArg::High, value_name = "HOW")]
     precision: PrecisionArg,
 }
 
-impl PhotoFlags {
+impl DeviceFlags {
     /// The device asked for, as exact as asked for.
-    pub(super) fn device(&self) -> Result<AnyDevice> {
+    pub(super) fn open(&self) -> Result<AnyDevice> {
         let device = device(&self.device)?;
         device.set_exact(self.precision == PrecisionArg::Fp32);
         Ok(device)
     }
+}
 
+impl PhotoFlags {
     /// Where photos come from.
     pub(super) fn source(&self, context: &Context) -> crate::eval::embed::Source {
         let cache = crate::data::cache::PhotoCache::open(Some(context.workspace.cache()));

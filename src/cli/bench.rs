@@ -9,7 +9,7 @@ use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::on_device;
 use crate::train::bench::BenchPlan;
 
-use super::args::{PrecisionArg, Usage};
+use super::args::{DeviceFlags, Usage};
 use super::{Context, words};
 
 /// Arguments of `bench`.
@@ -28,18 +28,13 @@ pub(super) struct BenchArgs {
     /// Seconds for each of the two measurements
     #[arg(long, default_value_t = 10, value_name = "N")]
     seconds: u64,
-    /// Where to compute: auto, cpu, cuda:N
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    device: String,
-    /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
-    #[arg(long, value_enum, hide_possible_values = true, default_value_t = PrecisionArg::High, value_name = "HOW")]
-    precision: PrecisionArg,
+    #[command(flatten)]
+    device: DeviceFlags,
 }
 
 pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
     let backbone = Backbone::named(&args.backbone).map_err(|e| Usage(e.to_string()))?.name;
-    let device = super::args::device(&args.device)?;
-    device.set_exact(args.precision == PrecisionArg::Fp32);
+    let device = args.device.open()?;
     let plan = BenchPlan {
         backbone,
         batch_size: args.batch_size as usize,

@@ -180,7 +180,7 @@ fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
 
 fn inspect(context: &Context, args: &InspectArgs) -> Result<u8> {
     let manifest = open(context, &args.dataset)?;
-    let choice = args.split_column.clone().map_or(SplitChoice::Auto, SplitChoice::Column);
+    let choice = SplitChoice::from(args.split_column.clone());
     let overview = Overview::of(&manifest, &choice)?;
     words::say_problems(&overview.problems);
     context.answer(&overview, || numbers(&overview))?;

@@ -37,7 +37,7 @@ pub(super) struct EmbedArgs {
 
 pub(super) fn embed(context: &Context, args: &EmbedArgs) -> Result<u8> {
     context.catch_signals()?;
-    let device = args.photos.device()?;
+    let device = args.photos.device.open()?;
     on_device!(&device, device => embed_on(context, args, device))
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign;
+use crate::data::formats;
 use crate::data::manifest::{Manifest, Part};
 use crate::data::same_photos::also_among;
 use crate::data::split::{self, Split, SplitChoice};
@@ -16,12 +17,12 @@ use crate::eval::report::{ChosenOn, Excluded, Report, words as report_words};
 use crate::eval::verdict::DISTANCES_FILE;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
-use crate::run::config::{Config, DataConfig};
+use crate::run::config::DataConfig;
 use crate::run::model::ModelRef;
 use crate::run::workspace::same_folder;
 use crate::run::{RunDir, Which};
 use crate::train::checkpoint;
-use crate::train::setup::Plan;
+use crate::train::setup::split_of;
 
 use super::args::{PhotoFlags, Usage, dataset, part};
 use super::{Context, follow, pictures, words};
@@ -158,8 +159,7 @@ fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, a
         return ChosenOn::OtherDataset(if name == manifest.name { run.dir.clone() } else { name });
     }
     // a photo has come or gone since, or it is another column
-    let choice = run.split_column.clone().map_or(SplitChoice::Auto, SplitChoice::Column);
-    match split::assign(manifest, &choice, split::RATIO, split::SEED) {
+    match split_of(run, manifest) {
         Ok(of_run) if of_run.photos(part) == split.photos(part) => ChosenOn::Here,
         Ok(of_run) => ChosenOn::OtherSplit(of_run.name),
         // the column has gone since
@@ -167,16 +167,22 @@ fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, a
     }
 }
 
-/// How many of `queries`, places in `manifest`, the run of `config` was trained on; none where its photos are gone.
-fn trained_on(config: &Config, manifest: &Manifest, queries: &[usize]) -> Option<usize> {
-    let Plan { manifest: own, train, .. } = Plan::read(config).ok()?;
+/// How many of `queries`, places in the photos asked about, a run that was told `run` was trained on; none where its
+/// photos are gone.
+fn trained_on(run: &DataConfig, asked: &Asked, queries: &[usize]) -> Option<usize> {
+    let elsewhere = match same_folder(Path::new(&run.dir), asked.dir) {
+        true => None,
+        false => Some(formats::open(run.dir.as_ref()).ok()?),
+    };
+    let own = elsewhere.as_ref().unwrap_or(asked.manifest);
+    let train = split_of(run, own).ok()?.photos(Part::Train);
     let paths = |of: &Manifest, photos: &[usize]| photos.iter().map(|&i| of.full_path(i)).collect::<Vec<_>>();
-    Some(also_among(&paths(manifest, queries), &paths(&own, &train)))
+    Some(also_among(&paths(asked.manifest, queries), &paths(own, &train)))
 }
 
 pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     context.catch_signals()?;
-    let device = args.photos.device()?;
+    let device = args.photos.device.open()?;
     on_device!(&device, device => evaluate_on(context, args, device))
 }
 
@@ -194,7 +200,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
     // the run's column holds for the run's photos only
     let of_run = config.as_ref().filter(|_| args.data_dir.is_none()).and_then(|c| c.data.split_column.clone());
     let column = args.split_column.clone().or(of_run);
-    let choice = column.map_or(SplitChoice::Auto, SplitChoice::Column);
+    let choice = SplitChoice::from(column);
     let split = split::assign(&manifest, &choice, split::RATIO, split::SEED)?;
     let roles = split::roles(&split, Some(args.gallery_split), args.query_split)?;
     let folder = match (&args.output_dir, &chosen.run) {
@@ -210,8 +216,9 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
     };
     let model = chosen.load(device)?;
     let of_run = config.as_ref().map(|c| &c.data);
-    let chosen_by = chosen.chosen_by(&model, of_run, &Asked { dir: &dir, manifest: &manifest, split: &split });
-    let queries_trained_on = config.as_ref().and_then(|config| trained_on(config, &manifest, &roles.queries));
+    let asked = Asked { dir: &dir, manifest: &manifest, split: &split };
+    let chosen_by = chosen.chosen_by(&model, of_run, &asked);
+    let queries_trained_on = of_run.and_then(|run| trained_on(run, &asked, &roles.queries));
     let question = Question {
         manifest: &manifest,
         split: &split,
@@ -333,7 +340,7 @@ pub(super) fn figures(report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::data::synth::{SynthPlan, draw};
-    use crate::run::config::Method;
+    use crate::run::config::{Config, Method};
 
     #[test]
     fn what_chose_a_model_is_here_only_on_the_same_photos() {

@@ -42,7 +42,7 @@ pub(super) struct PairArgs {
 
 pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
     only_png(args.output.as_deref())?;
-    let device = args.photos.device()?;
+    let device = args.photos.device.open()?;
     on_device!(&device, device => pair_on(context, args, device))
 }
 

@@ -12,7 +12,7 @@ use crate::run::{RunDir, RunSummary, launch, log, manage, watch};
 
 use super::args::TrainingFlags;
 use super::run_care as care;
-use super::train::{RunAnswer, check, foreground, worker_arguments};
+use super::train::{RunAnswer, check, foreground};
 use super::{Context, follow, words};
 
 /// The verbs of `run`.
@@ -110,8 +110,6 @@ pub(super) struct LogsArgs {
     lines: usize,
 }
 
-/// How long a trainer may take to take its run.
-const START: Duration = Duration::from_secs(30);
 /// How long one that has begun is looked at: what fails at once is then told here rather than in a log.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -168,7 +166,7 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
 }
 
 pub(super) fn detached(context: &Context, run: &RunDir) -> Result<u8> {
-    launch::launch(run, &worker_arguments(context, run.path()), START)?;
+    launch::trainer(&context.workspace, run)?;
     let standing = watch::settled(run, SETTLE)?;
     let answer = RunAnswer::new(run, &standing);
     let goes_on = !standing.status.is_over();
@@ -188,28 +186,16 @@ fn list(context: &Context) -> Result<u8> {
         let head = ["", "run", "method", "backbone", "dataset", "status", "epoch", "loss", "rank-1", "ETA", "age"];
         let table = words::table(&head, &runs.iter().map(row).collect::<Vec<_>>());
         let odd = runs.iter().filter(|r| matches!(r.status, Status::Crashed | Status::Failed | Status::Missing));
-        odd.fold(table, |table, run| table + &format!("\n{} {}: {}", sign(run.status), run.id, run.reason))
+        odd.fold(table, |table, run| table + &format!("\n{} {}: {}", run.status.sign(), run.id, run.reason))
     })?;
     Ok(0)
-}
-
-fn sign(status: Status) -> &'static str {
-    match status {
-        Status::Starting | Status::Running | Status::Stopping => "●",
-        Status::Paused | Status::Stopped => "‖",
-        Status::Finished => "✓",
-        Status::Failed => "✗",
-        Status::Crashed => "†",
-        Status::Queued => "○",
-        Status::Missing => "?",
-    }
 }
 
 fn row(run: &RunSummary) -> Vec<String> {
     let or_dot = |text: Option<String>| text.unwrap_or_else(|| "·".into());
     let time = |seconds: Option<f64>| or_dot(seconds.map(words::duration));
     vec![
-        sign(run.status).into(),
+        run.status.sign().into(),
         // the id too, as names need not be one run's alone
         if run.name == run.id { run.id.clone() } else { format!("{} ({})", run.name, run.id) },
         or_dot(run.method.map(|m| m.name().into())),

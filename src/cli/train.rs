@@ -1,6 +1,6 @@
 //! `train`: a run in the foreground, watched; and the hidden verb of a detached one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -147,10 +147,4 @@ pub(super) fn worker(context: &Context, args: &WorkerArgs) -> Result<u8> {
     let cache = context.workspace.cache();
     let end = work(&run, Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: None })?;
     Ok(u8::try_from(end.exit_code()).unwrap_or(1))
-}
-
-/// The arguments that start this program as the trainer of `run`.
-pub(super) fn worker_arguments(context: &Context, run: &Path) -> Vec<std::ffi::OsString> {
-    let workspace = context.workspace.root().as_os_str().to_owned();
-    vec!["worker".into(), "--workspace".into(), workspace, run.as_os_str().to_owned()]
 }

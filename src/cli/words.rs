@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::data::foreign;
 use crate::data::manifest::Problem;
+pub(super) use crate::eval::report::words::share;
 
 /// Prints a line on standard output. A reader that has gone is no error of ours; a disk that is full is.
 pub(super) fn print(text: &str) -> std::io::Result<()> {
@@ -30,11 +31,6 @@ pub(super) fn say_problems(problems: &[Problem]) {
     if let Some(more) = problems.len().checked_sub(MOST_NAMED).filter(|&more| more > 0) {
         say(&format!("… and {more} more"));
     }
-}
-
-/// A share from 0 to 1 as the screen shows it; unknown is a dot.
-pub(super) fn share(value: Option<f64>) -> String {
-    value.map_or_else(|| "·".into(), |v| format!("{v:.3}"))
 }
 
 /// A duration in the largest fitting unit.

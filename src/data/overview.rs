@@ -86,25 +86,29 @@ impl Overview {
     /// # Errors
     /// When the column of `choice` does not exist.
     pub fn of(manifest: &Manifest, choice: &SplitChoice) -> Result<Overview, DataError> {
-        let split = split::assign(manifest, choice, split::RATIO, split::SEED)?;
+        Ok(Overview::of_split(manifest, &split::assign(manifest, choice, split::RATIO, split::SEED)?))
+    }
+
+    /// The numbers of `manifest`, split so.
+    pub fn of_split(manifest: &Manifest, split: &Split) -> Overview {
         let individuals_seen = individuals(manifest);
         let mut problem_kinds = BTreeMap::new();
         for problem in &manifest.problems {
             *problem_kinds.entry(problem.kind).or_default() += 1;
         }
         let days = manifest.photos.iter().filter_map(|p| p.date);
-        Ok(Overview {
+        Overview {
             name: manifest.name.clone(),
             root: manifest.root.clone(),
             counts: manifest.counts(),
             days: days.clone().min().zip(days.max()),
             encounters_per_year: per_year(manifest),
-            split: numbers(manifest, &split),
+            split: numbers(manifest, split),
             single_encounter: individuals_seen.iter().filter(|i| i.encounters == 1).count(),
             individuals_seen,
             problem_kinds,
             problems: manifest.problems.clone(),
-        })
+        }
     }
 
     /// Individuals by their number of photos in at most `bins` equal bins from 1 to the most: the upper end of each

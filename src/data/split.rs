@@ -28,6 +28,13 @@ pub enum SplitChoice {
     Closed,
 }
 
+impl From<Option<String>> for SplitChoice {
+    /// The column where one is named.
+    fn from(column: Option<String>) -> SplitChoice {
+        column.map_or(SplitChoice::Auto, SplitChoice::Column)
+    }
+}
+
 /// A part for each photo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {

@@ -63,10 +63,16 @@ pub fn launch(run: &RunDir, args: &[OsString], patience: Duration) -> Result<u32
     })
 }
 
-/// The arguments that start this program as the trainer of `run`.
-pub fn trainer_arguments(workspace: &Workspace, run: &RunDir) -> Vec<OsString> {
+/// How long a trainer may take to take its run.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Starts this program as the trainer of `run`, as [`launch`] does.
+///
+/// # Errors
+/// As [`launch`].
+pub fn trainer(workspace: &Workspace, run: &RunDir) -> Result<u32> {
     let root = workspace.root().as_os_str().to_owned();
-    vec!["worker".into(), "--workspace".into(), root, run.path().as_os_str().to_owned()]
+    launch(run, &["worker".into(), "--workspace".into(), root, run.path().as_os_str().to_owned()], PATIENCE)
 }
 
 /// Starts this program with `args` in a process group of its own, where no Ctrl-C of the terminal reaches it; what it

@@ -44,11 +44,23 @@ pub fn note(run: &RunDir, note: &str) -> Result<()> {
 /// # Errors
 /// When no trainer is there to wait.
 pub fn pause(run: &RunDir) -> Result<()> {
+    tell(run, Order::Pause)
+}
+
+/// Tells the trainer to end after the step it is in, with a checkpoint.
+///
+/// # Errors
+/// When no trainer is there to stop.
+pub fn stop(run: &RunDir) -> Result<()> {
+    tell(run, Order::Stop)
+}
+
+fn tell(run: &RunDir, order: Order) -> Result<()> {
     let status = run.standing()?.status;
     if !status.is_live() {
         return Err(RunError::NotRunning { id: run.id().to_owned(), status });
     }
-    run.control().give(Order::Pause)
+    run.control().give(order)
 }
 
 /// Lets a trainer that waits go on; whether it was told to wait.

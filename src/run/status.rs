@@ -46,6 +46,19 @@ impl Status {
         !self.is_live() && self != Status::Queued
     }
 
+    /// The sign beside its colour, in lists.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Status::Starting | Status::Running | Status::Stopping => "●",
+            Status::Paused | Status::Stopped => "‖",
+            Status::Finished => "✓",
+            Status::Failed => "✗",
+            Status::Crashed => "†",
+            Status::Queued => "○",
+            Status::Missing => "?",
+        }
+    }
+
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {

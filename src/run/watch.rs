@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::control::Order;
 use super::dir::{RunDir, Standing};
 use super::error::{Result, RunError};
+use super::manage;
 use super::metrics::{Record, Tail};
 use super::status::Status;
 
@@ -81,11 +82,7 @@ fn until(run: &RunDir, patience: Duration, awaited: Status) -> Result<Standing> 
 
 /// Tells the trainer to stop and waits for it, at most `patience`.
 pub fn stop(run: &RunDir, patience: Duration) -> Result<Standing> {
-    let status = run.standing()?.status;
-    if !status.is_live() {
-        return Err(RunError::NotRunning { id: run.id().to_owned(), status });
-    }
-    run.control().give(Order::Stop)?;
+    manage::stop(run)?;
     let begin = Instant::now();
     loop {
         let standing = run.standing()?;

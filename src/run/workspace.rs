@@ -61,7 +61,7 @@ impl RunEntry {
 impl RunEntry {
     /// Whether a person gave it this name.
     fn is_named(&self, name: &str) -> bool {
-        matches!(self, RunEntry::Here(run) if run.read_meta().is_ok_and(|meta| meta.name == name))
+        !name.is_empty() && matches!(self, RunEntry::Here(run) if run.read_meta().is_ok_and(|meta| meta.name == name))
     }
 }
 
@@ -216,19 +216,11 @@ impl Workspace {
         if given.is_dir() {
             return Err(RunError::NotARun { path: given.to_path_buf() });
         }
-        let named: Vec<_> = runs.iter().filter(|r| r.is_named(&text)).collect();
-        match named[..] {
-            [] => {}
-            [entry] => return here(entry),
-            _ => {
-                return Err(RunError::Ambiguous {
-                    given: text.into_owned(),
-                    ids: named.iter().map(|r| r.id().to_owned()).collect(),
-                });
-            }
+        let mut meant: Vec<_> = runs.iter().filter(|r| r.is_named(&text)).collect();
+        if meant.is_empty() && !text.is_empty() {
+            meant = runs.iter().filter(|r| r.id().starts_with(&*text)).collect();
         }
-        let begin: Vec<_> = runs.iter().filter(|r| !text.is_empty() && r.id().starts_with(&*text)).collect();
-        match begin[..] {
+        match meant[..] {
             [entry] => here(entry),
             [] => Err(RunError::UnknownRun {
                 given: text.clone().into_owned(),
@@ -236,7 +228,7 @@ impl Workspace {
             }),
             _ => Err(RunError::Ambiguous {
                 given: text.into_owned(),
-                ids: begin.iter().map(|r| r.id().to_owned()).collect(),
+                ids: meant.iter().map(|r| r.id().to_owned()).collect(),
             }),
         }
     }

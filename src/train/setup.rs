@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::data::augment::Augment;
 use crate::data::cache::PhotoCache;
 use crate::data::counted::counted;
+use crate::data::error::DataError;
 use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign::line;
 use crate::data::formats;
@@ -14,8 +15,8 @@ use crate::data::loader::LoaderConfig;
 use crate::data::manifest::{Manifest, Part, Problem, ProblemKind};
 use crate::data::prepare::prepare;
 use crate::data::sampler::{BalancedPairs, Batch, Labels, PTimesK, Sampler, Shuffled};
-use crate::data::split::{self, Roles, Split, SplitChoice};
-use crate::run::config::{Config, Method};
+use crate::data::split::{self, Roles, Split};
+use crate::run::config::{Config, DataConfig, Method};
 
 use super::checkpoint::DataSeen;
 use super::error::{Result, TrainError};
@@ -59,8 +60,7 @@ impl Plan {
     /// When there is no dataset or no such split, or the photos do not suffice however many of them can be read.
     pub fn read(config: &Config) -> Result<Plan> {
         let manifest = formats::open(config.data.dir.as_ref())?;
-        let choice = config.data.split_column.clone().map_or(SplitChoice::Auto, SplitChoice::Column);
-        let split = split::assign(&manifest, &choice, split::RATIO, split::SEED)?;
+        let split = split_of(&config.data, &manifest)?;
         let validation = split::validation_roles(&split).ok();
         let train = split.photos(Part::Train);
         if let Err(error) = sampler(config, &Labels::new(&manifest, &train)) {
@@ -89,6 +89,14 @@ impl Plan {
         };
         Some(format!("{alone}, so nothing is left to ask about: no rank-1 will tell what this run has learnt"))
     }
+}
+
+/// The parts that a run which was told `data` sees in `manifest`.
+///
+/// # Errors
+/// When the column does not exist.
+pub fn split_of(data: &DataConfig, manifest: &Manifest) -> Result<Split, DataError> {
+    split::assign(manifest, &data.split_column.clone().into(), split::RATIO, split::SEED)
 }
 
 /// Photos looked at, of how many; says whether to go on.

@@ -208,13 +208,11 @@ impl Datasets {
             Action::ZoomOut => self.zoom = self.zoom.saturating_sub(1),
             Action::Left if self.pane == Pane::Photos => self.step(Step::By(-1)),
             Action::Right if self.pane == Pane::Photos => self.step(Step::By(1)),
-            Action::Up => self.step(Step::By(-1)),
-            Action::Down => self.step(Step::By(1)),
-            Action::PageUp => self.step(Step::By(-10)),
-            Action::PageDown => self.step(Step::By(10)),
-            Action::First => self.step(Step::First),
-            Action::Last => self.step(Step::Last),
-            _ => {}
+            other => {
+                if let Some(step) = Step::of(other) {
+                    self.step(step);
+                }
+            }
         }
         Ok((Vec::new(), layer))
     }

@@ -11,22 +11,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::data::formats;
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
 use crate::run::config::Config;
-use crate::run::control::Order;
 use crate::run::{RunDir, RunError, Status, Workspace, files, launch, manage, watch};
 use crate::train::check;
 use crate::train::demo::{self, DemoPlan};
 
 use super::message::{Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
-
-/// How long a trainer may take to take its run.
-const START: Duration = Duration::from_secs(30);
 
 /// The threads around the model.
 pub(super) struct Effects {
@@ -142,9 +138,9 @@ impl Effects {
                     tell(inbox, resumed.map_or_else(Message::Failed, |()| Message::Said(format!("{id} goes on"))));
                 }),
             ),
-            Effect::Stop(id) => self.say(match stop(&workspace, &id) {
-                Ok(()) => Message::Said(format!("{id} was told to stop: it ends after its step, with a checkpoint")),
-                Err(why) => Message::Failed(why),
+            Effect::Stop(id) => self.care(&id, |run| {
+                manage::stop(run)?;
+                Ok(format!("{id} was told to stop: it ends after its step, with a checkpoint"))
             }),
             Effect::Pause(id, wait) => self.care(&id, |run| {
                 if wait {
@@ -198,8 +194,8 @@ fn tell(inbox: &Sender<Message>, message: Message) {
 fn scan(path: &Path) -> Result<Arc<Scanned>, String> {
     let read = || {
         let manifest = formats::open(path)?;
-        let overview = Overview::of(&manifest, &SplitChoice::Auto)?;
         let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
+        let overview = Overview::of_split(&manifest, &split);
         Ok(Arc::new(Scanned { manifest, overview, split }))
     };
     read().map_err(|e: crate::data::DataError| e.to_string())
@@ -254,9 +250,7 @@ fn drawing(inbox: &Sender<Message>, done: usize, total: usize) -> bool {
 }
 
 fn draw(workspace: &Workspace, plan: &SynthPlan, inbox: &Sender<Message>) -> Message {
-    let sender = std::sync::Mutex::new(inbox.clone());
-    let progress = |done: usize, total: usize| sender.lock().is_ok_and(|inbox| drawing(&inbox, done, total));
-    match demo::turtles(&workspace.datasets(), plan, &progress) {
+    match demo::turtles(&workspace.datasets(), plan, &|done, total| drawing(inbox, done, total)) {
         Ok(folder) => {
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             Message::Added(crate::run::Dataset { name, path: folder, drawn: true })
@@ -266,8 +260,7 @@ fn draw(workspace: &Workspace, plan: &SynthPlan, inbox: &Sender<Message>) -> Mes
 }
 
 fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
-    let sender = std::sync::Mutex::new(inbox.clone());
-    let progress = |done: usize, total: usize| sender.lock().is_ok_and(|inbox| drawing(&inbox, done, total));
+    let progress = |done: usize, total: usize| drawing(inbox, done, total);
     let stage = demo::set_up(workspace, &DemoPlan::default(), &progress).map_err(|e| e.to_string())?;
     tell(inbox, Message::Progress(None));
     resume(workspace, &stage.run)?;
@@ -291,20 +284,7 @@ fn start(workspace: &Workspace, mut config: Config) -> Result<String, String> {
 
 /// Gives a run a trainer.
 fn resume(workspace: &Workspace, run: &RunDir) -> Result<(), String> {
-    let arguments = launch::trainer_arguments(workspace, run);
-    launch::launch(run, &arguments, START).map(drop).map_err(|e| e.to_string())
-}
-
-fn stop(workspace: &Workspace, id: &str) -> Result<(), String> {
-    let told = || {
-        let run = workspace.find(id.as_ref())?;
-        let status = run.standing()?.status;
-        if !status.is_live() {
-            return Err(crate::run::RunError::NotRunning { id: id.to_owned(), status });
-        }
-        run.control().give(Order::Stop)
-    };
-    told().map_err(|e| e.to_string())
+    launch::trainer(workspace, run).map(drop).map_err(|e| e.to_string())
 }
 
 /// Measures a run in a process of its own, and waits for its last word.

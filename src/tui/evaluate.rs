@@ -306,13 +306,11 @@ impl Evaluate {
             (Action::Back, Place::Evaluations) => self.filter.clear(),
             (Action::Back, _) if !self.filter.is_empty() => self.filter.clear(),
             (Action::Back, _) => (self.opened, self.view) = (None, View::Queries),
-            (Action::Up, _) => self.step(Step::By(-1)),
-            (Action::Down, _) => self.step(Step::By(1)),
-            (Action::PageUp, _) => self.step(Step::By(-10)),
-            (Action::PageDown, _) => self.step(Step::By(10)),
-            (Action::First, _) => self.step(Step::First),
-            (Action::Last, _) => self.step(Step::Last),
-            _ => {}
+            (other, _) => {
+                if let Some(step) = Step::of(other) {
+                    self.step(step);
+                }
+            }
         }
         Ok(Vec::new())
     }

@@ -311,14 +311,12 @@ impl Runs {
                 self.whole = true;
             }
             Action::NextPane | Action::PreviousPane => self.in_detail = !self.in_detail,
-            Action::Up => self.step(Step::By(-1)),
-            Action::Down => self.step(Step::By(1)),
-            Action::PageUp => self.step(Step::By(-10)),
-            Action::PageDown => self.step(Step::By(10)),
-            Action::First => self.step(Step::First),
-            Action::Last => self.step(Step::Last),
             Action::Back => self.back(),
-            _ => {}
+            other => {
+                if let Some(step) = Step::of(other) {
+                    self.step(step);
+                }
+            }
         }
         Ok((effects, layer))
     }

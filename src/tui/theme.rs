@@ -186,19 +186,6 @@ impl Theme {
     }
 }
 
-/// The sign of a status.
-pub(super) fn sign(status: Status) -> &'static str {
-    match status {
-        Status::Starting | Status::Running | Status::Stopping => "●",
-        Status::Paused | Status::Stopped => "‖",
-        Status::Finished => "✓",
-        Status::Failed => "✗",
-        Status::Crashed => "†",
-        Status::Queued => "○",
-        Status::Missing => "?",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -218,7 +218,8 @@ fn circumstances(page: &mut String, report: &Report) {
     );
 }
 
-fn share(share: Option<f64>) -> String {
+/// A share from 0 to 1 with three places; unknown is a dot.
+pub fn share(share: Option<f64>) -> String {
     share.map_or("·".into(), |share| format!("{share:.3}"))
 }
 

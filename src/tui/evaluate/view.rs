@@ -10,7 +10,6 @@ use crate::run::Status;
 use crate::tui::evaluate::{Evaluate, Evaluation, Opened, View, is_mistake};
 use crate::tui::message::PictureKey;
 use crate::tui::model::Model;
-use crate::tui::theme::sign;
 use crate::tui::view::rule;
 use crate::tui::widgets::chart::{self, Axes, Bucket, Curve, Dots};
 use crate::tui::widgets::list::shown;
@@ -70,7 +69,7 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
             buf.set_style(line_of, style);
         }
         let sign_style = if is_chosen { style } else { theme.status(evaluation.status) };
-        let mark = if evaluation.name.is_some() { sign(evaluation.status) } else { "·" };
+        let mark = if evaluation.name.is_some() { evaluation.status.sign() } else { "·" };
         put(buf, line_of.x, line_of.y, 1, mark, sign_style);
         let run = crate::tui::widgets::text::fit(&evaluation.run_name, run_width);
         let words = line(&run, evaluation.name.as_deref().unwrap_or("·"), &standing(state, evaluation));

@@ -8,7 +8,6 @@ use crate::run::{RunSummary, Status};
 use crate::tui::model::Model;
 use crate::tui::runs::Followed;
 use crate::tui::runs::series::{Along, Figure, Series};
-use crate::tui::theme::sign;
 use crate::tui::view::rule;
 use crate::tui::widgets::chart::{self, Axes, Bucket, Curve};
 use crate::tui::widgets::list::shown;
@@ -55,7 +54,7 @@ pub(in crate::tui) fn words(model: &Model) -> (String, Style) {
         Status::Finished => " · e measures it",
         _ => "",
     };
-    let words = format!("{} {}: {}{hint}", sign(run.status), run.name, run.reason);
+    let words = format!("{} {}: {}{hint}", run.status.sign(), run.name, run.reason);
     (words, model.theme.status(run.status))
 }
 
@@ -164,7 +163,7 @@ fn table(model: &Model, area: Rect, buf: &mut Buffer) {
         let over = |style: Style| if is_chosen { theme.chosen(!state.in_detail) } else { style };
         let mark = if state.marked.contains(&run.id) { "»" } else { " " };
         put(buf, line.x + 1, line.y, 1, mark, over(theme.accent()));
-        put(buf, line.x + 2, line.y, 1, sign(run.status), over(theme.status(run.status)));
+        put(buf, line.x + 2, line.y, 1, run.status.sign(), over(theme.status(run.status)));
         put(buf, line.x + 4, line.y, name_width, &run.name, over(theme.text()));
         for (column, &x) in columns.iter().zip(&starts) {
             let is_best = column.head == "rank-1" && best > 0.0 && run.best_rank1 == Some(best);
@@ -200,7 +199,7 @@ fn title(model: &Model, run: &RunSummary, line: Rect, buf: &mut Buffer) {
     let focused = model.runs.in_detail || model.runs.whole;
     let pieces = [
         (format!("{} ", run.name), if focused { theme.accent() } else { theme.bold() }),
-        (format!("{} {} ", sign(run.status), run.status), theme.status(run.status)),
+        (format!("{} {} ", run.status.sign(), run.status), theme.status(run.status)),
         (words.join(" · "), theme.text()),
         (
             if run.note.is_empty() { String::new() } else { format!(" · {}", run.note.replace('\n', " ")) },

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::tui::keys::Action;
+
 /// How a key moves in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::tui) enum Step {
@@ -11,6 +13,21 @@ pub(in crate::tui) enum Step {
     First,
     /// To the last row.
     Last,
+}
+
+impl Step {
+    /// How `action` moves, where it does.
+    pub(in crate::tui) fn of(action: Action) -> Option<Step> {
+        match action {
+            Action::Up => Some(Step::By(-1)),
+            Action::Down => Some(Step::By(1)),
+            Action::PageUp => Some(Step::By(-10)),
+            Action::PageDown => Some(Step::By(10)),
+            Action::First => Some(Step::First),
+            Action::Last => Some(Step::Last),
+            _ => None,
+        }
+    }
 }
 
 /// The place after `step` in a list of `len`.

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use crate::data::foreign;
+pub(in crate::tui) use crate::eval::report::words::share;
 use crate::run::stamp::Stamp;
 
 /// Columns that `text` takes.
@@ -105,11 +106,6 @@ pub(in crate::tui) fn wrap(text: &str, most: u16) -> Vec<String> {
         lines.push(line);
     }
     lines
-}
-
-/// A share from 0 to 1 with three places; unknown is a dot.
-pub(in crate::tui) fn share(value: Option<f64>) -> String {
-    value.map_or_else(|| "·".into(), |v| format!("{v:.3}"))
 }
 
 /// Four telling digits, whatever the size.
