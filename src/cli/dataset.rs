@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
-use crate::data::formats;
 use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
 use crate::data::preview::{PreviewPlan, preview};
@@ -126,11 +125,11 @@ pub(super) fn dataset(context: &Context, verb: &DatasetVerb) -> Result<u8> {
 }
 
 fn open(context: &Context, given: &Path) -> Result<Manifest> {
-    Ok(formats::open(context.workspace.data_dir(given)?.as_ref())?)
+    Ok(context.workspace.open_dataset(context.workspace.data_dir(given)?.as_ref())?)
 }
 
 fn add(context: &Context, args: &AddArgs) -> Result<u8> {
-    let manifest = formats::open(&args.path)?;
+    let manifest = context.workspace.open_dataset(&args.path)?;
     let known = context.workspace.add_dataset(&args.path, args.name.as_deref())?;
     words::say_problems(&manifest.problems);
     let counts = manifest.counts();

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::data::{foreign, formats};
+use crate::data::foreign;
 use crate::eval::embeddings::{EMBEDDINGS_FILE, PHOTOS_FILE};
 use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings, gather};
 use crate::nn::ops::Backend;
@@ -45,8 +45,10 @@ fn embed_on<D: Backend>(context: &Context, args: &EmbedArgs, device: &D) -> Resu
     let mut chosen = Chosen::of(context, &args.model_path, None)?;
     let model = chosen.load(device)?;
     let dir = context.workspace.data_dir(&args.data_dir)?;
-    let manifest =
-        formats::every_photo(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(&args.data_dir)))?;
+    let manifest = context
+        .workspace
+        .every_photo(dir.as_ref())
+        .with_context(|| format!("--data-dir {}", foreign::path(&args.data_dir)))?;
     let source = args.photos.source(context);
     let bar = follow::bar(2 * manifest.photos.len() as u64, "embedding", context.global.json);
     let gathered = gather(&model, &chosen.name, &manifest, &args.output_dir, &source, &mut |done, _| {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::data::decode;
+use crate::data::decode::PhotoFile;
 use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::split::{Roles, Split};
 use crate::nn::ops::Backend;
@@ -204,8 +204,10 @@ struct Photos<'a> {
 impl Photos<'_> {
     fn load(&mut self, rows: impl Iterator<Item = usize>) {
         for row in rows {
-            let path = self.manifest.root.join(&self.set.rows[row].photo);
-            self.loaded.entry(row).or_insert_with(|| thumbnail(&path));
+            let photo = Path::new(&self.set.rows[row].photo);
+            let crop = self.manifest.photos.iter().find(|p| p.path == photo).and_then(|p| p.crop);
+            let file = PhotoFile { path: self.manifest.root.join(photo), crop };
+            self.loaded.entry(row).or_insert_with(|| thumbnail(&file));
         }
     }
 
@@ -218,9 +220,9 @@ impl Photos<'_> {
     }
 }
 
-/// The photo at `path` for a sheet, or a grey one when it has gone since it was embedded.
-pub fn thumbnail(path: &Path) -> RgbImage {
-    match decode::read(path) {
+/// `photo` for a sheet, or a grey one when it has gone since it was embedded.
+pub fn thumbnail(photo: &PhotoFile) -> RgbImage {
+    match photo.read() {
         Ok(photo) => {
             let scale = (f64::from(ON_A_SHEET) / f64::from(photo.width().max(photo.height()))).min(1.0);
             let size = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);

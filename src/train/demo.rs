@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::data::cache::PhotoCache;
 use crate::data::foreign;
-use crate::data::formats;
 use crate::data::manifest::Part;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::{self, SynthPlan};
@@ -221,7 +220,7 @@ pub fn judge(
 ) -> Result<DemoReport> {
     let device = Cpu::default();
     let config = stage.run.read_config()?;
-    let manifest = formats::open(&stage.photos)?;
+    let manifest = workspace.open_dataset(&stage.photos)?;
     let source = Source { cache: Arc::new(PhotoCache::open(Some(workspace.cache()))), workers: config.data.workers };
     let best = stage.run.checkpoint(Which::Auto)?;
     let trained_model = Model::load(&device, &best)?;
