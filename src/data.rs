@@ -11,6 +11,7 @@ pub mod counted;
 pub mod crop;
 pub mod decode;
 pub mod error;
+pub mod export;
 pub mod fingerprint;
 pub mod foreign;
 pub mod formats;

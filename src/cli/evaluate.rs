@@ -222,6 +222,8 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
     let chosen_by = chosen.chosen_by(&model, of_run, &asked);
     let then = chosen.run.as_ref().map(RunDir::read_corrections).transpose()?.unwrap_or_default();
     let queries_trained_on = of_run.and_then(|run| trained_on(run, &then, &asked, &roles.queries));
+    let is_own = of_run.is_some_and(|run| same_folder(Path::new(&run.dir), &dir));
+    let corrected_since = is_own.then(|| corrections.differing(&then).len());
     let question = Question {
         manifest: &manifest,
         split: &split,
@@ -230,6 +232,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
         model: chosen.name,
         chosen_by,
         queries_trained_on,
+        corrected_since,
     };
     let bar = follow::bar(0, "embedding", context.global.json);
     let result = evaluate_into(&folder, &model, &question, &args.photos.source(context), &mut |done, total| {

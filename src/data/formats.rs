@@ -67,6 +67,11 @@ pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataErro
     Err(DataError::NoFormat { path: path.into(), reason })
 }
 
+/// The column that names photos in a table called as `table` is.
+pub fn path_column(table: &Path) -> &'static str {
+    table::path_column(table)
+}
+
 /// A dataset as its files have it.
 #[cfg(test)]
 pub(crate) fn as_written(path: &Path) -> Result<Manifest, DataError> {

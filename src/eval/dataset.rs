@@ -49,6 +49,8 @@ pub struct Question<'a> {
     pub chosen_by: Option<(Part, ChosenOn)>,
     /// How many of the queries the model was trained on, where that is known.
     pub queries_trained_on: Option<usize>,
+    /// How many photos are corrected otherwise than when the model's run began, where this is its dataset.
+    pub corrected_since: Option<usize>,
 }
 
 /// What an evaluation found.
@@ -142,6 +144,8 @@ pub fn ask<D: Backend>(
         })?,
         chosen_by: question.chosen_by.as_ref().map(|(part, on)| ChosenBy::new(part.word(), on, &[query])),
         queries_trained_on: question.queries_trained_on,
+        corrected: manifest.corrected,
+        corrected_since: question.corrected_since,
     };
     let report = Report::new(context, &evaluation);
     let problems = manifest.problems.iter().cloned().chain(problems).collect();
@@ -274,6 +278,7 @@ mod tests {
             model: "untrained".into(),
             chosen_by: None,
             queries_trained_on: None,
+            corrected_since: None,
         };
         let source = Source { cache: std::sync::Arc::new(PhotoCache::open(None)), workers: 1 };
         let folder = dir.path().join("results");

@@ -221,6 +221,7 @@ pub fn judge(
     let device = Cpu::default();
     let config = stage.run.read_config()?;
     let manifest = workspace.open_dataset(&stage.photos)?;
+    let corrected_since = workspace.corrections(&stage.photos)?.differing(&stage.run.read_corrections()?).len();
     let source = Source { cache: Arc::new(PhotoCache::open(Some(workspace.cache()))), workers: config.data.workers };
     let best = stage.run.checkpoint(Which::Auto)?;
     let trained_model = Model::load(&device, &best)?;
@@ -236,6 +237,7 @@ pub fn judge(
         model,
         chosen_by,
         queries_trained_on: Some(0),
+        corrected_since: Some(corrected_since),
     };
     let before =
         ask(&untrained(&device, &config)?, &question("untrained".into(), None), &source, &mut |done, total| {

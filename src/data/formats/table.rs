@@ -76,6 +76,12 @@ pub(super) fn why_not(path: &Path) -> DataError {
     DataError::MissingColumn { path: path.into(), column: missing, found: columns }
 }
 
+/// The column of the photo's path in a table of this name: one name alone decides.
+pub(super) fn path_column(file: &Path) -> &'static str {
+    let named = file.file_name().is_some_and(|name| name == SEATURTLEID2022.file);
+    if named { SEATURTLEID2022.path } else { WILDLIFE_DATASETS.path }
+}
+
 impl Table {
     /// The table's file, given it or its folder.
     fn file(&self, path: &Path) -> PathBuf {

@@ -250,11 +250,10 @@ fn name_encounters(photos: &mut [Photo], own: &[String]) {
     });
     let mut keys = Vec::with_capacity(photos.len());
     for (photo, key) in photos.iter().zip(own) {
-        keys.push(match (key.as_str(), photo.date) {
-            ("", Some(date)) => format!("{} {date}", photo.individual),
-            ("", None) => format!("{} (undated)", photo.path.display()),
-            (key, _) if shared => format!("{} {key}", photo.individual),
-            (key, _) => key.to_owned(),
+        keys.push(match key.as_str() {
+            "" => default_encounter(photo),
+            key if shared => format!("{} {key}", photo.individual),
+            key => key.to_owned(),
         });
     }
     // Names with spaces could still make two individuals' keys equal ("a" + "b 1", "a b" + "1"): keep them apart.
@@ -271,6 +270,14 @@ fn name_encounters(photos: &mut [Photo], own: &[String]) {
 /// Whether a name in a table names nobody.
 pub(in crate::data) fn is_nobody(individual: &str) -> bool {
     individual.is_empty() || individual.eq_ignore_ascii_case("unknown")
+}
+
+/// The key of a photo's encounter where the table names none: individual and day, else one for itself.
+pub(in crate::data) fn default_encounter(photo: &Photo) -> String {
+    match photo.date {
+        Some(date) => format!("{} {date}", photo.individual),
+        None => format!("{} (undated)", photo.path.display()),
+    }
 }
 
 /// Words that tables write for "nothing".
