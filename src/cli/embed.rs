@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::data::foreign;
+use crate::data::manifest::LEFT_OUT;
 use crate::eval::embeddings::{EMBEDDINGS_FILE, PHOTOS_FILE};
 use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings, gather};
 use crate::nn::ops::Backend;
@@ -63,7 +64,7 @@ fn embed_on<D: Backend>(context: &Context, args: &EmbedArgs, device: &D) -> Resu
     let (about, problems) = gathered?;
     words::say_problems(&problems);
     let shown = foreign::path(&args.output_dir);
-    let answer = Answer { about, left_out: problems.len(), dir: &shown };
+    let answer = Answer { about, left_out: problems.iter().filter(|p| p.kind.fate() == LEFT_OUT).count(), dir: &shown };
     context.answer(&answer, || {
         let AboutEmbeddings { photos, embedding_dim, model, .. } = &answer.about;
         format!(

@@ -118,13 +118,16 @@ pub struct Problem {
     pub reason: String,
 }
 
+/// What is said of a photo or row that does not count.
+pub const LEFT_OUT: &str = "left out";
+
 impl ProblemKind {
     /// What became of the photo or row, in words.
     pub fn fate(self) -> &'static str {
         match self {
             ProblemKind::BadDate | ProblemKind::BadSplit | ProblemKind::BadCrop | ProblemKind::Layout => "doubted",
             ProblemKind::StaleCorrection => "not found",
-            _ => "left out",
+            _ => LEFT_OUT,
         }
     }
 }
