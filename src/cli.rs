@@ -56,7 +56,7 @@ const EVERYWHERE: &str = "Everywhere";
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Where runs, the photo cache and drawn data sets lie [default: CARETTA_WORKSPACE, else the account's data folder]
+    /// Where runs, the photo cache and drawn datasets lie [default: CARETTA_WORKSPACE, else the account's data folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     workspace: Option<PathBuf>,
     /// Print one JSON object instead of words

@@ -15,6 +15,7 @@ pub mod export;
 pub mod fingerprint;
 pub mod foreign;
 pub mod formats;
+pub mod grouped;
 pub mod loader;
 pub mod manifest;
 pub mod overview;

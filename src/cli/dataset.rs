@@ -83,6 +83,9 @@ pub(super) struct InspectArgs {
     /// The table's column that says which part a photo is in [default: split, else split_closed]
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
+    /// Tell every problem, not a line a kind; under --json, too
+    #[arg(long)]
+    problems: bool,
 }
 
 #[derive(Debug, Args)]
@@ -196,7 +199,19 @@ fn inspect(context: &Context, args: &InspectArgs) -> Result<u8> {
     let manifest = open(context, &args.dataset)?;
     let choice = SplitChoice::from(args.split_column.clone());
     let overview = Overview::of(&manifest, &choice)?;
-    words::say_problems(&overview.problems);
+    if context.global.json {
+        words::say_problems(&overview.problems);
+        let mut answer = serde_json::to_value(&overview)?;
+        if args.problems {
+            answer["problems"] = overview.problems.iter().map(|problem| problem.told()).collect();
+        }
+        return context.answer(&answer, String::new).map(|()| 0);
+    }
+    if args.problems {
+        overview.problems.iter().for_each(|problem| words::say(&problem.told()));
+    } else {
+        words::say_problems(&overview.problems);
+    }
     context.answer(&overview, || numbers(&overview))?;
     Ok(0)
 }
@@ -221,13 +236,13 @@ fn numbers(of: &Overview) -> String {
         text += &format!(", in no part {}", split.none);
     }
     text += &match split.query_part {
-        Some(part) => format!(
-            "\nasked about {}: {} photos, {} of them with another photo of their own encounter (the leak), {} of individuals unknown to train",
+        Some(part) => words::wrapped(&format!(
+            "\nasked about {}: {}, {} of individuals unknown to train. {}",
             part.word(),
-            split.queries,
-            split.leak,
-            split.unseen
-        ),
+            counted(split.queries, "photo"),
+            split.unseen,
+            split.leak_told()
+        )),
         None => "\nnothing to ask about: no rank-1 can be measured".to_owned(),
     };
     text += &format!(

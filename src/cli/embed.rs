@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
+use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::data::manifest::LEFT_OUT;
 use crate::eval::embeddings::{EMBEDDINGS_FILE, PHOTOS_FILE};
@@ -68,9 +69,10 @@ fn embed_on<D: Backend>(context: &Context, args: &EmbedArgs, device: &D) -> Resu
     context.answer(&answer, || {
         let AboutEmbeddings { photos, embedding_dim, model, .. } = &answer.about;
         format!(
-            "{photos} photos, {embedding_dim} numbers each, by {model}\n\
+            "{}, {embedding_dim} numbers each, by {model}\n\
              {shown}: {EMBEDDINGS_FILE}, {PHOTOS_FILE}, {ABOUT_FILE}\n\
-             Next: caretta plot {shown}"
+             Next: caretta plot {shown}",
+            counted(*photos, "photo")
         )
     })?;
     Ok(0)

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::data::corrections::Corrections;
+use crate::data::counted::counted;
 use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign;
 use crate::data::formats;
@@ -328,8 +329,11 @@ pub(super) fn figures(report: &Report) -> String {
     let head = ["", "rank-1", "rank-5", "rank-10", "mAP", "balanced rank-1"];
     let mut text = format!("{} · {} · {}\n", context.model, context.dataset, context.split);
     text += &format!(
-        "{} queries against {} photos, {} without a match\n\n",
-        figures.queries, figures.gallery, figures.queries_without_match
+        "{} {} against {}, {} without a match\n\n",
+        figures.queries,
+        if figures.queries == 1 { "query" } else { "queries" },
+        counted(figures.gallery, "photo"),
+        figures.queries_without_match
     );
     text += &words::table(&head, &rows);
     text.push('\n');

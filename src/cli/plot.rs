@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
+use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::eval::dataset::PROJECTION_FILE;
 use crate::eval::embeddings::EmbeddingSet;
@@ -42,8 +43,9 @@ pub(super) fn plot(context: &Context, args: &PlotArgs) -> Result<u8> {
     let answer = json!({
         "photos": set.len(), "projection": Pca.name(), "explained": projected.explained, "picture": foreign::path(&path),
     });
-    context
-        .answer(&answer, || format!("{} photos, {}: {}", set.len(), projected.axes.join(", "), foreign::path(&path)))?;
+    context.answer(&answer, || {
+        format!("{}, {}: {}", counted(set.len(), "photo"), projected.axes.join(", "), foreign::path(&path))
+    })?;
     pictures::show(&picture, context.global.images, context.global.json);
     Ok(0)
 }

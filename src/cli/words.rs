@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::data::foreign;
+use crate::data::grouped::grouped;
 use crate::data::manifest::Problem;
 pub(super) use crate::eval::report::words::share;
 
@@ -20,17 +21,36 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", foreign::block(text));
 }
 
-/// Photos named at most where some were left out or doubted.
-const MOST_NAMED: usize = 20;
-
-/// Says which photos and rows were left out or doubted: the first of them by name, then how many there are.
+/// Says which photos and rows were left out or doubted: a line a kind where there are many.
 pub(super) fn say_problems(problems: &[Problem]) {
-    for problem in problems.iter().take(MOST_NAMED) {
-        say(&problem.told());
+    grouped(problems).iter().for_each(|line| say(line));
+}
+
+/// Columns that a sentence takes at most.
+const WIDTH: usize = 100;
+
+/// `text` with lines of bearable length, broken between words.
+pub(super) fn wrapped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            out.push('\n');
+        }
+        let mut used = 0;
+        for word in line.split(' ') {
+            let long = word.chars().count();
+            if used > 0 && used + 1 + long > WIDTH {
+                out.push('\n');
+                used = 0;
+            } else if used > 0 {
+                out.push(' ');
+                used += 1;
+            }
+            out.push_str(word);
+            used += long;
+        }
     }
-    if let Some(more) = problems.len().checked_sub(MOST_NAMED).filter(|&more| more > 0) {
-        say(&format!("… and {more} more"));
-    }
+    out
 }
 
 /// A duration in the largest fitting unit.
@@ -70,6 +90,14 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_sentences_are_broken_between_words() {
+        let text = format!("{} {}\n{}", "ab ".repeat(60).trim(), "x".repeat(120), "c");
+        let broken = wrapped(&text);
+        assert_eq!(broken.replace('\n', " "), text.replace('\n', " "));
+        assert_eq!(broken.lines().map(str::len).collect::<Vec<_>>(), [98, 80, 120, 1]);
+    }
 
     #[test]
     fn tables_align_numbers_to_the_right() {

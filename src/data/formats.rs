@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::corrections::Corrections;
 use super::error::DataError;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Problem, ProblemKind};
 
 /// One way to lay out photos and who is on them.
 pub trait Format: Sync {
@@ -42,7 +42,12 @@ pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataErro
         _ => DataError::Io { path: path.into(), source },
     })?;
     if let Some(format) = FORMATS.iter().find(|f| f.detect(path)) {
-        let manifest = format.read(path, corrections)?;
+        let mut manifest = format.read(path, corrections)?;
+        if let Some(error) = table::passed_over(path).filter(|_| format.name() == folders::Folders.name()) {
+            let reason = format!("{error}; it is not read, and the folders name the individuals");
+            let problem = Problem { kind: ProblemKind::UnusedTable, photo: None, line: None, reason };
+            manifest.problems.insert(0, problem);
+        }
         if manifest.photos.is_empty() {
             let reason = match manifest.problems.len() {
                 0 => "it is empty".to_owned(),
@@ -54,6 +59,9 @@ pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataErro
     }
     if meta.is_file() {
         return Err(table::why_not(path));
+    }
+    if let Some(error) = table::passed_over(path) {
+        return Err(error);
     }
     let missing: Vec<&str> = FORMATS.iter().rev().map(|f| f.signature()).collect();
     let loose = walk::list(path).is_ok_and(|entries| entries.iter().any(|e| walk::is_photo(e)));

@@ -95,6 +95,8 @@ pub enum ProblemKind {
     BadCrop,
     /// A correction of a photo that the dataset does not have; kept.
     StaleCorrection,
+    /// A table that looks as if it were meant, and cannot be read as one; the folders count.
+    UnusedTable,
     /// A photo that is nobody's because it lies beside the folders of the individuals; left out.
     Loose,
     /// The folders look as if another one was meant; nothing is left out.
@@ -125,7 +127,8 @@ impl ProblemKind {
     /// What became of the photo or row, in words.
     pub fn fate(self) -> &'static str {
         match self {
-            ProblemKind::BadDate | ProblemKind::BadSplit | ProblemKind::BadCrop | ProblemKind::Layout => "doubted",
+            ProblemKind::BadDate | ProblemKind::BadSplit | ProblemKind::BadCrop => "doubted",
+            ProblemKind::Layout | ProblemKind::UnusedTable => "doubted",
             ProblemKind::StaleCorrection => "not found",
             _ => LEFT_OUT,
         }
@@ -133,6 +136,15 @@ impl ProblemKind {
 }
 
 impl Problem {
+    /// Line and photo, as far as they are known.
+    pub fn place(&self) -> String {
+        match (self.line, self.photo.as_deref().map(foreign::line)) {
+            (Some(line), Some(photo)) => format!("line {line}, {photo}"),
+            (Some(line), None) => format!("line {line}"),
+            (None, photo) => photo.unwrap_or_default(),
+        }
+    }
+
     /// The problem with what became of the photo or row before it: `left out: a.jpg: …`.
     pub fn told(&self) -> String {
         format!("{}: {self}", self.kind.fate())
@@ -141,11 +153,9 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.line, self.photo.as_deref().map(foreign::line)) {
-            (Some(line), Some(photo)) => write!(f, "line {line}, {photo}: {}", self.reason),
-            (Some(line), None) => write!(f, "line {line}: {}", self.reason),
-            (None, Some(photo)) => write!(f, "{photo}: {}", self.reason),
-            (None, None) => f.write_str(&self.reason),
+        match self.place().as_str() {
+            "" => f.write_str(&self.reason),
+            place => write!(f, "{place}: {}", self.reason),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::error::DataError;
 use super::foreign;
-use super::manifest::{Counts, Manifest, Part, Problem, ProblemKind};
+use super::manifest::{Counts, Manifest, Part, Problem, ProblemKind, default_encounter};
 use super::split::{self, Split, SplitChoice};
 
 /// A dataset in numbers.
@@ -78,8 +78,28 @@ pub struct SplitNumbers {
     pub queries: usize,
     /// Those of them that have a photo of their own encounter in the gallery or among the other queries.
     pub leak: usize,
+    /// Queries without a date and without an encounter in a table: whether they leak is not known.
+    pub unknown: usize,
     /// Individuals asked about that have no photo in the gallery.
     pub unseen: usize,
+}
+
+impl SplitNumbers {
+    /// The leak in words, with what is not known of it: an undated photo has no encounter that anything could leak from.
+    pub fn leak_told(&self) -> String {
+        match (self.leak, self.unknown) {
+            (0, n) if n > 0 && n == self.queries => {
+                "Whether the split leaks is not known: the photos are undated, so nobody can tell which were taken in one \
+                 encounter"
+                    .into()
+            }
+            (leak, 0) => format!("{leak} of them with another photo of their own encounter (the leak)"),
+            (leak, n) => format!(
+                "{leak} of them with another photo of their own encounter (the leak); {} undated, and may leak unseen",
+                if n == 1 { "1 more is".to_owned() } else { format!("{n} more are") }
+            ),
+        }
+    }
 }
 
 impl Overview {
@@ -171,6 +191,7 @@ fn numbers(manifest: &Manifest, split: &Split) -> SplitNumbers {
         query_part: None,
         queries: 0,
         leak: 0,
+        unknown: 0,
         unseen: 0,
     };
     // without a part to ask about there is nothing that could leak
@@ -185,6 +206,8 @@ fn numbers(manifest: &Manifest, split: &Split) -> SplitNumbers {
     numbers.query_part = Some(roles.query_part);
     numbers.queries = roles.queries.len();
     numbers.leak = roles.queries.iter().filter(|i| of_encounter[photo(i).encounter.as_str()] > 1).count();
+    let is_unknown = |i: &&usize| photo(i).date.is_none() && photo(i).encounter == default_encounter(photo(i));
+    numbers.unknown = roles.queries.iter().filter(is_unknown).count();
     numbers.unseen = asked.difference(&known).count();
     numbers
 }
@@ -215,10 +238,22 @@ mod tests {
         let s = &o.split;
         assert_eq!((s.train, s.valid, s.test, s.none), (2, 0, 3, 1));
         assert_eq!((s.query_part, s.queries, s.leak, s.unseen), (Some(Part::Test), 3, 1, 0));
+        assert!(s.leak_told().starts_with("1 of them with another photo") && s.unknown == 0, "{}", s.leak_told());
         assert_eq!(o.photos_per_individual(10), [(1, 1), (2, 1), (3, 1)]);
         assert_eq!(o.photos_per_individual(2), [(2, 2), (4, 1)]);
         let json = serde_json::to_value(&o).unwrap();
         assert_eq!((&json["photos"], &json["split"]["leak"]), (&6.into(), &1.into()));
+    }
+
+    #[test]
+    fn without_dates_no_leak_is_not_called_none() {
+        let o = Overview::of(&manifest(&[("a", ""), ("a", ""), ("b", ""), ("b", "")]), &SplitChoice::Auto).unwrap();
+        assert_eq!((o.split.leak, o.split.unknown, o.split.queries), (0, 2, 2));
+        assert!(o.split.leak_told().starts_with("Whether the split leaks is not known"));
+        let mut m = manifest(&[("a", "2012-05-01"), ("a", "2012-05-01"), ("b", ""), ("b", "")]);
+        m.split_columns.insert("split".into(), [Part::Train, Part::Test, Part::Train, Part::Test].map(Some).to_vec());
+        let told = Overview::of(&m, &SplitChoice::Auto).unwrap().split.leak_told();
+        assert!(told.contains("1 of them with") && told.contains("1 more is undated"), "{told}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Synthetic sea turtles: the data set that is always there, drawn by code from a seed and never downloaded.
+//! Synthetic sea turtles: the dataset that is always there, drawn by code from a seed and never downloaded.
 //!
 //! An individual is a pattern of scutes and scales; a photo puts it into water. Photos of one encounter share water
 //! and light, as real ones do, so that background and colour find the encounter and not the animal: only an evaluation
@@ -90,7 +90,7 @@ impl SynthPlan {
     }
 }
 
-/// Draws the data set into `dir`, which is created and must be empty, in the layout of SeaTurtleID2022:
+/// Draws the dataset into `dir`, which is created and must be empty, in the layout of SeaTurtleID2022:
 /// `images/<individual>/<name>.jpg`, and `metadata_splits.csv` with a column `orientation` (left, right) more.
 ///
 /// Calls `progress(done, total)` after each photo, from any thread; it says whether to go on. The table is written last:

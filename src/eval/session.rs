@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::counted::counted;
 use crate::run::dir::is_run;
 use crate::run::host::Process;
 use crate::run::lock::{self, Lock};
@@ -105,7 +106,7 @@ pub fn within<T>(folder: &Path, work: impl FnOnce(&mut Session) -> Result<T>) ->
     let result = work(&mut session);
     let ended = match &result {
         Ok(_) => {
-            let reason = format!("{} photos", session.state.done);
+            let reason = counted(session.state.done as u64, "photo");
             session.end(Phase::Finished, 0, reason)
         }
         Err(Error::Interrupted) => {

@@ -159,6 +159,15 @@ pub enum RunError {
         /// What it means.
         by: PathBuf,
     },
+    /// A folder of the workspace's own, given as a dataset.
+    #[error(
+        "{}: this is the workspace's own, where runs and caches lie; give the folder with your photos",
+        foreign::path(path)
+    )]
+    InWorkspace {
+        /// As given.
+        path: PathBuf,
+    },
     /// A photo that a dataset does not have.
     #[error("{}: no such photo in {}; name it by its path from there", foreign::path(photo), foreign::path(folder))]
     NoPhoto {

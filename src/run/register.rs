@@ -1,6 +1,6 @@
-//! The register of data sets: `datasets.json` in the workspace, a name and a path each.
+//! The register of datasets: `datasets.json` in the workspace, a name and a path each.
 //!
-//! A name is what `--data-dir` takes in place of a path. Data sets that were drawn lie in the workspace's `datasets/`
+//! A name is what `--data-dir` takes in place of a path. Datasets that were drawn lie in the workspace's `datasets/`
 //! and are known without an entry. The photos themselves are the user's: forgetting a name touches none.
 
 use std::fs;
@@ -14,7 +14,7 @@ use super::files;
 use super::lock::Lock;
 use super::workspace::{Workspace, absolute, same_folder};
 
-/// A data set that the workspace knows by name.
+/// A dataset that the workspace knows by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dataset {
     /// What `--data-dir` takes.
@@ -63,7 +63,7 @@ impl Workspace {
         Ok(done)
     }
 
-    /// Every data set with a name, sorted by it: those added and those drawn.
+    /// Every dataset with a name, sorted by it: those added and those drawn.
     ///
     /// # Errors
     /// When `datasets.json` cannot be read.
@@ -80,17 +80,18 @@ impl Workspace {
         Ok(known)
     }
 
-    /// Adds the data set at `path` under `name`, else under one made of its folder's; one that is known already keeps
+    /// Adds the dataset at `path` under `name`, else under one made of its folder's; one that is known already keeps
     /// the name it has. That photos lie there is for the caller to know.
     ///
     /// # Errors
-    /// When nothing is at `path`, the name is not usable or means another data set, or the register cannot be written.
+    /// When nothing is at `path`, the name is not usable or means another dataset, or the register cannot be written.
     pub fn add_dataset(&self, path: &Path, name: Option<&str>) -> Result<Dataset> {
         let unknown = || RunError::UnknownData { given: path.to_string_lossy().into_owned(), near: Vec::new() };
         if !path.exists() {
             return Err(unknown());
         }
         let path = absolute(path)?;
+        self.refuse_own(&path)?;
         let text = path.clone().into_os_string().into_string();
         let text = text.map_err(|path| RunError::NotUnicode { path: path.into() })?;
         if let Some(name) = name.filter(|name| !is_plain_name(name)) {
@@ -123,7 +124,17 @@ impl Workspace {
         })
     }
 
-    /// Takes `name` out of the register; the photos stay. A drawn data set has no entry, and is known for as long as
+    /// Refuses the workspace and what lies in it, but for the datasets that were drawn there.
+    fn refuse_own(&self, path: &Path) -> Result<()> {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let (path, root, drawn) = (real(path), real(self.root()), real(&self.datasets()));
+        if path.starts_with(&root) && (path == drawn || !path.starts_with(&drawn)) {
+            return Err(RunError::InWorkspace { path });
+        }
+        Ok(())
+    }
+
+    /// Takes `name` out of the register; the photos stay. A drawn dataset has no entry, and is known for as long as
     /// its folder is there.
     ///
     /// # Errors
@@ -175,6 +186,11 @@ mod tests {
         assert!(matches!(workspace.add_dataset(&one, Some("a/b")), Err(RunError::BadName { .. })));
         assert!(matches!(workspace.add_dataset(&one.join("x"), None), Err(RunError::UnknownData { .. })));
 
+        std::fs::create_dir_all(workspace.runs_folder()).unwrap();
+        for own in [workspace.root().to_path_buf(), workspace.runs_folder(), workspace.root().join("../ws")] {
+            let refused = workspace.add_dataset(&own, None).unwrap_err();
+            assert!(matches!(refused, RunError::InWorkspace { .. }), "{}: {refused}", own.display());
+        }
         make("workspace-of-none");
         fs::create_dir_all(workspace.datasets().join("turtles-666")).unwrap();
         fs::create_dir_all(workspace.datasets().join(".turtles.drawing-1")).unwrap();

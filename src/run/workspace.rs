@@ -1,4 +1,4 @@
-//! The workspace: where runs, drawn data sets and the photo cache lie, and how a run is found by name.
+//! The workspace: where runs, drawn datasets and the photo cache lie, and how a run is found by name.
 //!
 //! Every run has a folder in `runs/`, whose name is its id. A run that `--output-dir` put elsewhere has
 //! there only a pointer: a folder with one file, `elsewhere`, that holds the path. So one `create_dir`
@@ -95,7 +95,7 @@ impl Workspace {
         self.root.join("cache")
     }
 
-    /// `datasets/`: a folder for each drawn data set.
+    /// `datasets/`: a folder for each drawn dataset.
     pub fn datasets(&self) -> PathBuf {
         self.root.join("datasets")
     }
@@ -234,7 +234,7 @@ impl Workspace {
     }
 
     /// What `data.dir` is to hold for what a user gave as `--data-dir`: an absolute path, so that a resume
-    /// from another folder finds the photos. An existing path wins over a data set of that name.
+    /// from another folder finds the photos. An existing path wins over a dataset of that name.
     pub fn data_dir(&self, given: &Path) -> Result<String> {
         let text = given.to_string_lossy();
         let path = if given.exists() {

@@ -76,6 +76,12 @@ pub(super) fn why_not(path: &Path) -> DataError {
     DataError::MissingColumn { path: path.into(), column: missing, found: columns }
 }
 
+/// Why the table that a folder's own name for tables promises is none; none where there is no such file.
+pub(super) fn passed_over(folder: &Path) -> Option<DataError> {
+    let table = folder.join(WILDLIFE_DATASETS.file);
+    (table.is_file() && !WILDLIFE_DATASETS.detect(folder)).then(|| why_not(&table))
+}
+
 /// The column of the photo's path in a table of this name: one name alone decides.
 pub(super) fn path_column(file: &Path) -> &'static str {
     let named = file.file_name().is_some_and(|name| name == SEATURTLEID2022.file);
@@ -309,6 +315,21 @@ mod tests {
         std::fs::write(&other, "photo,identity\n").unwrap();
         let error = open(&other).unwrap_err().to_string();
         assert!(error.contains("mine.csv") && error.contains("`file_name` or `path`"), "{error}");
+    }
+
+    #[test]
+    fn a_table_that_lacks_a_column_is_not_passed_over_in_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("metadata.csv"), "path,name\nt1/a.jpg,t1\n").unwrap();
+        let error = open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("metadata.csv has no column `identity`"), "{error}");
+        std::fs::create_dir(dir.path().join("t1")).unwrap();
+        std::fs::write(dir.path().join("t1/a.jpg"), b"\xff\xd8\xff\xe0").unwrap();
+        let m = open(dir.path()).unwrap();
+        let told = m.problems[0].to_string();
+        assert!(m.problems[0].kind == ProblemKind::UnusedTable && told.contains("no column `identity`"), "{told}");
+        std::fs::write(dir.path().join("metadata.csv"), "path,identity\nt1/a.jpg,t1\n").unwrap();
+        assert!(open(dir.path()).unwrap().problems.is_empty());
     }
 
     #[test]

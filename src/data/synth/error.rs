@@ -1,13 +1,13 @@
-//! What can go wrong when a synthetic data set is drawn: the folder, a file, or the plan itself.
+//! What can go wrong when a synthetic dataset is drawn: the folder, a file, or the plan itself.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a data set was not drawn.
+/// Why a dataset was not drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum SynthError {
     /// The plan asks for something that cannot be drawn.
-    #[error("cannot draw this data set: {0}")]
+    #[error("cannot draw this dataset: {0}")]
     Plan(String),
     /// The folder holds something already.
     #[error(

@@ -50,7 +50,7 @@ pub(super) struct Row {
     pub(super) individual: usize,
     pub(super) encounter: usize,
     pub(super) photo: usize,
-    /// Relative to the data set's folder, with `/`.
+    /// Relative to the dataset's folder, with `/`.
     pub(super) file: String,
     time: DateTime,
     side: Side,
