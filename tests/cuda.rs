@@ -175,6 +175,30 @@ fn cuda_runs_evaluate_and_embed_on_either_device() {
 }
 
 #[test]
+fn cuda_ranks_by_the_cpu_s_own_distances() {
+    let Some(card) = Card::new() else { return };
+    card.ok(&card.train("arcface", "run"), &[]);
+    let trace = card.stage.root.join("trace");
+    let args = ["evaluate", "--model-path", "run", "--device", "cuda:0", "--output-dir", "report"];
+    card.ok(&args, &[("STANDIN_TRACE", trace.to_str().unwrap())]);
+    assert!(std::fs::read_to_string(trace).unwrap().lines().any(|kernel| kernel == "distances"));
+    let report = card.stage.root.join("report");
+    let vectors = embeddings(&report);
+    let table = |name: &str| -> Vec<csv::StringRecord> {
+        csv::Reader::from_path(report.join(name)).unwrap().into_records().map(Result::unwrap).collect()
+    };
+    let photos: Vec<String> = table("photos.csv").iter().map(|row| row[0].to_owned()).collect();
+    let width = vectors.len() / photos.len();
+    let vector = |photo: &str| &vectors[photos.iter().position(|p| p == photo).unwrap() * width..][..width];
+    let matches = table("matches.csv");
+    assert!(matches.len() > 8);
+    for row in &matches {
+        let expected = caretta::eval::retrieval::distance(vector(&row[0]), vector(&row[2]));
+        assert_eq!(row[3].parse::<f64>().unwrap(), expected, "{row:?}");
+    }
+}
+
+#[test]
 fn cuda_runs_that_are_killed_go_on_to_the_same_bytes() {
     let Some(card) = Card::new() else { return };
     card.ok(&card.train("siamese", "whole"), &[]);

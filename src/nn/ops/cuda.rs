@@ -14,6 +14,7 @@ mod norm;
 pub(super) mod nvml;
 mod pool;
 mod reduce;
+pub(super) mod retrieval;
 mod told;
 mod update;
 

@@ -71,6 +71,43 @@ pub fn most_used() -> Option<u64> {
     None
 }
 
+/// Whether a card is open in this process, so that [`distances`] finds one.
+pub fn has_card() -> bool {
+    #[cfg(feature = "cuda")]
+    return super::cuda::card().is_some();
+    #[cfg(not(feature = "cuda"))]
+    false
+}
+
+/// Euclidean distances of each query to each row on the card that is open, query by query; `queries` and `rows` hold `width`
+/// values each. None without a card, or where it cannot.
+pub fn distances(queries: &[f32], rows: &[f32], width: usize) -> Option<Vec<f64>> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::retrieval::distances(queries, rows, width);
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (queries, rows, width);
+        None
+    }
+}
+
+/// As [`distances`], in tiles of so many rows, with the card's own error.
+pub fn distances_in_tiles(
+    queries: &[f32],
+    rows: &[f32],
+    width: usize,
+    tile: usize,
+) -> Option<Result<Vec<f64>, crate::nn::error::NnError>> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::retrieval::in_tiles(queries, rows, width, tile)
+        .map(|found| found.map_err(|e| crate::nn::error::NnError::device("distances", e)));
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (queries, rows, width, tile);
+        None
+    }
+}
+
 /// The processes with memory on card `ordinal`, this one included, as far as they can be seen from here.
 pub fn holders(ordinal: usize) -> Vec<Holder> {
     #[cfg(feature = "cuda")]

@@ -21,12 +21,23 @@ use super::{Problem, library, nvml};
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
 
-const SOURCE: &str = include_str!("kernels.cu");
+/// One text for the compiler: the first piece is what the others share.
+const SOURCE: &str = concat!(
+    include_str!("kernels/common.cu"),
+    include_str!("kernels/elements.cu"),
+    include_str!("kernels/norm.cu"),
+    include_str!("kernels/sums.cu"),
+    include_str!("kernels/pool.cu"),
+    include_str!("kernels/depthwise.cu"),
+    include_str!("kernels/conv.cu"),
+    include_str!("kernels/update.cu"),
+    include_str!("kernels/retrieval.cu"),
+);
 
-/// Names the kernels of `kernels.cu`.
+/// Names the kernels of `kernels/`.
 macro_rules! kernels {
     ($($kernel:ident)*) => {
-        /// A kernel of `kernels.cu`, by its name there.
+        /// A kernel of `kernels/`, by its name there.
         #[allow(non_camel_case_types, missing_docs)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Kernel { $($kernel),* }
@@ -41,10 +52,10 @@ kernels! {
     depthwise_5_1 depthwise_5_2 depthwise_back_5_1 depthwise_weight_5_1 depthwise_weight_5_2
     depthwise_7_1 depthwise_7_2 depthwise_back_7_1 depthwise_weight_7_1 depthwise_weight_7_2
     depthwise_back_3_2_4 depthwise_back_3_2_1 depthwise_back_5_2_4 depthwise_back_5_2_1 depthwise_back_7_2_4
-    depthwise_back_7_2_1 conv conv_back conv_weight adam sgd squares
+    depthwise_back_7_2_1 conv conv_back conv_weight adam sgd squares distances
 }
 
-/// Threads of a block; `kernels.cu` has the same number.
+/// Threads of a block; `kernels/common.cu` has the same number.
 pub(super) const THREADS: u32 = 256;
 
 /// Something that a kernel takes.
@@ -186,6 +197,11 @@ impl Engine {
         Ok(Engine { card, device, functions, processors, tf32, dnn, pool, used_before })
     }
 
+    /// Makes its context this thread's.
+    pub(super) fn bind(&self) -> Result<()> {
+        Ok(self.device.bind_to_thread()?)
+    }
+
     /// Bytes of memory that are free, and all.
     pub(super) fn memory(&self) -> Result<(usize, usize)> {
         self.device.bind_to_thread()?;
@@ -243,9 +259,9 @@ impl Engine {
         Ok(unsafe { self.device.alloc(count) }?)
     }
 
-    /// Copies bytes onto the card.
-    pub(super) fn upload(&self, bytes: &[u8]) -> Result<CudaSlice<u8>> {
-        Ok(self.device.htod_sync_copy(bytes)?)
+    /// Copies numbers onto the card.
+    pub(super) fn upload<T: cudarc::driver::DeviceRepr>(&self, values: &[T]) -> Result<CudaSlice<T>> {
+        Ok(self.device.htod_sync_copy(values)?)
     }
 
     /// Copies the values at `slice` back.
