@@ -176,8 +176,8 @@ impl Engine {
         library::load_toolkit()?;
         let handle = library::DRIVER.open()?;
         let (driver, toolkit) = (driver_version(handle)?, toolkit_version());
-        // PTX of a newer compiler is refused, kernel by kernel and in a number
-        if driver < toolkit {
+        // of a newer minor version only some kernels are refused, and the driver says so itself
+        if driver / 1000 < toolkit / 1000 {
             return Err(Problem::OldDriver { driver, toolkit });
         }
         let used_before = nvml::card(ordinal).map(|card| card.memory_used);
