@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::run::Dataset;
 
 use super::keys::{Action, Place};
-use super::message::{Effect, Scanned};
+use super::message::{Effect, Scanned, Window};
 use super::popup::{Confirm, Layer, Page};
 use super::widgets::list::{Step, moved};
 
@@ -46,12 +46,9 @@ pub(super) struct Datasets {
     pub(super) photo: usize,
     /// The photo chosen has the whole pane.
     pub(super) whole: bool,
-    /// How close the whole photo is.
-    pub(super) zoom: u8,
+    /// The part of the whole photo that is shown.
+    pub(super) window: Window,
 }
-
-/// The closest that a photo is looked at: each step shows half of its sides.
-pub(super) const CLOSEST: u8 = 5;
 
 impl Datasets {
     /// Where keys go.
@@ -147,7 +144,7 @@ impl Datasets {
             }
             Pane::Photos => self.photo = moved(self.photo, self.photos().len(), step),
         }
-        self.zoom = 0;
+        self.window = Window::default();
     }
 
     /// Does what a key asks for; `Err` says why not. A layer is put over the tab where one is needed.
@@ -179,7 +176,7 @@ impl Datasets {
             Action::Open => match self.pane {
                 Pane::List if self.whole_scan().is_some() => self.pane = Pane::Individuals,
                 Pane::Individuals => self.pane = Pane::Photos,
-                Pane::Photos => (self.whole, self.zoom) = (true, 0),
+                Pane::Photos => (self.whole, self.window) = (true, Window::default()),
                 Pane::List => {}
             },
             Action::Back => match (self.whole, self.pane) {
@@ -204,8 +201,7 @@ impl Datasets {
                 };
                 self.whole = false;
             }
-            Action::ZoomIn => self.zoom = (self.zoom + 1).min(CLOSEST),
-            Action::ZoomOut => self.zoom = self.zoom.saturating_sub(1),
+            Action::ZoomIn | Action::ZoomOut | Action::Pan(..) => self.window = self.window.after(action),
             Action::Left if self.pane == Pane::Photos => self.step(Step::By(-1)),
             Action::Right if self.pane == Pane::Photos => self.step(Step::By(1)),
             other => {

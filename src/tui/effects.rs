@@ -181,7 +181,7 @@ impl Effects {
             Effect::Configs(purpose, ids) => self.say(configs(&workspace, purpose, ids)),
             Effect::Complete(text) => self.say(Message::Completed(complete(&text))),
             Effect::Keep(kept) => keep(&workspace, &kept),
-            Effect::Copy(_) | Effect::Suspend | Effect::Redraw => {}
+            Effect::Copy(_) | Effect::Graphics(_) | Effect::Suspend | Effect::Redraw => {}
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::run::metrics::Record;
 use crate::run::{Dataset, RunSummary};
 
 use super::evaluate::{Evaluation, Opened};
+use super::graphics::Graphics;
+use super::keys::Action;
 use super::system::Sample;
 
 /// Something that happened.
@@ -50,6 +52,8 @@ pub(super) enum Message {
     Completed(String),
     /// A photo was brought to its size.
     Picture(PictureKey, Result<Arc<RgbImage>, String>),
+    /// The terminal draws pictures finer than cells.
+    Graphics(Graphics),
     /// The machine was looked at.
     System(Box<Sample>),
     /// A run was started.
@@ -101,8 +105,69 @@ pub(super) struct PictureKey {
     pub(super) path: PathBuf,
     /// The cells that it may fill.
     pub(super) cells: (u16, u16),
+    /// Pixels of a cell: width and height.
+    pub(super) pixels: (u16, u16),
+    /// The part of the photo.
+    pub(super) window: Window,
+}
+
+/// A part of a photo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Window {
     /// How close: 0 is the whole photo, each further step half as much of its sides.
     pub(super) zoom: u8,
+    /// Where its middle lies off the photo's, in quarters of what is seen, to the right and down.
+    pub(super) off: (i16, i16),
+}
+
+/// The closest that a photo is looked at: each step shows half of its sides.
+const CLOSEST: u8 = 5;
+
+impl Window {
+    /// Closer, to the same place.
+    pub(super) fn closer(self) -> Window {
+        if self.zoom == CLOSEST {
+            return self;
+        }
+        Window { zoom: self.zoom + 1, off: (self.off.0 * 2, self.off.1 * 2) }
+    }
+
+    /// Farther away.
+    pub(super) fn farther(self) -> Window {
+        Window { zoom: self.zoom.saturating_sub(1), off: (self.off.0 / 2, self.off.1 / 2) }.within()
+    }
+
+    /// A quarter of what is seen to a side, no farther than the photo goes.
+    pub(super) fn moved(self, right: i16, down: i16) -> Window {
+        Window { off: (self.off.0 + right, self.off.1 + down), ..self }.within()
+    }
+
+    /// What a key for looking closer or elsewhere makes of it.
+    pub(super) fn after(self, action: Action) -> Window {
+        match action {
+            Action::ZoomIn => self.closer(),
+            Action::ZoomOut => self.farther(),
+            Action::Pan(right, down) => self.moved(right, down),
+            _ => self,
+        }
+    }
+
+    fn within(self) -> Window {
+        // half of the photo less half of what is seen, in quarters of what is seen
+        let most = 2 * ((1_i16 << self.zoom) - 1);
+        Window { off: (self.off.0.clamp(-most, most), self.off.1.clamp(-most, most)), ..self }
+    }
+
+    /// Left and upper side, width and height of the part, of a photo of so many pixels.
+    pub(super) fn of(self, (width, height): (u32, u32)) -> (u32, u32, u32, u32) {
+        let part = |side: u32| (side >> self.zoom).max(1);
+        let from = |side: u32, off: i16| {
+            let seen = part(side);
+            let middle = i64::from(side - seen) / 2 + i64::from(off) * i64::from(seen) / 4;
+            middle.clamp(0, i64::from(side - seen)) as u32
+        };
+        (from(width, self.off.0), from(height, self.off.1), part(width), part(height))
+    }
 }
 
 /// Something to be done outside the model.
@@ -144,6 +209,8 @@ pub(super) enum Effect {
     Complete(String),
     /// Bring photos to their sizes; earlier wishes that are not among these are forgotten.
     Pictures(Vec<PictureKey>),
+    /// Draw pictures so from now on.
+    Graphics(Graphics),
     /// Put a text into the terminal's clipboard.
     Copy(String),
     /// Keep what the screen looked like for the next time.
@@ -184,4 +251,24 @@ pub(super) struct Kept {
     pub(super) theme: String,
     /// The run chosen last.
     pub(super) run: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_stays_on_its_photo() {
+        let whole = Window::default();
+        assert_eq!(whole.of((800, 600)), (0, 0, 800, 600));
+        assert_eq!(whole.moved(1, 1), whole, "there is nothing beside the whole photo");
+        let near = whole.closer().closer();
+        assert_eq!(near.of((800, 600)), (300, 225, 200, 150));
+        assert_eq!(near.moved(1, 0).of((800, 600)), (350, 225, 200, 150));
+        let corner = (0..9).fold(near, |window, _| window.moved(1, -1));
+        assert_eq!(corner.of((800, 600)), (600, 0, 200, 150));
+        assert_eq!(corner.farther().of((800, 600)), (400, 0, 400, 300));
+        assert_eq!(corner.farther().farther(), whole);
+        assert_eq!((0..9).fold(whole, |window, _| window.closer()).of((3, 2)), (1, 0, 1, 1));
+    }
 }

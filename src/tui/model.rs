@@ -8,8 +8,9 @@ use image::RgbImage;
 
 use super::datasets::Datasets;
 use super::evaluate::Evaluate;
+use super::graphics::{Graphics, Protocol};
 use super::keys::{Keymap, Place, Tab};
-use super::message::{PictureKey, Watching};
+use super::message::{PictureKey, Watching, Window};
 use super::popup::Layer;
 use super::runs::Runs;
 use super::system::System;
@@ -52,6 +53,8 @@ pub(super) struct Model {
     pub(super) keymap: Keymap,
     /// Pictures are shown at all.
     pub(super) images: bool,
+    /// What the terminal draws pictures with, where it is finer than cells.
+    pub(super) graphics: Option<Graphics>,
     /// How it ends, once it does.
     pub(super) ending: Option<Ending>,
     /// What was last asked to be looked at.
@@ -90,6 +93,7 @@ impl Model {
             theme,
             keymap,
             images: true,
+            graphics: None,
             ending: None,
             watched: Watching::default(),
         }
@@ -110,6 +114,16 @@ impl Model {
             Tab::Evaluate => self.evaluate.place(),
             Tab::System => Place::System,
         }
+    }
+
+    /// A wish for the photo at `path` in so many cells.
+    pub(super) fn picture_key(&self, path: PathBuf, mut cells: (u16, u16), window: Window) -> PictureKey {
+        let pixels = self.graphics.map_or((1, 2), |graphics| graphics.cell);
+        if self.graphics.is_some_and(|graphics| graphics.protocol == Protocol::Sixel) {
+            // xterm takes sixels no wider than this
+            cells.0 = cells.0.min((996 / pixels.0).max(1));
+        }
+        PictureKey { path, cells, pixels, window }
     }
 
     /// Says something at the bottom of the screen, and keeps it in the log.
@@ -142,7 +156,7 @@ pub(super) struct Pictures {
 }
 
 /// Most memory that pictures take.
-const MOST_BYTES: usize = 48 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 impl Pictures {
     /// The picture, if it is ready; the error says why it cannot be.
@@ -188,7 +202,7 @@ mod tests {
     use super::*;
 
     fn key(n: usize) -> PictureKey {
-        PictureKey { path: format!("{n}.jpg").into(), cells: (10, 5), zoom: 0 }
+        PictureKey { path: format!("{n}.jpg").into(), cells: (10, 5), pixels: (1, 2), window: Window::default() }
     }
 
     #[test]

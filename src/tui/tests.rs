@@ -9,7 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{Rgb, RgbImage};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::style::{Color, Modifier};
 
 use crate::data::overview::Overview;
@@ -23,6 +23,8 @@ use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::{Dataset, RunSummary, Status};
 
 use super::evaluate::{Evaluation, Opened};
+use super::graphics::overlay::{Canvas, Change, Placed};
+use super::graphics::{Graphics, Protocol};
 use super::keys::{Keymap, Tab};
 use super::message::{Effect, Message, News, Purpose, Scanned};
 use super::model::{Ending, Model};
@@ -172,6 +174,33 @@ fn full() -> Vec<Message> {
     vec![datasets(), runs(), news("beta"), scanned()]
 }
 
+/// Notes what pictures would lie on the terminal.
+#[derive(Debug, Default)]
+struct Sheet {
+    there: Vec<Placed>,
+}
+
+impl Canvas for Sheet {
+    type Error = std::convert::Infallible;
+
+    fn use_graphics(&mut self, _: Graphics) {}
+
+    fn begin(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), Self::Error> {
+        self.there.retain(|placed| !change.gone.contains(placed));
+        self.there.extend(change.new.iter().cloned());
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<(), Self::Error> {
+        self.there.clear();
+        Ok(())
+    }
+}
+
 /// Messages through the real loop; photos that are asked for come as plain red.
 fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, Ending, usize) {
     let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
@@ -186,7 +215,7 @@ fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, End
             asked.push(effect);
             Ok::<_, std::convert::Infallible>(false)
         };
-        ending = super::app::run(&mut terminal, model, &inbox, Duration::ZERO, perform).unwrap();
+        ending = super::app::run(&mut terminal, model, &inbox, Duration::ZERO, &mut Sheet::default(), perform).unwrap();
         frames = terminal.get_frame().count();
         if model.ending.is_some() {
             break;
@@ -481,7 +510,7 @@ fn nothing_is_drawn_while_nothing_changes() {
         messages.into_iter().for_each(|m| sender.send(m).unwrap());
         drop(sender);
         let perform = |_| Ok::<_, std::convert::Infallible>(false);
-        super::app::run(&mut terminal, &mut model, &inbox, Duration::ZERO, perform).unwrap();
+        super::app::run(&mut terminal, &mut model, &inbox, Duration::ZERO, &mut Sheet::default(), perform).unwrap();
         terminal.get_frame().count()
     };
     let first = frames(full());
@@ -499,4 +528,30 @@ fn what_panics_or_hangs_up_ends_the_screen() {
     assert_eq!(model.ending, Some(Ending::Gone));
     let (.., ending, _) = drive(&mut self::model((80, 24)), vec![Message::Panicked("keys panicked: x".into())]);
     assert_eq!(ending, Ending::Broken("keys panicked: x".into()));
+}
+
+#[test]
+fn a_terminal_that_draws_pixels_gets_pictures_over_cells_left_alone() {
+    let mut model = model((160, 50));
+    model.graphics = Some(Graphics { protocol: Protocol::Kitty, cell: (10, 20) });
+    let listed = Message::Evaluations(vec![evaluation()]);
+    let messages = vec![full(), keys("3"), vec![listed, key(KeyCode::Enter), opened()]].concat_all();
+    drive(&mut model, messages);
+    let mut buffer = Buffer::empty(ratatui::layout::Rect::new(0, 0, 160, 50));
+    super::view::view(&model, &mut buffer);
+    let placed = super::view::placed(&model);
+    assert!(placed.len() >= 3, "{placed:?}");
+    for (n, one) in placed.iter().enumerate() {
+        assert!(one.area.positions().all(|at| buffer[at].diff_option == CellDiffOption::Skip), "{one:?}");
+        assert!(one.area.bottom() < 48, "the last rows scroll");
+        assert!(placed[n + 1..].iter().all(|other| !one.area.intersects(other.area)));
+    }
+    assert!(!text(&buffer).contains('▀'));
+    // nothing lies over a popup, nor over another tab
+    drive(&mut model, keys("?"));
+    assert!(super::view::placed(&model).is_empty());
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    assert_eq!(super::view::placed(&model), placed);
+    drive(&mut model, keys("2"));
+    assert!(super::view::placed(&model).is_empty());
 }

@@ -86,6 +86,10 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
         }
         Message::Picture(key, picture) => model.pictures.put(key, picture),
+        Message::Graphics(graphics) => {
+            model.graphics = Some(graphics);
+            return vec![Effect::Graphics(graphics)];
+        }
         Message::System(sample) => model.system.take(*sample),
         Message::Started(id) => {
             model.say(format!("{id} has started; it goes on without this screen"), false);

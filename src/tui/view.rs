@@ -1,10 +1,11 @@
 //! The whole screen as cells: header, tab, a line of words, footer, and what lies over them. Reads the model, changes
 //! nothing; which photos are shown where is decided here once, for drawing them and for asking for them.
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::graphics::overlay::Placed;
 use super::keys::{self, Place, TABLE, Tab};
 use super::message::PictureKey;
 use super::model::Model;
@@ -84,8 +85,28 @@ pub(super) fn pictures(model: &Model) -> Vec<PictureKey> {
     slots(model, body(area)).into_iter().map(|(_, key)| key).collect()
 }
 
+/// The pictures that lie over the cells of the screen now; none where they are cells themselves.
+pub(super) fn placed(model: &Model) -> Vec<Placed> {
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    if model.graphics.is_none() || is_too_small(model.size) || covered(model) {
+        return Vec::new();
+    }
+    let placed = |(place, key): (Rect, PictureKey)| {
+        let picture = model.pictures.get(&key)?.as_ref().ok()?.clone();
+        Some(Placed { area: photo::covered(place, picture.dimensions(), key.pixels), key, picture })
+    };
+    slots(model, body(area)).into_iter().filter_map(placed).collect()
+}
+
 fn draw_picture(model: &Model, place: Rect, key: &PictureKey, buf: &mut Buffer) {
     match model.pictures.get(key) {
+        Some(Ok(picture)) if model.graphics.is_some() => {
+            // the terminal's own pixels lie there
+            for at in photo::covered(place, picture.dimensions(), key.pixels).intersection(buf.area).positions() {
+                buf[at].reset();
+                buf[at].set_diff_option(CellDiffOption::Skip);
+            }
+        }
         Some(Ok(picture)) => photo::draw(buf, place, picture, model.theme.depth),
         Some(Err(why)) => {
             for (y, line) in (0..place.height).zip(wrap(why, place.width)) {

@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::datasets::Pane;
-use crate::tui::message::{PictureKey, Scanned};
+use crate::tui::message::{PictureKey, Scanned, Window};
 use crate::tui::model::Model;
 use crate::tui::view::rule;
 use crate::tui::widgets::list::shown;
@@ -303,20 +303,20 @@ fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
 pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey)> {
     let Some(Ok(scanned)) = model.datasets.scan() else { return Vec::new() };
     let all = model.datasets.photos();
-    let key = |place: usize, area: Rect, zoom: u8| {
+    let key = |place: usize, area: Rect, window: Window| {
         let path = scanned.manifest.full_path(all[place]);
-        (area, PictureKey { path, cells: (area.width, area.height), zoom })
+        (area, model.picture_key(path, (area.width, area.height), window))
     };
     if model.datasets.whole {
         if all.get(model.datasets.photo).is_none() {
             return Vec::new();
         }
         let place = Rect { height: area.height.saturating_sub(1), ..area };
-        return vec![key(model.datasets.photo, place, model.datasets.zoom)];
+        return vec![key(model.datasets.photo, place, model.datasets.window)];
     }
     let Some(place) = panes(model, area).photos else { return Vec::new() };
     let inset =
         if place.x > area.x { Rect { x: place.x + 2, width: place.width.saturating_sub(2), ..place } } else { place };
     let seen = tiles(model, scanned, inset).into_iter().filter(|(_, tile, _)| tile.width > 3 && tile.height > 1);
-    seen.map(|(place, tile, _)| key(place, tile, 0)).collect()
+    seen.map(|(place, tile, _)| key(place, tile, Window::default())).collect()
 }

@@ -75,25 +75,29 @@ impl Decoded {
     }
 }
 
-/// The middle of `photo` as `key` asks for, as large as its place allows.
+/// The part of `photo` that `key` asks for, as large as its place allows.
 fn scaled(photo: &RgbImage, key: &PictureKey) -> RgbImage {
-    let part = |side: u32| (side >> key.zoom).max(1);
-    let (width, height) = (part(photo.width()), part(photo.height()));
-    let (x, y) = ((photo.width() - width) / 2, (photo.height() - height) / 2);
-    let middle = imageops::crop_imm(photo, x, y, width, height);
-    let (to_width, to_height) = fitted((width, height), key.cells);
-    imageops::resize(&*middle, to_width, to_height, FilterType::Triangle)
+    let (x, y, width, height) = key.window.of(photo.dimensions());
+    let part = imageops::crop_imm(photo, x, y, width, height);
+    let (to_width, to_height) = fitted((width, height), key.cells, key.pixels);
+    imageops::resize(&*part, to_width, to_height, FilterType::Triangle)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::message::Window;
     use image::Rgb;
 
     #[test]
     fn a_zoom_shows_the_middle_at_the_same_size() {
         let photo = RgbImage::from_fn(80, 60, |x, _| Rgb([if (20..60).contains(&x) { 255 } else { 0 }, 0, 0]));
-        let key = |zoom| PictureKey { path: "a.jpg".into(), cells: (40, 15), zoom };
+        let key = |zoom| PictureKey {
+            path: "a.jpg".into(),
+            cells: (40, 15),
+            pixels: (1, 2),
+            window: Window { zoom, off: (0, 0) },
+        };
         let (whole, near) = (scaled(&photo, &key(0)), scaled(&photo, &key(1)));
         assert_eq!((whole.dimensions(), near.dimensions()), ((40, 30), (40, 30)));
         assert_eq!((whole.get_pixel(2, 9).0[0], near.get_pixel(2, 9).0[0]), (0, 255));
