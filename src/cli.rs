@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod corrections;
 mod dataset;
 mod demo;
 mod doctor;
@@ -82,7 +83,7 @@ enum Verb {
     Plot(plot::PlotArgs),
     /// Show two photos with their distance and what it means
     Pair(pair::PairArgs),
-    /// Name, list, inspect, draw and preview datasets
+    /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
     /// List, start, stop, resume, watch, name, compare, export and remove runs

@@ -67,7 +67,7 @@ fn tour(context: &Context, plan: &DemoPlan) -> Result<Option<DemoReport>> {
         ));
     }
     let Stage { run, .. } = &stage;
-    match watched(run, &context.workspace.cache(), &context.interrupt, quiet)? {
+    match watched(run, &context.workspace, &context.interrupt, quiet)? {
         End::Finished => {}
         End::Interrupted => {
             words::say(&format!("interrupted; `caretta run resume {}` goes on with the training", run.id()));
@@ -228,8 +228,8 @@ mod tests {
             config.set(path, value).unwrap();
         }
         config.save(&stage.run.config()).unwrap();
-        let cache = context.workspace.cache();
-        let surroundings = Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: Some(&|_| {}) };
+        let Context { workspace, interrupt, .. } = &context;
+        let surroundings = Surroundings { workspace, interrupt, foreground: Some(&|_| {}) };
         assert_eq!(work(&stage.run, surroundings).unwrap(), End::Finished);
         context.interrupt.store(true, Ordering::Relaxed);
         assert!(evaluated(&context, &plan, &stage).unwrap().is_none());

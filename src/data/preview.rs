@@ -76,8 +76,8 @@ pub fn preview(manifest: &Manifest, plan: &PreviewPlan) -> Result<Preview, DataE
         if preview.names.len() == plan.photos {
             break;
         }
-        let path = manifest.full_path(index);
-        let both = cache.get(&path, plan.side).and_then(|plain| Ok((plain, cache.get(&path, source_side)?)));
+        let file = manifest.file(index);
+        let both = cache.get(&file, plan.side).and_then(|plain| Ok((plain, cache.get(&file, source_side)?)));
         match both {
             Ok((plain, source)) => {
                 preview.photos.push(plain);
@@ -107,7 +107,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let drawn = SynthPlan { individuals: 2, encounters: 2, photos: 1, width: 64, height: 48, seed: 3 };
         draw(&drawn, &dir.path().join("t"), &|_, _| true).unwrap();
-        let manifest = crate::data::formats::open(&dir.path().join("t")).unwrap();
+        let manifest = crate::data::formats::as_written(&dir.path().join("t")).unwrap();
         let augment = Augment { haze: 0.3, rotation_degrees: 20.0, ..Augment::off() };
         let plan = PreviewPlan { augment, side: 32, photos: 3, versions: 2, seed: 1 };
         let one = preview(&manifest, &plan).unwrap();

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::data::formats;
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
@@ -99,7 +98,7 @@ impl Effects {
             Effect::Scan(dataset) => later(
                 "scan",
                 Box::new(move |inbox| {
-                    tell(inbox, Message::Scanned(dataset.name, scan(&dataset.path)));
+                    tell(inbox, Message::Scanned(dataset.name, scan(&workspace, &dataset.path)));
                 }),
             ),
             Effect::AddDataset(path) => later("add", Box::new(move |inbox| tell(inbox, added(&workspace, &path)))),
@@ -191,14 +190,14 @@ fn tell(inbox: &Sender<Message>, message: Message) {
     let _ = inbox.send(message);
 }
 
-fn scan(path: &Path) -> Result<Arc<Scanned>, String> {
+fn scan(workspace: &Workspace, path: &Path) -> Result<Arc<Scanned>, String> {
     let read = || {
-        let manifest = formats::open(path)?;
+        let manifest = workspace.open_dataset(path)?;
         let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
         let overview = Overview::of_split(&manifest, &split);
         Ok(Arc::new(Scanned { manifest, overview, split }))
     };
-    read().map_err(|e: crate::data::DataError| e.to_string())
+    read().map_err(|e: RunError| e.to_string())
 }
 
 /// A path with `~` for the home folder.
@@ -212,7 +211,7 @@ fn expanded(path: &Path) -> PathBuf {
 fn added(workspace: &Workspace, path: &Path) -> Message {
     let path = expanded(path);
     // what cannot be read is refused here, with the reason, and not kept as a line that never works
-    if let Err(error) = formats::open(&path) {
+    if let Err(error) = workspace.open_dataset(&path) {
         return Message::Failed(error.to_string());
     }
     workspace.add_dataset(&path, None).map_or_else(|e| Message::Failed(e.to_string()), Message::Added)
@@ -276,7 +275,8 @@ fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
 fn start(workspace: &Workspace, mut config: Config) -> Result<String, String> {
     config.data.dir = workspace.data_dir(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
     // said before there is a run: photos, split, backbone, device
-    check::plan(&config).map_err(|e| e.to_string())?;
+    let corrections = workspace.corrections(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
+    check::plan(&config, &corrections).map_err(|e| e.to_string())?;
     let run = workspace.create_run(&config, None).map_err(|e| e.to_string())?;
     resume(workspace, &run)?;
     Ok(run.id().to_owned())

@@ -160,6 +160,8 @@ fn opened() -> Message {
         preprocessing: serde_json::Value::Null,
         chosen_by: None,
         queries_trained_on: None,
+        corrected: 0,
+        corrected_since: None,
     };
     let report = Report::new(context, &evaluation_of);
     let projected = Pca.project(&set.vectors, set.dim).unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 use dfdx::prelude::Cpu;
 
 use super::*;
+use crate::data::corrections::Corrections;
 use crate::data::synth::{SynthPlan, draw};
 use crate::run::config::Method;
 
@@ -13,7 +14,7 @@ use crate::run::config::Method;
 struct Stage {
     dir: tempfile::TempDir,
     config: Config,
-    cache: PathBuf,
+    workspace: Workspace,
     interrupt: AtomicBool,
 }
 
@@ -36,8 +37,8 @@ impl Stage {
             config.set(path, value).unwrap();
         }
         config.data.dir = photos.to_str().unwrap().to_owned();
-        let cache = dir.path().join("cache");
-        Stage { dir, config, cache, interrupt: AtomicBool::new(false) }
+        let workspace = Workspace::open(Some(&dir.path().join("workspace"))).unwrap();
+        Stage { dir, config, workspace, interrupt: AtomicBool::new(false) }
     }
 
     fn run_dir(&self, name: &str) -> RunDir {
@@ -45,11 +46,11 @@ impl Stage {
     }
 
     fn setup(&self) -> Setup {
-        Setup::new(&self.config, None, &mut |_, _| true).unwrap()
+        Setup::new(&self.config, Corrections::NONE, None, &mut |_, _| true).unwrap()
     }
 
     fn work(&self, config: &Config, setup: Setup) -> Work<'_, Cpu> {
-        let surroundings = Surroundings { cache: &self.cache, interrupt: &self.interrupt, foreground: None };
+        let surroundings = Surroundings { workspace: &self.workspace, interrupt: &self.interrupt, foreground: None };
         Work::new(&Cpu::default(), config.clone(), setup, surroundings).unwrap()
     }
 
