@@ -11,6 +11,7 @@ mod engine;
 mod layout;
 mod library;
 mod norm;
+pub(super) mod nvml;
 mod pool;
 mod reduce;
 mod update;

@@ -26,6 +26,9 @@ static NVRTC: Library =
 /// Not part of the toolkit.
 pub(super) static CUDNN: Library = Library { what: "cuDNN", names: &["libcudnn.so.9", "libcudnn.so"] };
 
+/// Comes with the driver too.
+pub(super) static NVML: Library = Library { what: "NVML", names: &["libnvidia-ml.so.1"] };
+
 unsafe extern "C" {
     fn dlopen(name: *const c_char, flags: c_int) -> *mut c_void;
     fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
@@ -68,6 +71,25 @@ impl Library {
         Ok(address)
     }
 }
+
+/// Defines `Api`, the functions of one library that a module calls, each with the type of the library's documentation.
+macro_rules! api {
+    ($library:ident; $($field:ident $symbol:literal ($($arg:ty),*) $(-> $result:ty)?;)*) => {
+        struct Api { $($field: unsafe extern "C" fn($($arg),*) $(-> $result)?,)* }
+        impl Api {
+            fn load() -> Result<Api, $crate::nn::ops::cuda::Problem> {
+                let library = &$crate::nn::ops::cuda::library::$library;
+                let handle = library.open()?;
+                Ok(Api { $($field: {
+                    let address = library.symbol(handle, $symbol)?;
+                    // SAFETY: the library's function of that name, with the type of its documentation.
+                    unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($arg),*) $(-> $result)?>(address) }
+                },)* })
+            }
+        }
+    };
+}
+pub(super) use api;
 
 /// `CUDA_ERROR_NO_DEVICE`: what a slot answers before [`load`].
 extern "C" fn absent() -> c_int {
