@@ -5,6 +5,7 @@
 //! evaluations are processes of their own: this one may end at any moment without touching them.
 
 mod app;
+mod choices;
 mod datasets;
 mod effects;
 mod evaluate;
@@ -91,7 +92,8 @@ pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiEr
     let mut model = Model::new(workspace.root().to_owned(), theme, keymap, size, effects::now());
     let images = images.and_then(Images::from_word).unwrap_or(settings.images);
     model.images = images != Images::Off;
-    model.runs.chosen = kept.run;
+    (model.runs.chosen, model.datasets.chosen) = (kept.run, kept.dataset);
+    (model.runs.whole, model.runs.sort, model.runs.charts) = (kept.whole, kept.sort, kept.charts);
     model.tab = Tab::ALL.into_iter().find(|tab| tab.name() == kept.tab).unwrap_or(Tab::Runs);
 
     let far = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| variable(name).is_some());

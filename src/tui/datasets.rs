@@ -1,5 +1,6 @@
 //! The tab with the datasets: which there are, their numbers, who is in them, and the photos.
 
+pub(super) mod framing;
 pub(super) mod view;
 
 use std::collections::HashMap;
@@ -8,9 +9,10 @@ use std::sync::Arc;
 
 use crate::run::Dataset;
 
+use self::framing::Framing;
 use super::keys::{Action, Place};
-use super::message::{Effect, Scanned, Window};
-use super::popup::{Confirm, Layer, Page};
+use super::message::{Amendment, Effect, Scanned, Window};
+use super::popup::{Asked, Confirm, Layer, Page, Prompt};
 use super::widgets::list::{Step, moved};
 
 /// Which pane has the focus.
@@ -46,6 +48,10 @@ pub(super) struct Datasets {
     pub(super) photo: usize,
     /// The photo chosen has the whole pane.
     pub(super) whole: bool,
+    /// The box that is being drawn on it.
+    pub(super) framing: Option<Framing>,
+    /// It is shown as a network in training sees it.
+    pub(super) augmented: bool,
     /// The part of the whole photo that is shown.
     pub(super) window: Window,
 }
@@ -54,6 +60,8 @@ impl Datasets {
     /// Where keys go.
     pub(super) fn place(&self) -> Place {
         match self.pane {
+            _ if self.whole && self.framing.is_some() => Place::Framing,
+            _ if self.whole && self.augmented => Place::Augmented,
             _ if self.whole => Place::Photo,
             Pane::List => Place::Datasets,
             Pane::Individuals | Pane::Photos => Place::Individuals,
@@ -145,12 +153,51 @@ impl Datasets {
             Pane::Photos => self.photo = moved(self.photo, self.photos().len(), step),
         }
         self.window = Window::default();
+        self.framing = None;
+    }
+
+    /// The photo chosen: name of its dataset, and its place in it.
+    fn chosen_photo(&self) -> Result<(String, usize), String> {
+        let at = self.photos().get(self.photo).copied().ok_or("no photo is chosen: Enter opens one")?;
+        Ok((self.current().map(|d| d.name.clone()).unwrap_or_default(), at))
+    }
+
+    /// What a key asks for that corrects the photo chosen.
+    fn correct(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        let (name, at) = self.chosen_photo()?;
+        let photo = self.whole_scan().map(|s| s.manifest.photos[at].clone()).ok_or("no data set has been read")?;
+        let ask = |asked, text| Ok((Vec::new(), Some(Layer::Prompt(Prompt { asked, text }))));
+        let crop = match action {
+            Action::Individual => return ask(Asked::Individual(name, photo.path), photo.individual),
+            Action::Date => {
+                let text = photo.date.map(|d| d.to_string()).unwrap_or_default();
+                return ask(Asked::Date(name, photo.path), text);
+            }
+            Action::Open => self.framing.and_then(Framing::crop),
+            _ => None,
+        };
+        self.framing = None;
+        Ok((vec![Effect::Correct(name, photo.path, Amendment::Crop(crop))], None))
     }
 
     /// Does what a key asks for; `Err` says why not. A layer is put over the tab where one is needed.
     pub(super) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
         let mut layer = None;
         match action {
+            Action::Individual | Action::Date => return self.correct(action),
+            Action::Frame => {
+                let (_, at) = self.chosen_photo()?;
+                let crop = self.whole_scan().and_then(|s| s.manifest.photos[at].crop);
+                self.framing = if self.framing.is_some() { None } else { Some(Framing::of(crop)) };
+                self.window = Window::default();
+            }
+            Action::Open | Action::Unframe if self.framing.is_some() => return self.correct(action),
+            Action::Back if self.framing.take().is_some() => {}
+            Action::Back if self.augmented => self.augmented = false,
+            Action::Augmented => self.augmented = !self.augmented,
+            other if self.framing.is_some() && self.framing.map(|f| f.after(other)) != self.framing => {
+                self.framing = self.framing.map(|f| f.after(other));
+            }
             Action::Problems => {
                 let scanned = self.whole_scan().ok_or("no data set has been read")?;
                 let problems = &scanned.overview.problems;
@@ -180,7 +227,7 @@ impl Datasets {
                 Pane::List => {}
             },
             Action::Back => match (self.whole, self.pane) {
-                (true, _) => self.whole = false,
+                (true, _) => (self.whole, self.augmented) = (false, false),
                 (false, Pane::Photos) => self.pane = Pane::Individuals,
                 (false, _) if !self.filter.is_empty() => self.filter.clear(),
                 (false, _) => self.pane = Pane::List,

@@ -254,7 +254,7 @@ impl Evaluate {
         match (action, place) {
             (Action::Evaluate, Place::Evaluations) => {
                 let current = self.current().ok_or("there is no trained run yet")?;
-                return Ok(vec![Effect::Evaluate(current.run.clone())]);
+                return Ok(vec![Effect::Evaluate(current.run.clone(), Vec::new())]);
             }
             (Action::Open, Place::Evaluations) => {
                 let current = self.current().ok_or("there is no evaluation yet")?.clone();

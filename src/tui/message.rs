@@ -6,17 +6,22 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 use image::RgbImage;
 
+use crate::data::corrections::Correction;
+use crate::data::crop::Crop;
 use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
 use crate::data::split::Split;
 use crate::data::synth::SynthPlan;
+use crate::nn::ops::device::CardUse;
 use crate::run::config::Config;
 use crate::run::metrics::Record;
 use crate::run::{Dataset, RunSummary};
 
 use super::evaluate::{Evaluation, Opened};
+use super::form::Cost;
 use super::graphics::Graphics;
 use super::keys::Action;
+use super::runs::{Charts, Sort};
 use super::system::Sample;
 
 /// Something that happened.
@@ -52,6 +57,12 @@ pub(super) enum Message {
     Completed(String),
     /// A photo was brought to its size.
     Picture(PictureKey, Result<Arc<RgbImage>, String>),
+    /// A photo of this dataset was corrected; the words say how.
+    Corrected(String, String),
+    /// What runs have cost.
+    Costs(Vec<Cost>),
+    /// The card that there is.
+    Card(Option<CardUse>),
     /// The terminal draws pictures finer than cells.
     Graphics(Graphics),
     /// The machine was looked at.
@@ -99,7 +110,7 @@ pub(super) struct Scanned {
 }
 
 /// A photo at a size in pixels, and what of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct PictureKey {
     /// The file.
     pub(super) path: PathBuf,
@@ -109,10 +120,24 @@ pub(super) struct PictureKey {
     pub(super) pixels: (u16, u16),
     /// The part of the photo.
     pub(super) window: Window,
+    /// What of the file it is.
+    pub(super) look: Look,
+}
+
+/// What is shown of a photo's file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) enum Look {
+    /// All of it.
+    #[default]
+    File,
+    /// The part that counts.
+    Crop(Crop),
+    /// The part that counts, augmented; each number is another version, 0 is as an evaluation sees it.
+    Augmented(Option<Crop>, u8),
 }
 
 /// A part of a photo.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Window {
     /// How close: 0 is the whole photo, each further step half as much of its sides.
     pub(super) zoom: u8,
@@ -199,8 +224,12 @@ pub(super) enum Effect {
     Note(String, String),
     /// Delete a run.
     Delete(String),
-    /// Measure a run.
-    Evaluate(String),
+    /// Measure a run, with these flags of the verb beside.
+    Evaluate(String, Vec<String>),
+    /// Correct a photo of a dataset: the dataset's name, the photo as the dataset has it, and what.
+    Correct(String, PathBuf, Amendment),
+    /// Look up what runs have cost.
+    Costs,
     /// Open an evaluation.
     Open(Box<Evaluation>),
     /// Read the configurations of runs.
@@ -219,6 +248,28 @@ pub(super) enum Effect {
     Suspend,
     /// Draw everything again.
     Redraw,
+}
+
+/// What of a photo is corrected; none takes the correction back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Amendment {
+    /// Who is on it.
+    Individual(Option<String>),
+    /// When it was taken.
+    Date(Option<jiff::civil::Date>),
+    /// The part that counts.
+    Crop(Option<Crop>),
+}
+
+impl Amendment {
+    /// Brings it into `correction`.
+    pub(super) fn apply(self, correction: &mut Correction) {
+        match self {
+            Amendment::Individual(who) => correction.individual = who,
+            Amendment::Date(date) => correction.date = date,
+            Amendment::Crop(crop) => correction.crop = crop,
+        }
+    }
 }
 
 /// What configurations are read for.
@@ -251,6 +302,14 @@ pub(super) struct Kept {
     pub(super) theme: String,
     /// The run chosen last.
     pub(super) run: Option<String>,
+    /// The dataset chosen last.
+    pub(super) dataset: Option<String>,
+    /// The run chosen had the whole screen.
+    pub(super) whole: bool,
+    /// How runs were sorted.
+    pub(super) sort: Sort,
+    /// How charts were drawn.
+    pub(super) charts: Charts,
 }
 
 #[cfg(test)]

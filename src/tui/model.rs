@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
+use crate::nn::ops::device::CardUse;
+
 use super::datasets::Datasets;
 use super::evaluate::Evaluate;
 use super::graphics::{Graphics, Protocol};
 use super::keys::{Keymap, Place, Tab};
-use super::message::{PictureKey, Watching, Window};
+use super::message::{Look, PictureKey, Watching, Window};
 use super::popup::Layer;
 use super::runs::Runs;
 use super::system::System;
@@ -57,6 +59,8 @@ pub(super) struct Model {
     pub(super) graphics: Option<Graphics>,
     /// How it ends, once it does.
     pub(super) ending: Option<Ending>,
+    /// The card that there is.
+    pub(super) card: Option<CardUse>,
     /// What was last asked to be looked at.
     pub(super) watched: Watching,
 }
@@ -95,8 +99,15 @@ impl Model {
             images: true,
             graphics: None,
             ending: None,
+            card: None,
             watched: Watching::default(),
         }
+    }
+
+    /// Devices that a form offers.
+    pub(super) fn devices(&self) -> Vec<String> {
+        let card = self.card.iter().map(|_| "cuda:0");
+        ["auto", "cpu"].into_iter().chain(card).map(str::to_owned).collect()
     }
 
     /// Whether there is nothing in the workspace: no dataset, no run.
@@ -116,14 +127,20 @@ impl Model {
         }
     }
 
+    /// What pictures are drawn with now, where that is finer than cells: a box is drawn over cells.
+    pub(super) fn finer(&self) -> Option<Graphics> {
+        self.graphics.filter(|_| self.tab != Tab::Datasets || self.datasets.framing.is_none())
+    }
+
     /// A wish for the photo at `path` in so many cells.
     pub(super) fn picture_key(&self, path: PathBuf, mut cells: (u16, u16), window: Window) -> PictureKey {
-        let pixels = self.graphics.map_or((1, 2), |graphics| graphics.cell);
-        if self.graphics.is_some_and(|graphics| graphics.protocol == Protocol::Sixel) {
+        let finer = self.finer();
+        let pixels = finer.map_or((1, 2), |graphics| graphics.cell);
+        if finer.is_some_and(|graphics| graphics.protocol == Protocol::Sixel) {
             // xterm takes sixels no wider than this
             cells.0 = cells.0.min((996 / pixels.0).max(1));
         }
-        PictureKey { path, cells, pixels, window }
+        PictureKey { path, cells, pixels, window, look: Look::File }
     }
 
     /// Says something at the bottom of the screen, and keeps it in the log.
@@ -202,7 +219,13 @@ mod tests {
     use super::*;
 
     fn key(n: usize) -> PictureKey {
-        PictureKey { path: format!("{n}.jpg").into(), cells: (10, 5), pixels: (1, 2), window: Window::default() }
+        PictureKey {
+            path: format!("{n}.jpg").into(),
+            cells: (10, 5),
+            pixels: (1, 2),
+            window: Window::default(),
+            look: Look::File,
+        }
     }
 
     #[test]

@@ -186,10 +186,16 @@ fn print(protocol: Protocol, placed: &Placed) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::message::Window;
+    use crate::tui::message::{Look, Window};
 
     fn placed(x: u16, name: &str) -> Placed {
-        let key = PictureKey { path: name.into(), cells: (4, 2), pixels: (10, 20), window: Window::default() };
+        let key = PictureKey {
+            path: name.into(),
+            cells: (4, 2),
+            pixels: (10, 20),
+            window: Window::default(),
+            look: Look::File,
+        };
         Placed { area: Rect::new(x, 1, 4, 2), key, picture: Arc::new(RgbImage::new(40, 40)) }
     }
 
