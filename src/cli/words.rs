@@ -33,6 +33,11 @@ pub(super) fn say_problems(problems: &[Problem]) {
     }
 }
 
+/// Bytes as GiB, with a digit.
+pub(super) fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
 /// A duration in the largest fitting unit.
 pub(super) fn duration(seconds: f64) -> String {
     match seconds {

@@ -9,6 +9,8 @@
 // STANDIN_FAIL_AT  the launch of this number leaves a sticky error
 // STANDIN_CARDS    how many cards there are; STANDIN_INIT: what cuInit answers
 // STANDIN_OTHERS   bytes that another process, of number 4242, holds
+// STANDIN_PEAK     a file that gets the most bytes that were in use, when the process ends
+// STANDIN_DRIVER   the version that the driver tells: 13000 is 13.0
 // STANDIN_TRACE    a file that gets the names of all kernels that ran
 #include "include/standin.h"
 #undef assert
@@ -50,6 +52,7 @@ static thread_local int has_ctx; static bool inited; static int sticky;
 static u64 number(const char *name, u64 otherwise) { const char *v = getenv(name); return v && *v ? strtoull(v, nullptr, 10) : otherwise; }
 static size_t limit() { static size_t l = number("STANDIN_LIMIT", 80ull << 30); return l; }
 static size_t others() { static size_t o = number("STANDIN_OTHERS", 0); return o; }
+static struct Report { ~Report() { if (const char *f = getenv("STANDIN_PEAK")) std::ofstream(f) << peak_bytes + others(); } } report;
 static int dev_alloc(u64 *p, size_t n) {
     LOCK; Block b{n, nullptr, 0}; char *q;
     static u64 fail_at = number("STANDIN_OOM_AT", 0);
@@ -91,10 +94,11 @@ API int cuMemcpyDtoDAsync_v2(u64 d, u64 s, size_t n, void *) { return cuMemcpyDt
 API int cuMemsetD8Async(u64 d, unsigned char c, size_t n, void *) { return cuMemsetD8_v2(d, c, n); }
 API int cuMemGetInfo_v2(size_t *f, size_t *t) { CTX; *t = limit(); *f = *t - std::min(live_bytes + others(), *t); return OK; }
 API int cuDeviceGetDefaultMemPool(void **p, int) { *p = (void *)0x9001; return OK; }
+API int cuMemPoolGetAttribute(void *p, int a, u64 *v) { LOCK; if (p != (void *)0x9001 || a < 5 || a > 8) return INVALID_VALUE; *v = a % 2 ? live_bytes : peak_bytes; return OK; }
 API int cuMemPoolSetAttribute(void *p, int a, void *v) { return p == (void *)0x9001 && a == 4 && v ? OK : INVALID_VALUE; }
 // ---------------------------------------------------------------- device, context, streams, events
 API int cuInit(unsigned) { int e = number("STANDIN_INIT", 0); inited = !e; return e; }
-API int cuDriverGetVersion(int *v) { *v = 13000; return OK; }
+API int cuDriverGetVersion(int *v) { *v = number("STANDIN_DRIVER", 13000); return OK; }
 API int cuDeviceGetCount(int *n) { *n = number("STANDIN_CARDS", 1); return OK; }
 API int cuDeviceGet(int *d, int i) { if (i) return INVALID_DEVICE; *d = 0; return OK; }
 API int cuDeviceGetName(char *s, int n, int) { snprintf(s, n, "stand-in (host)"); return OK; }
@@ -109,8 +113,9 @@ API int cuDeviceGetAttribute(int *v, int a, int) {
     }
     return OK;
 }
-API int cuDevicePrimaryCtxRetain(void **c, int) { *c = (void *)0x5AD0; return OK; }
-API int cuDevicePrimaryCtxRelease_v2(int) { return OK; }
+static int retained;
+API int cuDevicePrimaryCtxRetain(void **c, int) { retained++; *c = (void *)0x5AD0; return OK; }
+API int cuDevicePrimaryCtxRelease_v2(int) { retained--; return OK; }
 API int cuCtxSetCurrent(void *c) { has_ctx = c != nullptr; return OK; }
 API int cuCtxGetCurrent(void **c) { *c = has_ctx ? (void *)0x5AD0 : nullptr; return OK; }
 API int cuCtxSynchronize() { CTX; return OK; }
@@ -345,6 +350,7 @@ API int nvrtcCompileProgram(void *pp, int n, const char *const *opts) {
     if (rename((d + "/k.so").c_str(), kept.c_str())) return 6;
     p->ptx = "// standin-so: " + kept + "\n"; return 0;
 }
+API int nvrtcVersion(int *major, int *minor) { *major = 13; *minor = 0; return 0; }
 API int nvrtcGetPTXSize(void *p, size_t *n) { *n = ((Prog *)p)->ptx.size() + 1; return 0; }
 API int nvrtcGetPTX(void *p, char *o) { strcpy(o, ((Prog *)p)->ptx.c_str()); return 0; }
 API int nvrtcGetProgramLogSize(void *p, size_t *n) { *n = ((Prog *)p)->log.size() + 1; return 0; }
@@ -363,7 +369,7 @@ API int nvmlDeviceGetMemoryInfo_v2(void *d, NvmlMemory *m) {
     LOCK; m->total = limit(); m->reserved = 0; m->used = std::min(live_bytes + others(), limit()); m->free = m->total - m->used; return 0;
 }
 API int nvmlDeviceGetComputeRunningProcesses_v3(void *, unsigned *count, NvmlProcess *p) {
-    LOCK; std::vector<NvmlProcess> all; if (live_bytes) all.push_back({(unsigned)getpid(), live_bytes, {}}); if (others()) all.push_back({4242, others(), {}});
+    LOCK; std::vector<NvmlProcess> all; if (retained) all.push_back({(unsigned)getpid(), live_bytes, {}}); if (others()) all.push_back({4242, others(), {}});
     if (*count < all.size()) { *count = all.size(); return 7; }
     std::copy(all.begin(), all.end(), p); *count = all.size(); return 0;
 }

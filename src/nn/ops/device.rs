@@ -63,6 +63,14 @@ pub fn card_at(ordinal: usize) -> Option<CardUse> {
     }
 }
 
+/// Most bytes that tensors of this process have held on its card at once; none where it has none open.
+pub fn most_used() -> Option<u64> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::peak();
+    #[cfg(not(feature = "cuda"))]
+    None
+}
+
 /// The processes with memory on card `ordinal`, this one included, as far as they can be seen from here.
 pub fn holders(ordinal: usize) -> Vec<Holder> {
     #[cfg(feature = "cuda")]

@@ -5,7 +5,8 @@ use std::path::Path;
 use dfdx::prelude::Cpu;
 
 use super::*;
-use crate::data::corrections::Corrections;
+use crate::data::corrections::Correction;
+use crate::data::crop::Crop;
 use crate::data::synth::{SynthPlan, draw};
 use crate::run::config::Method;
 
@@ -46,7 +47,8 @@ impl Stage {
     }
 
     fn setup(&self) -> Setup {
-        Setup::new(&self.config, Corrections::NONE, None, &mut |_, _| true).unwrap()
+        let corrections = self.workspace.corrections(self.config.data.dir.as_ref()).unwrap();
+        Setup::new(&self.config, corrections, None, &mut |_, _| true).unwrap()
     }
 
     fn work(&self, config: &Config, setup: Setup) -> Work<'_, Cpu> {
@@ -180,6 +182,24 @@ fn other_photos_are_refused_and_named() {
         for word in [words, photo.file_name().unwrap().to_str().unwrap(), "Put them back"] {
             assert!(error.contains(word), "{word}: {error}");
         }
+    }
+    let data = Path::new(&stage.config.data.dir);
+    let correct = |photo: &Path, change: &dyn Fn(&mut Correction)| {
+        stage.workspace.correct(data, photo, change).unwrap();
+    };
+    let other: &dyn Fn(&mut Correction) = &|c| c.individual = Some("t999".into());
+    let crop: &dyn Fn(&mut Correction) = &|c| c.crop = Crop::new(0.2, 0.2, 0.5, 0.5).ok();
+    for (photo, change, words) in [
+        (&trained, other, "the training part had 24 photos of 4 individuals and now has 24 photos of 5"),
+        (&trained, crop, "the training part has 24 photos of 4 individuals as before, but"),
+        (&asked, crop, "the part that validates has 8 photos of 4 individuals as before, but"),
+    ] {
+        correct(photo, change);
+        let error = stage.go_on(&run).unwrap_err().to_string();
+        correct(photo, &|c| *c = Correction::default());
+        let since =
+            format!("{} is corrected otherwise than when the run began", photo.strip_prefix(data).unwrap().display());
+        assert!(error.contains(words) && error.contains(&since), "{error}");
     }
     assert!(std::fs::read(run.last()).unwrap() == before, "the checkpoint stays");
     assert_eq!(stage.go_on(&run).unwrap(), End::Finished);
