@@ -173,7 +173,7 @@ impl Datasets {
                 let text = photo.date.map(|d| d.to_string()).unwrap_or_default();
                 return ask(Asked::Date(name, photo.path), text);
             }
-            Action::Open => self.framing.and_then(Framing::crop),
+            Action::KeepFrame => self.framing.and_then(Framing::crop),
             _ => None,
         };
         self.framing = None;
@@ -188,10 +188,10 @@ impl Datasets {
             Action::Frame => {
                 let (_, at) = self.chosen_photo()?;
                 let crop = self.whole_scan().and_then(|s| s.manifest.photos[at].crop);
-                self.framing = if self.framing.is_some() { None } else { Some(Framing::of(crop)) };
+                self.framing = Some(Framing::of(crop));
                 self.window = Window::default();
             }
-            Action::Open | Action::Unframe if self.framing.is_some() => return self.correct(action),
+            Action::KeepFrame | Action::Unframe => return self.correct(action),
             Action::Back if self.framing.take().is_some() => {}
             Action::Back if self.augmented => self.augmented = false,
             Action::Augmented => self.augmented = !self.augmented,

@@ -289,11 +289,13 @@ fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
     let photo = &scanned.manifest.photos[index];
     let part = scanned.split.parts[index].map_or("no part", |part| part.word());
     let when = photo.date.map_or_else(|| "undated".to_owned(), |d| d.to_string());
-    let crop = match (model.datasets.framing, photo.crop) {
-        (Some(framing), _) => framing.crop().map(|c| format!(" · crop {c}")).unwrap_or_default(),
-        (None, Some(crop)) => format!(" · crop {crop}"),
-        (None, None) => String::new(),
-    };
+    if let Some(framing) = model.datasets.framing {
+        let crop = framing.crop().map(|crop| crop.to_string()).unwrap_or_default();
+        let words = format!(" crop {crop} · arrows move it, H J K L + - size it");
+        put(buf, line.x, line.y, line.width, &words, theme.text());
+        return;
+    }
+    let crop = photo.crop.map(|crop| format!(" · crop {crop}")).unwrap_or_default();
     if model.datasets.augmented {
         let words = " the photo as an evaluation sees it, and as a training does, by the values of the preset";
         put(buf, line.x, line.y, line.width, words, theme.text());
