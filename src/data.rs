@@ -1,14 +1,17 @@
 //! Photos and who is on them: formats, splits, decoding, augmentation, sampling.
 //!
-//! The way of a photo: a format reads a folder or table into a manifest; a split says which part each photo is in;
+//! The way of a photo: a format reads a folder or table into a manifest, with what was corrected; a split says which part each photo is in;
 //! a sampler makes batches of them; the loader decodes, resizes, caches and augments each into pixels.
 //! Knows files and pixels; knows nothing of tensors, networks or runs.
 
 pub mod augment;
 pub mod cache;
+pub mod corrections;
 pub mod counted;
+pub mod crop;
 pub mod decode;
 pub mod error;
+pub mod export;
 pub mod fingerprint;
 pub mod foreign;
 pub mod formats;

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod control;
+pub mod corrections;
 pub mod dir;
 pub mod error;
 pub mod export;

@@ -254,5 +254,5 @@ pub(super) fn device(name: &str) -> Result<AnyDevice> {
 /// The dataset at `given`.
 pub(super) fn dataset(context: &Context, given: &std::path::Path) -> Result<crate::data::manifest::Manifest> {
     let dir = context.workspace.data_dir(given)?;
-    crate::data::formats::open(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(given)))
+    context.workspace.open_dataset(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(given)))
 }

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
-use crate::data::formats;
 use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
 use crate::data::preview::{PreviewPlan, preview};
@@ -19,7 +18,8 @@ use crate::train::demo::turtles;
 use crate::train::error::TrainError;
 
 use super::args::only_png;
-use super::{Context, follow, pictures, words};
+use super::corrections::{CorrectArgs, CorrectionsArgs, ExportArgs};
+use super::{Context, corrections, follow, pictures, words};
 
 /// The verbs of `dataset`.
 #[derive(Debug, Subcommand)]
@@ -40,6 +40,17 @@ pub(super) enum DatasetVerb {
         after_help = "Examples:\n  caretta dataset inspect photos/\n  caretta dataset inspect zakynthos --split-column split_open --json"
     )]
     Inspect(InspectArgs),
+    /// Set right who is on a photo, its day, or the part of it that counts; the photos and their table stay as they are
+    #[command(
+        after_help = "Examples:\n  caretta dataset correct zakynthos t014/IMG_2.jpg --individual t022 --date 2019-08-02\n  caretta dataset correct photos/ t014/IMG_2.jpg --crop 0.31,0.2,0.25,0.3\n  caretta dataset correct photos/ t014/IMG_2.jpg --clear"
+    )]
+    Correct(CorrectArgs),
+    /// List what was corrected about a dataset
+    #[command(after_help = "Example:\n  caretta dataset corrections zakynthos --json")]
+    Corrections(CorrectionsArgs),
+    /// Write a dataset as it was corrected as a table: photo, individual, date, encounter, splits, crop
+    #[command(after_help = "Example:\n  caretta dataset export zakynthos --output corrected.csv")]
+    Export(ExportArgs),
     /// Draw a dataset of synthetic turtles into the workspace
     #[command(
         after_help = "Examples:\n  caretta dataset synth\n  caretta dataset synth --individuals 40 --encounters 6 --seed 7"
@@ -120,17 +131,20 @@ pub(super) fn dataset(context: &Context, verb: &DatasetVerb) -> Result<u8> {
         DatasetVerb::Ls => list(context),
         DatasetVerb::Rm(args) => remove(context, args),
         DatasetVerb::Inspect(args) => inspect(context, args),
+        DatasetVerb::Correct(args) => corrections::correct(context, args),
+        DatasetVerb::Corrections(args) => corrections::list(context, args),
+        DatasetVerb::Export(args) => corrections::export(context, args),
         DatasetVerb::Synth(args) => synth(context, args),
         DatasetVerb::Preview(args) => draw_preview(context, args),
     }
 }
 
 fn open(context: &Context, given: &Path) -> Result<Manifest> {
-    Ok(formats::open(context.workspace.data_dir(given)?.as_ref())?)
+    Ok(context.workspace.open_dataset(context.workspace.data_dir(given)?.as_ref())?)
 }
 
 fn add(context: &Context, args: &AddArgs) -> Result<u8> {
-    let manifest = formats::open(&args.path)?;
+    let manifest = context.workspace.open_dataset(&args.path)?;
     let known = context.workspace.add_dataset(&args.path, args.name.as_deref())?;
     words::say_problems(&manifest.problems);
     let counts = manifest.counts();
@@ -190,8 +204,12 @@ fn inspect(context: &Context, args: &InspectArgs) -> Result<u8> {
 /// The numbers of a dataset for people.
 fn numbers(of: &Overview) -> String {
     let days = of.days.map_or_else(|| "undated".to_owned(), |(first, last)| format!("{first} to {last}"));
+    let corrected = match of.corrected {
+        0 => String::new(),
+        n => format!(" · {} corrected", counted(n, "photo")),
+    };
     let mut text = format!(
-        "{} · {} · {} · {} · {days}\n\n",
+        "{} · {} · {} · {} · {days}{corrected}\n\n",
         of.name,
         counted(of.counts.individuals, "individual"),
         counted(of.counts.photos, "photo"),

@@ -67,7 +67,7 @@ fn tour(context: &Context, plan: &DemoPlan) -> Result<Option<DemoReport>> {
         ));
     }
     let Stage { run, .. } = &stage;
-    match watched(run, &context.workspace.cache(), &context.interrupt, quiet)? {
+    match watched(run, &context.workspace, &context.interrupt, quiet)? {
         End::Finished => {}
         End::Interrupted => {
             words::say(&format!("interrupted; `caretta run resume {}` goes on with the training", run.id()));
@@ -209,7 +209,7 @@ mod tests {
     fn interrupted_at_any_stage_the_tour_ends_as_interrupted() {
         let dir = tempfile::tempdir().unwrap();
         let context = Context {
-            global: Global { workspace: None, json: true, images: pictures::Images::Off },
+            global: Global { workspace: None, json: true, images: Some(pictures::Images::Off) },
             workspace: Workspace::open(Some(dir.path())).unwrap(),
             interrupt: Arc::new(AtomicBool::new(false)),
         };
@@ -228,8 +228,8 @@ mod tests {
             config.set(path, value).unwrap();
         }
         config.save(&stage.run.config()).unwrap();
-        let cache = context.workspace.cache();
-        let surroundings = Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: Some(&|_| {}) };
+        let Context { workspace, interrupt, .. } = &context;
+        let surroundings = Surroundings { workspace, interrupt, foreground: Some(&|_| {}) };
         assert_eq!(work(&stage.run, surroundings).unwrap(), End::Finished);
         context.interrupt.store(true, Ordering::Relaxed);
         assert!(evaluated(&context, &plan, &stage).unwrap().is_none());

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::data::{foreign, formats};
+use crate::data::foreign;
+use crate::data::manifest::LEFT_OUT;
 use crate::eval::embeddings::{EMBEDDINGS_FILE, PHOTOS_FILE};
 use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings, gather};
 use crate::nn::ops::Backend;
@@ -45,8 +46,10 @@ fn embed_on<D: Backend>(context: &Context, args: &EmbedArgs, device: &D) -> Resu
     let mut chosen = Chosen::of(context, &args.model_path, None)?;
     let model = chosen.load(device)?;
     let dir = context.workspace.data_dir(&args.data_dir)?;
-    let manifest =
-        formats::every_photo(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(&args.data_dir)))?;
+    let manifest = context
+        .workspace
+        .every_photo(dir.as_ref())
+        .with_context(|| format!("--data-dir {}", foreign::path(&args.data_dir)))?;
     let source = args.photos.source(context);
     let bar = follow::bar(2 * manifest.photos.len() as u64, "embedding", context.global.json);
     let gathered = gather(&model, &chosen.name, &manifest, &args.output_dir, &source, &mut |done, _| {
@@ -61,7 +64,7 @@ fn embed_on<D: Backend>(context: &Context, args: &EmbedArgs, device: &D) -> Resu
     let (about, problems) = gathered?;
     words::say_problems(&problems);
     let shown = foreign::path(&args.output_dir);
-    let answer = Answer { about, left_out: problems.len(), dir: &shown };
+    let answer = Answer { about, left_out: problems.iter().filter(|p| p.kind.fate() == LEFT_OUT).count(), dir: &shown };
     context.answer(&answer, || {
         let AboutEmbeddings { photos, embedding_dim, model, .. } = &answer.about;
         format!(

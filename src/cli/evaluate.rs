@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
+use crate::data::corrections::Corrections;
 use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign;
 use crate::data::formats;
@@ -138,6 +139,7 @@ impl Chosen {
 /// The photos asked about.
 struct Asked<'a> {
     dir: &'a Path,
+    corrections: &'a Corrections,
     manifest: &'a Manifest,
     split: &'a Split,
 }
@@ -145,7 +147,7 @@ struct Asked<'a> {
 /// Where the `part` lies that chose a checkpoint: `seen` are its photos as the checkpoint noted them, `run` is what its
 /// run was told of the data, where it has one.
 fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, asked: &Asked) -> ChosenOn {
-    let Asked { dir, manifest, split } = asked;
+    let Asked { dir, manifest, split, .. } = asked;
     // the same photos, wherever they lie
     if seen == Some(&Fingerprint::of(manifest, &split.photos(part))) {
         return ChosenOn::Here;
@@ -167,13 +169,12 @@ fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, a
     }
 }
 
-/// How many of `queries`, places in the photos asked about, a run that was told `run` was trained on; none where its
-/// photos are gone.
-fn trained_on(run: &DataConfig, asked: &Asked, queries: &[usize]) -> Option<usize> {
-    let elsewhere = match same_folder(Path::new(&run.dir), asked.dir) {
-        true => None,
-        false => Some(formats::open(run.dir.as_ref()).ok()?),
-    };
+/// How many of `queries`, places in the photos asked about, a run was trained on that was told `run`, its dataset
+/// corrected as in `then`; none where its photos are gone.
+fn trained_on(run: &DataConfig, then: &Corrections, asked: &Asked, queries: &[usize]) -> Option<usize> {
+    // a correction may have moved a photo to another part since
+    let is_same = same_folder(Path::new(&run.dir), asked.dir) && asked.corrections == then;
+    let elsewhere = if is_same { None } else { Some(formats::open(run.dir.as_ref(), then).ok()?) };
     let own = elsewhere.as_ref().unwrap_or(asked.manifest);
     let train = split_of(run, own).ok()?.photos(Part::Train);
     let paths = |of: &Manifest, photos: &[usize]| photos.iter().map(|&i| of.full_path(i)).collect::<Vec<_>>();
@@ -197,6 +198,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
     };
     let dir = PathBuf::from(context.workspace.data_dir(&given)?);
     let manifest = dataset(context, &given)?;
+    let corrections = context.workspace.corrections(&dir)?;
     // the run's column holds for the run's photos only
     let of_run = config.as_ref().filter(|_| args.data_dir.is_none()).and_then(|c| c.data.split_column.clone());
     let column = args.split_column.clone().or(of_run);
@@ -216,9 +218,12 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
     };
     let model = chosen.load(device)?;
     let of_run = config.as_ref().map(|c| &c.data);
-    let asked = Asked { dir: &dir, manifest: &manifest, split: &split };
+    let asked = Asked { dir: &dir, corrections: &corrections, manifest: &manifest, split: &split };
     let chosen_by = chosen.chosen_by(&model, of_run, &asked);
-    let queries_trained_on = of_run.and_then(|run| trained_on(run, &asked, &roles.queries));
+    let then = chosen.run.as_ref().map(RunDir::read_corrections).transpose()?.unwrap_or_default();
+    let queries_trained_on = of_run.and_then(|run| trained_on(run, &then, &asked, &roles.queries));
+    let is_own = of_run.is_some_and(|run| same_folder(Path::new(&run.dir), &dir));
+    let corrected_since = is_own.then(|| corrections.differing(&then).len());
     let question = Question {
         manifest: &manifest,
         split: &split,
@@ -227,6 +232,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
         model: chosen.name,
         chosen_by,
         queries_trained_on,
+        corrected_since,
     };
     let bar = follow::bar(0, "embedding", context.global.json);
     let result = evaluate_into(&folder, &model, &question, &args.photos.source(context), &mut |done, total| {
@@ -353,7 +359,7 @@ mod tests {
         let mut run = Config::preset(Method::Siamese).data;
         run.dir = turtles.to_str().unwrap().to_owned();
         let opened = |dir: &Path, column: &str| {
-            let manifest = crate::data::formats::open(dir).unwrap();
+            let manifest = crate::data::formats::as_written(dir).unwrap();
             let choice = SplitChoice::Column(column.into());
             let split = split::assign(&manifest, &choice, split::RATIO, split::SEED).unwrap();
             (manifest, split)
@@ -363,7 +369,8 @@ mod tests {
         let gone = Fingerprint { photos: 1, ..seen.clone() };
         let on = |dir: &Path, column: &str, seen: &Fingerprint, run: Option<&DataConfig>| {
             let (manifest, split) = opened(dir, column);
-            chosen_on(Part::Valid, Some(seen), run, &Asked { dir, manifest: &manifest, split: &split })
+            let asked = Asked { dir, corrections: &Corrections::NONE, manifest: &manifest, split: &split };
+            chosen_on(Part::Valid, Some(seen), run, &asked)
         };
         assert_eq!(on(&turtles, "split_closed", &seen, Some(&run)), ChosenOn::Here);
         assert_eq!(on(&turtles, "split_closed", &seen, None), ChosenOn::Here, "a copied checkpoint on its own photos");

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
+use crate::data::decode::PhotoFile;
 use crate::data::foreign;
 use crate::eval::compare::{Compared, UNKNOWN, compare};
 use crate::eval::figures::write_png;
@@ -54,10 +55,10 @@ fn pair_on<D: Backend>(context: &Context, args: &PairArgs, device: &D) -> Result
         (None, Some(run)) => Distances::newest(&run.evaluations(), &model.identity),
         (None, None) => None,
     };
-    let photos = [args.a.as_path(), &args.b];
-    let compared = compare(&model, &chosen.name, photos, known.as_ref(), &args.photos.source(context))?;
+    let photos = [PhotoFile::from(&args.a), PhotoFile::from(&args.b)];
+    let compared = compare(&model, &chosen.name, &photos, known.as_ref(), &args.photos.source(context))?;
     let Compared { distance, verdict, picture } = &compared;
-    let [a, b] = photos.map(foreign::path);
+    let [a, b] = photos.each_ref().map(|photo| foreign::path(&photo.path));
     let answer = json!({ "a": a, "b": b, "model": chosen.name, "distance": distance, "verdict": verdict });
     context.answer(&answer, || match verdict {
         Some(verdict) => format!("distance {distance:.3}\n{}", verdict.sentence),

@@ -119,7 +119,7 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
         RunVerb::Ls => list(context),
         RunVerb::Start(args) => {
             let config = args.training.configuration(context)?;
-            check(&config)?;
+            check(context, &config)?;
             let run = context.workspace.create_run(&config, args.training.output_dir())?;
             if args.foreground { foreground(context, &run) } else { detached(context, &run) }
         }

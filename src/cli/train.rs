@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::data::foreign;
 use crate::data::manifest::{Part, Problem};
 use crate::run::config::Config;
-use crate::run::{RunDir, Standing};
+use crate::run::{RunDir, Standing, Workspace};
 use crate::train::check;
 use crate::train::worker::{End, Surroundings, work};
 
@@ -89,15 +89,17 @@ impl RunAnswer {
 
 pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
     let config = args.training.configuration(context)?;
-    check(&config)?;
+    check(context, &config)?;
     let run = context.workspace.create_run(&config, args.training.output_dir())?;
     foreground(context, &run)
 }
 
 /// Sees whether a run of `config` could begin, so that a mistake leaves no failed run, and warns where it could not be
 /// evaluated.
-pub(super) fn check(config: &Config) -> Result<()> {
-    if let Some(warning) = check::plan(config)?.cannot_be_measured() {
+pub(super) fn check(context: &Context, config: &Config) -> Result<()> {
+    if let Some(warning) =
+        check::plan(config, &context.workspace.corrections(config.data.dir.as_ref())?)?.cannot_be_measured()
+    {
         words::say(&format!("note: {warning}"));
     }
     Ok(())
@@ -110,20 +112,20 @@ pub(super) fn foreground(context: &Context, run: &RunDir) -> Result<u8> {
     if !context.global.json {
         words::say(&format!("run {} in {}", run.id(), foreign::path(run.path())));
     }
-    let end = watched(run, &context.workspace.cache(), &context.interrupt, context.global.json)?;
+    let end = watched(run, &context.workspace, &context.interrupt, context.global.json)?;
     let answer = RunAnswer::new(run, &run.standing()?);
     context.answer(&answer, || answer.words())?;
     Ok(u8::try_from(end.exit_code()).unwrap_or(1))
 }
 
 /// Trains `run` on a thread of its own and follows it from this one.
-pub(super) fn watched(run: &RunDir, cache: &PathBuf, interrupt: &AtomicBool, quiet: bool) -> Result<End> {
+pub(super) fn watched(run: &RunDir, workspace: &Workspace, interrupt: &AtomicBool, quiet: bool) -> Result<End> {
     let over = AtomicBool::new(false);
     let problems = Mutex::new(Vec::new());
     let tell = |found: &[Problem]| problems.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(found);
     std::thread::scope(|scope| {
         let trainer = std::thread::Builder::new().name("trainer".into()).spawn_scoped(scope, || {
-            let end = work(run, Surroundings { cache, interrupt, foreground: Some(&tell) });
+            let end = work(run, Surroundings { workspace, interrupt, foreground: Some(&tell) });
             over.store(true, Ordering::Release);
             end
         })?;
@@ -144,7 +146,7 @@ pub(super) fn worker(context: &Context, args: &WorkerArgs) -> Result<u8> {
     crate::run::launch::detach().context("cannot leave the terminal")?;
     let run = context.workspace.find(&args.run)?;
     context.catch_signals()?;
-    let cache = context.workspace.cache();
-    let end = work(&run, Surroundings { cache: &cache, interrupt: &context.interrupt, foreground: None })?;
+    let end =
+        work(&run, Surroundings { workspace: &context.workspace, interrupt: &context.interrupt, foreground: None })?;
     Ok(u8::try_from(end.exit_code()).unwrap_or(1))
 }

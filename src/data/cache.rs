@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use super::decode;
+use super::decode::PhotoFile;
 use super::error::DataError;
 use super::resize::{Pixels, byte_len, square};
 
@@ -54,14 +54,14 @@ impl PhotoCache {
     /// The photo at `side` x `side` pixels, from the cache or decoded and put there.
     ///
     /// Fails only with [`DataError::Unreadable`]: the photo is gone or damaged. Trouble with the cache is a warning.
-    pub fn get(&self, photo: &Path, side: u32) -> Result<Pixels, DataError> {
+    pub fn get(&self, photo: &PhotoFile, side: u32) -> Result<Pixels, DataError> {
         let Some(place) = self.place(photo, side)? else {
-            return Ok(square(&decode::read(photo)?, side));
+            return Ok(square(&photo.read()?, side));
         };
         if let Some(pixels) = place.load() {
             return Ok(pixels);
         }
-        let pixels = square(&decode::read(photo)?, side);
+        let pixels = square(&photo.read()?, side);
         self.store(&place, &pixels);
         Ok(pixels)
     }
@@ -69,7 +69,7 @@ impl PhotoCache {
     /// Makes sure that the photo can be read and is cached at all sides, decoding it at most once.
     ///
     /// Of what is there only the head and the length are read; a damaged body is made again when it is used.
-    pub(super) fn ensure(&self, photo: &Path, sides: &[u32]) -> Result<(), DataError> {
+    pub(super) fn ensure(&self, photo: &PhotoFile, sides: &[u32]) -> Result<(), DataError> {
         let mut missing = Vec::new();
         let mut uncached = sides.is_empty();
         for &side in sides {
@@ -82,7 +82,7 @@ impl PhotoCache {
         if missing.is_empty() && !uncached {
             return Ok(());
         }
-        let decoded = decode::read(photo)?;
+        let decoded = photo.read()?;
         for place in missing {
             self.store(&place, &square(&decoded, place.side));
         }
@@ -90,7 +90,8 @@ impl PhotoCache {
     }
 
     /// Where a photo is cached; `None` without a folder. The photo itself must be there.
-    fn place(&self, photo: &Path, side: u32) -> Result<Option<Place>, DataError> {
+    fn place(&self, photo: &PhotoFile, side: u32) -> Result<Option<Place>, DataError> {
+        let PhotoFile { path: photo, crop } = photo;
         let unreadable = |e: io::Error| DataError::Unreadable { path: photo.into(), reason: e.to_string() };
         let meta = fs::metadata(photo).map_err(unreadable)?;
         let Some(folder) = &self.folder else {
@@ -109,6 +110,10 @@ impl PhotoCache {
         hash.update(meta.len().to_le_bytes());
         hash.update(mtime.to_le_bytes());
         hash.update(std::path::absolute(photo).map_err(unreadable)?.as_os_str().as_encoded_bytes());
+        if let Some(crop) = crop {
+            hash.update([0]); // ends the path, which holds no such byte
+            hash.update(crop.bytes());
+        }
         let key: [u8; 32] = hash.finalize().into();
         let name: String = key.iter().map(|b| format!("{b:02x}")).collect();
         // 256 folders a size keep each small, and a size is easy to delete.
@@ -252,8 +257,8 @@ mod tests {
     fn the_second_time_comes_from_the_cache_and_is_the_same() {
         let (dir, path) = photo();
         let cache = PhotoCache::open(Some(dir.path().join("cache")));
-        let plain = PhotoCache::open(None).get(&path, 16).unwrap();
-        assert_eq!(cache.get(&path, 16).unwrap(), plain);
+        let plain = PhotoCache::open(None).get(&path.clone().into(), 16).unwrap();
+        assert_eq!(cache.get(&path.clone().into(), 16).unwrap(), plain);
         let cached = files(&dir.path().join("cache"));
         assert_eq!(cached.len(), 1);
         // Marked bytes under a right checksum show that the file is what is read.
@@ -262,9 +267,9 @@ mod tests {
         let sum = checksum(&bytes[HEAD..]).to_le_bytes();
         bytes[40..HEAD].copy_from_slice(&sum);
         fs::write(&cached[0], bytes).unwrap();
-        assert_eq!(cache.get(&path, 16).unwrap().rgb, vec![9; 16 * 16 * 3]);
+        assert_eq!(cache.get(&path.clone().into(), 16).unwrap().rgb, vec![9; 16 * 16 * 3]);
         // Another size is another entry.
-        assert_eq!(cache.get(&path, 8).unwrap().side, 8);
+        assert_eq!(cache.get(&path.clone().into(), 8).unwrap().side, 8);
         assert_eq!(files(&dir.path().join("cache")).len(), 2);
     }
 
@@ -280,14 +285,14 @@ mod tests {
             fs::write(&path, bytes).unwrap();
         };
         padded(7);
-        let before = cache.get(&path, 16).unwrap();
+        let before = cache.get(&path.clone().into(), 16).unwrap();
         padded(5);
         let later = SystemTime::now() + Duration::from_secs(5);
         File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
-        let after = cache.get(&path, 16).unwrap();
+        let after = cache.get(&path.clone().into(), 16).unwrap();
         assert_ne!(before, after);
         fs::remove_file(&path).unwrap();
-        let error = cache.get(&path, 16).unwrap_err().to_string();
+        let error = cache.get(&path.clone().into(), 16).unwrap_err().to_string();
         assert!(error.contains("turtle.png"), "{error}");
     }
 
@@ -295,7 +300,7 @@ mod tests {
     fn torn_and_foreign_files_are_made_again() {
         let (dir, path) = photo();
         let cache = PhotoCache::open(Some(dir.path().join("cache")));
-        let want = cache.get(&path, 16).unwrap();
+        let want = cache.get(&path.clone().into(), 16).unwrap();
         let cached = files(&dir.path().join("cache")).remove(0);
         let whole = fs::read(&cached).unwrap();
         let mut flipped = whole.clone();
@@ -306,7 +311,7 @@ mod tests {
         other[20] ^= 1;
         for bad in [Vec::new(), whole[..100].to_vec(), flipped, zeros, other, vec![0; whole.len()]] {
             fs::write(&cached, bad).unwrap();
-            assert_eq!(cache.get(&path, 16).unwrap(), want);
+            assert_eq!(cache.get(&path.clone().into(), 16).unwrap(), want);
             assert_eq!(fs::read(&cached).unwrap(), whole);
         }
         assert_eq!(cache.take_warning(), None);
@@ -317,9 +322,9 @@ mod tests {
         let (dir, path) = photo();
         let folder = dir.path().join("cache");
         let cache = PhotoCache::open(Some(folder.clone()));
-        let want = cache.get(&path, 16).unwrap();
+        let want = cache.get(&path.clone().into(), 16).unwrap();
         fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(cache.get(&path, 16).unwrap(), want);
+        assert_eq!(cache.get(&path.clone().into(), 16).unwrap(), want);
         assert_eq!(files(&folder).len(), 1);
         assert_eq!(cache.take_warning(), None);
     }
@@ -332,7 +337,10 @@ mod tests {
         fs::write(&folder, "not a folder").unwrap();
         let cache = PhotoCache::open(Some(folder));
         for _ in 0..3 {
-            assert_eq!(cache.get(&path, 16).unwrap(), PhotoCache::open(None).get(&path, 16).unwrap());
+            assert_eq!(
+                cache.get(&path.clone().into(), 16).unwrap(),
+                PhotoCache::open(None).get(&path.clone().into(), 16).unwrap()
+            );
         }
         let warning = cache.take_warning().unwrap();
         assert!(warning.contains("cache"), "{warning}");
@@ -345,7 +353,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let (dir, path) = photo();
         let folder = dir.path().join("cache");
-        let want = PhotoCache::open(Some(folder.clone())).get(&path, 16).unwrap();
+        let want = PhotoCache::open(Some(folder.clone())).get(&path.clone().into(), 16).unwrap();
         let mode = |bits| {
             for at in [folder.clone(), folder.join("tmp")] {
                 fs::set_permissions(at, fs::Permissions::from_mode(bits)).unwrap();
@@ -353,9 +361,9 @@ mod tests {
         };
         mode(0o555);
         let cache = PhotoCache::open(Some(folder.clone()));
-        assert_eq!(cache.get(&path, 16).unwrap(), want);
+        assert_eq!(cache.get(&path.clone().into(), 16).unwrap(), want);
         assert_eq!(cache.take_warning(), None);
-        assert_eq!(cache.get(&path, 8).unwrap().side, 8);
+        assert_eq!(cache.get(&path.clone().into(), 8).unwrap().side, 8);
         let as_root = File::create(folder.join("probe")).is_ok();
         assert_eq!(cache.take_warning().is_some(), !as_root);
         mode(0o755);
@@ -365,10 +373,10 @@ mod tests {
     fn writers_at_once_agree() {
         let (dir, path) = photo();
         let cache = Arc::new(PhotoCache::open(Some(dir.path().join("cache"))));
-        let want = PhotoCache::open(None).get(&path, 16).unwrap();
+        let want = PhotoCache::open(None).get(&path.clone().into(), 16).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| assert_eq!(cache.get(&path, 16).unwrap(), want));
+                scope.spawn(|| assert_eq!(cache.get(&path.clone().into(), 16).unwrap(), want));
             }
         });
         assert_eq!(files(&dir.path().join("cache")).len(), 1);

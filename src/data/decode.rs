@@ -8,10 +8,11 @@
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
 
+use super::crop::Crop;
 use super::error::DataError;
 
 /// Photos with more pixels are refused: a small file can claim to be huge.
@@ -20,6 +21,36 @@ pub const MAX_PIXELS: u64 = 200_000_000;
 const MAX_FILE: u64 = 2 << 30;
 /// Most memory a decoder may take, in bytes.
 const MAX_MEMORY: u64 = 2 << 30;
+
+/// A photo as it is to be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PhotoFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The part of it that counts; none for all of it.
+    pub crop: Option<Crop>,
+}
+
+impl PhotoFile {
+    /// Reads the part that counts: upright, RGB, 8 bits.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read(&self) -> Result<RgbImage, DataError> {
+        let photo = read(&self.path)?;
+        Ok(match self.crop {
+            Some(crop) => crop.of(&photo),
+            None => photo,
+        })
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for PhotoFile {
+    /// All of the photo.
+    fn from(path: P) -> PhotoFile {
+        PhotoFile { path: path.into(), crop: None }
+    }
+}
 
 /// Reads a photo: upright, RGB, 8 bits. Any failure is [`DataError::Unreadable`] with the reason.
 pub fn read(path: &Path) -> Result<RgbImage, DataError> {

@@ -118,6 +118,28 @@ pub enum DataError {
         high: f32,
     },
 
+    /// A photo that does not lie in the dataset's folder.
+    #[error("{} is no photo of {}: {reason}", foreign::path(photo), foreign::path(folder))]
+    NotBelow {
+        /// As given.
+        photo: PathBuf,
+        /// The dataset's folder.
+        folder: PathBuf,
+        /// Why, as half a sentence.
+        reason: String,
+    },
+
+    /// A photo whose path no table of ours can hold.
+    #[error(
+        "{}: its name cannot stand in a table, as it begins or ends with a space or holds a backslash or a line break; \
+         rename the file",
+        foreign::path(photo)
+    )]
+    Unnameable {
+        /// The photo, from the dataset's folder.
+        photo: PathBuf,
+    },
+
     /// The user stopped it.
     #[error("stopped before all photos were looked at")]
     Interrupted,

@@ -1,4 +1,4 @@
-//! What is the same about two lists of photos: which they are, who is on them, in which encounters.
+//! What is the same about two lists of photos: which they are, who is on which part of them, in which encounters.
 //!
 //! A training depends on all of it and on the order, so that one number tells whether a run can go on, and whether the
 //! photos that chose a checkpoint are those being asked about. The folder's own name and place do not count: a dataset
@@ -19,7 +19,7 @@ pub struct Fingerprint {
     pub photos: usize,
     /// Individuals on them.
     pub individuals: usize,
-    /// SHA-256 over relative path, individual and encounter of each, in their order, in hexadecimal.
+    /// SHA-256 over relative path, individual, encounter and crop of each, in their order, in hexadecimal.
     pub sha256: String,
 }
 
@@ -34,6 +34,10 @@ impl Fingerprint {
                 // with its length, so that no two lists run into the same bytes
                 hash.update((text.len() as u64).to_le_bytes());
                 hash.update(text.as_bytes());
+            }
+            if let Some(crop) = photo.crop {
+                hash.update(u64::MAX.to_le_bytes()); // no text is so long
+                hash.update(crop.bytes());
             }
             individuals.push(&photo.individual);
         }
@@ -51,7 +55,9 @@ impl Fingerprint {
         if (self.photos, self.individuals) != (then.photos, then.individuals) {
             return Some(format!("{part} had {then} and now has {self}"));
         }
-        Some(format!("{part} has {self} as before, but other photos, or in another order, or with other labels"))
+        Some(format!(
+            "{part} has {self} as before, but other photos, or in another order, or with other labels or crops"
+        ))
     }
 }
 

@@ -9,9 +9,11 @@ mod table;
 mod walk;
 
 pub use loose::every_photo;
+pub(super) use table::{field_of, open_table};
 
 use std::path::Path;
 
+use super::corrections::Corrections;
 use super::error::DataError;
 use super::manifest::Manifest;
 
@@ -23,24 +25,24 @@ pub trait Format: Sync {
     fn signature(&self) -> &'static str;
     /// Whether the path looks like this format. Reads little; errors mean no.
     fn detect(&self, path: &Path) -> bool;
-    /// Reads the whole dataset, photos' contents excepted.
-    fn read(&self, path: &Path) -> Result<Manifest, DataError>;
+    /// Reads the whole dataset with what was corrected, photos' contents excepted.
+    fn read(&self, path: &Path, corrections: &Corrections) -> Result<Manifest, DataError>;
 }
 
 /// Every known format, the particular before the general.
 pub static FORMATS: &[&dyn Format] = &[&table::SEATURTLEID2022, &table::WILDLIFE_DATASETS, &folders::Folders];
 
-/// Reads the dataset at `path`: a folder, or a table in one.
+/// Reads the dataset at `path`, a folder or a table in one, as `corrections` have it.
 ///
 /// Fails when nothing is there, no format fits, a needed column is missing, or no photo is left; single bad rows
 /// become the manifest's problems.
-pub fn open(path: &Path) -> Result<Manifest, DataError> {
+pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataError> {
     let meta = std::fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => DataError::Missing { path: path.into() },
         _ => DataError::Io { path: path.into(), source },
     })?;
     if let Some(format) = FORMATS.iter().find(|f| f.detect(path)) {
-        let manifest = format.read(path)?;
+        let manifest = format.read(path, corrections)?;
         if manifest.photos.is_empty() {
             let reason = match manifest.problems.len() {
                 0 => "it is empty".to_owned(),
@@ -63,4 +65,15 @@ pub fn open(path: &Path) -> Result<Manifest, DataError> {
         format!("there is no {} in it", missing.join(", no "))
     };
     Err(DataError::NoFormat { path: path.into(), reason })
+}
+
+/// The column that names photos in a table called as `table` is.
+pub fn path_column(table: &Path) -> &'static str {
+    table::path_column(table)
+}
+
+/// A dataset as its files have it.
+#[cfg(test)]
+pub(crate) fn as_written(path: &Path) -> Result<Manifest, DataError> {
+    open(path, &Corrections::NONE)
 }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -16,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::augment::{Augment, Scratch, augment_into};
 use super::cache::PhotoCache;
+use super::decode::PhotoFile;
 use super::error::DataError;
 use super::random::{Purpose, stream};
 use super::resize::byte_len;
@@ -24,8 +24,8 @@ use super::sampler::Batch;
 /// What a loader needs to know.
 #[derive(Debug, Clone)]
 pub struct LoaderConfig {
-    /// Full paths; the batches' photos are indices into them.
-    pub photos: Vec<PathBuf>,
+    /// The files; the batches' photos are indices into them.
+    pub photos: Vec<PhotoFile>,
     /// Where decoded photos are kept.
     pub cache: Arc<PhotoCache>,
     /// Side of the pixels that come out.
@@ -237,19 +237,19 @@ mod tests {
     use std::path::Path;
 
     /// Photos `0.png`, `1.png`, … of different colours.
-    fn photos(folder: &Path, n: u32) -> Vec<PathBuf> {
+    fn photos(folder: &Path, n: u32) -> Vec<PhotoFile> {
         (0..n)
             .map(|i| {
                 let path = folder.join(format!("{i}.png"));
                 RgbImage::from_fn(24, 20, |x, y| Rgb([(i * 20) as u8, (x * 9) as u8, (y * 9) as u8]))
                     .save(&path)
                     .unwrap();
-                path
+                path.into()
             })
             .collect()
     }
 
-    fn config(photos: &[PathBuf], workers: usize) -> LoaderConfig {
+    fn config(photos: &[PhotoFile], workers: usize) -> LoaderConfig {
         LoaderConfig {
             photos: photos.to_vec(),
             cache: Arc::new(PhotoCache::open(None)),
@@ -307,7 +307,7 @@ mod tests {
     fn a_photo_that_vanishes_fails_its_batch_by_name_and_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let photos = photos(dir.path(), 5);
-        std::fs::remove_file(&photos[2]).unwrap();
+        std::fs::remove_file(&photos[2].path).unwrap();
         for workers in [0, 2] {
             let loaded: Vec<_> = Loader::start(config(&photos, workers), batches(6)).collect();
             assert_eq!(loaded.len(), 6);

@@ -14,9 +14,12 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::crop::Crop;
+use super::decode::PhotoFile;
 use super::foreign;
 
-pub(super) use builder::{Builder, Row};
+pub use builder::parse_date;
+pub(super) use builder::{Builder, Row, default_encounter, inside, is_nobody, stale};
 
 /// The part of a split that a photo is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,6 +71,8 @@ pub struct Photo {
     pub encounter: String,
     /// The day it was taken, where that is known.
     pub date: Option<Date>,
+    /// The part of it that counts; none for all of it.
+    pub crop: Option<Crop>,
 }
 
 /// What kind of thing is wrong with a row or file, for counting and grouping.
@@ -86,6 +91,10 @@ pub enum ProblemKind {
     BadDate,
     /// A word that is no part of a split; the photo is kept, in no part of that split.
     BadSplit,
+    /// A crop that is none; the photo is kept, whole.
+    BadCrop,
+    /// A correction of a photo that the dataset does not have; kept.
+    StaleCorrection,
     /// A photo that is nobody's because it lies beside the folders of the individuals; left out.
     Loose,
     /// The folders look as if another one was meant; nothing is left out.
@@ -109,12 +118,16 @@ pub struct Problem {
     pub reason: String,
 }
 
+/// What is said of a photo or row that does not count.
+pub const LEFT_OUT: &str = "left out";
+
 impl ProblemKind {
     /// What became of the photo or row, in words.
     pub fn fate(self) -> &'static str {
         match self {
-            ProblemKind::BadDate | ProblemKind::BadSplit | ProblemKind::Layout => "doubted",
-            _ => "left out",
+            ProblemKind::BadDate | ProblemKind::BadSplit | ProblemKind::BadCrop | ProblemKind::Layout => "doubted",
+            ProblemKind::StaleCorrection => "not found",
+            _ => LEFT_OUT,
         }
     }
 }
@@ -150,9 +163,16 @@ pub struct Manifest {
     pub split_columns: BTreeMap<String, Vec<Option<Part>>>,
     /// What was left out or doubted, in the order of reading.
     pub problems: Vec<Problem>,
+    /// Photos that count as a person has corrected them.
+    pub corrected: usize,
 }
 
 impl Manifest {
+    /// Photo `index` as it is to be decoded. Panics when there is no such photo.
+    pub fn file(&self, index: usize) -> PhotoFile {
+        PhotoFile { path: self.full_path(index), crop: self.photos[index].crop }
+    }
+
     /// Where photo `index` lies. Panics when there is no such photo.
     pub fn full_path(&self, index: usize) -> PathBuf {
         self.root.join(&self.photos[index].path)
@@ -202,11 +222,12 @@ pub struct Counts {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::{Builder, Manifest, Row};
+    use crate::data::corrections::Corrections;
     use std::path::Path;
 
     /// A manifest of (individual, date text) in order, paths `0.jpg`, `1.jpg`, … .
     pub(crate) fn manifest(rows: &[(&str, &str)]) -> Manifest {
-        let mut builder = Builder::new(Path::new("photos"), Vec::new());
+        let mut builder = Builder::new(Path::new("photos"), Vec::new(), &Corrections::NONE);
         for (i, &(individual, date)) in rows.iter().enumerate() {
             let path = format!("{i}.jpg");
             builder.push(&Row { path: &path, individual, date, ..Row::default() });

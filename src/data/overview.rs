@@ -35,6 +35,8 @@ pub struct Overview {
     pub split: SplitNumbers,
     /// Individuals with a single encounter: no photo of theirs has an honest match.
     pub single_encounter: usize,
+    /// Photos that count as a person has corrected them.
+    pub corrected: usize,
     /// How many problems there are of each kind.
     pub problem_kinds: BTreeMap<ProblemKind, usize>,
     /// What was left out or doubted.
@@ -106,6 +108,7 @@ impl Overview {
             split: numbers(manifest, split),
             single_encounter: individuals_seen.iter().filter(|i| i.encounters == 1).count(),
             individuals_seen,
+            corrected: manifest.corrected,
             problem_kinds,
             problems: manifest.problems.clone(),
         }

@@ -3,11 +3,11 @@
 //! A run of hours must not stop at a photo that could have been found in the first minute. What is left being too
 //! little for the work is for the caller to say, who knows the work.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use super::cache::PhotoCache;
+use super::decode::PhotoFile;
 use super::error::DataError;
 use super::manifest::{Manifest, Problem, ProblemKind};
 
@@ -32,7 +32,7 @@ pub fn prepare(
     threads: usize,
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<Prepared, DataError> {
-    let paths: Vec<PathBuf> = photos.iter().map(|&i| manifest.full_path(i)).collect();
+    let files: Vec<PhotoFile> = photos.iter().map(|&i| manifest.file(i)).collect();
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let mut failures: Vec<Option<DataError>> = photos.iter().map(|_| None).collect();
@@ -40,12 +40,12 @@ pub fn prepare(
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..threads.clamp(1, photos.len().max(1)) {
-            let (sender, paths, next, stop) = (sender.clone(), &paths, &next, &stop);
+            let (sender, files, next, stop) = (sender.clone(), &files, &next, &stop);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(path) = paths.get(at) else { break };
-                    if sender.send((at, cache.ensure(path, sides).err())).is_err() {
+                    let Some(file) = files.get(at) else { break };
+                    if sender.send((at, cache.ensure(file, sides).err())).is_err() {
                         break;
                     }
                 }
@@ -119,8 +119,8 @@ mod tests {
         let meta = std::fs::metadata(&path).unwrap();
         std::fs::write(&path, vec![0; meta.len() as usize]).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(meta.modified().unwrap()).unwrap();
-        assert!(cache.get(&path, 8).is_ok() && cache.get(&path, 12).is_ok());
-        assert!(cache.get(&path, 9).is_err());
+        assert!(cache.get(&path.clone().into(), 8).is_ok() && cache.get(&path.clone().into(), 12).is_ok());
+        assert!(cache.get(&path.clone().into(), 9).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::augment::{Augment, augment};
 use super::cache::PhotoCache;
+use super::decode::PhotoFile;
 use super::error::DataError;
 use super::manifest::{Manifest, Problem};
 use super::prepare::unreadable;
@@ -76,8 +77,8 @@ pub fn preview(manifest: &Manifest, plan: &PreviewPlan) -> Result<Preview, DataE
         if preview.names.len() == plan.photos {
             break;
         }
-        let path = manifest.full_path(index);
-        let both = cache.get(&path, plan.side).and_then(|plain| Ok((plain, cache.get(&path, source_side)?)));
+        let file = manifest.file(index);
+        let both = cache.get(&file, plan.side).and_then(|plain| Ok((plain, cache.get(&file, source_side)?)));
         match both {
             Ok((plain, source)) => {
                 preview.photos.push(plain);
@@ -97,6 +98,23 @@ pub fn preview(manifest: &Manifest, plan: &PreviewPlan) -> Result<Preview, DataE
     }
 }
 
+/// One version of a photo: 0 as an evaluation sees it, each further number augmented otherwise, the same again for the
+/// same number. `side` in pixels.
+///
+/// # Errors
+/// When the augmentation is out of range, or the photo cannot be read.
+pub fn version(file: &PhotoFile, how: &Augment, side: u32, version: u8) -> Result<RgbImage, DataError> {
+    how.check()?;
+    let cache = PhotoCache::open(None);
+    let pixels = if version == 0 {
+        cache.get(file, side)?
+    } else {
+        let source = cache.get(file, how.source_side(side))?;
+        augment(&source, how, side, &mut ChaCha8Rng::seed_from_u64(u64::from(version)))
+    };
+    Ok(RgbImage::from_raw(pixels.side, pixels.side, pixels.rgb).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +125,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let drawn = SynthPlan { individuals: 2, encounters: 2, photos: 1, width: 64, height: 48, seed: 3 };
         draw(&drawn, &dir.path().join("t"), &|_, _| true).unwrap();
-        let manifest = crate::data::formats::open(&dir.path().join("t")).unwrap();
+        let manifest = crate::data::formats::as_written(&dir.path().join("t")).unwrap();
         let augment = Augment { haze: 0.3, rotation_degrees: 20.0, ..Augment::off() };
         let plan = PreviewPlan { augment, side: 32, photos: 3, versions: 2, seed: 1 };
         let one = preview(&manifest, &plan).unwrap();
@@ -119,6 +137,10 @@ mod tests {
         let bytes = |p: &Preview| p.photos.iter().map(|p| p.rgb.clone()).collect::<Vec<_>>();
         assert_eq!(bytes(&one), bytes(&preview(&manifest, &plan).unwrap()));
         assert_ne!(one.photos[1].rgb, one.photos[2].rgb, "two versions of a photo differ");
+
+        let version = |n| version(&manifest.file(0), &augment, 32, n).unwrap();
+        assert_eq!((version(0).dimensions(), version(1)), ((32, 32), version(1)));
+        assert!(version(1) != version(2) && version(0) != version(1));
 
         std::fs::write(manifest.full_path(0), "no photo").unwrap();
         let all = PreviewPlan { photos: 10, ..plan };

@@ -260,7 +260,7 @@ mod tests {
                 println!("skipped: {} is not there", table.display());
                 continue;
             }
-            let m = crate::data::formats::open(&table).unwrap();
+            let m = crate::data::formats::as_written(&table).unwrap();
             let made = assign(&m, &SplitChoice::Closed, RATIO, SEED).unwrap();
             assert!(m.photos.len() > 7000);
             assert_eq!(made.parts, m.split_columns["split"]);

@@ -1,9 +1,10 @@
 //! Two photos held against each other: their distance, what it means for the model, and a picture of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::RgbImage;
 
+use crate::data::decode::PhotoFile;
 use crate::data::foreign;
 use crate::nn::ops::Backend;
 
@@ -33,7 +34,7 @@ pub struct Compared {
 pub fn compare<D: Backend>(
     model: &Model<D>,
     name: &str,
-    photos: [&Path; 2],
+    photos: &[PhotoFile; 2],
     known: Option<&Distances>,
     source: &Source,
 ) -> Result<Compared> {
@@ -41,13 +42,13 @@ pub fn compare<D: Backend>(
         return Err(Error::OtherWeights { measured: known.model.clone(), asked: name.to_owned() });
     }
     let side = model.about.preprocessing.image_size;
-    let vectors = embed(&model.network, side, photos.map(PathBuf::from).to_vec(), source, |_| true)?;
+    let vectors = embed(&model.network, side, photos.clone().to_vec(), source, |_| true)?;
     let (a, b) = vectors.split_at(model.about.embedding_dim);
     let distance = distance(a, b);
     let verdict = known.map(|known| known.verdict(distance));
-    let [left, right] = photos.map(thumbnail);
+    let [left, right] = photos.each_ref().map(thumbnail);
     let [left_name, right_name] =
-        photos.map(|path| path.file_name().map_or_else(String::new, |n| foreign::path(Path::new(n))));
+        photos.each_ref().map(|p| p.path.file_name().map_or_else(String::new, |n| foreign::path(Path::new(n))));
     let picture = pair_figure(&PairFigure {
         title: "Two photos",
         words: name,
@@ -76,9 +77,10 @@ mod tests {
     fn two_photos_have_a_distance_a_verdict_and_a_picture() {
         let (_dir, m, model) = stage(2);
         let source = Source { cache: Arc::new(PhotoCache::open(None)), workers: 0 };
-        let (a, b) = (m.full_path(0), m.full_path(1));
-        let ask = |photos: [&Path; 2], known: Option<&Distances>| compare(&model, "m", photos, known, &source);
-        let alone = ask([&a, &b], None).unwrap();
+        let ask = |photos: [usize; 2], known: Option<&Distances>| {
+            compare(&model, "m", &photos.map(|i| m.file(i)), known, &source)
+        };
+        let alone = ask([0, 1], None).unwrap();
         assert!(alone.distance > 0.0 && alone.distance <= 2.0 && alone.verdict.is_none());
         let of = |identity: &str| Distances {
             dataset: "d".into(),
@@ -88,10 +90,10 @@ mod tests {
             same: Histogram::of((0..100).map(|i| f64::from(i) * 0.001)),
             different: Histogram::of((0..100).map(|i| 1.0 + f64::from(i) * 0.001)),
         };
-        let same = ask([&a, &a], Some(&of(&model.identity))).unwrap();
+        let same = ask([0, 0], Some(&of(&model.identity))).unwrap();
         assert!(same.distance < 1e-3 && same.verdict.unwrap().sentence.contains("one individual"));
         assert!(same.picture.height() > alone.picture.height());
-        let error = ask([&a, &b], Some(&of("other weights"))).unwrap_err().to_string();
+        let error = ask([0, 1], Some(&of("other weights"))).unwrap_err().to_string();
         assert!(error.contains("another") && error.contains("caretta evaluate"), "{error}");
     }
 }

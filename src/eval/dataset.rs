@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::data::decode;
+use crate::data::decode::PhotoFile;
 use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::split::{Roles, Split};
 use crate::nn::ops::Backend;
@@ -49,6 +49,8 @@ pub struct Question<'a> {
     pub chosen_by: Option<(Part, ChosenOn)>,
     /// How many of the queries the model was trained on, where that is known.
     pub queries_trained_on: Option<usize>,
+    /// How many photos are corrected otherwise than when the model's run began, where this is its dataset.
+    pub corrected_since: Option<usize>,
 }
 
 /// What an evaluation found.
@@ -142,6 +144,8 @@ pub fn ask<D: Backend>(
         })?,
         chosen_by: question.chosen_by.as_ref().map(|(part, on)| ChosenBy::new(part.word(), on, &[query])),
         queries_trained_on: question.queries_trained_on,
+        corrected: manifest.corrected,
+        corrected_since: question.corrected_since,
     };
     let report = Report::new(context, &evaluation);
     let problems = manifest.problems.iter().cloned().chain(problems).collect();
@@ -204,8 +208,10 @@ struct Photos<'a> {
 impl Photos<'_> {
     fn load(&mut self, rows: impl Iterator<Item = usize>) {
         for row in rows {
-            let path = self.manifest.root.join(&self.set.rows[row].photo);
-            self.loaded.entry(row).or_insert_with(|| thumbnail(&path));
+            let photo = Path::new(&self.set.rows[row].photo);
+            let crop = self.manifest.photos.iter().find(|p| p.path == photo).and_then(|p| p.crop);
+            let file = PhotoFile { path: self.manifest.root.join(photo), crop };
+            self.loaded.entry(row).or_insert_with(|| thumbnail(&file));
         }
     }
 
@@ -218,9 +224,9 @@ impl Photos<'_> {
     }
 }
 
-/// The photo at `path` for a sheet, or a grey one when it has gone since it was embedded.
-pub fn thumbnail(path: &Path) -> RgbImage {
-    match decode::read(path) {
+/// `photo` for a sheet, or a grey one when it has gone since it was embedded.
+pub fn thumbnail(photo: &PhotoFile) -> RgbImage {
+    match photo.read() {
         Ok(photo) => {
             let scale = (f64::from(ON_A_SHEET) / f64::from(photo.width().max(photo.height()))).min(1.0);
             let size = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
@@ -272,6 +278,7 @@ mod tests {
             model: "untrained".into(),
             chosen_by: None,
             queries_trained_on: None,
+            corrected_since: None,
         };
         let source = Source { cache: std::sync::Arc::new(PhotoCache::open(None)), workers: 1 };
         let folder = dir.path().join("results");

@@ -1,9 +1,9 @@
 //! Photos to embeddings with a network, in batches, the photos loaded ahead.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::data::cache::PhotoCache;
+use crate::data::decode::PhotoFile;
 use crate::data::error::DataError;
 use crate::data::loader::{Loader, LoaderConfig};
 use crate::data::manifest::{Manifest, Problem};
@@ -55,7 +55,7 @@ pub fn embed_readable<D: Backend>(
     let (side, all) = (model.about.preprocessing.image_size, 2 * photos.len());
     let prepared = prepare(manifest, photos, &source.cache, &[side], source.workers, |done| progress(done, all))?;
     let (mut usable, mut problems) = (prepared.usable, prepared.problems);
-    let paths = usable.iter().map(|&i| manifest.full_path(i)).collect();
+    let paths = usable.iter().map(|&i| manifest.file(i)).collect();
     let (vectors, gone) = embed_there(&model.network, side, paths, source, |done| progress(photos.len() + done, all))?;
     for (place, error) in gone.into_iter().rev() {
         problems.push(unreadable(manifest, usable.remove(place), error));
@@ -63,7 +63,7 @@ pub fn embed_readable<D: Backend>(
     Ok(Embedded { usable, vectors, problems })
 }
 
-/// Embeds `photos` (full paths) at `side` pixels: photos x D values, rows of unit length, in their order. `progress` is
+/// Embeds `photos` at `side` pixels: photos x D values, rows of unit length, in their order. `progress` is
 /// called with the number done and says whether to go on.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn embed_readable<D: Backend>(
 pub fn embed<D: Backend>(
     network: &Network<D>,
     side: u32,
-    photos: Vec<PathBuf>,
+    photos: Vec<PhotoFile>,
     source: &Source,
     progress: impl FnMut(usize) -> bool,
 ) -> Result<Vec<f32>> {
@@ -99,7 +99,7 @@ fn embed_batch<D: Backend>(network: &Network<D>, count: usize, side: usize, pixe
 fn embed_there<D: Backend>(
     network: &Network<D>,
     side: u32,
-    photos: Vec<PathBuf>,
+    photos: Vec<PhotoFile>,
     source: &Source,
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<(Vec<f32>, Vec<(usize, DataError)>)> {
@@ -159,7 +159,7 @@ pub(super) mod tests {
         let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 16 };
         let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
         let about = About::new(architecture, 32);
-        (dir, m, Model { network, about, identity: String::new(), said: String::new(), path: PathBuf::new() })
+        (dir, m, Model { network, about, identity: String::new(), said: String::new(), path: "".into() })
     }
 
     #[test]
@@ -188,7 +188,7 @@ pub(super) mod tests {
                 }
             }
             // where every photo counts, the first is an error
-            let paths = all.map(|i| m.full_path(i)).to_vec();
+            let paths = all.map(|i| m.file(i)).to_vec();
             let error = embed(&model.network, 32, paths, &source, |_| true).unwrap_err().to_string();
             assert!(error.contains("1.jpg"), "{error}");
             [1, 3].iter().zip(bytes).for_each(|(&i, bytes)| std::fs::write(m.full_path(i), bytes).unwrap());

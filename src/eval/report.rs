@@ -102,6 +102,12 @@ pub struct Context {
     /// How many of the queries the model was trained on, where that is known: such a query tells what is remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries_trained_on: Option<usize>,
+    /// Photos of the dataset that counted as a person has corrected them.
+    #[serde(default)]
+    pub corrected: usize,
+    /// Photos that are corrected otherwise than when the model's run began, where this is its dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected_since: Option<usize>,
 }
 
 /// The part of a dataset that a checkpoint was chosen on.
@@ -213,6 +219,8 @@ impl Report {
                 preprocessing: serde_json::Value::Null,
                 chosen_by: None,
                 queries_trained_on: None,
+                corrected: 0,
+                corrected_since: None,
                 ..self.context.clone()
             },
             figures: chance.figures,
@@ -300,6 +308,8 @@ mod tests {
             preprocessing: serde_json::json!({"size": 128}),
             chosen_by: Some(ChosenBy::new("valid", &ChosenOn::Here, &["valid"])),
             queries_trained_on: None,
+            corrected: 0,
+            corrected_since: None,
         }
     }
 

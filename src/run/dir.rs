@@ -15,6 +15,7 @@ use super::error::{Result, RunError};
 use super::state::State;
 use super::status::{self, Status};
 use super::{files, lock};
+use crate::data::corrections::Corrections;
 
 /// What a person may change about a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -127,6 +128,11 @@ impl RunDir {
         self.path.join("config.toml")
     }
 
+    /// `corrections.csv`: what was corrected about its dataset when it began; not there where nothing was.
+    pub fn corrections(&self) -> PathBuf {
+        self.path.join("corrections.csv")
+    }
+
     /// `meta.json`.
     pub fn meta(&self) -> PathBuf {
         self.path.join("meta.json")
@@ -194,6 +200,19 @@ impl RunDir {
         Config::load(&self.config())
     }
 
+    /// What was corrected about its dataset when it began.
+    pub fn read_corrections(&self) -> Result<Corrections> {
+        Ok(Corrections::read(&self.corrections())?)
+    }
+
+    /// Notes what is corrected about its dataset as it begins.
+    pub fn set_corrections(&self, corrections: &Corrections) -> Result<()> {
+        if corrections.is_empty() {
+            return files::remove(&self.corrections());
+        }
+        files::replace(&self.corrections(), &corrections.to_csv()?)
+    }
+
     /// What the trainer said last.
     pub fn read_state(&self) -> Result<State> {
         State::read(&self.state())
@@ -225,7 +244,7 @@ impl RunDir {
         let (status, state) = status::settle(|| {
             let held = self.is_held()?;
             let state = self.read_state()?;
-            Ok((status::derive(held, state.phase, self.control().stands(Order::Stop)), state))
+            Ok::<_, RunError>((status::derive(held, state.phase, self.control().stands(Order::Stop)), state))
         })?;
         Ok(Standing { status, reason: status::reason(status, &state), state })
     }

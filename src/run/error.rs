@@ -159,6 +159,17 @@ pub enum RunError {
         /// What it means.
         by: PathBuf,
     },
+    /// A photo that a dataset does not have.
+    #[error("{}: no such photo in {}; name it by its path from there", foreign::path(photo), foreign::path(folder))]
+    NoPhoto {
+        /// As given.
+        photo: PathBuf,
+        /// The dataset's folder.
+        folder: PathBuf,
+    },
+    /// A dataset or a table of corrections that cannot be read.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
     /// A path that cannot be written into a configuration, which is Unicode.
     #[error("{}: the path is not valid Unicode, so config.toml cannot hold it; rename the folder", foreign::path(path))]
     NotUnicode {

@@ -72,10 +72,10 @@ pub fn go_on(run: &RunDir) -> Result<bool> {
 }
 
 /// What a run's folder holds, as far as it is the run's.
-fn belongings(run: &RunDir) -> ([std::path::PathBuf; 6], [std::path::PathBuf; 3]) {
+fn belongings(run: &RunDir) -> ([std::path::PathBuf; 7], [std::path::PathBuf; 3]) {
     (
         // the configuration first: without it the folder is no run, whatever else is left
-        [run.config(), run.state(), run.meta(), run.metrics(), run.log(), run.lock()],
+        [run.config(), run.corrections(), run.state(), run.meta(), run.metrics(), run.log(), run.lock()],
         [run.control_folder(), run.checkpoints(), run.evaluations()],
     )
 }

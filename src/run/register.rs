@@ -143,7 +143,7 @@ impl Workspace {
 }
 
 /// A usable name for what lies at `path`: its folder's, a table's being that of the folder around it.
-fn name_for(path: &Path) -> String {
+pub(super) fn name_for(path: &Path) -> String {
     let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
     let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };

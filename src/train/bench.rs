@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::data::augment::Augment;
 use crate::data::cache::PhotoCache;
+use crate::data::decode::PhotoFile;
 use crate::data::loader::{Loader, LoaderConfig};
 use crate::data::sampler::Batch;
 use crate::nn::error::{NnError, Result};
@@ -121,7 +122,7 @@ fn loaded(
         let path = folder.path().join(format!("{i}.png"));
         let drawn = image::RgbImage::from_fn(source, source, pixel).save(&path);
         drawn.map_err(|e| NnError::Io { path: path.clone(), source: std::io::Error::other(e) })?;
-        photos.push(path);
+        photos.push(PhotoFile::from(path));
     }
     let cache = Arc::new(PhotoCache::open(Some(folder.path().join("cache"))));
     photos.iter().try_for_each(|photo| cache.get(photo, source).map(drop))?;

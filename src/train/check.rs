@@ -1,5 +1,6 @@
 //! Whether this program can do what a configuration asks for: said before a run is made, not by a trainer that has begun.
 
+use crate::data::corrections::Corrections;
 use crate::nn::backbone::Backbone;
 use crate::run::config::Config;
 
@@ -23,11 +24,11 @@ pub fn check(config: &Config) -> Result<()> {
     Ok(config.check()?)
 }
 
-/// As [`check`], and whether the photos suffice: a mistake then leaves no failed run.
+/// As [`check`], and whether the photos suffice as `corrections` have them: a mistake then leaves no failed run.
 ///
 /// # Errors
 /// The first thing that is wrong or not there.
-pub fn plan(config: &Config) -> Result<Plan> {
+pub fn plan(config: &Config, corrections: &Corrections) -> Result<Plan> {
     check(config)?;
-    Plan::read(config)
+    Plan::read(config, corrections)
 }

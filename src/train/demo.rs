@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::data::cache::PhotoCache;
 use crate::data::foreign;
-use crate::data::formats;
 use crate::data::manifest::Part;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::{self, SynthPlan};
@@ -221,7 +220,8 @@ pub fn judge(
 ) -> Result<DemoReport> {
     let device = Cpu::default();
     let config = stage.run.read_config()?;
-    let manifest = formats::open(&stage.photos)?;
+    let manifest = workspace.open_dataset(&stage.photos)?;
+    let corrected_since = workspace.corrections(&stage.photos)?.differing(&stage.run.read_corrections()?).len();
     let source = Source { cache: Arc::new(PhotoCache::open(Some(workspace.cache()))), workers: config.data.workers };
     let best = stage.run.checkpoint(Which::Auto)?;
     let trained_model = Model::load(&device, &best)?;
@@ -237,6 +237,7 @@ pub fn judge(
         model,
         chosen_by,
         queries_trained_on: Some(0),
+        corrected_since: Some(corrected_since),
     };
     let before =
         ask(&untrained(&device, &config)?, &question("untrained".into(), None), &source, &mut |done, total| {

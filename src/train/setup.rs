@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use crate::data::augment::Augment;
 use crate::data::cache::PhotoCache;
+use crate::data::corrections::Corrections;
 use crate::data::counted::counted;
 use crate::data::error::DataError;
 use crate::data::fingerprint::Fingerprint;
-use crate::data::foreign::line;
+use crate::data::foreign::{line, path};
 use crate::data::formats;
 use crate::data::loader::LoaderConfig;
 use crate::data::manifest::{Manifest, Part, Problem, ProblemKind};
 use crate::data::prepare::prepare;
 use crate::data::sampler::{BalancedPairs, Batch, Labels, PTimesK, Sampler, Shuffled};
 use crate::data::split::{self, Roles, Split};
+use crate::run::RunDir;
 use crate::run::config::{Config, DataConfig, Method};
 
 use super::checkpoint::DataSeen;
@@ -25,6 +27,8 @@ use super::error::{Result, TrainError};
 pub struct Setup {
     /// The photos.
     pub manifest: Manifest,
+    /// What a person has corrected about them.
+    pub corrections: Corrections,
     /// Their parts.
     pub split: Split,
     /// Photos trained on, as places in the manifest.
@@ -54,12 +58,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads the dataset of `config` and sees whether its batches can be filled.
+    /// Reads the dataset of `config` as `corrections` have it, and sees whether its batches can be filled.
     ///
     /// # Errors
     /// When there is no dataset or no such split, or the photos do not suffice however many of them can be read.
-    pub fn read(config: &Config) -> Result<Plan> {
-        let manifest = formats::open(config.data.dir.as_ref())?;
+    pub fn read(config: &Config, corrections: &Corrections) -> Result<Plan> {
+        let manifest = formats::open(config.data.dir.as_ref(), corrections)?;
         let split = split_of(&config.data, &manifest)?;
         let validation = split::validation_roles(&split).ok();
         let train = split.photos(Part::Train);
@@ -103,12 +107,17 @@ pub fn split_of(data: &DataConfig, manifest: &Manifest) -> Result<Split, DataErr
 pub type Progress<'a> = dyn FnMut(usize, usize) -> bool + 'a;
 
 impl Setup {
-    /// Reads the dataset of `config`, looks at every photo once, and says what cannot be used.
+    /// Reads the dataset of `config` as `corrections` have it, looks at every photo once, and says what cannot be used.
     ///
     /// # Errors
     /// When there is no dataset, or too little of it can be used.
-    pub fn new(config: &Config, cache: Option<PathBuf>, progress: &mut Progress) -> Result<Setup> {
-        let Plan { manifest, split, train, validation } = Plan::read(config)?;
+    pub fn new(
+        config: &Config,
+        corrections: Corrections,
+        cache: Option<PathBuf>,
+        progress: &mut Progress,
+    ) -> Result<Setup> {
+        let Plan { manifest, split, train, validation } = Plan::read(config, &corrections)?;
         let side = config.data.image_size;
         let augment = config.augment;
         augment.check()?;
@@ -144,7 +153,7 @@ impl Setup {
                 line(individual)
             ),
         }));
-        Ok(Setup { manifest, split, train, labels, validation, problems, cache, sampler, augment })
+        Ok(Setup { manifest, corrections, split, train, labels, validation, problems, cache, sampler, augment })
     }
 
     /// Steps of one epoch.
@@ -173,10 +182,22 @@ impl Setup {
         }
     }
 
+    /// Which photos are corrected otherwise than when `run` began, to go on with half a sentence; empty where none is.
+    pub fn corrected_since(&self, run: &RunDir) -> String {
+        let then = run.read_corrections().unwrap_or_default();
+        let differing = self.corrections.differing(&then);
+        let Some(first) = differing.first() else { return String::new() };
+        let first = path(first);
+        match differing.len() {
+            1 => format!("; {first} is corrected otherwise than when the run began"),
+            n => format!("; {n} photos are corrected otherwise than when the run began, {first} among them"),
+        }
+    }
+
     /// What the loader of the training photos needs.
     pub fn loader(&self, config: &Config) -> LoaderConfig {
         LoaderConfig {
-            photos: self.train.iter().map(|&i| self.manifest.full_path(i)).collect(),
+            photos: self.train.iter().map(|&i| self.manifest.file(i)).collect(),
             cache: Arc::clone(&self.cache),
             side: config.data.image_size,
             augment: self.augment,
@@ -230,7 +251,7 @@ mod tests {
     fn plan(dir: &std::path::Path) -> Result<Plan> {
         let mut config = Config::preset(Method::Arcface);
         config.data.dir = dir.to_str().unwrap().to_owned();
-        Plan::read(&config)
+        Plan::read(&config, &Corrections::NONE)
     }
 
     #[test]
@@ -240,7 +261,7 @@ mod tests {
         let drawn = SynthPlan { individuals: 3, encounters: 2, photos: 1, width: 32, height: 32, seed: 3 };
         draw(&drawn, &turtles, &|_, _| true).unwrap();
         assert_eq!(plan(&turtles).unwrap().cannot_be_measured(), None);
-        let photo = crate::data::formats::open(&turtles).unwrap().full_path(0);
+        let photo = crate::data::formats::as_written(&turtles).unwrap().full_path(0);
 
         let flat = dir.path().join("flat");
         std::fs::create_dir(&flat).unwrap();

@@ -4,7 +4,6 @@
 //! steps. Whatever goes wrong ends the run as failed, with the last checkpoint kept; where only a photo, a loss or the size
 //! of a batch went wrong, the steps made since are saved first.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ use crate::run::config::{Config, Method};
 use crate::run::control::Order;
 use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::stamp::Stamp;
-use crate::run::{Phase, RunDir, Session};
+use crate::run::{Phase, RunDir, Session, Workspace};
 
 use super::check::check;
 use super::checkpoint::{self, Progress};
@@ -38,8 +37,8 @@ use super::step::{StepInput, Trainer};
 /// What a trainer needs beside its run.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// Where decoded photos are kept.
-    pub cache: &'a PathBuf,
+    /// Where decoded photos and corrections of datasets are kept.
+    pub workspace: &'a Workspace,
     /// Set by a signal: end after the step in progress, with a checkpoint.
     pub interrupt: &'a AtomicBool,
     /// Told what was left out or doubted, where somebody sits before it; none where standard error is the run's log.
@@ -109,13 +108,17 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
             }
             stopped(session).is_none()
         };
-        match Setup::new(&config, Some(surroundings.cache.clone()), &mut progress) {
+        let corrections = surroundings.workspace.corrections(config.data.dir.as_ref())?;
+        match Setup::new(&config, corrections, Some(surroundings.workspace.cache()), &mut progress) {
             Err(TrainError::Data(crate::data::DataError::Interrupted)) => {
                 return Ok(stopped(session).unwrap_or(End::Stopped));
             }
             other => other?,
         }
     };
+    if !session.run().last().exists() {
+        session.run().set_corrections(&setup.corrections)?;
+    }
     introduce(session, &config, &setup)?;
     session.log().say(&device.describe())?;
     if let Some(note) = note {
@@ -174,6 +177,9 @@ fn introduce(session: &Session, config: &Config, setup: &Setup) -> Result<()> {
         }
         None => log.say("no validation: the split has neither valid nor test photos to ask about")?,
     }
+    if setup.manifest.corrected > 0 {
+        log.say(&format!("{} as corrected in the workspace", counted(setup.manifest.corrected, "photo")))?;
+    }
     if let Some(warning) = setup.cache.take_warning() {
         log.say(&warning)?;
     }
@@ -215,6 +221,7 @@ impl<'a, D: Backend> Work<'a, D> {
         if last.exists() {
             self.progress = checkpoint::load(&mut self.trainer, &self.progress.data, &last).map_err(|e| match e {
                 TrainError::OtherPhotos { path, change, .. } => {
+                    let change = change + &self.setup.corrected_since(session.run());
                     TrainError::OtherPhotos { path, change, left_out: self.setup.left_out() }
                 }
                 other => other,
@@ -373,7 +380,7 @@ impl<'a, D: Backend> Work<'a, D> {
         let setup = &self.setup;
         let mut rows: Vec<(usize, Role)> = roles.gallery.iter().map(|&i| (i, Role::Gallery)).collect();
         rows.extend(roles.queries.iter().map(|&i| (i, Role::Query)));
-        let paths = rows.iter().map(|&(i, _)| setup.manifest.full_path(i)).collect();
+        let paths = rows.iter().map(|&(i, _)| setup.manifest.file(i)).collect();
         let source = Source { cache: setup.cache.clone(), workers: self.config.data.workers };
         let go_on = |_| self.surroundings.stopped(session).is_none();
         let network = &self.trainer.network;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Format;
 use super::walk::{Found, has_photo, list, walk};
+use crate::data::corrections::Corrections;
 use crate::data::error::DataError;
 use crate::data::manifest::{Builder, Manifest, Problem, ProblemKind, Row};
 
@@ -30,10 +31,11 @@ impl Format for Folders {
         entries.iter().any(|e| e.is_dir() && has_photo(e, &mut chain))
     }
 
-    fn read(&self, path: &Path) -> Result<Manifest, DataError> {
-        let mut builder = Builder::new(path, Vec::new());
+    fn read(&self, path: &Path, corrections: &Corrections) -> Result<Manifest, DataError> {
+        let mut builder = Builder::new(path, Vec::new(), corrections);
         walk(path, &mut |shown, found| match found {
-            Found::Photo(below) => match individual(below) {
+            // a photo beside the folders may have been named by hand
+            Found::Photo(below) => match individual(below).or(builder.is_named(below).then_some("")) {
                 Some(individual) => {
                     builder.push_at(below.into(), &Row { path: shown, individual, ..Row::default() });
                 }
@@ -77,7 +79,7 @@ fn one_level_off(manifest: &Manifest) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::formats::open;
+    use crate::data::formats::as_written as open;
     use std::fs;
 
     const JPEG: &[u8] = b"\xff\xd8\xff\xe0 not whole, but it starts like one";

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use csv::ByteRecord;
 
 use super::Format;
+use crate::data::corrections::{COLUMNS, Corrections};
 use crate::data::error::DataError;
 use crate::data::manifest::{Builder, Manifest, ProblemKind, Row};
 
@@ -75,6 +76,12 @@ pub(super) fn why_not(path: &Path) -> DataError {
     DataError::MissingColumn { path: path.into(), column: missing, found: columns }
 }
 
+/// The column of the photo's path in a table of this name: one name alone decides.
+pub(super) fn path_column(file: &Path) -> &'static str {
+    let named = file.file_name().is_some_and(|name| name == SEATURTLEID2022.file);
+    if named { SEATURTLEID2022.path } else { WILDLIFE_DATASETS.path }
+}
+
 impl Table {
     /// The table's file, given it or its folder.
     fn file(&self, path: &Path) -> PathBuf {
@@ -102,7 +109,7 @@ impl Format for Table {
         find(&columns, self.path).is_some() && find(&columns, self.individual).is_some()
     }
 
-    fn read(&self, path: &Path) -> Result<Manifest, DataError> {
+    fn read(&self, path: &Path, corrections: &Corrections) -> Result<Manifest, DataError> {
         let file = self.file(path);
         let (mut reader, columns) = open_table(&file)?;
         let need = |column: &str| {
@@ -134,7 +141,10 @@ impl Format for Table {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut builder = Builder::new(root, split_names);
+        // as `dataset export` writes them; crops in pixels, as others write, have other names
+        let crop_at: Option<Vec<usize>> = COLUMNS[3..].iter().map(|column| find(&columns, column)).collect();
+        let crop_at = crop_at.unwrap_or_default();
+        let mut builder = Builder::new(root, split_names, corrections);
         let mut record = ByteRecord::new();
         loop {
             match reader.read_byte_record(&mut record) {
@@ -143,7 +153,7 @@ impl Format for Table {
                 Err(error) => return Err(table_error(&file, &error)),
             }
             let line = record.position().map(csv::Position::line);
-            let field = |at: usize| std::str::from_utf8(record.get(at).unwrap_or(b""));
+            let field = |at: usize| field_of(&record, at);
             let text = |at: usize| field(at).unwrap_or("");
             let needed = [path_at, individual_at];
             if needed.iter().any(|&at| record.get(at).is_none()) {
@@ -151,24 +161,32 @@ impl Format for Table {
                 builder.problem(ProblemKind::BadRow, None, line, reason);
                 continue;
             }
-            let used = needed.iter().chain(&dates_at).chain(&encounter_at).chain(&splits_at);
+            let used = needed.iter().chain(&dates_at).chain(&encounter_at).chain(&splits_at).chain(&crop_at);
             if used.clone().any(|&at| field(at).is_err()) {
                 let reason = "the row is not UTF-8 text; save the table as UTF-8";
                 builder.problem(ProblemKind::BadRow, None, line, reason);
                 continue;
             }
             let date = dates_at.iter().map(|&at| text(at)).find(|t| !t.trim().is_empty());
+            let mut crop = [""; 4];
+            crop.iter_mut().zip(&crop_at).for_each(|(cell, &at)| *cell = text(at));
             builder.push(&Row {
                 path: text(path_at),
                 individual: text(individual_at),
                 encounter: encounter_at.map_or("", text),
                 date: date.unwrap_or(""),
+                crop,
                 splits: splits_at.iter().map(|&at| text(at)).collect(),
                 line,
             });
         }
         Ok(builder.finish())
     }
+}
+
+/// The text of a field; a field that a short row leaves out is empty.
+pub(in crate::data) fn field_of(record: &ByteRecord, at: usize) -> Result<&str, std::str::Utf8Error> {
+    std::str::from_utf8(record.get(at).unwrap_or(b""))
 }
 
 /// Position of a column: by its name, else by its name in another case.
@@ -178,7 +196,7 @@ fn find(columns: &[String], name: &str) -> Option<usize> {
 }
 
 /// A reader that stands after the first line, and the columns that line names.
-fn open_table(path: &Path) -> Result<(csv::Reader<impl Read>, Vec<String>), DataError> {
+pub(in crate::data) fn open_table(path: &Path) -> Result<(csv::Reader<impl Read>, Vec<String>), DataError> {
     let io = |source| DataError::Io { path: path.into(), source };
     // A pipe or device under this name could block for ever.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
@@ -229,7 +247,7 @@ fn table_error(path: &Path, error: &csv::Error) -> DataError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::formats::open;
+    use crate::data::formats::as_written as open;
     use crate::data::manifest::Part;
     use proptest::prelude::*;
 

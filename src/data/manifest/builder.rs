@@ -1,14 +1,18 @@
 //! The rules that every format's rows obey on their way into a manifest.
 //!
 //! Paths stay in the folder and occur once, individuals have names, an encounter belongs to one individual. A row that
-//! breaks a rule is left out, or loses the field that is wrong, and a problem says so with its line. Knows no format.
+//! breaks a rule is left out, or loses the field that is wrong, and a problem says so with its line. What a person has
+//! corrected takes the place of what the row says before any rule is asked, so that a photo of nobody can be named.
+//! Knows no format.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use jiff::civil::Date;
 
 use super::{Manifest, Part, Photo, Problem, ProblemKind};
+use crate::data::corrections::{Correction, Corrections};
+use crate::data::crop::Crop;
 
 /// A row as a format found it, before the rules.
 #[derive(Debug, Default)]
@@ -21,6 +25,8 @@ pub(in crate::data) struct Row<'a> {
     pub(in crate::data) encounter: &'a str,
     /// Text of the date or time; empty for none.
     pub(in crate::data) date: &'a str,
+    /// Left, top, width and height of the part that counts; empty for all of the photo.
+    pub(in crate::data) crop: [&'a str; 4],
     /// Text of each split column, in the order given to the builder.
     pub(in crate::data) splits: Vec<&'a str>,
     /// Line of the table, from 1.
@@ -33,17 +39,29 @@ pub(in crate::data) struct Builder {
     root: PathBuf,
     columns: Vec<String>,
     photos: Vec<Photo>,
-    own: Vec<String>,
+    own: Vec<Own>,
     parts: Vec<Vec<Option<Part>>>,
     odd_words: Vec<Vec<(usize, Problem)>>,
     seen: HashMap<PathBuf, (usize, Option<u64>)>,
     problems: Vec<(usize, Problem)>,
     rows: usize,
+    corrections: Corrections,
+    /// Photos whose correction took effect.
+    corrected: HashSet<PathBuf>,
+}
+
+/// What the table itself says of a photo's encounter.
+#[derive(Debug, Default)]
+struct Own {
+    /// The table's key; empty for none.
+    key: String,
+    /// Individual or date were corrected since, so that the key may be another encounter's.
+    moved: bool,
 }
 
 impl Builder {
     /// Starts an empty manifest with these split columns.
-    pub(in crate::data) fn new(root: &Path, columns: Vec<String>) -> Self {
+    pub(in crate::data) fn new(root: &Path, columns: Vec<String>, corrections: &Corrections) -> Self {
         let n = columns.len();
         Builder {
             root: root.to_path_buf(),
@@ -55,7 +73,14 @@ impl Builder {
             seen: HashMap::new(),
             problems: Vec::new(),
             rows: 0,
+            corrections: corrections.clone(),
+            corrected: HashSet::new(),
         }
+    }
+
+    /// Whether a person has said who is on the photo at `path`.
+    pub(in crate::data) fn is_named(&self, path: &Path) -> bool {
+        self.corrections.get(path).is_some_and(|correction| correction.individual.is_some())
     }
 
     /// Notes something that is wrong without a usable row.
@@ -84,9 +109,18 @@ impl Builder {
     /// Takes a row whose photo was found at `path`, relative to the root, or leaves it out and says why.
     pub(in crate::data) fn push_at(&mut self, path: PathBuf, row: &Row<'_>) {
         let name = Some(row.path.trim());
-        let individual = row.individual.trim();
-        if individual.is_empty() || individual.eq_ignore_ascii_case("unknown") {
-            let reason = "no individual is named on it, so it is left out";
+        let correction = self.corrections.get(&path).cloned().unwrap_or_default();
+        if !correction.is_empty() {
+            self.corrected.insert(path.clone());
+        }
+        let Correction { individual: named, date: dated, crop: cropped } = correction;
+        let individual = named.as_deref().unwrap_or(row.individual.trim());
+        if is_nobody(individual) {
+            let reason = if named.is_some() {
+                "a correction says that nobody is to be named on it, so it is left out"
+            } else {
+                "no individual is named on it, so it is left out"
+            };
             return self.problem(ProblemKind::UnknownIndividual, name, row.line, reason);
         }
         if let Some(&(first, line)) = self.seen.get(&path) {
@@ -100,11 +134,13 @@ impl Builder {
             return self.problem(ProblemKind::Duplicate, name, row.line, reason);
         }
         let date_text = row.date.trim();
-        let date = parse_date(date_text);
+        let written = parse_date(date_text);
+        let date = dated.or(written);
         if date.is_none() && !is_blank(date_text) {
             let reason = format!("`{date_text}` is no date (2019-07-31 would be); taken as undated");
             self.problem(ProblemKind::BadDate, name, row.line, reason);
         }
+        let crop = cropped.or_else(|| self.crop(row)).filter(|crop| *crop != Crop::FULL);
         self.rows += 1;
         for (column, parts) in self.parts.iter_mut().enumerate() {
             let word = row.splits.get(column).copied().unwrap_or("").trim();
@@ -121,13 +157,33 @@ impl Builder {
             parts.push(part);
         }
         self.seen.insert(path.clone(), (self.photos.len(), row.line));
-        self.own.push(if is_blank(row.encounter) { String::new() } else { row.encounter.trim().to_owned() });
-        self.photos.push(Photo { path, individual: individual.to_owned(), encounter: String::new(), date });
+        let key = if is_blank(row.encounter) { String::new() } else { row.encounter.trim().to_owned() };
+        self.own.push(Own { key, moved: individual != row.individual.trim() || date != written });
+        self.photos.push(Photo { path, individual: individual.to_owned(), encounter: String::new(), date, crop });
+    }
+
+    /// The part of the photo that the row itself says counts; what is no part of it becomes a problem.
+    fn crop(&mut self, row: &Row<'_>) -> Option<Crop> {
+        if row.crop.iter().all(|cell| is_blank(cell)) {
+            return None;
+        }
+        match Crop::from_cells(&row.crop) {
+            Ok(crop) => Some(crop),
+            Err(error) => {
+                let reason = format!("{error}; taken whole");
+                self.problem(ProblemKind::BadCrop, Some(row.path.trim()), row.line, reason);
+                None
+            }
+        }
     }
 
     /// The manifest, with encounters named.
     pub(in crate::data) fn finish(mut self) -> Manifest {
-        name_encounters(&mut self.photos, &self.own);
+        for problem in stale(&self.corrections, |photo| self.corrected.contains(photo)) {
+            self.problems.push((usize::MAX, problem));
+        }
+        let own = keys_of_moved(&self.photos, self.own);
+        name_encounters(&mut self.photos, &own);
         let mut split_columns = BTreeMap::new();
         let columns = self.columns.into_iter().zip(self.parts).zip(self.odd_words);
         for ((column, parts), odd) in columns {
@@ -146,8 +202,41 @@ impl Builder {
             photos: self.photos,
             split_columns,
             problems: self.problems.into_iter().map(|(_, p)| p).collect(),
+            corrected: self.corrected.len(),
         }
     }
+}
+
+/// Says of each correction whose photo is not there that it waits.
+pub(in crate::data) fn stale(corrections: &Corrections, is_there: impl Fn(&Path) -> bool) -> Vec<Problem> {
+    let gone = corrections.iter().map(|(photo, _)| photo).filter(|photo| !is_there(photo));
+    let problem = |photo: &Path| Problem {
+        kind: ProblemKind::StaleCorrection,
+        photo: Some(photo.display().to_string()),
+        line: None,
+        reason: "it was corrected, and the dataset has no such photo now; the correction is kept".into(),
+    };
+    gone.map(problem).collect()
+}
+
+/// The table's own keys of encounters, none of them that of an encounter which a corrected photo has left.
+///
+/// A photo that moved joins what the table calls the encounter of its individual on its day, where there is such a one:
+/// else the two would count as two encounters, and one could answer for the other.
+fn keys_of_moved(photos: &[Photo], own: Vec<Own>) -> Vec<String> {
+    let mut of_day: HashMap<(&str, Date), &str> = HashMap::new();
+    for (photo, own) in photos.iter().zip(&own).filter(|(_, own)| !own.moved && !own.key.is_empty()) {
+        if let Some(date) = photo.date {
+            of_day.entry((&photo.individual, date)).or_insert(&own.key);
+        }
+    }
+    let key = |photo: &Photo, own: &Own| match photo.date {
+        _ if !own.moved => own.key.clone(),
+        Some(date) => of_day.get(&(photo.individual.as_str(), date)).map_or_else(String::new, |key| (*key).to_owned()),
+        None if own.key.is_empty() => String::new(),
+        None => format!("{} {}", photo.individual, own.key),
+    };
+    photos.iter().zip(&own).map(|(photo, own)| key(photo, own)).collect()
 }
 
 /// Gives each photo the key of its encounter: the table's own, else individual and day, else one for itself.
@@ -161,11 +250,10 @@ fn name_encounters(photos: &mut [Photo], own: &[String]) {
     });
     let mut keys = Vec::with_capacity(photos.len());
     for (photo, key) in photos.iter().zip(own) {
-        keys.push(match (key.as_str(), photo.date) {
-            ("", Some(date)) => format!("{} {date}", photo.individual),
-            ("", None) => format!("{} (undated)", photo.path.display()),
-            (key, _) if shared => format!("{} {key}", photo.individual),
-            (key, _) => key.to_owned(),
+        keys.push(match key.as_str() {
+            "" => default_encounter(photo),
+            key if shared => format!("{} {key}", photo.individual),
+            key => key.to_owned(),
         });
     }
     // Names with spaces could still make two individuals' keys equal ("a" + "b 1", "a b" + "1"): keep them apart.
@@ -179,6 +267,19 @@ fn name_encounters(photos: &mut [Photo], own: &[String]) {
     }
 }
 
+/// Whether a name in a table names nobody.
+pub(in crate::data) fn is_nobody(individual: &str) -> bool {
+    individual.is_empty() || individual.eq_ignore_ascii_case("unknown")
+}
+
+/// The key of a photo's encounter where the table names none: individual and day, else one for itself.
+pub(in crate::data) fn default_encounter(photo: &Photo) -> String {
+    match photo.date {
+        Some(date) => format!("{} {date}", photo.individual),
+        None => format!("{} (undated)", photo.path.display()),
+    }
+}
+
 /// Words that tables write for "nothing".
 fn is_blank(text: &str) -> bool {
     matches!(text.trim().to_ascii_lowercase().as_str(), "" | "nan" | "na" | "n/a" | "none" | "null")
@@ -188,7 +289,7 @@ fn is_blank(text: &str) -> bool {
 ///
 /// The check is on the text alone. With no `..` left and nothing absolute, only a symbolic link inside the folder can
 /// lead elsewhere, and those the user put there.
-fn inside(text: &str) -> Result<PathBuf, &'static str> {
+pub(in crate::data) fn inside(text: &str) -> Result<PathBuf, &'static str> {
     const LEAVES: &str = "the path leaves the dataset's folder; write it relative to that folder";
     if text.is_empty() {
         return Err("no photo is named");
@@ -221,7 +322,7 @@ fn inside(text: &str) -> Result<PathBuf, &'static str> {
 }
 
 /// The day in `2014-07-14`, `2014-07-14 14:49:45`, `2014-07-14T14:49:45Z` or `2014:07:14 14:49:45` (EXIF).
-fn parse_date(text: &str) -> Option<Date> {
+pub fn parse_date(text: &str) -> Option<Date> {
     let day = text.get(..10)?;
     let rest = &text[10..];
     if !(rest.is_empty() || rest.starts_with([' ', 'T'])) {
@@ -247,7 +348,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn read(columns: &[&str], rows: &[Row<'_>]) -> Manifest {
-        let mut builder = Builder::new(Path::new("photos"), columns.iter().map(|c| (*c).to_owned()).collect());
+        let columns = columns.iter().map(|c| (*c).to_owned()).collect();
+        let mut builder = Builder::new(Path::new("photos"), columns, &Corrections::NONE);
         for row in rows {
             builder.push(row);
         }

@@ -51,6 +51,18 @@ pub fn trained_on(report: &Report) -> Option<String> {
     ))
 }
 
+/// That the dataset is corrected otherwise than when the model was trained; none where it is not.
+pub fn corrected_since(report: &Report) -> Option<String> {
+    let photos = match report.context.corrected_since? {
+        0 => return None,
+        1 => "1 photo is corrected".to_owned(),
+        n => format!("{n} photos are corrected"),
+    };
+    Some(format!(
+        "{photos} otherwise than when this model was trained: the figures are of the photos as they are corrected now."
+    ))
+}
+
 /// That rank-1 could be luck; none where it is clearly above chance. The limit is two standard errors of a share.
 pub fn near_chance(report: &Report) -> Option<String> {
     let (rank1, chance) = (report.figures.rank1?, report.chance?.figures.rank1?);
@@ -63,7 +75,10 @@ pub fn near_chance(report: &Report) -> Option<String> {
 
 /// What must be said of the figures, a sentence each, the weightiest first.
 pub fn remarks(report: &Report) -> Vec<String> {
-    [trained_on(report), near_chance(report), Some(leak(report))].into_iter().flatten().collect()
+    [trained_on(report), corrected_since(report), near_chance(report), Some(leak(report))]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The page `report.md`.

@@ -5,6 +5,8 @@ use std::path::Path;
 use dfdx::prelude::Cpu;
 
 use super::*;
+use crate::data::corrections::Correction;
+use crate::data::crop::Crop;
 use crate::data::synth::{SynthPlan, draw};
 use crate::run::config::Method;
 
@@ -13,7 +15,7 @@ use crate::run::config::Method;
 struct Stage {
     dir: tempfile::TempDir,
     config: Config,
-    cache: PathBuf,
+    workspace: Workspace,
     interrupt: AtomicBool,
 }
 
@@ -36,8 +38,8 @@ impl Stage {
             config.set(path, value).unwrap();
         }
         config.data.dir = photos.to_str().unwrap().to_owned();
-        let cache = dir.path().join("cache");
-        Stage { dir, config, cache, interrupt: AtomicBool::new(false) }
+        let workspace = Workspace::open(Some(&dir.path().join("workspace"))).unwrap();
+        Stage { dir, config, workspace, interrupt: AtomicBool::new(false) }
     }
 
     fn run_dir(&self, name: &str) -> RunDir {
@@ -45,11 +47,12 @@ impl Stage {
     }
 
     fn setup(&self) -> Setup {
-        Setup::new(&self.config, None, &mut |_, _| true).unwrap()
+        let corrections = self.workspace.corrections(self.config.data.dir.as_ref()).unwrap();
+        Setup::new(&self.config, corrections, None, &mut |_, _| true).unwrap()
     }
 
     fn work(&self, config: &Config, setup: Setup) -> Work<'_, Cpu> {
-        let surroundings = Surroundings { cache: &self.cache, interrupt: &self.interrupt, foreground: None };
+        let surroundings = Surroundings { workspace: &self.workspace, interrupt: &self.interrupt, foreground: None };
         Work::new(&Cpu::default(), config.clone(), setup, surroundings).unwrap()
     }
 
@@ -179,6 +182,24 @@ fn other_photos_are_refused_and_named() {
         for word in [words, photo.file_name().unwrap().to_str().unwrap(), "Put them back"] {
             assert!(error.contains(word), "{word}: {error}");
         }
+    }
+    let data = Path::new(&stage.config.data.dir);
+    let correct = |photo: &Path, change: &dyn Fn(&mut Correction)| {
+        stage.workspace.correct(data, photo, change).unwrap();
+    };
+    let other: &dyn Fn(&mut Correction) = &|c| c.individual = Some("t999".into());
+    let crop: &dyn Fn(&mut Correction) = &|c| c.crop = Crop::new(0.2, 0.2, 0.5, 0.5).ok();
+    for (photo, change, words) in [
+        (&trained, other, "the training part had 24 photos of 4 individuals and now has 24 photos of 5"),
+        (&trained, crop, "the training part has 24 photos of 4 individuals as before, but"),
+        (&asked, crop, "the part that validates has 8 photos of 4 individuals as before, but"),
+    ] {
+        correct(photo, change);
+        let error = stage.go_on(&run).unwrap_err().to_string();
+        correct(photo, &|c| *c = Correction::default());
+        let since =
+            format!("{} is corrected otherwise than when the run began", photo.strip_prefix(data).unwrap().display());
+        assert!(error.contains(words) && error.contains(&since), "{error}");
     }
     assert!(std::fs::read(run.last()).unwrap() == before, "the checkpoint stays");
     assert_eq!(stage.go_on(&run).unwrap(), End::Finished);
