@@ -62,10 +62,11 @@ struct Global {
     /// Print one JSON object instead of words
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
-    /// Pictures in the terminal: auto, where it can; off, never
-    #[arg(long, global = true, value_enum, default_value_t = pictures::Images::Auto, value_name = "WHEN")]
+    /// Pictures in the terminal: auto, as fine as it can; cells, of two colours each; viuer, as fine as it can over SSH and
+    /// in tmux too; off, never [default: auto]
+    #[arg(long, global = true, value_enum, value_name = "HOW")]
     #[arg(help_heading = EVERYWHERE, hide_possible_values = true)]
-    images: pictures::Images,
+    images: Option<pictures::Images>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,9 +111,9 @@ const INTERRUPTED: u8 = 130;
 /// The exit code for a command that cannot be understood.
 const USAGE: u8 = 2;
 
-/// Runs the command line of this process; without a verb, `open` shows the screen on a workspace, with pictures or
-/// without, and gives a line to say when it is left.
-pub fn main<E>(open: fn(&Workspace, bool) -> Result<String, E>) -> ExitCode
+/// Runs the command line of this process; without a verb, `open` shows the screen on a workspace, with
+/// pictures as the word says where one was given, and gives a line to say when it is left.
+pub fn main<E>(open: fn(&Workspace, Option<&str>) -> Result<String, E>) -> ExitCode
 where
     E: std::error::Error + Send + Sync + 'static,
 {
@@ -135,14 +136,14 @@ where
     }
 }
 
-fn dispatch<E>(cli: Cli, open: fn(&Workspace, bool) -> Result<String, E>) -> Result<u8>
+fn dispatch<E>(cli: Cli, open: fn(&Workspace, Option<&str>) -> Result<String, E>) -> Result<u8>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
     let workspace = Workspace::open(cli.global.workspace.as_deref())?;
     let context = Context { global: cli.global, workspace, interrupt: Arc::new(AtomicBool::new(false)) };
     let Some(verb) = cli.verb else {
-        let left = open(&context.workspace, context.global.images != pictures::Images::Off)?;
+        let left = open(&context.workspace, context.global.images.map(pictures::Images::word))?;
         if !left.is_empty() {
             words::say(&left);
         }

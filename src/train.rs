@@ -5,6 +5,7 @@ pub mod check;
 pub mod checkpoint;
 pub mod demo;
 pub mod error;
+pub mod fit;
 pub mod parity;
 pub mod schedule;
 pub mod setup;

@@ -5,10 +5,12 @@
 //! evaluations are processes of their own: this one may end at any moment without touching them.
 
 mod app;
+mod choices;
 mod datasets;
 mod effects;
 mod evaluate;
 mod form;
+mod graphics;
 mod keys;
 mod message;
 mod model;
@@ -35,6 +37,9 @@ use crate::data::foreign;
 use crate::run::Workspace;
 
 use self::effects::Effects;
+use self::graphics::Images;
+use self::graphics::overlay::Overlay;
+use self::graphics::probe;
 use self::keys::{Keymap, Tab};
 use self::message::{Effect, Message};
 use self::model::{Ending, Model};
@@ -52,9 +57,9 @@ pub enum TuiError {
     /// The terminal failed.
     #[error("the terminal: {0}")]
     Terminal(#[from] std::io::Error),
-    /// The file of keys cannot be used.
+    /// The file of keys or that of settings cannot be used.
     #[error("{}: {problem}", foreign::path(path))]
-    Keys {
+    Settings {
         /// The file.
         path: PathBuf,
         /// What is wrong in it.
@@ -71,21 +76,24 @@ const PACE: Duration = Duration::from_millis(16);
 const PACE_FAR: Duration = Duration::from_millis(100);
 
 /// Opens the workbench on `workspace` and returns when it is left: with a line for the shell, which says what goes on.
+/// `images` is `auto`, `cells`, `viuer` or `off`; without it `screen.toml` in the workspace says.
 ///
 /// # Errors
 /// When there is no terminal, it fails, or the workbench itself does.
-pub fn open(workspace: &Workspace, pictures: bool) -> Result<String, TuiError> {
+pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiError> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return Err(TuiError::NotATerminal);
     }
-    let keymap = keymap(workspace)?;
+    let (keymap, settings) = (keymap(workspace)?, settings(workspace)?);
     let kept = effects::read_kept(workspace);
     let variable = |name: &str| std::env::var(name).ok();
     let theme = Theme::of_environment(&kept.theme, variable);
     let size = crossterm::terminal::size()?;
     let mut model = Model::new(workspace.root().to_owned(), theme, keymap, size, effects::now());
-    model.images = pictures;
-    model.runs.chosen = kept.run;
+    let images = images.and_then(Images::from_word).unwrap_or(settings.images);
+    model.images = images != Images::Off;
+    (model.runs.chosen, model.datasets.chosen) = (kept.run, kept.dataset);
+    (model.runs.whole, model.runs.sort, model.runs.charts) = (kept.whole, kept.sort, kept.charts);
     model.tab = Tab::ALL.into_iter().find(|tab| tab.name() == kept.tab).unwrap_or(Tab::Runs);
 
     let far = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| variable(name).is_some());
@@ -94,10 +102,15 @@ pub fn open(workspace: &Workspace, pictures: bool) -> Result<String, TuiError> {
     terminal::obey_signals(&sender)?;
     let mut screen = Terminal::new(CrosstermBackend::new(stdout()))?;
     let effects = Effects::new(workspace.clone(), sender.clone());
-    terminal::read_keys(&sender);
+    let asks = images.asks(variable);
+    if asks {
+        probe::ask()?;
+    }
+    terminal::read_keys(&sender, asks);
+    let pace = if far { PACE_FAR } else { PACE };
     // what is looked at follows from the model from the first message on
     let _ = sender.send(Message::Tick(effects::now()));
-    let ending = app::run(&mut screen, &mut model, &inbox, if far { PACE_FAR } else { PACE }, |effect| {
+    let ending = app::run(&mut screen, &mut model, &inbox, pace, &mut Overlay::default(), |effect| {
         match effect {
             // how `tests/workbench.rs` sees what a panic leaves behind
             Effect::Redraw if std::env::var_os("CARETTA_TEST_PANIC").is_some() => {
@@ -130,15 +143,34 @@ fn going_on(model: &Model) -> String {
     }
 }
 
+/// What a person may set for the screen: `screen.toml` in the workspace.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    images: Images,
+}
+
+fn settings(workspace: &Workspace) -> Result<Settings, TuiError> {
+    read_toml(workspace, "screen.toml", Ok)
+}
+
 /// The user's own keys: `keys.toml` in the workspace, an action and its keys a line.
 fn keymap(workspace: &Workspace) -> Result<Keymap, TuiError> {
-    let path = workspace.root().join("keys.toml");
-    let wrong = |problem: String| TuiError::Keys { path: path.clone(), problem };
+    read_toml(workspace, "keys.toml", Keymap::with)
+}
+
+/// What `name` in the workspace holds; the usual where it is not there.
+fn read_toml<T: serde::de::DeserializeOwned, U: Default>(
+    workspace: &Workspace,
+    name: &str,
+    judged: impl Fn(T) -> Result<U, String>,
+) -> Result<U, TuiError> {
+    let path = workspace.root().join(name);
+    let wrong = |problem: String| TuiError::Settings { path: path.clone(), problem };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Keymap::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(U::default()),
         Err(error) => return Err(wrong(error.to_string())),
     };
-    let own = toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))?;
-    Keymap::with(own).map_err(wrong)
+    judged(toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))?).map_err(wrong)
 }

@@ -9,10 +9,10 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use common::Stage;
+use common::{Stage, bytes, kill, until};
 
 const LAST: &str = "checkpoints/last.safetensors";
 
@@ -83,6 +83,13 @@ impl Card {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// The most bytes of the card that were in use while the program ran.
+    fn most_used(&self, args: &[&str], more: (&str, &str)) -> usize {
+        let file = self.stage.root.join("peak");
+        self.ok(args, &[more, ("STANDIN_PEAK", file.to_str().unwrap())]);
+        std::fs::read_to_string(file).unwrap().parse().unwrap()
+    }
+
     /// Trains on the card into `out`.
     fn train<'a>(&'a self, method: &'a str, out: &'a str) -> Vec<&'a str> {
         self.stage.train_args(method, out, &["--device", "cuda:0"])
@@ -128,13 +135,24 @@ fn cuda_operations_agree_with_the_cpu_in_both_orders() {
     }
 }
 
-#[test]
-fn cuda_networks_train_as_on_the_cpu() {
+fn networks_train_as_on_the_cpu(backbone: &str) {
     let Some(card) = Card::new() else { return };
-    let args = ["doctor", "--device", "cuda:0", "--networks", "--network-steps", "6"];
+    let args = ["doctor", "--device", "cuda:0", "--networks", "--network", backbone, "--network-steps", "20"];
     let found = card.json(&args, &[]);
     assert_eq!(found["passed"], true, "{}", found["networks"]);
-    assert_eq!(found["networks"].as_array().unwrap().len(), 6);
+    let networks = found["networks"].as_array().unwrap();
+    assert_eq!(networks.len(), 3);
+    assert!(networks.iter().all(|n| n["losses"].as_array().unwrap().len() == 20 && n["backbone"] == backbone));
+}
+
+#[test]
+fn cuda_trains_resnet18_for_twenty_steps_as_the_cpu_does() {
+    networks_train_as_on_the_cpu("resnet18");
+}
+
+#[test]
+fn cuda_trains_efficientnet_b0_for_twenty_steps_as_the_cpu_does() {
+    networks_train_as_on_the_cpu("efficientnet_b0");
 }
 
 #[test]
@@ -157,29 +175,212 @@ fn cuda_runs_evaluate_and_embed_on_either_device() {
 }
 
 #[test]
-fn cuda_runs_stop_and_go_on_to_the_same_bytes_and_on_the_other_device() {
+fn cuda_ranks_by_the_cpu_s_own_distances() {
     let Some(card) = Card::new() else { return };
-    card.ok(&card.train("triplet", "whole"), &[]);
-    let bytes = |run: &str| std::fs::read(card.stage.root.join(run).join(LAST)).unwrap();
-    // an error that the card never comes back from, in mid-run: failed, the first epoch's checkpoint kept
-    let said = card.says(&card.train("triplet", "killed"), &[("STANDIN_FAIL_AT", "1800")]);
-    assert!(said.contains("the device failed"), "{said}");
-    let state = std::fs::read_to_string(card.stage.root.join("killed/state.json")).unwrap();
-    assert!(state.contains("failed"), "{state}");
-    card.ok(&["run", "resume", "killed", "--foreground"], &[]);
-    assert!(bytes("killed") == bytes("whole"), "the resumed run ends in other bytes");
+    card.ok(&card.train("arcface", "run"), &[]);
+    let trace = card.stage.root.join("trace");
+    let args = ["evaluate", "--model-path", "run", "--device", "cuda:0", "--output-dir", "report"];
+    card.ok(&args, &[("STANDIN_TRACE", trace.to_str().unwrap())]);
+    assert!(std::fs::read_to_string(trace).unwrap().lines().any(|kernel| kernel == "distances"));
+    let report = card.stage.root.join("report");
+    let vectors = embeddings(&report);
+    let table = |name: &str| -> Vec<csv::StringRecord> {
+        csv::Reader::from_path(report.join(name)).unwrap().into_records().map(Result::unwrap).collect()
+    };
+    let photos: Vec<String> = table("photos.csv").iter().map(|row| row[0].to_owned()).collect();
+    let width = vectors.len() / photos.len();
+    let vector = |photo: &str| &vectors[photos.iter().position(|p| p == photo).unwrap() * width..][..width];
+    let matches = table("matches.csv");
+    assert!(matches.len() > 8);
+    for row in &matches {
+        let expected = caretta::eval::retrieval::distance(vector(&row[0]), vector(&row[2]));
+        assert_eq!(row[3].parse::<f64>().unwrap(), expected, "{row:?}");
+    }
 }
 
 #[test]
-fn cuda_out_of_memory_is_told_with_a_way_out() {
+fn cuda_runs_that_are_killed_go_on_to_the_same_bytes() {
     let Some(card) = Card::new() else { return };
-    let said = card.says(&card.train("siamese", "small"), &[("STANDIN_LIMIT", "100000000")]);
-    assert!(said.contains("out of memory") && said.contains("smaller batch"), "{said}");
-    for at in ["40", "300", "800"] {
-        let out = format!("oom-{at}");
-        let said = card.says(&card.train("siamese", &out), &[("STANDIN_OOM_AT", at)]);
-        assert!(said.contains("out of memory"), "allocation {at}: {said}");
+    card.ok(&card.train("siamese", "whole"), &[]);
+    let last = card.stage.root.join("killed").join(LAST);
+    let mut command = on_standin(card.stage.command(&card.train("siamese", "killed")), card.standin, &[]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("there is a checkpoint", || last.exists());
+    kill(&mut child);
+    card.ok(&["run", "resume", "killed", "--foreground"], &[]);
+    assert!(bytes(&last) == bytes(card.stage.root.join("whole").join(LAST)), "the resumed run ends in other bytes");
+}
+
+#[test]
+fn cuda_checkpoints_go_to_the_cpu_and_back() {
+    let Some(card) = Card::new() else { return };
+    // the card fails after its first checkpoint, the CPU makes the rest, and the other way round
+    card.says(&card.train("triplet", "there"), &[("STANDIN_FAIL_AT", "1800")]);
+    let config = card.stage.root.join("there/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let on_cpu = text.replace("device = \"cuda:0\"", "device = \"cpu\"");
+    assert_ne!(on_cpu, text);
+    std::fs::write(&config, on_cpu).unwrap();
+    card.ok(&["run", "resume", "there", "--foreground"], &[]);
+    let log = std::fs::read_to_string(card.stage.root.join("there/log.txt")).unwrap();
+    assert!(log.contains("card 0") && log.contains("resumed after step") && log.contains("kernels "), "{log}");
+    for device in ["cpu", "cuda:0"] {
+        let photos = card.stage.photos.to_str().unwrap();
+        let args = ["embed", "--model-path", "there", "--data-dir", photos, "--output-dir", device, "--device", device];
+        card.ok(&args, &[]);
     }
+    let [cpu, cuda] = ["cpu", "cuda:0"].map(|device| embeddings(&card.stage.root.join(device)));
+    assert!(farthest(&cpu, &cuda) < 1e-3, "{}", farthest(&cpu, &cuda));
+}
+
+#[test]
+fn cuda_that_fails_in_mid_step_ends_the_run_with_its_checkpoint_kept() {
+    let Some(card) = Card::new() else { return };
+    card.ok(&card.train("triplet", "whole"), &[]);
+    let whole = bytes(card.stage.root.join("whole").join(LAST));
+    // in the first epoch, and after its checkpoint
+    for (at, resumed) in [("400", "resumed after step 0"), ("1800", "resumed after step")] {
+        let said = card.says(&card.train("triplet", at), &[("STANDIN_FAIL_AT", at)]);
+        assert!(said.contains("the card has failed") && said.contains("run resume"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        let state = std::fs::read_to_string(card.stage.root.join(at).join("state.json")).unwrap();
+        assert!(state.contains("\"failed\"") && state.contains("the card has failed"), "{state}");
+        assert_eq!(card.stage.root.join(at).join(LAST).exists(), at == "1800");
+        card.ok(&["run", "resume", at, "--foreground"], &[]);
+        let log = std::fs::read_to_string(card.stage.root.join(at).join("log.txt")).unwrap();
+        assert!(at == "400" || log.contains(resumed), "{log}");
+        assert!(bytes(card.stage.root.join(at).join(LAST)) == whole, "{at}: the resumed run ends in other bytes");
+    }
+}
+
+/// The number after `before` in `text`.
+fn number_after(text: &str, before: &str) -> usize {
+    let from = text.find(before).unwrap_or_else(|| panic!("no \"{before}\" in {text}")) + before.len();
+    text[from..].chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+}
+
+#[test]
+fn cuda_out_of_memory_names_the_batch_that_fits_and_the_run_can_be_resumed() {
+    let Some(card) = Card::new() else { return };
+    card.ok(&card.train("siamese", "whole"), &[]);
+    let others = ("STANDIN_OTHERS", "1073741824");
+    let most = |size: &str| {
+        let args = [card.train("siamese", size), vec!["--epochs", "1", "--batch-size", size]].concat();
+        card.most_used(&args, others)
+    };
+    let (six, eight) = (most("6"), most("8"));
+    assert!(six < eight, "{six} {eight}");
+    let limit = usize::midpoint(six, eight).to_string();
+    let tight = [("STANDIN_LIMIT", limit.as_str()), others];
+    let said = card.says(&card.train("siamese", "small"), &tight);
+    assert!(said.contains("out of memory on the card") && said.contains("at a batch of 8"), "{said}");
+    assert!(said.contains("other processes hold 1.0 GiB") && said.contains("4242"), "{said}");
+    let fits = number_after(&said, "A batch of ");
+    assert_eq!(fits, 6, "{said}");
+    // what it says is so
+    let size = fits.to_string();
+    let args = [card.train("siamese", "fits"), vec!["--batch-size", &size]].concat();
+    card.ok(&args, &tight);
+    card.ok(&["run", "resume", "small", "--foreground"], &[]);
+    let last = |run: &str| bytes(card.stage.root.join(run).join(LAST));
+    assert!(last("small") == last("whole"), "the resumed run ends in other bytes");
+}
+
+#[test]
+fn cuda_out_of_memory_at_any_allocation_ends_in_words() {
+    let Some(card) = Card::new() else { return };
+    card.ok(&card.train("siamese", "whole"), &[]);
+    let whole = bytes(card.stage.root.join("whole").join(LAST));
+    // weights, moments, the first step's way there and back, later steps
+    for at in ["40", "150", "260", "330", "420", "560", "800"] {
+        let said = card.says(&card.train("siamese", at), &[("STANDIN_OOM_AT", at)]);
+        assert!(said.contains("out of memory on the card") && !said.contains("panicked"), "allocation {at}: {said}");
+        let state = std::fs::read_to_string(card.stage.root.join(at).join("state.json")).unwrap();
+        assert!(state.contains("\"failed\""), "{state}");
+    }
+    // a step that found no memory is made again
+    card.ok(&["run", "resume", "800", "--foreground"], &[]);
+    assert!(bytes(card.stage.root.join("800").join(LAST)) == whole, "the resumed run ends in other bytes");
+}
+
+#[test]
+fn cuda_embeds_in_smaller_batches_where_memory_is_short() {
+    let Some(card) = Card::new() else { return };
+    // large enough for its maps to outweigh the weights as they are read
+    card.ok(&[card.train("arcface", "run"), vec!["--image-size", "64", "--epochs", "1"]].concat(), &[]);
+    let photos = card.stage.photos.to_str().unwrap();
+    let embed = |out: &str, more: &[(&str, &str)]| {
+        let args = ["embed", "--model-path", "run", "--data-dir", photos, "--output-dir", out, "--device", "cuda:0"];
+        card.ok(&args, more);
+        embeddings(&card.stage.root.join(out))
+    };
+    let peak = card.stage.root.join("peak");
+    let roomy = embed("roomy", &[("STANDIN_PEAK", peak.to_str().unwrap())]);
+    let limit = (std::fs::read_to_string(&peak).unwrap().parse::<usize>().unwrap() - 1).to_string();
+    let apart = farthest(&roomy, &embed("tight", &[("STANDIN_LIMIT", &limit)]));
+    assert!(apart < 1e-5, "{apart}");
+}
+
+#[test]
+fn cuda_bench_tells_speed_waiting_and_memory() {
+    let Some(card) = Card::new() else { return };
+    let args = ["bench", "--backbone", "resnet18", "--batch-size", "2", "--image-size", "32", "--seconds", "0"];
+    let args = [&args[..], &["--device", "cuda:0"]].concat();
+    let found = card.json(&args, &[]);
+    for rate in ["train_photos_per_s", "inference_photos_per_s", "loaded_photos_per_s"] {
+        assert!(found[rate].as_f64().unwrap() > 0.0, "{found}");
+    }
+    assert!((0.0..=1.0).contains(&found["loaded_wait"].as_f64().unwrap()), "{found}");
+    assert!(found["memory_bytes"].as_u64().unwrap() > 80 << 20, "{found}");
+    let said = card.ok(&args, &[]);
+    assert!(said.contains("of the card's memory") && said.contains("waiting"), "{said}");
+}
+
+#[test]
+fn cuda_memory_of_other_processes_is_shown() {
+    let Some(card) = Card::new() else { return };
+    let more = [("STANDIN_OTHERS", "3221225472")];
+    let found = card.json(&["doctor", "--device", "cuda:0"], &more);
+    assert_eq!(found["card"]["other_processes"][0]["pid"], 4242);
+    assert_eq!(found["card"]["other_processes"][0]["memory"], 3_221_225_472_u64);
+    assert_eq!(found["card"]["memory_used_before_bytes"], 3_221_225_472_u64);
+    assert_eq!(found["card"]["utilisation_percent"], 97);
+    let output = card.run(&["doctor", "--device", "cuda:0"], &more);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("4242, holds 3.0 GiB") && said.contains("77.0 GiB free"), "{said}");
+}
+
+#[test]
+fn cuda_doctor_lists_all_that_is_missing() {
+    let Some(card) = Card::new() else { return };
+    let folder = card.stage.root.join("driver-only");
+    std::fs::create_dir(&folder).unwrap();
+    let driver = std::fs::canonicalize(card.standin.join("lib/libcuda.so.1")).unwrap();
+    std::os::unix::fs::symlink(driver, folder.join("libcuda.so.1")).unwrap();
+    let with = |folder: &Path, device: &str| {
+        let mut command = on_standin(card.stage.command(&["doctor", "--device", device]), card.standin, &[]);
+        let output = command.env("LD_LIBRARY_PATH", folder).env_remove("CUDA_PATH").output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    // a machine may have some of them in the places where a linker looks
+    let (passed, said) = with(&folder, "cuda:0");
+    let found =
+        ["cuBLAS is missing", "NVRTC, CUDA's compiler is missing", "cuDNN is missing"].map(|w| said.contains(w));
+    let said_what = said.contains("Install the CUDA toolkit 13") || said.contains("Install cuDNN 9");
+    assert!(passed || found.contains(&true) && said_what && !said.contains("driver is missing"), "{said}");
+    let (_, said) = with(&folder, "auto");
+    assert!(passed || said.contains("no card is used"), "{said}");
+    // a driver from before the functions that are called
+    let old = card.stage.root.join("old-driver");
+    std::fs::create_dir(&old).unwrap();
+    let source = card.stage.root.join("old.cpp");
+    std::fs::write(&source, "extern \"C\" int cuInit(unsigned) { return 0; }").unwrap();
+    let mut compile = Command::new("g++");
+    let made = compile.args(["-shared", "-fPIC", "-o"]).arg(old.join("libcuda.so.1")).arg(&source).status().unwrap();
+    assert!(made.success());
+    let (passed, said) = with(&old, "cuda:0");
+    assert!(!passed && said.contains("the NVIDIA driver is too old: it has no cu"), "{said}");
+    assert!(said.contains("Install NVIDIA's driver 580"), "{said}");
 }
 
 #[test]
@@ -194,6 +395,8 @@ fn cuda_that_does_not_work_is_told_and_auto_takes_the_cpu() {
     assert!(said.contains("the driver shows 0"), "{said}");
     let said = card.says(&["doctor", "--device", "cuda:3"], &[]);
     assert!(said.contains("there is no card 3: the driver shows 1"), "{said}");
+    let said = card.says(&doctor, &[("STANDIN_DRIVER", "12040")]);
+    assert!(said.contains("the NVIDIA driver is too old: it is made for CUDA 12.4, and the toolkit is 13.0"), "{said}");
     let output = card.run(&["doctor"], &[("STANDIN_INIT", "100")]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && said.matches("no card is used").count() == 1, "{said}");

@@ -14,6 +14,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 struct Screen {
     parser: Arc<Mutex<vt100::Parser>>,
     bytes: Arc<Mutex<usize>>,
+    raw: Arc<Mutex<Vec<u8>>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
@@ -54,16 +55,18 @@ impl Screen {
         let parser = Arc::new(Mutex::new(vt100::Parser::new(some(ROWS), some(COLUMNS), 0)));
         let bytes = Arc::new(Mutex::new(0));
         let mut reader = pair.master.try_clone_reader().unwrap();
-        let (to, count) = (Arc::clone(&parser), Arc::clone(&bytes));
+        let raw = Arc::new(Mutex::new(Vec::new()));
+        let (to, count, all) = (Arc::clone(&parser), Arc::clone(&bytes), Arc::clone(&raw));
         std::thread::spawn(move || {
             let mut block = [0; 4096];
             while let Ok(n @ 1..) = reader.read(&mut block) {
                 to.lock().unwrap().process(&block[..n]);
                 *count.lock().unwrap() += n;
+                all.lock().unwrap().extend_from_slice(&block[..n]);
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Screen { parser, bytes, keys, child, master: pair.master }
+        Screen { parser, bytes, raw, keys, child, master: pair.master }
     }
 
     fn text(&self) -> String {
@@ -84,6 +87,15 @@ impl Screen {
         let begin = Instant::now();
         while !self.text().contains(words) {
             assert!(begin.elapsed() < patience, "waited in vain for {words:?}:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the program has written `bytes`.
+    fn sends(&self, bytes: &[u8]) {
+        let begin = Instant::now();
+        while !self.raw.lock().unwrap().windows(bytes.len()).any(|window| window == bytes) {
+            assert!(begin.elapsed() < Duration::from_secs(20), "never written: {bytes:?}\n{}", self.text());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -277,4 +289,68 @@ fn without_a_terminal_it_names_what_works_there() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("needs a terminal") && said.contains("caretta run ls"), "{said}");
+}
+
+/// Opens the workbench in a terminal that is asked for pictures.
+fn asked(workspace: &Path) -> Screen {
+    Screen::run(workspace, &[env!("CARGO_BIN_EXE_caretta"), "--images", "viuer"])
+}
+
+#[test]
+fn a_terminal_may_answer_the_question_for_pictures_late_in_pieces_or_never() {
+    let (_dir, workspace) = workspace();
+    let drawn = std::process::Command::new(env!("CARGO_BIN_EXE_caretta"))
+        .args(["dataset", "synth", "--individuals", "3", "--encounters", "3", "--photos", "2", "--json"])
+        .env("CARETTA_WORKSPACE", &workspace)
+        .output()
+        .unwrap();
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    let look = |screen: &mut Screen| {
+        screen.press("1");
+        screen.sees("3 individuals");
+        screen.press("\r\r\r");
+    };
+    let slow = |out: &mut Box<dyn Write + Send>, pieces: &[&str], pause: u64| {
+        for piece in pieces {
+            out.write_all(piece.as_bytes()).unwrap();
+            out.flush().unwrap();
+            std::thread::sleep(Duration::from_millis(pause));
+        }
+    };
+
+    // never: cells, and every key is a key from the first moment on
+    let mut screen = asked(&workspace);
+    look(&mut screen);
+    screen.sees("▀▀▀▀");
+    screen.press("q");
+    assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
+
+    // in pieces: kitty's pictures, and no cell of a photo
+    let mut screen = asked(&workspace);
+    slow(
+        &mut screen.keys,
+        &["\x1b_Gi=3", "1;O", "K\x1b", "\\\x1bP>|kitty(0.42)\x1b\\\x1b[6;2", "0;10t\x1b[?62", ";52;c"],
+        30,
+    );
+    look(&mut screen);
+    screen.sends(b"\x1b_Ga=T,f=100,");
+    assert!(!screen.text().contains("▀▀▀▀"), "{}", screen.text());
+    screen.press("?");
+    screen.sends(b"\x1b_Ga=d,d=I,");
+    screen.press("\x1b");
+    std::thread::sleep(Duration::from_millis(100));
+    screen.press("q");
+    assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
+    screen.sends(b"\x1b_Ga=d,d=A,");
+
+    // late: it stays with cells, and nothing of the answer is taken for a key
+    let mut screen = asked(&workspace);
+    look(&mut screen);
+    screen.sees("▀▀▀▀");
+    std::thread::sleep(Duration::from_millis(1300));
+    let before = screen.text();
+    slow(&mut screen.keys, &["\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(q)\x1b\\\x1b[6;20;10t\x1b[?62;52;c"], 500);
+    assert_eq!(screen.text(), before);
+    screen.press("q");
+    assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
 }

@@ -9,7 +9,7 @@ use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::on_device;
 use crate::train::bench::BenchPlan;
 
-use super::args::{DeviceFlags, Usage};
+use super::args::{PhotoFlags, Usage};
 use super::{Context, words};
 
 /// Arguments of `bench`.
@@ -25,21 +25,22 @@ pub(super) struct BenchArgs {
     /// Side of a photo in pixels
     #[arg(long, alias = "image_size", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=1024), value_name = "PIXELS")]
     image_size: u32,
-    /// Seconds for each of the two measurements
+    /// Seconds for each of the three measurements
     #[arg(long, default_value_t = 10, value_name = "N")]
     seconds: u64,
     #[command(flatten)]
-    device: DeviceFlags,
+    photos: PhotoFlags,
 }
 
 pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
     let backbone = Backbone::named(&args.backbone).map_err(|e| Usage(e.to_string()))?.name;
-    let device = args.device.open()?;
+    let device = args.photos.device.open()?;
     let plan = BenchPlan {
         backbone,
         batch_size: args.batch_size as usize,
         image_size: args.image_size as usize,
         patience: Duration::from_secs(args.seconds),
+        workers: args.photos.workers,
     };
     if !context.global.json {
         words::say(&device.describe());
@@ -52,8 +53,16 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
         ];
         let cells =
             rows.map(|(name, best, median)| vec![name.to_owned(), format!("{best:.2}"), format!("{median:.2}")]);
+        let mut last = format!(
+            "\ntraining on photos from a cache: {:.2} photos/s, {} of the time spent waiting for them",
+            report.loaded_photos_per_s,
+            words::share(Some(report.loaded_wait)),
+        );
+        if let Some(bytes) = report.memory_bytes {
+            last += &format!("\n{} of the card's memory at most", words::gib(bytes));
+        }
         let about = format!("{backbone}, batch {}, {} pixels\n", args.batch_size, args.image_size);
-        about + &words::table(&["photos/s", "best", "median"], &cells)
+        about + &words::table(&["photos/s", "best", "median"], &cells) + &last
     })?;
     Ok(0)
 }

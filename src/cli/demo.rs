@@ -209,7 +209,7 @@ mod tests {
     fn interrupted_at_any_stage_the_tour_ends_as_interrupted() {
         let dir = tempfile::tempdir().unwrap();
         let context = Context {
-            global: Global { workspace: None, json: true, images: pictures::Images::Off },
+            global: Global { workspace: None, json: true, images: Some(pictures::Images::Off) },
             workspace: Workspace::open(Some(dir.path())).unwrap(),
             interrupt: Arc::new(AtomicBool::new(false)),
         };

@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::nn::ops::Backend;
-use crate::nn::ops::device::{AnyDevice, on_device};
+use crate::nn::ops::device::{AnyDevice, Holder, on_device};
 use crate::nn::selftest::{self, Check};
 use crate::run::config::Method;
 use crate::train::parity::{Parity, ParityPlan, parity};
@@ -22,6 +22,9 @@ pub(super) struct DoctorArgs {
     /// Compare whole networks too: embeddings, and the losses of their first steps
     #[arg(long)]
     networks: bool,
+    /// Only this backbone
+    #[arg(long, hide = true, value_name = "NAME")]
+    network: Option<String>,
     /// Side of their photos
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(32..=512), value_name = "PIXELS")]
     network_side: u32,
@@ -54,6 +57,8 @@ struct Tested {
 #[derive(Serialize)]
 struct Answer {
     device: String,
+    /// What a card would need that is not there.
+    missing: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<CardFacts>,
     tests: Vec<Tested>,
@@ -67,25 +72,38 @@ struct CardFacts {
     compute_capability: String,
     memory_bytes: usize,
     memory_free_bytes: Option<usize>,
+    /// Bytes that were in use before this process came.
+    memory_used_before_bytes: Option<u64>,
+    other_processes: Vec<Holder>,
+    utilisation_percent: Option<u32>,
     driver: String,
     cudnn: String,
 }
 
 pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
+    let missing = missing(&args.device);
+    // one thing that is missing is the error of opening itself
+    if let ([_, _, ..], false) = (&missing[..], args.device == "auto") {
+        bail!("{} cannot be used:\n{}", args.device, missing.join("\n"));
+    }
     let device = super::args::device(&args.device)?;
     let described = device.describe();
     let card = facts(&device);
     if !context.global.json {
         words::say(&described);
+        // the first was said as the reason for using no card
+        missing.iter().skip(1).for_each(|what| words::say(what));
         if let Some(card) = &card {
-            let gib = |bytes: usize| bytes as f64 / f64::from(1 << 30);
             words::say(&format!(
-                "driver {}, cuDNN {}, {:.1} GiB of memory, {} free",
+                "driver for CUDA {}, cuDNN {}, {} of memory, {} free",
                 card.driver,
                 card.cudnn,
-                gib(card.memory_bytes),
-                card.memory_free_bytes.map_or_else(|| "·".into(), |free| format!("{:.1}", gib(free))),
+                words::gib(card.memory_bytes as u64),
+                card.memory_free_bytes.map_or_else(|| "·".into(), |free| words::gib(free as u64)),
             ));
+            for line in held(card) {
+                words::say(&line);
+            }
         }
     }
     let tests = {
@@ -96,7 +114,7 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
     let networks = if args.networks { on_device!(&device, device => networks(device, args))? } else { Vec::new() };
     let passed = tests.iter().all(|t| t.checks.iter().all(Check::passed))
         && networks.iter().all(|n| n.embedding <= EMBEDDING && n.loss <= LOSS);
-    let answer = Answer { device: described, card, tests, networks, passed };
+    let answer = Answer { device: described, missing, card, tests, networks, passed };
     context.answer(&answer, || report(&answer))?;
     if !passed {
         bail!("the device does not compute as the CPU does");
@@ -121,7 +139,8 @@ fn tests<D: Backend>(device: &D, is_card: bool, exact: &dyn Fn(bool)) -> Result<
 
 fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {
     let mut all = Vec::new();
-    for backbone in ["resnet18", "efficientnet_b0"] {
+    let wanted = |name: &&str| args.network.as_ref().is_none_or(|only| only == name);
+    for backbone in ["resnet18", "efficientnet_b0"].into_iter().filter(wanted) {
         for method in Method::ALL {
             let (side, steps) = (args.network_side as usize, args.network_steps as usize);
             let (lr, nudge) = (args.network_lr, args.nudge);
@@ -131,15 +150,49 @@ fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {
     Ok(all)
 }
 
+/// Who else holds memory on the card, a line each.
+fn held(card: &CardFacts) -> Vec<String> {
+    let mut lines: Vec<String> = card
+        .other_processes
+        .iter()
+        .map(|holder| {
+            let name = holder.name.as_deref().unwrap_or("a process");
+            format!("{name}, {}, holds {}", holder.pid, holder.memory.map_or_else(|| "·".into(), words::gib))
+        })
+        .collect();
+    // in a container the others are not seen, but what they hold is
+    let before = card.memory_used_before_bytes.filter(|&bytes| bytes > 1 << 30);
+    if let (true, Some(before)) = (lines.is_empty(), before) {
+        lines.push(format!("{} were in use before this program began", words::gib(before)));
+    }
+    lines
+}
+
+/// All that card `device` would need and has not; nothing for a CPU.
+#[cfg(feature = "cuda")]
+fn missing(device: &str) -> Vec<String> {
+    let ordinal = match device {
+        "auto" | "cuda" => Some(0),
+        name => name.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
+    };
+    let all = ordinal.map(crate::nn::ops::cuda::missing).unwrap_or_default();
+    all.iter().map(ToString::to_string).collect()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn missing(_: &str) -> Vec<String> {
+    Vec::new()
+}
+
 #[cfg(not(feature = "cuda"))]
 fn facts(_: &AnyDevice) -> Option<CardFacts> {
     None
 }
 
 #[cfg(feature = "cuda")]
-fn facts(device: &AnyDevice) -> Option<CardFacts> {
-    use crate::nn::ops::cuda;
-    let AnyDevice::Cuda(_) = device else { return None };
+fn facts(opened: &AnyDevice) -> Option<CardFacts> {
+    use crate::nn::ops::{cuda, device};
+    let AnyDevice::Cuda(_) = opened else { return None };
     let card = cuda::card()?;
     let [major, minor] = card.capability;
     Some(CardFacts {
@@ -147,7 +200,10 @@ fn facts(device: &AnyDevice) -> Option<CardFacts> {
         compute_capability: format!("{major}.{minor}"),
         memory_bytes: card.memory,
         memory_free_bytes: cuda::memory().map(|(free, _)| free),
-        driver: format!("{}.{}", card.driver / 1000, card.driver % 1000 / 10),
+        memory_used_before_bytes: cuda::used_before(),
+        other_processes: cuda::others(),
+        utilisation_percent: device::card_at(card.ordinal).and_then(|card| card.utilisation),
+        driver: cuda::version(card.driver),
         cudnn: format!("{}.{}.{}", card.cudnn / 10_000, card.cudnn % 10_000 / 100, card.cudnn % 100),
     })
 }

@@ -11,10 +11,26 @@ use image::{DynamicImage, RgbImage};
 /// Whether pictures are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Images {
-    /// Where standard output is a terminal that can.
+    /// Where standard output is a terminal that can, as fine as it can.
     Auto,
+    /// Of cells.
+    Cells,
+    /// As fine as the terminal can, the workbench over SSH and in a multiplexer too.
+    Viuer,
     /// Never.
     Off,
+}
+
+impl Images {
+    /// As it is written.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Images::Auto => "auto",
+            Images::Cells => "cells",
+            Images::Viuer => "viuer",
+            Images::Off => "off",
+        }
+    }
 }
 
 /// Widest a picture gets, in cells.
@@ -31,8 +47,8 @@ fn width(size: (u32, u32), (columns, rows): (u16, u16), of_cells: bool) -> u32 {
 }
 
 /// Shows `picture` below the words so far, if the terminal can; whether it did.
-pub(super) fn show(picture: &RgbImage, images: Images, json: bool) -> bool {
-    if images == Images::Off || json || !std::io::stdout().is_terminal() {
+pub(super) fn show(picture: &RgbImage, images: Option<Images>, json: bool) -> bool {
+    if images == Some(Images::Off) || json || !std::io::stdout().is_terminal() {
         return false;
     }
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
@@ -40,7 +56,10 @@ pub(super) fn show(picture: &RgbImage, images: Images, json: bool) -> bool {
     if term.is_empty() || term == "dumb" || term == "linux" {
         return false;
     }
-    let within = !variable("TMUX").is_empty() || term.starts_with("screen") || term.starts_with("tmux");
+    let within = images == Some(Images::Cells)
+        || !variable("TMUX").is_empty()
+        || term.starts_with("screen")
+        || term.starts_with("tmux");
     let kitty = !within && (term.contains("kitty") || matches!(program.as_str(), "ghostty" | "WezTerm"));
     let colours = variable("COLORTERM");
     let iterm = !within && program == "iTerm.app";

@@ -53,6 +53,11 @@ pub(super) fn wrapped(text: &str) -> String {
     out
 }
 
+/// Bytes as GiB, with a digit.
+pub(super) fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
 /// A duration in the largest fitting unit.
 pub(super) fn duration(seconds: f64) -> String {
     match seconds {

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::augment::{Augment, augment};
 use super::cache::PhotoCache;
+use super::decode::PhotoFile;
 use super::error::DataError;
 use super::manifest::{Manifest, Problem};
 use super::prepare::unreadable;
@@ -97,6 +98,23 @@ pub fn preview(manifest: &Manifest, plan: &PreviewPlan) -> Result<Preview, DataE
     }
 }
 
+/// One version of a photo: 0 as an evaluation sees it, each further number augmented otherwise, the same again for the
+/// same number. `side` in pixels.
+///
+/// # Errors
+/// When the augmentation is out of range, or the photo cannot be read.
+pub fn version(file: &PhotoFile, how: &Augment, side: u32, version: u8) -> Result<RgbImage, DataError> {
+    how.check()?;
+    let cache = PhotoCache::open(None);
+    let pixels = if version == 0 {
+        cache.get(file, side)?
+    } else {
+        let source = cache.get(file, how.source_side(side))?;
+        augment(&source, how, side, &mut ChaCha8Rng::seed_from_u64(u64::from(version)))
+    };
+    Ok(RgbImage::from_raw(pixels.side, pixels.side, pixels.rgb).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +137,10 @@ mod tests {
         let bytes = |p: &Preview| p.photos.iter().map(|p| p.rgb.clone()).collect::<Vec<_>>();
         assert_eq!(bytes(&one), bytes(&preview(&manifest, &plan).unwrap()));
         assert_ne!(one.photos[1].rgb, one.photos[2].rgb, "two versions of a photo differ");
+
+        let version = |n| version(&manifest.file(0), &augment, 32, n).unwrap();
+        assert_eq!((version(0).dimensions(), version(1)), ((32, 32), version(1)));
+        assert!(version(1) != version(2) && version(0) != version(1));
 
         std::fs::write(manifest.full_path(0), "no photo").unwrap();
         let all = PreviewPlan { photos: 10, ..plan };

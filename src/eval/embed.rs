@@ -9,6 +9,7 @@ use crate::data::loader::{Loader, LoaderConfig};
 use crate::data::manifest::{Manifest, Problem};
 use crate::data::prepare::{prepare, unreadable};
 use crate::data::sampler::in_order;
+use crate::nn::error::NnError;
 use crate::nn::network::Network;
 use crate::nn::ops::Backend;
 
@@ -81,6 +82,19 @@ pub fn embed<D: Backend>(
     }
 }
 
+/// Embeds `count` photos at once, or in halves where the device has too little memory for that.
+fn embed_batch<D: Backend>(network: &Network<D>, count: usize, side: usize, pixels: &[u8]) -> Result<Vec<f32>> {
+    match network.embed(count, side, pixels) {
+        Err(NnError::OutOfMemory { .. }) if count > 1 => {
+            let (first, rest) = pixels.split_at(count / 2 * side * side * 3);
+            let mut vectors = embed_batch(network, count / 2, side, first)?;
+            vectors.extend(embed_batch(network, count - count / 2, side, rest)?);
+            Ok(vectors)
+        }
+        other => Ok(other?),
+    }
+}
+
 /// The embeddings of the photos that are still there, and the others: their places in the list, ascending, and why.
 fn embed_there<D: Backend>(
     network: &Network<D>,
@@ -103,7 +117,7 @@ fn embed_there<D: Backend>(
     let mut done = 0;
     for (batch, photos) in Loader::start(config, batches).zip(photos.chunks(BATCH)) {
         match batch {
-            Ok(batch) => vectors.extend(network.embed(photos.len(), side as usize, &batch.pixels)?),
+            Ok(batch) => vectors.extend(embed_batch(network, photos.len(), side as usize, &batch.pixels)?),
             // One of them; the others are embedded one by one.
             Err(DataError::Unreadable { .. }) => {
                 for (place, photo) in (done..).zip(photos) {

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use crate::nn::ops::device;
+
 use super::embeddings::EmbeddingSet;
 use super::histogram::{Histogram, Tally};
 use super::{Error, Result};
@@ -96,8 +98,11 @@ pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
             (0..set.len()).filter(named).collect()
         }
     };
-    let tiles: Vec<TileOutcome> =
-        queries.par_chunks(TILE).map(|tile| rank_tile(set, &codes, rule, &reference, tile)).collect();
+    let tiles = if device::has_card() {
+        tiles_on_card(set, &codes, rule, &reference, &queries)
+    } else {
+        queries.par_chunks(TILE).map(|tile| rank_tile(set, &codes, rule, &reference, tile, None)).collect()
+    };
 
     let mut retrieval = Retrieval {
         rule,
@@ -199,16 +204,50 @@ struct TileOutcome {
     different: Histogram,
 }
 
-fn rank_tile(set: &EmbeddingSet, codes: &Codes, rule: Rule, reference: &[usize], tile: &[usize]) -> TileOutcome {
+/// Distances that a card hands over at once.
+const HANDED: usize = 1 << 24;
+
+/// The outcomes of all tiles, distances by the card that is open. They are the CPU's own to the last bit.
+fn tiles_on_card(
+    set: &EmbeddingSet,
+    codes: &Codes,
+    rule: Rule,
+    reference: &[usize],
+    queries: &[usize],
+) -> Vec<TileOutcome> {
+    let gathered = |rows: &[usize]| -> Vec<f32> { rows.iter().flat_map(|&row| set.vector(row)).copied().collect() };
+    let (rows, width) = (gathered(reference), set.vector(reference[0]).len());
+    let group = (HANDED / reference.len()).clamp(TILE, 64 * TILE) / TILE * TILE;
+    let mut tiles = Vec::new();
+    for queries in queries.chunks(group) {
+        let found = device::distances(&gathered(queries), &rows, width);
+        let of_tile = |i: usize| found.as_ref().map(|found| &found[i * TILE * reference.len()..]);
+        let outcomes = queries.par_chunks(TILE).enumerate();
+        let outcomes = outcomes.map(|(i, tile)| rank_tile(set, codes, rule, reference, tile, of_tile(i)));
+        tiles.extend(outcomes.collect::<Vec<_>>());
+    }
+    tiles
+}
+
+/// Ranks the queries of a tile; `known` are their distances to the references, query by query.
+fn rank_tile(
+    set: &EmbeddingSet,
+    codes: &Codes,
+    rule: Rule,
+    reference: &[usize],
+    tile: &[usize],
+    known: Option<&[f64]>,
+) -> TileOutcome {
     let mut candidates: Vec<Vec<(f64, usize)>> = vec![Vec::with_capacity(reference.len()); tile.len()];
     let (mut same, mut different) = (Tally::new(), Tally::new());
-    for &row in reference {
+    for (place, &row) in reference.iter().enumerate() {
         let vector = set.vector(row);
-        for (&query, list) in tile.iter().zip(&mut candidates) {
+        for (nth, (&query, list)) in tile.iter().zip(&mut candidates).enumerate() {
             if !codes.counts(rule, query, row) {
                 continue;
             }
-            let apart = distance(set.vector(query), vector);
+            let apart =
+                known.map_or_else(|| distance(set.vector(query), vector), |known| known[nth * reference.len() + place]);
             list.push((apart, row));
             if codes.same(query, row) {
                 same.count(apart);

@@ -21,6 +21,14 @@ pub enum NnError {
         /// The device's own words.
         reason: String,
     },
+    /// The device has too little memory.
+    #[error("{op}: out of memory {room}; a smaller batch needs less")]
+    OutOfMemory {
+        /// Name of the operation.
+        op: &'static str,
+        /// Where, how much is free, and who holds the rest.
+        room: String,
+    },
     /// No backbone has that name.
     #[error("no backbone is named \"{name}\"; {}there are {known}", meant_hint(meant))]
     UnknownBackbone {
@@ -59,7 +67,10 @@ impl NnError {
     pub fn device(op: &'static str, reason: impl std::fmt::Display) -> Self {
         let reason = reason.to_string();
         #[cfg(feature = "cuda")]
-        let reason = super::ops::cuda::explain(reason);
+        let reason = match super::ops::cuda::explain(reason) {
+            super::ops::cuda::Failure::Memory(room) => return NnError::OutOfMemory { op, room },
+            super::ops::cuda::Failure::Other(reason) => reason,
+        };
         NnError::Device { op, reason }
     }
 }

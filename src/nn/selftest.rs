@@ -10,6 +10,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::error::{NnError, Result};
 use super::init::Init;
 use super::map::{Dims, FeatureMap, Flat};
+use super::ops::device;
 use super::ops::{
     Activation, AdamStep, Backend, BatchNorm, ConvSpec, PoolKind, PoolSpec, SgdStep, activate, add, batch_norm, conv2d,
     global_average, photos, pool2d, scale_channels, to_matrix,
@@ -247,6 +248,7 @@ pub fn run<D: Backend>(device: &D, of_convolutions: f64) -> Result<Vec<Check>> {
     for ((name, ours), (_, expected)) in ours.iter().zip(&expected) {
         checks.push(Check { name: (*name).to_owned(), error: difference(ours, expected), limit: LIMIT });
     }
+    checks.extend(distances().transpose()?);
     Ok(checks)
 }
 
@@ -303,6 +305,26 @@ fn others<D: Backend>(device: &D) -> Result<Vec<(&'static str, Vec<f32>)>> {
     }
     results.push(("SGD", unpacked(&weight)?));
     Ok(results)
+}
+
+/// Distances on the card that is open, in tiles that do not fit, held against plain sums; none without a card.
+fn distances() -> Option<Result<Check>> {
+    const WIDTH: usize = 21;
+    let (queries, rows) = (random(5 * WIDTH, 1), random(37 * WIDTH, 2));
+    let found = device::distances_in_tiles(&queries, &rows, WIDTH, 16)?;
+    let apart = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+    let distance = |q: &[f32], r: &[f32]| q.iter().zip(r).map(apart).sum::<f64>().sqrt();
+    let expected = queries.chunks_exact(WIDTH).flat_map(|q| rows.chunks_exact(WIDTH).map(move |r| distance(q, r)));
+    let error = |found: Vec<f64>| {
+        let apart = |(a, b): (&f64, f64)| if a.is_finite() { (a - b).abs() } else { f64::INFINITY };
+        let known = if found.len() == 5 * 37 { 0.0 } else { f64::INFINITY };
+        Check {
+            name: "distances".into(),
+            error: found.iter().zip(expected).map(apart).fold(known, f64::max),
+            limit: 1e-12,
+        }
+    };
+    Some(found.map(error))
 }
 
 #[cfg(test)]

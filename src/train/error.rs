@@ -85,6 +85,22 @@ pub enum TrainError {
         /// Steps of the whole run.
         total: u64,
     },
+    /// A batch that the device has no memory for.
+    #[error(
+        "step {step}: out of memory {room}, at a batch of {batch}. {}. The steps made are kept: with more of the card free, \
+         `caretta run resume` goes on",
+        fitting(*fits)
+    )]
+    OutOfMemory {
+        /// The step, from 1.
+        step: u64,
+        /// Where, how much is free, and who holds the rest.
+        room: String,
+        /// The batch of the run.
+        batch: usize,
+        /// The largest that was found to fit; none where the smallest does not.
+        fits: Option<usize>,
+    },
     /// A device that this program cannot use.
     #[error("cannot compute on \"{device}\": {reason}")]
     Device {
@@ -102,6 +118,14 @@ pub enum TrainError {
         /// The backbone.
         backbone: String,
     },
+}
+
+/// What to do where a batch is too large.
+fn fitting(fits: Option<usize>) -> String {
+    match fits {
+        Some(size) => format!("A batch of {size} fits: start a new run with --batch-size {size}"),
+        None => "No smaller batch fits: start a new run with a smaller --image-size or backbone".into(),
+    }
 }
 
 /// `Result` of `train`.

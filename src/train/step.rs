@@ -2,7 +2,7 @@
 //!
 //! Everything random in a step comes from the run's seed and the step's number, so that a step can be made again.
 
-use dfdx::prelude::{Backward, Gradients};
+use dfdx::prelude::{Backward, Gradients, MeanTo};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
@@ -153,6 +153,22 @@ impl<D: Backend> Trainer<D> {
             self.network.store.absorb(pass.into_statistics())?;
         }
         Ok(figures)
+    }
+
+    /// Does the work of a step on `count` blank photos and moves nothing: whether the device has the memory.
+    ///
+    /// # Errors
+    /// When it has not, or fails.
+    pub fn rehearse(&self, count: usize) -> Result<(), NnError> {
+        let device = self.network.store.device();
+        let mut pass = Pass::training(device);
+        let pixels = vec![0; count * self.side * self.side * 3];
+        let rows = self.network.embed_traced(&mut pass, count, self.side, &pixels)?;
+        let fail = |e: D::Err| NnError::device("rehearsal", e);
+        let mut gradients = rows.try_mean().and_then(|loss| loss.try_backward()).map_err(fail)?;
+        self.optimiser.gradient_norm(&self.network.store, &mut gradients)?;
+        // a card is still at it
+        device.try_synchronize().map_err(fail)
     }
 
     /// Whether every weight, statistic and moment is a number. Copies them all: for once a run.

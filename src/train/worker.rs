@@ -1,8 +1,8 @@
 //! The trainer: a run from its configuration to its last step, or to whatever ends it before.
 //!
 //! It only says what happens; the session writes it down where watchers look. Orders and Ctrl-C are looked at between
-//! steps. Whatever goes wrong ends the run as failed, with the last checkpoint kept; where only a photo or a loss went
-//! wrong, the steps made since are saved first.
+//! steps. Whatever goes wrong ends the run as failed, with the last checkpoint kept; where only a photo, a loss or the size
+//! of a batch went wrong, the steps made since are saved first.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,9 +17,10 @@ use crate::eval::embeddings::{EmbeddingSet, Role};
 use crate::eval::retrieval::{Rule, retrieve};
 use crate::eval::{self, metrics};
 use crate::loss::contrastive::Pair;
+use crate::nn::error::NnError;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::{self, AnyDevice, on_device};
-use crate::run::config::Config;
+use crate::run::config::{Config, Method};
 use crate::run::control::Order;
 use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::stamp::Stamp;
@@ -28,6 +29,7 @@ use crate::run::{Phase, RunDir, Session, Workspace};
 use super::check::check;
 use super::checkpoint::{self, Progress};
 use super::error::{Result, TrainError};
+use super::fit;
 use super::schedule::Schedule;
 use super::setup::Setup;
 use super::step::{StepInput, Trainer};
@@ -298,7 +300,7 @@ impl<'a, D: Backend> Work<'a, D> {
             photos: &batch.photos,
             pairs: &pairs,
         };
-        let figures = self.trainer.step(&input)?;
+        let figures = self.trainer.step(&input).map_err(|e| self.fitting(e))?;
         let seconds = before.elapsed().as_secs_f64().max(1e-9);
         *before = Instant::now();
         let step = self.progress.step + 1;
@@ -322,6 +324,22 @@ impl<'a, D: Backend> Work<'a, D> {
         self.progress.step = step;
         self.progress.loss_sum += f64::from(figures.loss);
         Ok(())
+    }
+
+    /// Where memory did not suffice for a step, the batch for which it does.
+    fn fitting(&self, error: TrainError) -> TrainError {
+        let TrainError::Network(NnError::OutOfMemory { room, .. }) = error else { return error };
+        let (batch, each) = (self.config.batch.size, self.config.batch.per_individual);
+        let (grain, least) = match self.config.method {
+            Method::Siamese => (2, 4),
+            _ if each == 1 => (1, 1),
+            _ => (each, 2 * each),
+        };
+        match fit::largest(batch, grain, least, |count| self.trainer.rehearse(count)) {
+            Ok(fits) => TrainError::OutOfMemory { step: self.progress.step + 1, room, batch, fits },
+            // the card has failed meanwhile: nothing is known of smaller batches
+            Err(error) => error.into(),
+        }
     }
 
     /// Validates, records and saves; false when a signal or an order came in between, so that it is still to be done.
@@ -393,7 +411,10 @@ impl<'a, D: Backend> Work<'a, D> {
     /// Saves the steps made, where what failed has not touched them: a photo that has gone, a loss that is no number.
     /// The step that failed is made again on resume. The error is the run's to tell, so a failure here is only logged.
     fn rescue(&self, session: &Session, error: &TrainError) {
-        let harmless = matches!(error, TrainError::Data(_) | TrainError::Eval(_) | TrainError::NotFinite { .. });
+        let harmless = matches!(
+            error,
+            TrainError::Data(_) | TrainError::Eval(_) | TrainError::NotFinite { .. } | TrainError::OutOfMemory { .. }
+        );
         let step = self.progress.step;
         // a step whose weights moved and whose record failed is half a step
         let whole = step > 0 && step == self.trainer.optimiser.step_count();

@@ -10,24 +10,26 @@ use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::graphics::overlay::{Canvas, Change, Placed};
 use super::message::{Effect, Message};
 use super::model::{Ending, Model};
 use super::update::update;
-use super::view::view;
+use super::view::{placed, view};
 
-/// Runs until the model has an ending. `pace` is the least time between two frames; `perform` does what the model asks
-/// for and says whether everything is to be drawn again.
+/// Runs until the model has an ending. `pace` is the least time between two frames; `canvas` draws what is finer than
+/// cells; `perform` does what the model asks for and says whether everything is to be drawn again.
 ///
 /// # Errors
-/// Those of the backend and of `perform`.
-pub(super) fn run<B: Backend, E: From<B::Error>>(
+/// Those of the backend, the canvas and `perform`.
+pub(super) fn run<B: Backend, C: Canvas, E: From<B::Error> + From<C::Error>>(
     terminal: &mut Terminal<B>,
     model: &mut Model,
     inbox: &Receiver<Message>,
     pace: Duration,
+    canvas: &mut C,
     mut perform: impl FnMut(Effect) -> Result<bool, E>,
 ) -> Result<Ending, E> {
-    let mut frames = Frames { last: None, drawn_at: None };
+    let mut frames = Frames { last: None, placed: Vec::new(), drawn_at: None };
     let mut stale = true;
     loop {
         let wait = stale.then(|| frames.rest(pace));
@@ -41,11 +43,13 @@ pub(super) fn run<B: Backend, E: From<B::Error>>(
                 let more = inbox.try_iter().take(256).collect::<Vec<_>>();
                 for message in std::iter::once(message).chain(more) {
                     for effect in update(model, message) {
-                        if perform(effect)? {
+                        if let Effect::Graphics(graphics) = effect {
+                            canvas.use_graphics(graphics);
+                        } else if perform(effect)? {
                             // `clear` would ask the terminal where its cursor is, and the keys' thread would get the answer
                             let size = terminal.size()?;
                             terminal.resize(Rect::new(0, 0, size.width, size.height))?;
-                            frames.last = None;
+                            frames.forget(canvas)?;
                         }
                     }
                     if let Some(ending) = &model.ending {
@@ -58,7 +62,7 @@ pub(super) fn run<B: Backend, E: From<B::Error>>(
             Err(RecvTimeoutError::Disconnected) => return Ok(Ending::Gone),
         }
         if stale && frames.rest(pace).is_zero() {
-            frames.draw(terminal, model)?;
+            frames.draw::<_, _, E>(terminal, model, canvas)?;
             stale = false;
         }
     }
@@ -67,6 +71,7 @@ pub(super) fn run<B: Backend, E: From<B::Error>>(
 /// What was drawn last, and when.
 struct Frames {
     last: Option<Buffer>,
+    placed: Vec<Placed>,
     drawn_at: Option<Instant>,
 }
 
@@ -76,24 +81,51 @@ impl Frames {
         self.drawn_at.map_or(Duration::ZERO, |at| pace.saturating_sub(at.elapsed()))
     }
 
-    /// Draws, unless every cell is what it was: a frame writes a few bytes even where no cell differs.
-    fn draw<B: Backend>(&mut self, terminal: &mut Terminal<B>, model: &mut Model) -> Result<(), B::Error> {
+    /// Nothing of what was drawn is known to be there.
+    fn forget<C: Canvas>(&mut self, canvas: &mut C) -> Result<(), C::Error> {
+        self.last = None;
+        self.placed.clear();
+        canvas.clear()
+    }
+
+    /// Draws, unless every cell and picture is what it was: a frame writes a few bytes even where no cell differs.
+    fn draw<B: Backend, C: Canvas, E: From<B::Error> + From<C::Error>>(
+        &mut self,
+        terminal: &mut Terminal<B>,
+        model: &mut Model,
+        canvas: &mut C,
+    ) -> Result<(), E> {
         let size = terminal.size()?;
         if (size.width, size.height) != model.size {
             model.size = (size.width, size.height);
         }
         let mut buffer = Buffer::empty(Rect::new(0, 0, size.width, size.height));
-        view(model, &mut buffer);
-        if self.last.as_ref() != Some(&buffer) {
-            terminal.draw(|frame| {
-                let area = frame.area().intersection(buffer.area);
-                if area == buffer.area && frame.area() == area {
-                    frame.buffer_mut().clone_from(&buffer);
-                }
-            })?;
-            self.last = Some(buffer);
-            self.drawn_at = Some(Instant::now());
+        if self.last.as_ref().is_some_and(|last| last.area != buffer.area) {
+            // a terminal keeps, moves or cuts pictures when its size changes, each in its own way
+            self.forget(canvas)?;
         }
+        view(model, &mut buffer);
+        let placed = placed(model);
+        let change = Change::between(&self.placed, &placed);
+        if change.is_empty() && self.last.as_ref() == Some(&buffer) {
+            return Ok(());
+        }
+        if !change.is_empty() {
+            canvas.begin()?;
+        }
+        terminal.draw(|frame| {
+            let area = frame.area().intersection(buffer.area);
+            if area == buffer.area && frame.area() == area {
+                let cells = frame.buffer_mut();
+                cells.clone_from(&buffer);
+                change.uncover(cells);
+            }
+        })?;
+        if !change.is_empty() {
+            canvas.change(&change)?;
+        }
+        (self.last, self.placed) = (Some(buffer), placed);
+        self.drawn_at = Some(Instant::now());
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The tab with the datasets: which there are, their numbers, who is in them, and the photos.
 
+pub(super) mod framing;
 pub(super) mod view;
 
 use std::collections::HashMap;
@@ -8,9 +9,10 @@ use std::sync::Arc;
 
 use crate::run::Dataset;
 
+use self::framing::Framing;
 use super::keys::{Action, Place};
-use super::message::{Effect, Scanned};
-use super::popup::{Confirm, Layer, Page};
+use super::message::{Amendment, Effect, Scanned, Window};
+use super::popup::{Asked, Confirm, Layer, Page, Prompt};
 use super::widgets::list::{Step, moved};
 
 /// Which pane has the focus.
@@ -46,17 +48,20 @@ pub(super) struct Datasets {
     pub(super) photo: usize,
     /// The photo chosen has the whole pane.
     pub(super) whole: bool,
-    /// How close the whole photo is.
-    pub(super) zoom: u8,
+    /// The box that is being drawn on it.
+    pub(super) framing: Option<Framing>,
+    /// It is shown as a network in training sees it.
+    pub(super) augmented: bool,
+    /// The part of the whole photo that is shown.
+    pub(super) window: Window,
 }
-
-/// The closest that a photo is looked at: each step shows half of its sides.
-pub(super) const CLOSEST: u8 = 5;
 
 impl Datasets {
     /// Where keys go.
     pub(super) fn place(&self) -> Place {
         match self.pane {
+            _ if self.whole && self.framing.is_some() => Place::Framing,
+            _ if self.whole && self.augmented => Place::Augmented,
             _ if self.whole => Place::Photo,
             Pane::List => Place::Datasets,
             Pane::Individuals | Pane::Photos => Place::Individuals,
@@ -147,13 +152,52 @@ impl Datasets {
             }
             Pane::Photos => self.photo = moved(self.photo, self.photos().len(), step),
         }
-        self.zoom = 0;
+        self.window = Window::default();
+        self.framing = None;
+    }
+
+    /// The photo chosen: name of its dataset, and its place in it.
+    fn chosen_photo(&self) -> Result<(String, usize), String> {
+        let at = self.photos().get(self.photo).copied().ok_or("no photo is chosen: Enter opens one")?;
+        Ok((self.current().map(|d| d.name.clone()).unwrap_or_default(), at))
+    }
+
+    /// What a key asks for that corrects the photo chosen.
+    fn correct(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        let (name, at) = self.chosen_photo()?;
+        let photo = self.whole_scan().map(|s| s.manifest.photos[at].clone()).ok_or("no data set has been read")?;
+        let ask = |asked, text| Ok((Vec::new(), Some(Layer::Prompt(Prompt { asked, text }))));
+        let crop = match action {
+            Action::Individual => return ask(Asked::Individual(name, photo.path), photo.individual),
+            Action::Date => {
+                let text = photo.date.map(|d| d.to_string()).unwrap_or_default();
+                return ask(Asked::Date(name, photo.path), text);
+            }
+            Action::KeepFrame => self.framing.and_then(Framing::crop),
+            _ => None,
+        };
+        self.framing = None;
+        Ok((vec![Effect::Correct(name, photo.path, Amendment::Crop(crop))], None))
     }
 
     /// Does what a key asks for; `Err` says why not. A layer is put over the tab where one is needed.
     pub(super) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
         let mut layer = None;
         match action {
+            Action::Individual | Action::Date => return self.correct(action),
+            Action::Frame => {
+                let (_, at) = self.chosen_photo()?;
+                let crop = self.whole_scan().and_then(|s| s.manifest.photos[at].crop);
+                self.framing = Some(Framing::of(crop));
+                self.window = Window::default();
+            }
+            Action::KeepFrame | Action::Unframe => return self.correct(action),
+            Action::Back if self.framing.take().is_some() => {}
+            Action::Back if self.augmented => self.augmented = false,
+            Action::Augmented => self.augmented = !self.augmented,
+            other if self.framing.is_some() && self.framing.map(|f| f.after(other)) != self.framing => {
+                self.framing = self.framing.map(|f| f.after(other));
+            }
             Action::Problems => {
                 let scanned = self.whole_scan().ok_or("no data set has been read")?;
                 let problems = &scanned.overview.problems;
@@ -179,11 +223,11 @@ impl Datasets {
             Action::Open => match self.pane {
                 Pane::List if self.whole_scan().is_some() => self.pane = Pane::Individuals,
                 Pane::Individuals => self.pane = Pane::Photos,
-                Pane::Photos => (self.whole, self.zoom) = (true, 0),
+                Pane::Photos => (self.whole, self.window) = (true, Window::default()),
                 Pane::List => {}
             },
             Action::Back => match (self.whole, self.pane) {
-                (true, _) => self.whole = false,
+                (true, _) => (self.whole, self.augmented) = (false, false),
                 (false, Pane::Photos) => self.pane = Pane::Individuals,
                 (false, _) if !self.filter.is_empty() => self.filter.clear(),
                 (false, _) => self.pane = Pane::List,
@@ -204,8 +248,7 @@ impl Datasets {
                 };
                 self.whole = false;
             }
-            Action::ZoomIn => self.zoom = (self.zoom + 1).min(CLOSEST),
-            Action::ZoomOut => self.zoom = self.zoom.saturating_sub(1),
+            Action::ZoomIn | Action::ZoomOut | Action::Pan(..) => self.window = self.window.after(action),
             Action::Left if self.pane == Pane::Photos => self.step(Step::By(-1)),
             Action::Right if self.pane == Pane::Photos => self.step(Step::By(1)),
             other => {

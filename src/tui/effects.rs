@@ -1,6 +1,7 @@
 //! What the model asks for, done on threads of their own that answer with messages. Nothing here waits on the screen,
 //! and nothing of the screen waits on it.
 
+mod costs;
 mod machine;
 mod opening;
 mod photos;
@@ -21,7 +22,7 @@ use crate::run::{RunDir, RunError, Status, Workspace, files, launch, manage, wat
 use crate::train::check;
 use crate::train::demo::{self, DemoPlan};
 
-use super::message::{Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
+use super::message::{Amendment, Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
 
 /// The threads around the model.
 pub(super) struct Effects {
@@ -161,11 +162,17 @@ impl Effects {
                 workspace.remove_run(run)?;
                 Ok(format!("{id} is deleted"))
             }),
-            Effect::Evaluate(id) => later(
+            Effect::Correct(name, photo, amendment) => {
+                later("correct", Box::new(move |inbox| tell(inbox, corrected(&workspace, name, &photo, amendment))))
+            }
+            Effect::Costs => {
+                later("costs", Box::new(move |inbox| tell(inbox, Message::Costs(costs::measured(&workspace)))))
+            }
+            Effect::Evaluate(id, flags) => later(
                 "evaluate",
                 Box::new(move |inbox| {
                     tell(inbox, Message::Said(format!("{id} is being measured; that goes on without this screen")));
-                    if let Err(why) = evaluate(&workspace, &id) {
+                    if let Err(why) = evaluate(&workspace, &id, &flags) {
                         tell(inbox, Message::Failed(why));
                     }
                 }),
@@ -180,7 +187,7 @@ impl Effects {
             Effect::Configs(purpose, ids) => self.say(configs(&workspace, purpose, ids)),
             Effect::Complete(text) => self.say(Message::Completed(complete(&text))),
             Effect::Keep(kept) => keep(&workspace, &kept),
-            Effect::Copy(_) | Effect::Suspend | Effect::Redraw => {}
+            Effect::Copy(_) | Effect::Graphics(_) | Effect::Suspend | Effect::Redraw => {}
         }
     }
 }
@@ -267,7 +274,7 @@ fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
     let end = watch::follow(&stage.run, |_| std::ops::ControlFlow::Continue(())).map_err(|e| e.to_string())?;
     if end.status == Status::Finished {
         tell(inbox, Message::Said(format!("{} is being measured: 3 shows it", stage.run.id())));
-        evaluate(workspace, stage.run.id())?;
+        evaluate(workspace, stage.run.id(), &[])?;
     }
     Ok(())
 }
@@ -288,9 +295,10 @@ fn resume(workspace: &Workspace, run: &RunDir) -> Result<(), String> {
 }
 
 /// Measures a run in a process of its own, and waits for its last word.
-fn evaluate(workspace: &Workspace, id: &str) -> Result<(), String> {
+fn evaluate(workspace: &Workspace, id: &str, flags: &[String]) -> Result<(), String> {
     let root = workspace.root().as_os_str().to_owned();
-    let arguments = ["evaluate".into(), "--workspace".into(), root, "--model-path".into(), id.into()];
+    let mut arguments = vec!["evaluate".into(), "--workspace".into(), root, "--model-path".into(), id.into()];
+    arguments.extend(flags.iter().map(Into::into));
     let mut child = launch::companion(&arguments).map_err(|e| e.to_string())?;
     let mut said = Vec::new();
     if let Some(errors) = &mut child.stderr {
@@ -304,6 +312,25 @@ fn evaluate(workspace: &Workspace, id: &str) -> Result<(), String> {
     let said = String::from_utf8_lossy(&said);
     let last = said.trim().lines().next_back().unwrap_or("the evaluation ended without a word");
     Err(last.trim_start_matches("caretta: ").to_owned())
+}
+
+/// Corrects a photo of the dataset `name`.
+fn corrected(workspace: &Workspace, name: String, photo: &Path, amendment: Amendment) -> Message {
+    let done = workspace.known_datasets().and_then(|known| {
+        let Some(dataset) = known.into_iter().find(|d| d.name == name) else { return Ok(None) };
+        workspace.correct(&dataset.path, photo, |correction| amendment.apply(correction)).map(Some)
+    });
+    match done {
+        Ok(Some(done)) => {
+            let table = done.table.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Message::Corrected(
+                name,
+                format!("{} is corrected, in corrections/{table} of the workspace", photo.display()),
+            )
+        }
+        Ok(None) => Message::Failed(format!("{name} is no longer in the list")),
+        Err(error) => Message::Failed(error.to_string()),
+    }
 }
 
 fn configs(workspace: &Workspace, purpose: Purpose, ids: Vec<String>) -> Message {

@@ -11,9 +11,8 @@ use crate::eval::report::Report;
 use crate::eval::retrieval::{Match, Ranked, Retrieval};
 use crate::run::Status;
 
-use super::datasets::CLOSEST;
 use super::keys::{Action, Place};
-use super::message::Effect;
+use super::message::{Effect, Window};
 use super::widgets::list::{Step, moved};
 
 /// A line in the list: an evaluation, or a run that has none yet.
@@ -122,8 +121,8 @@ pub(super) struct Evaluate {
     pub(super) pair: bool,
     /// The two photos of a pair in one place: false the query, true the match.
     pub(super) flip: Option<bool>,
-    /// How close the pair is looked at.
-    pub(super) zoom: u8,
+    /// The part of both photos of a pair that is shown.
+    pub(super) window: Window,
     /// First line of the report that is shown.
     pub(super) scroll: usize,
     /// The photo under the cursor of the embedding.
@@ -214,7 +213,7 @@ impl Evaluate {
             Place::Scatter => {}
             _ => {
                 self.query = moved(self.query, self.queries().len(), step);
-                (self.hit, self.zoom) = (0, 0);
+                (self.hit, self.window) = (0, Window::default());
             }
         }
     }
@@ -255,7 +254,7 @@ impl Evaluate {
         match (action, place) {
             (Action::Evaluate, Place::Evaluations) => {
                 let current = self.current().ok_or("there is no trained run yet")?;
-                return Ok(vec![Effect::Evaluate(current.run.clone())]);
+                return Ok(vec![Effect::Evaluate(current.run.clone(), Vec::new())]);
             }
             (Action::Open, Place::Evaluations) => {
                 let current = self.current().ok_or("there is no evaluation yet")?.clone();
@@ -265,7 +264,9 @@ impl Evaluate {
                 self.opening = Some(current.folder.clone());
                 return Ok(vec![Effect::Open(Box::new(current))]);
             }
-            (Action::Open, Place::Queries) if hits > 0 => (self.pair, self.flip, self.zoom) = (true, None, 0),
+            (Action::Open, Place::Queries) if hits > 0 => {
+                (self.pair, self.flip, self.window) = (true, None, Window::default())
+            }
             (Action::Open, Place::Scatter) => {
                 let queries = self.opened.as_ref().map(|o| o.retrieval.queries.as_slice()).unwrap_or_default();
                 let at = queries.iter().position(|q| q.query == self.point);
@@ -299,8 +300,9 @@ impl Evaluate {
                     Some(shown) => Some(!shown),
                 }
             }
-            (Action::ZoomIn, Place::Pair) => self.zoom = (self.zoom + 1).min(CLOSEST),
-            (Action::ZoomOut, Place::Pair) => self.zoom = self.zoom.saturating_sub(1),
+            (Action::ZoomIn | Action::ZoomOut | Action::Pan(..), Place::Pair) => {
+                self.window = self.window.after(action)
+            }
             (Action::Back, Place::Pair) if self.flip.take().is_some() => {}
             (Action::Back, Place::Pair) => self.pair = false,
             (Action::Back, Place::Evaluations) => self.filter.clear(),

@@ -10,6 +10,7 @@ use crate::run::config::field::{FIELDS, Field, Kind};
 use crate::run::config::{Config, Method};
 
 use super::widgets::list::{Step, moved};
+use super::widgets::text::{bytes, time};
 
 /// One field with its text.
 #[derive(Debug, Clone)]
@@ -31,6 +32,19 @@ pub(super) struct Offer {
     pub(super) train: Option<usize>,
 }
 
+/// What a run has cost on this machine.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cost {
+    /// Its network.
+    pub(super) backbone: String,
+    /// Sides of its photos, in pixels.
+    pub(super) image_size: usize,
+    /// Photos a second in training, waiting for data included.
+    pub(super) photos_per_s: f64,
+    /// Bytes of a checkpoint.
+    pub(super) checkpoint: Option<u64>,
+}
+
 /// The state of the form.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
@@ -41,6 +55,10 @@ pub(super) struct Form {
     fresh: bool,
     /// Datasets to choose from.
     pub(super) offers: Vec<Offer>,
+    /// What runs of this workspace have cost.
+    pub(super) costs: Vec<Cost>,
+    /// Devices to choose from.
+    devices: Vec<String>,
     /// The sentence of a start that was refused.
     pub(super) refused: Option<String>,
 }
@@ -58,10 +76,18 @@ pub(super) enum Outcome {
 
 impl Form {
     /// A form with the values of `config`.
-    pub(super) fn new(config: &Config, offers: Vec<Offer>) -> Form {
+    pub(super) fn new(config: &Config, offers: Vec<Offer>, devices: Vec<String>) -> Form {
         let entry =
             |field: &'static Field| Entry { field, text: config.get(field.path).unwrap_or_default(), edited: false };
-        Form { entries: FIELDS.iter().map(entry).collect(), at: 0, fresh: true, offers, refused: None }
+        Form {
+            entries: FIELDS.iter().map(entry).collect(),
+            at: 0,
+            fresh: true,
+            offers,
+            costs: Vec::new(),
+            devices,
+            refused: None,
+        }
     }
 
     fn method(&self) -> Method {
@@ -91,7 +117,7 @@ impl Form {
             ("model.backbone", _) => BACKBONES.iter().map(|b| b.name.to_owned()).collect(),
             (_, Kind::Choice(words)) => words.iter().map(|w| (*w).to_owned()).collect(),
             (_, Kind::Bool) => ["false", "true"].map(str::to_owned).to_vec(),
-            (_, Kind::Device) => ["auto", "cpu"].map(str::to_owned).to_vec(),
+            (_, Kind::Device) => self.devices.clone(),
             _ => Vec::new(),
         }
     }
@@ -131,7 +157,23 @@ impl Form {
         let whole = |path: &str| self.text(path).parse::<usize>().ok();
         let (batch, epochs) = (whole("batch.size")?.max(1), whole("train.epochs")?);
         let steps = (photos / batch).max(1).saturating_mul(epochs);
-        Some(format!("{steps} steps of {batch} photos: {photos} photos to train on, {epochs} times"))
+        let seen = steps.saturating_mul(batch) as f64;
+        Some(format!("{steps} steps of {batch} of {photos} photos, {}", self.price(seen)))
+    }
+
+    /// What going through `seen` photos costs, by what runs with this backbone have cost here.
+    fn price(&self, seen: f64) -> String {
+        let size = self.text("data.image_size").parse::<usize>().unwrap_or(0).max(1);
+        let of_backbone = || self.costs.iter().filter(|cost| cost.backbone == self.text("model.backbone"));
+        // convolutions take as long as there are pixels
+        let scale = |cost: &Cost| (cost.image_size.max(1) as f64 / size as f64).powi(2);
+        let same = of_backbone().find(|cost| cost.image_size == size).or_else(|| of_backbone().next());
+        let Some(cost) = same else {
+            return "the first with this backbone here: how long is seen after some steps".to_owned();
+        };
+        let seconds = seen / (cost.photos_per_s * scale(cost));
+        let checkpoint = cost.checkpoint.map(|size| format!(", {} a checkpoint", bytes(size))).unwrap_or_default();
+        format!("about {} on this machine{checkpoint}", time(seconds))
     }
 
     /// Takes a key.
@@ -241,7 +283,7 @@ mod tests {
 
     fn form() -> Form {
         let offers = vec![Offer { name: "turtles".into(), train: Some(320) }];
-        Form::new(&Config::preset(Method::Arcface), offers)
+        Form::new(&Config::preset(Method::Arcface), offers, vec!["auto".into(), "cpu".into()])
     }
 
     #[test]
@@ -266,7 +308,15 @@ mod tests {
         type_into(&mut form, "train.epochs", "3");
         type_into(&mut form, "batch.size", "32");
         type_into(&mut form, "optimiser.warmup_epochs", "1");
-        assert_eq!(form.cost().unwrap(), "30 steps of 32 photos: 320 photos to train on, 3 times");
+        let words = form.cost().unwrap();
+        assert!(words.starts_with("30 steps of 32 of 320 photos, the first with this backbone"), "{words}");
+        let (backbone, image_size) = (form.text("model.backbone").to_owned(), 2 * 224);
+        form.costs = vec![Cost { backbone, image_size, photos_per_s: 4.0, checkpoint: Some(13_000_000) }];
+        type_into(&mut form, "data.image_size", "224");
+        assert_eq!(
+            form.cost().unwrap(),
+            "30 steps of 32 of 320 photos, about 1 m on this machine, 13.0 MB a checkpoint"
+        );
         let Outcome::Start(config) = form.key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL)) else {
             panic!("{:?}", form.refused)
         };

@@ -18,6 +18,10 @@ pub(super) enum Place {
     Individuals,
     /// One photo over the whole pane.
     Photo,
+    /// One photo as a network in training sees it.
+    Augmented,
+    /// A box that is drawn on a photo.
+    Framing,
     /// The table of runs.
     Runs,
     /// One run's charts, beside the table or over the whole screen.
@@ -111,6 +115,14 @@ pub(super) enum Action {
     Along,
     ZoomIn,
     ZoomOut,
+    Pan(i16, i16),
+    Frame,
+    KeepFrame,
+    Unframe,
+    Individual,
+    Date,
+    Augmented,
+    EvaluateHow,
     NextMistake,
     PreviousMistake,
     OnlyMistakes,
@@ -153,6 +165,9 @@ const EVERYWHERE: &[Place] = &[];
 const RUNS: &[Place] = &[P::Runs, P::Run];
 const DATA: &[Place] = &[P::First, P::Datasets, P::Individuals];
 const LISTS: &[Place] = &[P::Runs, P::Individuals, P::Datasets, P::Evaluations, P::Queries, P::Scatter];
+const LOOKED_AT: &[Place] = &[P::Individuals, P::Photo];
+const CLOSER: &[Place] = &[P::Pair, P::Run, P::Photo, P::Framing];
+const MOVED: &[Place] = &[P::Pair, P::Photo, P::Framing];
 const OPENED: &[Place] = &[P::Queries, P::Pair, P::Report, P::Scatter];
 
 /// Everything that can be done, in the order of the footer.
@@ -163,10 +178,17 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Tour, "demo", &["d"], DATA, "demo", "the whole tour: draw, train, evaluate"),
     row(Action::NewRun, "new-run", &["n"], &[P::Runs, P::Run, P::Datasets, P::Individuals], "new run", "a new run: a form with the values of a method"),
     row(Action::Open, "open", &["enter"], &[P::Datasets, P::Individuals, P::Runs, P::Evaluations, P::Queries, P::Scatter], "open", "open what is chosen"),
+    row(Action::KeepFrame, "keep-crop", &["enter"], &[P::Framing], "keep", "keep the box: only what is in it counts from now on"),
+    row(Action::Frame, "crop", &["b"], &[P::Photo], "crop", "draw a box around the head or what else counts: arrows move it, H J K L and + - size it"),
+    row(Action::Unframe, "no-crop", &["backspace"], &[P::Framing], "whole photo", "take the box away: the whole photo counts"),
+    row(Action::Individual, "individual", &["i"], LOOKED_AT, "who", "correct who is on the photo"),
+    row(Action::Date, "date", &["I"], LOOKED_AT, "", "correct the photo's date"),
+    row(Action::Augmented, "augmented", &["A"], &[P::Photo, P::Augmented], "augmented", "the photo as a network in training sees it"),
     row(Action::Stop, "stop", &["x"], RUNS, "stop", "end the run after the step it is in, with a checkpoint"),
     row(Action::Resume, "resume", &["r"], RUNS, "resume", "go on with a run that stopped, failed or crashed"),
     row(Action::Pause, "pause", &["p"], RUNS, "pause", "have the run wait after its step, or let it go on"),
     row(Action::Evaluate, "evaluate", &["e"], &[P::Runs, P::Run, P::Evaluations], "evaluate", "measure the run on its own photos; goes on without this screen"),
+    row(Action::EvaluateHow, "evaluate-how", &["E"], &[P::Runs, P::Run, P::Evaluations], "", "measure the run otherwise: checkpoint, photos, parts, device"),
     row(Action::Clone, "clone", &["c"], RUNS, "clone", "a new run that begins with the values of this one"),
     row(Action::Mark, "mark", &["space"], RUNS, "mark", "mark the run, for the overlay and the difference"),
     row(Action::Overlay, "overlay", &["o"], RUNS, "overlay", "the curves of all marked runs in one chart"),
@@ -183,8 +205,12 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::OnlyMistakes, "only-mistakes", &["m"], &[P::Queries], "only mistakes", "show only the queries that went wrong"),
     row(Action::View, "view", &["v"], OPENED, "view", "report, queries, embedding"),
     row(Action::Flip, "flip", &["g"], &[P::Pair], "flip", "show the two photos in one place, in turn"),
-    row(Action::ZoomIn, "zoom-in", &["+", "="], &[P::Pair, P::Run, P::Photo], "zoom", "closer"),
-    row(Action::ZoomOut, "zoom-out", &["-"], &[P::Pair, P::Run, P::Photo], "", "farther away"),
+    row(Action::ZoomIn, "zoom-in", &["+", "="], CLOSER, "zoom", "closer"),
+    row(Action::ZoomOut, "zoom-out", &["-"], CLOSER, "", "farther away"),
+    row(Action::Pan(-1, 0), "pan-left", &["H"], MOVED, "", "what is zoomed, to the left; a box's width, less"),
+    row(Action::Pan(1, 0), "pan-right", &["L"], MOVED, "", "what is zoomed, to the right; a box's width, more"),
+    row(Action::Pan(0, -1), "pan-up", &["K"], MOVED, "", "what is zoomed, up; a box's height, less"),
+    row(Action::Pan(0, 1), "pan-down", &["J"], MOVED, "", "what is zoomed, down; a box's height, more"),
     row(Action::Problems, "problems", &["!"], &[P::Datasets, P::Individuals], "problems", "list what was left out or doubted"),
     row(Action::Delete, "delete", &["delete"], &[P::Datasets, P::Runs, P::Run], "", "delete the run, or take the data set out of the list; asks"),
     row(Action::Copy, "copy", &["y"], EVERYWHERE, "copy", "copy the path or name of what is chosen (OSC 52)"),
@@ -324,11 +350,13 @@ pub(super) fn shown(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const PLACES: [Place; 12] = [
+    const PLACES: [Place; 14] = [
         P::First,
         P::Datasets,
         P::Individuals,
         P::Photo,
+        P::Augmented,
+        P::Framing,
         P::Runs,
         P::Run,
         P::Evaluations,

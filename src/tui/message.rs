@@ -6,15 +6,22 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 use image::RgbImage;
 
+use crate::data::corrections::Correction;
+use crate::data::crop::Crop;
 use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
 use crate::data::split::Split;
 use crate::data::synth::SynthPlan;
+use crate::nn::ops::device::CardUse;
 use crate::run::config::Config;
 use crate::run::metrics::Record;
 use crate::run::{Dataset, RunSummary};
 
 use super::evaluate::{Evaluation, Opened};
+use super::form::Cost;
+use super::graphics::Graphics;
+use super::keys::Action;
+use super::runs::{Charts, Sort};
 use super::system::Sample;
 
 /// Something that happened.
@@ -50,6 +57,14 @@ pub(super) enum Message {
     Completed(String),
     /// A photo was brought to its size.
     Picture(PictureKey, Result<Arc<RgbImage>, String>),
+    /// A photo of this dataset was corrected; the words say how.
+    Corrected(String, String),
+    /// What runs have cost.
+    Costs(Vec<Cost>),
+    /// The card that there is.
+    Card(Option<CardUse>),
+    /// The terminal draws pictures finer than cells.
+    Graphics(Graphics),
     /// The machine was looked at.
     System(Box<Sample>),
     /// A run was started.
@@ -95,14 +110,89 @@ pub(super) struct Scanned {
 }
 
 /// A photo at a size in pixels, and what of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct PictureKey {
     /// The file.
     pub(super) path: PathBuf,
     /// The cells that it may fill.
     pub(super) cells: (u16, u16),
+    /// Pixels of a cell: width and height.
+    pub(super) pixels: (u16, u16),
+    /// The part of the photo.
+    pub(super) window: Window,
+    /// What of the file it is.
+    pub(super) look: Look,
+}
+
+/// What is shown of a photo's file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) enum Look {
+    /// All of it.
+    #[default]
+    File,
+    /// The part that counts.
+    Crop(Crop),
+    /// The part that counts, augmented; each number is another version, 0 is as an evaluation sees it.
+    Augmented(Option<Crop>, u8),
+}
+
+/// A part of a photo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Window {
     /// How close: 0 is the whole photo, each further step half as much of its sides.
     pub(super) zoom: u8,
+    /// Where its middle lies off the photo's, in quarters of what is seen, to the right and down.
+    pub(super) off: (i16, i16),
+}
+
+/// The closest that a photo is looked at: each step shows half of its sides.
+const CLOSEST: u8 = 5;
+
+impl Window {
+    /// Closer, to the same place.
+    pub(super) fn closer(self) -> Window {
+        if self.zoom == CLOSEST {
+            return self;
+        }
+        Window { zoom: self.zoom + 1, off: (self.off.0 * 2, self.off.1 * 2) }
+    }
+
+    /// Farther away.
+    pub(super) fn farther(self) -> Window {
+        Window { zoom: self.zoom.saturating_sub(1), off: (self.off.0 / 2, self.off.1 / 2) }.within()
+    }
+
+    /// A quarter of what is seen to a side, no farther than the photo goes.
+    pub(super) fn moved(self, right: i16, down: i16) -> Window {
+        Window { off: (self.off.0 + right, self.off.1 + down), ..self }.within()
+    }
+
+    /// What a key for looking closer or elsewhere makes of it.
+    pub(super) fn after(self, action: Action) -> Window {
+        match action {
+            Action::ZoomIn => self.closer(),
+            Action::ZoomOut => self.farther(),
+            Action::Pan(right, down) => self.moved(right, down),
+            _ => self,
+        }
+    }
+
+    fn within(self) -> Window {
+        // half of the photo less half of what is seen, in quarters of what is seen
+        let most = 2 * ((1_i16 << self.zoom) - 1);
+        Window { off: (self.off.0.clamp(-most, most), self.off.1.clamp(-most, most)), ..self }
+    }
+
+    /// Left and upper side, width and height of the part, of a photo of so many pixels.
+    pub(super) fn of(self, (width, height): (u32, u32)) -> (u32, u32, u32, u32) {
+        let part = |side: u32| (side >> self.zoom).max(1);
+        let from = |side: u32, off: i16| {
+            let seen = part(side);
+            let middle = i64::from(side - seen) / 2 + i64::from(off) * i64::from(seen) / 4;
+            middle.clamp(0, i64::from(side - seen)) as u32
+        };
+        (from(width, self.off.0), from(height, self.off.1), part(width), part(height))
+    }
 }
 
 /// Something to be done outside the model.
@@ -134,8 +224,12 @@ pub(super) enum Effect {
     Note(String, String),
     /// Delete a run.
     Delete(String),
-    /// Measure a run.
-    Evaluate(String),
+    /// Measure a run, with these flags of the verb beside.
+    Evaluate(String, Vec<String>),
+    /// Correct a photo of a dataset: the dataset's name, the photo as the dataset has it, and what.
+    Correct(String, PathBuf, Amendment),
+    /// Look up what runs have cost.
+    Costs,
     /// Open an evaluation.
     Open(Box<Evaluation>),
     /// Read the configurations of runs.
@@ -144,6 +238,8 @@ pub(super) enum Effect {
     Complete(String),
     /// Bring photos to their sizes; earlier wishes that are not among these are forgotten.
     Pictures(Vec<PictureKey>),
+    /// Draw pictures so from now on.
+    Graphics(Graphics),
     /// Put a text into the terminal's clipboard.
     Copy(String),
     /// Keep what the screen looked like for the next time.
@@ -152,6 +248,28 @@ pub(super) enum Effect {
     Suspend,
     /// Draw everything again.
     Redraw,
+}
+
+/// What of a photo is corrected; none takes the correction back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Amendment {
+    /// Who is on it.
+    Individual(Option<String>),
+    /// When it was taken.
+    Date(Option<jiff::civil::Date>),
+    /// The part that counts.
+    Crop(Option<Crop>),
+}
+
+impl Amendment {
+    /// Brings it into `correction`.
+    pub(super) fn apply(self, correction: &mut Correction) {
+        match self {
+            Amendment::Individual(who) => correction.individual = who,
+            Amendment::Date(date) => correction.date = date,
+            Amendment::Crop(crop) => correction.crop = crop,
+        }
+    }
 }
 
 /// What configurations are read for.
@@ -184,4 +302,32 @@ pub(super) struct Kept {
     pub(super) theme: String,
     /// The run chosen last.
     pub(super) run: Option<String>,
+    /// The dataset chosen last.
+    pub(super) dataset: Option<String>,
+    /// The run chosen had the whole screen.
+    pub(super) whole: bool,
+    /// How runs were sorted.
+    pub(super) sort: Sort,
+    /// How charts were drawn.
+    pub(super) charts: Charts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_stays_on_its_photo() {
+        let whole = Window::default();
+        assert_eq!(whole.of((800, 600)), (0, 0, 800, 600));
+        assert_eq!(whole.moved(1, 1), whole, "there is nothing beside the whole photo");
+        let near = whole.closer().closer();
+        assert_eq!(near.of((800, 600)), (300, 225, 200, 150));
+        assert_eq!(near.moved(1, 0).of((800, 600)), (350, 225, 200, 150));
+        let corner = (0..9).fold(near, |window, _| window.moved(1, -1));
+        assert_eq!(corner.of((800, 600)), (600, 0, 200, 150));
+        assert_eq!(corner.farther().of((800, 600)), (400, 0, 400, 300));
+        assert_eq!(corner.farther().farther(), whole);
+        assert_eq!((0..9).fold(whole, |window, _| window.closer()).of((3, 2)), (1, 0, 1, 1));
+    }
 }

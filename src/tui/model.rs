@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
+use crate::nn::ops::device::CardUse;
+
 use super::datasets::Datasets;
 use super::evaluate::Evaluate;
+use super::graphics::{Graphics, Protocol};
 use super::keys::{Keymap, Place, Tab};
-use super::message::{PictureKey, Watching};
+use super::message::{Look, PictureKey, Watching, Window};
 use super::popup::Layer;
 use super::runs::Runs;
 use super::system::System;
@@ -52,8 +55,12 @@ pub(super) struct Model {
     pub(super) keymap: Keymap,
     /// Pictures are shown at all.
     pub(super) images: bool,
+    /// What the terminal draws pictures with, where it is finer than cells.
+    pub(super) graphics: Option<Graphics>,
     /// How it ends, once it does.
     pub(super) ending: Option<Ending>,
+    /// The card that there is.
+    pub(super) card: Option<CardUse>,
     /// What was last asked to be looked at.
     pub(super) watched: Watching,
 }
@@ -90,9 +97,17 @@ impl Model {
             theme,
             keymap,
             images: true,
+            graphics: None,
             ending: None,
+            card: None,
             watched: Watching::default(),
         }
+    }
+
+    /// Devices that a form offers.
+    pub(super) fn devices(&self) -> Vec<String> {
+        let card = self.card.iter().map(|_| "cuda:0");
+        ["auto", "cpu"].into_iter().chain(card).map(str::to_owned).collect()
     }
 
     /// Whether there is nothing in the workspace: no dataset, no run.
@@ -110,6 +125,22 @@ impl Model {
             Tab::Evaluate => self.evaluate.place(),
             Tab::System => Place::System,
         }
+    }
+
+    /// What pictures are drawn with now, where that is finer than cells: a box is drawn over cells.
+    pub(super) fn finer(&self) -> Option<Graphics> {
+        self.graphics.filter(|_| self.tab != Tab::Datasets || self.datasets.framing.is_none())
+    }
+
+    /// A wish for the photo at `path` in so many cells.
+    pub(super) fn picture_key(&self, path: PathBuf, mut cells: (u16, u16), window: Window) -> PictureKey {
+        let finer = self.finer();
+        let pixels = finer.map_or((1, 2), |graphics| graphics.cell);
+        if finer.is_some_and(|graphics| graphics.protocol == Protocol::Sixel) {
+            // xterm takes sixels no wider than this
+            cells.0 = cells.0.min((996 / pixels.0).max(1));
+        }
+        PictureKey { path, cells, pixels, window, look: Look::File }
     }
 
     /// Says something at the bottom of the screen, and keeps it in the log.
@@ -142,7 +173,7 @@ pub(super) struct Pictures {
 }
 
 /// Most memory that pictures take.
-const MOST_BYTES: usize = 48 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 impl Pictures {
     /// The picture, if it is ready; the error says why it cannot be.
@@ -188,7 +219,13 @@ mod tests {
     use super::*;
 
     fn key(n: usize) -> PictureKey {
-        PictureKey { path: format!("{n}.jpg").into(), cells: (10, 5), zoom: 0 }
+        PictureKey {
+            path: format!("{n}.jpg").into(),
+            cells: (10, 5),
+            pixels: (1, 2),
+            window: Window::default(),
+            look: Look::File,
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 pub(super) mod view;
 
+use std::path::PathBuf;
+
+use super::choices::Choices;
 use super::form::Form;
 use super::keys::{Action, Keymap, Place, Row, TABLE};
 use super::message::Effect;
@@ -23,6 +26,8 @@ pub(super) enum Layer {
     Page(Page),
     /// A new run.
     Form(Box<Form>),
+    /// How a run is to be evaluated.
+    Choices(Box<Choices>),
 }
 
 /// Something to agree to.
@@ -45,6 +50,10 @@ pub(super) enum Asked {
     Name(String),
     /// A note beside the run of this id.
     Note(String),
+    /// Who is on the photo of a dataset.
+    Individual(String, PathBuf),
+    /// When the photo of a dataset was taken.
+    Date(String, PathBuf),
 }
 
 impl Asked {
@@ -55,6 +64,8 @@ impl Asked {
             Asked::Turtles => "Turtles x encounters x photos of each",
             Asked::Name(_) => "Name of the run",
             Asked::Note(_) => "Note beside the run",
+            Asked::Individual(..) => "Who is on this photo",
+            Asked::Date(..) => "When it was taken",
         }
     }
 
@@ -64,6 +75,12 @@ impl Asked {
             Asked::Path => "a folder per individual, or a table (metadata.csv) in its folder; Tab completes",
             Asked::Name(_) => "lists show it; the run keeps its id",
             Asked::Note(_) => "an empty line takes the note away",
+            Asked::Individual(..) => {
+                "kept in the workspace, never in your files; `unknown` leaves the photo out; empty: as the files say"
+            }
+            Asked::Date(..) => {
+                "a day, as 2019-08-02; kept in the workspace, never in your files; empty: as the files say"
+            }
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }

@@ -17,9 +17,11 @@ use super::widgets::list::{Step, moved};
 const LOG_LINES: usize = 500;
 
 /// How the table is sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Sort {
     /// Live runs first, then the best rank-1.
+    #[default]
     Best,
     /// The newest first.
     Newest,
@@ -51,7 +53,8 @@ impl Sort {
 }
 
 /// How charts are drawn.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Charts {
     /// How much of what was before stays, from 0.
     pub(super) smoothing: f32,
@@ -60,11 +63,24 @@ pub(super) struct Charts {
     /// What runs along the bottom.
     pub(super) along: Along,
     /// Shares of the whole that are shown, from and to.
+    #[serde(skip, default = "whole")]
     pub(super) window: (f64, f64),
     /// The cursor as a share of the window.
+    #[serde(skip)]
     pub(super) cursor: Option<f64>,
     /// The marked runs beside the chosen one.
     pub(super) overlay: bool,
+}
+
+impl Default for Charts {
+    fn default() -> Charts {
+        Charts { smoothing: 0.0, log: true, along: Along::Epoch, window: whole(), cursor: None, overlay: false }
+    }
+}
+
+/// All of a run.
+fn whole() -> (f64, f64) {
+    (0.0, 1.0)
 }
 
 /// A run whose metrics and log are read.
@@ -117,14 +133,7 @@ impl Default for Runs {
             in_detail: false,
             whole: false,
             followed: HashMap::new(),
-            charts: Charts {
-                smoothing: 0.0,
-                log: true,
-                along: Along::Epoch,
-                window: (0.0, 1.0),
-                cursor: None,
-                overlay: false,
-            },
+            charts: Charts::default(),
         }
     }
 }
@@ -272,7 +281,7 @@ impl Runs {
                 }
                 effects.push(Effect::Resume(run.id));
             }
-            Action::Evaluate => effects.push(Effect::Evaluate(run()?.id)),
+            Action::Evaluate => effects.push(Effect::Evaluate(run()?.id, Vec::new())),
             Action::Clone => effects.push(Effect::Configs(Purpose::Clone, vec![run()?.id])),
             Action::Mark => {
                 let id = run()?.id;

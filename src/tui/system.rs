@@ -13,8 +13,6 @@ pub(super) struct Sample {
     pub(super) memory: Option<(u64, u64)>,
     /// Bytes used and in all on the workspace's disk.
     pub(super) disk: Option<(u64, u64)>,
-    /// Graphics processors, a line each, as their own tool tells it.
-    pub(super) gpus: Vec<String>,
     /// Our processes.
     pub(super) processes: Vec<Process>,
 }

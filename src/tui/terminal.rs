@@ -3,7 +3,7 @@
 use std::io::{self, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, Event, KeyEventKind};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
@@ -11,10 +11,14 @@ use crossterm::{cursor, event, execute, terminal};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 
 use super::effects::vital;
+use super::graphics::{answers::Late, kitty, probe};
 use super::message::Message;
 
 /// Set before anything is changed, cleared by the one who gives back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Pictures may lie on the terminal that it does not take away with its cells.
+pub(super) static PICTURED: AtomicBool = AtomicBool::new(false);
 
 /// How long the screen has to end by itself after the terminal has gone.
 const GRACE: Duration = Duration::from_millis(400);
@@ -50,6 +54,9 @@ fn enter() -> io::Result<()> {
 pub(super) fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // a terminal that has gone takes nothing back
+        if PICTURED.load(Ordering::SeqCst) {
+            let _ = stdout().write_all(kitty::DELETE_ALL.as_bytes());
+        }
         let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
         let _ = terminal::disable_raw_mode();
         let _ = stdout().flush();
@@ -76,7 +83,7 @@ pub(super) fn copy(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let letters = |chunk: &[u8]| {
         let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
@@ -87,11 +94,21 @@ fn base64(bytes: &[u8]) -> String {
     bytes.chunks(3).map(letters).collect()
 }
 
-/// Reads keys for as long as the terminal gives any.
-pub(super) fn read_keys(inbox: &Sender<Message>) {
-    vital(inbox, "keys", |inbox| {
+/// Reads keys for as long as the terminal gives any; where the terminal was asked for pictures, its answers first.
+pub(super) fn read_keys(inbox: &Sender<Message>, was_asked: bool) {
+    vital(inbox, "keys", move |inbox| {
+        let mut late = Late::default();
+        if was_asked {
+            let typed = |key| drop(inbox.send(Message::Key(key)));
+            let (graphics, still) = probe::answers(typed);
+            late = still;
+            if let Some(graphics) = graphics {
+                let _ = inbox.send(Message::Graphics(graphics));
+            }
+        }
         loop {
             let message = match event::read() {
+                Ok(Event::Key(key)) if late.swallows(key, Instant::now()) => continue,
                 Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => Message::Key(key),
                 Ok(Event::Paste(text)) => Message::Paste(text),
                 Ok(Event::Resize(columns, rows)) => Message::Resize(columns, rows),

@@ -9,7 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use image::{Rgb, RgbImage};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::style::{Color, Modifier};
 
 use crate::data::overview::Overview;
@@ -18,13 +18,16 @@ use crate::eval::embeddings::{EmbeddingSet, PhotoRow, Role};
 use crate::eval::projection::Projection;
 use crate::eval::projection::pca::Pca;
 use crate::eval::report::{self, Context, Excluded, Report};
+use crate::nn::ops::device::CardUse;
 use crate::run::config::{Config, Method};
 use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::{Dataset, RunSummary, Status};
 
 use super::evaluate::{Evaluation, Opened};
-use super::keys::{Keymap, Tab};
-use super::message::{Effect, Message, News, Purpose, Scanned};
+use super::graphics::overlay::{Canvas, Change, Placed};
+use super::graphics::{Graphics, Protocol};
+use super::keys::{Keymap, Place, Tab};
+use super::message::{Amendment, Effect, Look, Message, News, Purpose, Scanned};
 use super::model::{Ending, Model};
 use super::system::Sample;
 use super::theme::{Depth, Theme};
@@ -174,6 +177,33 @@ fn full() -> Vec<Message> {
     vec![datasets(), runs(), news("beta"), scanned()]
 }
 
+/// Notes what pictures would lie on the terminal.
+#[derive(Debug, Default)]
+struct Sheet {
+    there: Vec<Placed>,
+}
+
+impl Canvas for Sheet {
+    type Error = std::convert::Infallible;
+
+    fn use_graphics(&mut self, _: Graphics) {}
+
+    fn begin(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), Self::Error> {
+        self.there.retain(|placed| !change.gone.contains(placed));
+        self.there.extend(change.new.iter().cloned());
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<(), Self::Error> {
+        self.there.clear();
+        Ok(())
+    }
+}
+
 /// Messages through the real loop; photos that are asked for come as plain red.
 fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, Ending, usize) {
     let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
@@ -188,7 +218,7 @@ fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, End
             asked.push(effect);
             Ok::<_, std::convert::Infallible>(false)
         };
-        ending = super::app::run(&mut terminal, model, &inbox, Duration::ZERO, perform).unwrap();
+        ending = super::app::run(&mut terminal, model, &inbox, Duration::ZERO, &mut Sheet::default(), perform).unwrap();
         frames = terminal.get_frame().count();
         if model.ending.is_some() {
             break;
@@ -483,7 +513,7 @@ fn nothing_is_drawn_while_nothing_changes() {
         messages.into_iter().for_each(|m| sender.send(m).unwrap());
         drop(sender);
         let perform = |_| Ok::<_, std::convert::Infallible>(false);
-        super::app::run(&mut terminal, &mut model, &inbox, Duration::ZERO, perform).unwrap();
+        super::app::run(&mut terminal, &mut model, &inbox, Duration::ZERO, &mut Sheet::default(), perform).unwrap();
         terminal.get_frame().count()
     };
     let first = frames(full());
@@ -501,4 +531,170 @@ fn what_panics_or_hangs_up_ends_the_screen() {
     assert_eq!(model.ending, Some(Ending::Gone));
     let (.., ending, _) = drive(&mut self::model((80, 24)), vec![Message::Panicked("keys panicked: x".into())]);
     assert_eq!(ending, Ending::Broken("keys panicked: x".into()));
+}
+
+#[test]
+fn a_terminal_that_draws_pixels_gets_pictures_over_cells_left_alone() {
+    let mut model = model((160, 50));
+    model.graphics = Some(Graphics { protocol: Protocol::Kitty, cell: (10, 20) });
+    let listed = Message::Evaluations(vec![evaluation()]);
+    let messages = vec![full(), keys("3"), vec![listed, key(KeyCode::Enter), opened()]].concat_all();
+    drive(&mut model, messages);
+    let mut buffer = Buffer::empty(ratatui::layout::Rect::new(0, 0, 160, 50));
+    super::view::view(&model, &mut buffer);
+    let placed = super::view::placed(&model);
+    assert!(placed.len() >= 3, "{placed:?}");
+    for (n, one) in placed.iter().enumerate() {
+        assert!(one.area.positions().all(|at| buffer[at].diff_option == CellDiffOption::Skip), "{one:?}");
+        assert!(one.area.bottom() < 48, "the last rows scroll");
+        assert!(placed[n + 1..].iter().all(|other| !one.area.intersects(other.area)));
+    }
+    assert!(!text(&buffer).contains('▀'));
+    // nothing lies over a popup, nor over another tab
+    drive(&mut model, keys("?"));
+    assert!(super::view::placed(&model).is_empty());
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    assert_eq!(super::view::placed(&model), placed);
+    drive(&mut model, keys("2"));
+    assert!(super::view::placed(&model).is_empty());
+}
+
+/// The photo of an individual over the whole pane.
+fn at_a_photo(model: &mut Model) {
+    drive(
+        model,
+        vec![full(), keys("1"), vec![key(KeyCode::Enter), key(KeyCode::Enter), key(KeyCode::Enter)]].concat_all(),
+    );
+    assert_eq!(model.place(), Place::Photo);
+}
+
+#[test]
+fn a_box_is_drawn_on_a_photo_and_kept() {
+    for size in [(80, 24), (160, 50)] {
+        let mut model = model(size);
+        at_a_photo(&mut model);
+        let (buffer, ..) = drive(&mut model, keys("b"));
+        let shown = text(&buffer);
+        assert!(["┏", "┓", "┗", "┛", "crop 0.25,0.25,0.5,0.5"].iter().all(|part| shown.contains(part)), "{shown}");
+        assert_eq!(cell(&buffer, "┏").fg, model.theme.accent().fg.unwrap());
+        let (_, asked, ..) = drive(&mut model, vec![keys("hkL"), vec![key(KeyCode::Enter)]].concat_all());
+        let Some(Effect::Correct(name, photo, Amendment::Crop(Some(crop)))) = asked.first() else {
+            panic!("{asked:?}")
+        };
+        assert_eq!((name.as_str(), crop.to_string().as_str()), ("turtles", "0.23,0.23,0.52,0.5"), "{photo:?}");
+        let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
+        assert!(!text(&buffer).contains("┏"));
+        let (_, asked, ..) = drive(&mut model, vec![keys("b"), vec![key(KeyCode::Backspace)]].concat_all());
+        assert!(matches!(&asked[..], [Effect::Correct(.., Amendment::Crop(None))]), "{asked:?}");
+        drive(&mut model, vec![keys("b"), vec![key(KeyCode::Esc)]].concat_all());
+        assert_eq!(model.place(), Place::Photo, "Esc leaves the box and not the photo");
+        let effects = update(&mut model, Message::Corrected("turtles".into(), "corrected".into()));
+        assert!(effects.iter().any(|e| matches!(e, Effect::Scan(_))), "it is read again: {effects:?}");
+    }
+}
+
+#[test]
+fn who_and_when_are_corrected_by_typing() {
+    let mut model = model((100, 30));
+    at_a_photo(&mut model);
+    let clear = Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    let (_, asked, ..) =
+        drive(&mut model, vec![keys("i"), vec![clear], keys("t9"), vec![key(KeyCode::Enter)]].concat_all());
+    assert!(
+        matches!(&asked[..], [Effect::Correct(_, _, Amendment::Individual(Some(who)))] if who == "t9"),
+        "{asked:?}"
+    );
+    let clear = || Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+    let date = |text: &str| vec![keys("I"), vec![clear()], keys(text), vec![key(KeyCode::Enter)]].concat_all();
+    let (buffer, asked, ..) = drive(&mut model, date("2019-02-30"));
+    assert!(asked.is_empty() && text(&buffer).contains("write the day as 2019-08-02"), "{asked:?}");
+    let (_, asked, ..) = drive(&mut model, date("2019-08-02"));
+    assert!(matches!(&asked[..], [Effect::Correct(_, _, Amendment::Date(Some(_)))]), "{asked:?}");
+    let (_, asked, ..) = drive(&mut model, date(""));
+    assert!(matches!(&asked[..], [Effect::Correct(_, _, Amendment::Date(None))]), "empty takes it back: {asked:?}");
+}
+
+#[test]
+fn a_photo_is_shown_as_a_training_sees_it() {
+    let mut model = model((160, 50));
+    at_a_photo(&mut model);
+    let (buffer, ..) = drive(&mut model, keys("A"));
+    let looks: std::collections::HashSet<_> = super::view::pictures(&model).into_iter().map(|key| key.look).collect();
+    assert!(looks.len() >= 8 && looks.contains(&Look::Augmented(None, 0)), "{looks:?}");
+    assert!(text(&buffer).contains("as a training does"), "{}", text(&buffer));
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    assert_eq!(model.place(), Place::Photo);
+}
+
+#[test]
+fn how_to_evaluate_is_chosen() {
+    let mut model = model((100, 30));
+    drive(&mut model, full());
+    let (buffer, ..) = drive(&mut model, keys("E"));
+    for words in ["checkpoint", "photos", "gallery", "queries", "left out of the gallery", "device"] {
+        assert!(text(&buffer).contains(words), "{words}\n{}", text(&buffer));
+    }
+    let (_, asked, ..) = drive(&mut model, vec![keys("ll"), vec![key(KeyCode::Enter)]].concat_all());
+    let Some(Effect::Evaluate(run, flags)) = asked.first() else { panic!("{asked:?}") };
+    assert_eq!((run.as_str(), &flags[..2]), ("beta", &["--checkpoint".to_owned(), "last".to_owned()][..]));
+    assert_eq!(model.tab, Tab::Evaluate);
+}
+
+#[test]
+fn a_card_is_named_and_offered() {
+    let mut model = model((160, 50));
+    let card = CardUse {
+        name: "NVIDIA H100 80GB HBM3".into(),
+        utilisation: Some(31),
+        memory_used: 1 << 30,
+        memory_total: 80 << 30,
+    };
+    let sample = Message::System(Box::new(Sample { cores: 2, ..Sample::default() }));
+    let (buffer, ..) = drive(&mut model, vec![full(), vec![Message::Card(Some(card)), sample], keys("4")].concat_all());
+    let shown = text(&buffer);
+    assert!(shown.contains("· cuda:0 H100") && shown.contains("31 % of cuda:0 NVIDIA H100"), "{shown}");
+    assert_eq!(model.devices(), ["auto", "cpu", "cuda:0"]);
+}
+
+/// What a frame shows of its places: each line, without what is blank at its end.
+fn shot(model: &mut Model, messages: Vec<Message>) -> String {
+    text(&drive(model, messages).0)
+}
+
+#[test]
+fn every_tab_is_as_it_was_seen_and_found_good() {
+    let mut all = String::new();
+    for size in [(40, 12), (80, 24), (160, 50)] {
+        let mut model = model(size);
+        let listed = Message::Evaluations(vec![evaluation()]);
+        let sample = Message::System(Box::new(Sample { cpu: Some(0.5), cores: 2, ..Sample::default() }));
+        let open = vec![keys("3"), vec![listed, key(KeyCode::Enter), opened()]].concat_all();
+        let steps: [(&str, Vec<Message>); 8] = [
+            ("runs", full()),
+            ("a run", vec![key(KeyCode::Enter)]),
+            ("datasets", vec![key(KeyCode::Esc)].into_iter().chain(keys("1")).collect()),
+            ("queries", open),
+            ("report", keys("v")),
+            ("embedding", keys("v")),
+            ("system", vec![keys("4"), vec![sample]].concat_all()),
+            ("help", keys("?")),
+        ];
+        for (name, messages) in steps {
+            all += &format!("── {name}, {} x {}\n{}", size.0, size.1, shot(&mut model, messages));
+            if size.0 == 40 {
+                break; // the sentence is the same everywhere
+            }
+        }
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/screens.txt");
+    if std::env::var_os("CARETTA_BLESS").is_some() {
+        std::fs::write(&path, &all).unwrap();
+    }
+    let before = std::fs::read_to_string(&path).unwrap();
+    let differing = before.lines().zip(all.lines()).position(|(a, b)| a != b);
+    let at = differing.or((before.lines().count() != all.lines().count()).then_some(0));
+    if let Some(line) = at {
+        let there = all.lines().skip(line.saturating_sub(3)).take(12).collect::<Vec<_>>().join("\n");
+        panic!("line {} of fixtures/screens.txt is another now (CARETTA_BLESS=1 writes it anew):\n{there}", line + 1);
+    }
 }

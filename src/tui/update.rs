@@ -3,12 +3,14 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::data::manifest::parse_date;
 use crate::data::synth::SynthPlan;
 use crate::run::config::{Config, Method};
 
+use super::choices::Choices;
 use super::form::{Form, Offer, Outcome};
 use super::keys::{Action, Place, Tab};
-use super::message::{Effect, Kept, Message, Purpose};
+use super::message::{Amendment, Effect, Kept, Message, Purpose};
 use super::model::{Ending, Model};
 use super::popup::{Asked, Layer, Page, Palette, Prompt};
 use super::theme::{NAMES, Theme};
@@ -75,7 +77,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
         }
         Message::Configs(purpose, read) => match read {
-            Ok(configs) => configs_read(model, purpose, configs),
+            Ok(configs) => return configs_read(model, purpose, configs),
             Err(why) => model.say(why, true),
         },
         Message::Completed(text) => {
@@ -86,6 +88,21 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
         }
         Message::Picture(key, picture) => model.pictures.put(key, picture),
+        Message::Corrected(dataset, words) => {
+            // what was read of it is of before
+            model.datasets.scanned.remove(&dataset);
+            model.say(words, false);
+        }
+        Message::Costs(costs) => {
+            if let Some(Layer::Form(form)) = model.layers.last_mut() {
+                form.costs = costs;
+            }
+        }
+        Message::Card(card) => model.card = card,
+        Message::Graphics(graphics) => {
+            model.graphics = Some(graphics);
+            return vec![Effect::Graphics(graphics)];
+        }
         Message::System(sample) => model.system.take(*sample),
         Message::Started(id) => {
             model.say(format!("{id} has started; it goes on without this screen"), false);
@@ -102,7 +119,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     Vec::new()
 }
 
-fn configs_read(model: &mut Model, purpose: Purpose, mut configs: Vec<(String, Config)>) {
+fn configs_read(model: &mut Model, purpose: Purpose, mut configs: Vec<(String, Config)>) -> Vec<Effect> {
     match (purpose, configs.len()) {
         (Purpose::Clone, 1) => {
             let (_, mut config) = configs.remove(0);
@@ -112,7 +129,7 @@ fn configs_read(model: &mut Model, purpose: Purpose, mut configs: Vec<(String, C
             {
                 config.data.dir.clone_from(&known.name);
             }
-            open_form(model, &config);
+            return open_form(model, &config);
         }
         (Purpose::Difference, 2) => {
             let ((a_id, a), (b_id, b)) = (&configs[0], &configs[1]);
@@ -127,16 +144,19 @@ fn configs_read(model: &mut Model, purpose: Purpose, mut configs: Vec<(String, C
         }
         _ => {}
     }
+    Vec::new()
 }
 
-fn open_form(model: &mut Model, config: &Config) {
+fn open_form(model: &mut Model, config: &Config) -> Vec<Effect> {
     let scanned = &model.datasets.scanned;
     let offer = |d: &crate::run::Dataset| Offer {
         name: d.name.clone(),
         train: scanned.get(&d.name).and_then(|s| s.as_ref().ok()).map(|s| s.overview.split.train),
     };
     let offers = model.datasets.known.iter().flatten().map(offer).collect();
-    model.layers.push(Layer::Form(Box::new(Form::new(config, offers))));
+    let form = Form::new(config, offers, model.devices());
+    model.layers.push(Layer::Form(Box::new(form)));
+    vec![Effect::Costs]
 }
 
 fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
@@ -187,7 +207,7 @@ fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
 
 fn leave(model: &mut Model) -> Vec<Effect> {
     model.ending = Some(Ending::Left);
-    Vec::new()
+    vec![kept(model)]
 }
 
 fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
@@ -202,6 +222,22 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 model.say("starting …".to_owned(), false);
                 return vec![Effect::Start(config)];
             }
+        },
+        (Layer::Choices(choices), code) => match code {
+            KeyCode::Esc | KeyCode::Char('q') => drop(model.layers.pop()),
+            KeyCode::Up | KeyCode::Char('k') => choices.at = moved(choices.at, choices.points.len(), Step::By(-1)),
+            KeyCode::Down | KeyCode::Tab | KeyCode::Char('j') => {
+                choices.at = moved(choices.at, choices.points.len(), Step::By(1));
+            }
+            KeyCode::Left | KeyCode::Char('h') => choices.turn(false),
+            KeyCode::Right | KeyCode::Char(' ' | 'l') => choices.turn(true),
+            KeyCode::Enter => {
+                let effect = choices.effect();
+                model.layers.pop();
+                model.tab = Tab::Evaluate;
+                return vec![effect];
+            }
+            _ => {}
         },
         (Layer::Filter, KeyCode::Esc) => {
             filter_text(model).clear();
@@ -230,6 +266,14 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 (Asked::Path, _) => return vec![Effect::AddDataset(text.into())],
                 (Asked::Name(id), _) => return vec![Effect::Rename(id, text)],
                 (Asked::Note(id), _) => return vec![Effect::Note(id, text)],
+                (Asked::Individual(dataset, photo), _) => {
+                    let who = (!text.is_empty()).then_some(text);
+                    return vec![Effect::Correct(dataset, photo, Amendment::Individual(who))];
+                }
+                (Asked::Date(dataset, photo), _) => match (text.is_empty(), parse_date(&text)) {
+                    (false, None) => model.say(format!("{text}: write the day as 2019-08-02"), true),
+                    (_, date) => return vec![Effect::Correct(dataset, photo, Amendment::Date(date))],
+                },
                 (Asked::Turtles, Some(plan)) => return vec![Effect::Draw(plan)],
                 (Asked::Turtles, None) => model.say(format!("{text}: write it as 24 x 12 x 3"), true),
             }
@@ -313,6 +357,10 @@ fn kept(model: &Model) -> Effect {
         tab: model.tab.name().to_owned(),
         theme: model.theme.name.to_owned(),
         run: model.runs.chosen.clone(),
+        dataset: model.datasets.chosen.clone(),
+        whole: model.runs.whole,
+        sort: model.runs.sort,
+        charts: model.runs.charts.clone(),
     })
 }
 
@@ -360,11 +408,28 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             if let Some(dataset) = model.datasets.current() {
                 config.data.dir.clone_from(&dataset.name);
             }
-            open_form(model, &config);
+            return open_form(model, &config);
         }
+        Action::EvaluateHow => return evaluate_how(model),
         Action::Copy => return copied(model),
         _ => return act_on_tab(model, action),
     }
+    Vec::new()
+}
+
+/// Asks how the run chosen is to be evaluated.
+fn evaluate_how(model: &mut Model) -> Vec<Effect> {
+    let run = match model.tab {
+        Tab::Evaluate => model.evaluate.current().map(|e| e.run.clone()),
+        _ => model.runs.current().map(|run| run.id.clone()),
+    };
+    let Some(run) = run else {
+        model.say("there is no run to measure".to_owned(), true);
+        return Vec::new();
+    };
+    let datasets: Vec<String> = model.datasets.known.iter().flatten().map(|d| d.name.clone()).collect();
+    let choices = Choices::of_evaluation(run, &datasets, &model.devices());
+    model.layers.push(Layer::Choices(Box::new(choices)));
     Vec::new()
 }
 
@@ -402,7 +467,9 @@ fn copied(model: &mut Model) -> Vec<Effect> {
     let text = match model.place() {
         Place::First | Place::System => Some(model.workspace.display().to_string()),
         Place::Datasets => model.datasets.current().map(|d| d.path.display().to_string()),
-        Place::Individuals | Place::Photo => model.datasets.photo_path().map(|p| p.display().to_string()),
+        Place::Individuals | Place::Photo | Place::Augmented | Place::Framing => {
+            model.datasets.photo_path().map(|p| p.display().to_string())
+        }
         Place::Runs | Place::Run => model.runs.current().map(|run| run.id.clone()),
         Place::Evaluations => model.evaluate.current().map(|e| e.folder.display().to_string()),
         Place::Queries | Place::Pair => {

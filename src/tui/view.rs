@@ -1,10 +1,11 @@
 //! The whole screen as cells: header, tab, a line of words, footer, and what lies over them. Reads the model, changes
 //! nothing; which photos are shown where is decided here once, for drawing them and for asking for them.
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::graphics::overlay::Placed;
 use super::keys::{self, Place, TABLE, Tab};
 use super::message::PictureKey;
 use super::model::Model;
@@ -48,6 +49,9 @@ pub(super) fn view(model: &Model, buf: &mut Buffer) {
         for (place, key) in slots(model, body) {
             draw_picture(model, place, &key, buf);
         }
+        if model.tab == Tab::Datasets {
+            datasets::view::over_photos(model, body, buf);
+        }
     }
     words(model, row(area, area.height - 2), buf);
     footer(model, row(area, area.height - 1), buf);
@@ -84,8 +88,28 @@ pub(super) fn pictures(model: &Model) -> Vec<PictureKey> {
     slots(model, body(area)).into_iter().map(|(_, key)| key).collect()
 }
 
+/// The pictures that lie over the cells of the screen now; none where they are cells themselves.
+pub(super) fn placed(model: &Model) -> Vec<Placed> {
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    if model.finer().is_none() || is_too_small(model.size) || covered(model) {
+        return Vec::new();
+    }
+    let placed = |(place, key): (Rect, PictureKey)| {
+        let picture = model.pictures.get(&key)?.as_ref().ok()?.clone();
+        Some(Placed { area: photo::covered(place, picture.dimensions(), key.pixels), key, picture })
+    };
+    slots(model, body(area)).into_iter().filter_map(placed).collect()
+}
+
 fn draw_picture(model: &Model, place: Rect, key: &PictureKey, buf: &mut Buffer) {
     match model.pictures.get(key) {
+        Some(Ok(picture)) if model.finer().is_some() => {
+            // the terminal's own pixels lie there
+            for at in photo::covered(place, picture.dimensions(), key.pixels).intersection(buf.area).positions() {
+                buf[at].reset();
+                buf[at].set_diff_option(CellDiffOption::Skip);
+            }
+        }
         Some(Ok(picture)) => photo::draw(buf, place, picture, model.theme.depth),
         Some(Err(why)) => {
             for (y, line) in (0..place.height).zip(wrap(why, place.width)) {
@@ -109,8 +133,9 @@ fn header(model: &Model, line: Rect, buf: &mut Buffer) {
     }
     let live = model.runs.live().len();
     let running = if live > 0 { format!(" · ● {live} running") } else { String::new() };
-    let device = model.system.sample.as_ref().is_some_and(|s| !s.gpus.is_empty());
-    let right = format!("cpu{}{running} ", if device { " · gpu seen" } else { "" });
+    let device =
+        model.card.as_ref().map_or_else(|| "cpu".to_owned(), |card| format!("cuda:0 {}", short_name(&card.name)));
+    let right = format!("{device}{running} ");
     let rest = Rect { x: x + 1, width: line.right().saturating_sub(x + 1), ..line };
     let space = rest.width.saturating_sub(width(&right) + 13);
     let home = std::env::var("HOME").unwrap_or_default();
@@ -125,6 +150,11 @@ fn header(model: &Model, line: Rect, buf: &mut Buffer) {
         let words = format!("● {live} running ");
         put_right(buf, rest, &words, theme.status(crate::run::Status::Running));
     }
+}
+
+/// A card's name without its maker.
+fn short_name(name: &str) -> &str {
+    name.trim_start_matches("NVIDIA ").trim_start_matches("GeForce ").split(" 80GB").next().unwrap_or(name)
 }
 
 /// The line above the footer: what was said last, else what goes on, else what there is to say of what is chosen.

@@ -8,6 +8,9 @@
 // STANDIN_OOM_AT   the allocation of this number fails; STANDIN_LIMIT: bytes of memory there are
 // STANDIN_FAIL_AT  the launch of this number leaves a sticky error
 // STANDIN_CARDS    how many cards there are; STANDIN_INIT: what cuInit answers
+// STANDIN_OTHERS   bytes that another process, of number 4242, holds
+// STANDIN_PEAK     a file that gets the most bytes that were in use, when the process ends
+// STANDIN_DRIVER   the version that the driver tells: 13000 is 13.0
 // STANDIN_TRACE    a file that gets the names of all kernels that ran
 #include "include/standin.h"
 #undef assert
@@ -48,10 +51,12 @@ static thread_local int has_ctx; static bool inited; static int sticky;
 #define CTX do { if (!inited) return NOT_INIT; if (!has_ctx) return say(INVALID_CONTEXT, "%s: no context is current on this thread (bind_to_thread)", __func__); if (sticky) return sticky; } while (0)
 static u64 number(const char *name, u64 otherwise) { const char *v = getenv(name); return v && *v ? strtoull(v, nullptr, 10) : otherwise; }
 static size_t limit() { static size_t l = number("STANDIN_LIMIT", 80ull << 30); return l; }
+static size_t others() { static size_t o = number("STANDIN_OTHERS", 0); return o; }
+static struct Report { ~Report() { if (const char *f = getenv("STANDIN_PEAK")) std::ofstream(f) << peak_bytes + others(); } } report;
 static int dev_alloc(u64 *p, size_t n) {
     LOCK; Block b{n, nullptr, 0}; char *q;
     static u64 fail_at = number("STANDIN_OOM_AT", 0);
-    if (++n_asked == fail_at || live_bytes + n > limit()) return OOM;
+    if (++n_asked == fail_at || live_bytes + n + others() > limit()) return OOM;
     if (guard_mode()) {                                   // the block ends at a page that faults
         size_t pages = (n + 15 + 4095) / 4096 * 4096; b.mapped = pages + 4096;
         b.map = (char *)mmap(nullptr, b.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -87,12 +92,13 @@ API int cuMemcpyHtoDAsync_v2(u64 d, const void *s, size_t n, void *) { return cu
 API int cuMemcpyDtoHAsync_v2(void *d, u64 s, size_t n, void *) { return cuMemcpyDtoH_v2(d, s, n); }
 API int cuMemcpyDtoDAsync_v2(u64 d, u64 s, size_t n, void *) { return cuMemcpyDtoD_v2(d, s, n); }
 API int cuMemsetD8Async(u64 d, unsigned char c, size_t n, void *) { return cuMemsetD8_v2(d, c, n); }
-API int cuMemGetInfo_v2(size_t *f, size_t *t) { CTX; *t = limit(); *f = *t - std::min(live_bytes, *t); return OK; }
+API int cuMemGetInfo_v2(size_t *f, size_t *t) { CTX; *t = limit(); *f = *t - std::min(live_bytes + others(), *t); return OK; }
 API int cuDeviceGetDefaultMemPool(void **p, int) { *p = (void *)0x9001; return OK; }
+API int cuMemPoolGetAttribute(void *p, int a, u64 *v) { LOCK; if (p != (void *)0x9001 || a < 5 || a > 8) return INVALID_VALUE; *v = a % 2 ? live_bytes : peak_bytes; return OK; }
 API int cuMemPoolSetAttribute(void *p, int a, void *v) { return p == (void *)0x9001 && a == 4 && v ? OK : INVALID_VALUE; }
 // ---------------------------------------------------------------- device, context, streams, events
 API int cuInit(unsigned) { int e = number("STANDIN_INIT", 0); inited = !e; return e; }
-API int cuDriverGetVersion(int *v) { *v = 13000; return OK; }
+API int cuDriverGetVersion(int *v) { *v = number("STANDIN_DRIVER", 13000); return OK; }
 API int cuDeviceGetCount(int *n) { *n = number("STANDIN_CARDS", 1); return OK; }
 API int cuDeviceGet(int *d, int i) { if (i) return INVALID_DEVICE; *d = 0; return OK; }
 API int cuDeviceGetName(char *s, int n, int) { snprintf(s, n, "stand-in (host)"); return OK; }
@@ -107,8 +113,9 @@ API int cuDeviceGetAttribute(int *v, int a, int) {
     }
     return OK;
 }
-API int cuDevicePrimaryCtxRetain(void **c, int) { *c = (void *)0x5AD0; return OK; }
-API int cuDevicePrimaryCtxRelease_v2(int) { return OK; }
+static int retained;
+API int cuDevicePrimaryCtxRetain(void **c, int) { retained++; *c = (void *)0x5AD0; return OK; }
+API int cuDevicePrimaryCtxRelease_v2(int) { retained--; return OK; }
 API int cuCtxSetCurrent(void *c) { has_ctx = c != nullptr; return OK; }
 API int cuCtxGetCurrent(void **c) { *c = has_ctx ? (void *)0x5AD0 : nullptr; return OK; }
 API int cuCtxSynchronize() { CTX; return OK; }
@@ -343,10 +350,29 @@ API int nvrtcCompileProgram(void *pp, int n, const char *const *opts) {
     if (rename((d + "/k.so").c_str(), kept.c_str())) return 6;
     p->ptx = "// standin-so: " + kept + "\n"; return 0;
 }
+API int nvrtcVersion(int *major, int *minor) { *major = 13; *minor = 0; return 0; }
 API int nvrtcGetPTXSize(void *p, size_t *n) { *n = ((Prog *)p)->ptx.size() + 1; return 0; }
 API int nvrtcGetPTX(void *p, char *o) { strcpy(o, ((Prog *)p)->ptx.c_str()); return 0; }
 API int nvrtcGetProgramLogSize(void *p, size_t *n) { *n = ((Prog *)p)->log.size() + 1; return 0; }
 API int nvrtcGetProgramLog(void *p, char *o) { strcpy(o, ((Prog *)p)->log.c_str()); return 0; }
+// ---------------------------------------------------------------- NVML: who holds what, asked without a context
+struct NvmlMemory { unsigned version; u64 total, reserved, free, used; };
+struct NvmlProcess { unsigned pid; u64 memory; unsigned instances[2]; };
+API int nvmlInit_v2() { return number("STANDIN_INIT", 0) ? 9 : 0; }          // 9: the driver is not loaded
+API int nvmlDeviceGetCount_v2(unsigned *n) { *n = number("STANDIN_CARDS", 1); return 0; }
+API int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **d) { if (i >= number("STANDIN_CARDS", 1)) return 2; *d = (void *)0x4E4; return 0; }
+API int nvmlDeviceGetHandleByUUID(const char *, void **) { return 6; }
+API int nvmlDeviceGetName(void *, char *s, unsigned n) { snprintf(s, n, "stand-in (host)"); return 0; }
+API int nvmlDeviceGetUtilizationRates(void *, unsigned *rates) { rates[0] = 97; rates[1] = 40; return 0; }
+API int nvmlDeviceGetMemoryInfo_v2(void *d, NvmlMemory *m) {
+    if (d != (void *)0x4E4 || m->version != (sizeof(NvmlMemory) | 2 << 24)) return say(2, "nvmlDeviceGetMemoryInfo_v2: version %#x", m->version);
+    LOCK; m->total = limit(); m->reserved = 0; m->used = std::min(live_bytes + others(), limit()); m->free = m->total - m->used; return 0;
+}
+API int nvmlDeviceGetComputeRunningProcesses_v3(void *, unsigned *count, NvmlProcess *p) {
+    LOCK; std::vector<NvmlProcess> all; if (retained) all.push_back({(unsigned)getpid(), live_bytes, {}}); if (others()) all.push_back({4242, others(), {}});
+    if (*count < all.size()) { *count = all.size(); return 7; }
+    std::copy(all.begin(), all.end(), p); *count = all.size(); return 0;
+}
 // ---------------------------------------------------------------- cuDNN: N x H x W x C, plain loops, every descriptor checked
 struct Desc { int kind, v[8]; int math; };                // kind 1 tensor (n c h w), 2 filter (k c h w), 3 convolution (ph pw sh sw dh dw)
 enum { BAD_PARAM = 2000, NOT_SUPPORTED = 3000 };

@@ -11,38 +11,54 @@ mod engine;
 mod layout;
 mod library;
 mod norm;
+pub(super) mod nvml;
 mod pool;
 mod reduce;
+pub(super) mod retrieval;
+mod told;
 mod update;
 
-use std::cell::RefCell;
-
-use cudarc::driver::sys::CUresult;
-use dfdx::prelude::{Cuda, CudaError};
+use dfdx::prelude::Cuda;
 
 pub use engine::Card;
+use told::out_of_words;
+pub use told::{Failure, explain};
+
+use super::device::Holder;
 
 /// Why a card cannot be used, with the way out where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A library is not there.
-    #[error(
-        "{what} is missing: {name} was not found. Install it, or put its folder into LD_LIBRARY_PATH (CUDA_PATH for the \
-         toolkit)"
-    )]
+    #[error("{what} is missing: {name} was not found. {remedy}")]
     NoLibrary {
         /// What it is.
         what: &'static str,
         /// Its file.
         name: &'static str,
+        /// What to install or set.
+        remedy: &'static str,
     },
     /// A library without a function.
-    #[error("{what} is too old: it has no {name}. Install a newer one")]
+    #[error("{what} is too old: it has no {name}. {remedy}")]
     TooOld {
         /// What it is.
         what: &'static str,
         /// The function.
         name: &'static str,
+        /// What to install or set.
+        remedy: &'static str,
+    },
+    /// A driver older than the toolkit.
+    #[error(
+        "the NVIDIA driver is too old: it is made for CUDA {}, and the toolkit is {}. Install driver 580 or newer",
+        version(*driver), version(*toolkit)
+    )]
+    OldDriver {
+        /// What it is made for: 13000 is 13.0.
+        driver: i32,
+        /// The toolkit's version.
+        toolkit: i32,
     },
     /// No such card.
     #[error("there is no card {asked}: the driver shows {count}")]
@@ -119,9 +135,42 @@ pub fn card() -> Option<Card> {
     engine::engine().ok().map(|engine| engine.card.clone())
 }
 
+/// A version as CUDA counts: 13000 is 13.0.
+pub fn version(number: i32) -> String {
+    format!("{}.{}", number / 1000, number % 1000 / 10)
+}
+
+/// All that is missing for card `ordinal` to be used, and what is wrong with what is there.
+pub fn missing(ordinal: usize) -> Vec<Problem> {
+    let mut all = library::missing();
+    // with every library there, the card itself is asked
+    if all.is_empty() {
+        all.extend(engine::open(ordinal).err());
+    }
+    all
+}
+
 /// Bytes of the card's memory that are free, and all of them.
 pub fn memory() -> Option<(usize, usize)> {
     engine::engine().ok()?.memory().ok()
+}
+
+/// Most bytes that this process has held for tensors at once.
+pub fn peak() -> Option<u64> {
+    engine::engine().ok()?.pool.most_used()
+}
+
+/// Other processes with memory on the open card, as far as they can be seen; none also where this process cannot be told from
+/// the others, as in a container.
+pub fn others() -> Vec<Holder> {
+    let Ok(engine) = engine::engine() else { return Vec::new() };
+    let (all, own) = (nvml::holders(engine.card.ordinal), std::process::id());
+    if all.iter().any(|h| h.pid == own) { all.into_iter().filter(|h| h.pid != own).collect() } else { Vec::new() }
+}
+
+/// Bytes that were in use on the open card before this process came.
+pub fn used_before() -> Option<u64> {
+    engine::engine().ok()?.used_before
 }
 
 /// Whether convolutions may round their factors to TF32, as PyTorch's do; they may unless told otherwise.
@@ -129,29 +178,4 @@ pub fn allow_tf32(allow: bool) {
     if let Ok(engine) = engine::engine() {
         engine.tf32.store(allow, std::sync::atomic::Ordering::Relaxed);
     }
-}
-
-thread_local! {
-    /// What dfdx's error has no place for.
-    static WORDS: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// An error that is told in `words`, which [`explain`] finds again: dfdx's type only holds codes.
-fn out_of_words(words: String) -> CudaError {
-    WORDS.set(Some(words));
-    engine::driver(CUresult::CUDA_ERROR_UNKNOWN)
-}
-
-/// What an error of the card means for a person.
-pub fn explain(told: String) -> String {
-    if let Some(words) = WORDS.take() {
-        return words;
-    }
-    if told.contains("CUDA_ERROR_OUT_OF_MEMORY") {
-        let gib = |bytes: usize| bytes as f64 / f64::from(1 << 30);
-        let room = memory()
-            .map_or_else(String::new, |(free, all)| format!(" ({:.1} of {:.1} GiB are free now)", gib(free), gib(all)));
-        return format!("out of memory on the card{room}; a smaller batch needs less");
-    }
-    told
 }

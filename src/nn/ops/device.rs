@@ -23,6 +23,102 @@ macro_rules! on_device {
 }
 pub(crate) use on_device;
 
+/// What a card is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardUse {
+    /// Its maker's name for it.
+    pub name: String,
+    /// Share of the last moments in which it computed, in percent; none where a card does not tell.
+    pub utilisation: Option<u32>,
+    /// Bytes of its memory that programs hold.
+    pub memory_used: u64,
+    /// All its bytes.
+    pub memory_total: u64,
+}
+
+/// A process with memory on a card.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Holder {
+    /// Its number; where this program runs in a container, perhaps the host's.
+    pub pid: u32,
+    /// The program's name, where it can be seen.
+    pub name: Option<String>,
+    /// Bytes, where they are told.
+    pub memory: Option<u64>,
+}
+
+/// What the card that `auto` would take is doing; none without a card, or in a program built for the CPU only.
+pub fn card() -> Option<CardUse> {
+    card_at(0)
+}
+
+/// What card `ordinal` is doing. It opens nothing on the card, and takes microseconds after the first call.
+pub fn card_at(ordinal: usize) -> Option<CardUse> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::nvml::card(ordinal);
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = ordinal;
+        None
+    }
+}
+
+/// Most bytes that tensors of this process have held on its card at once; none where it has none open.
+pub fn most_used() -> Option<u64> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::peak();
+    #[cfg(not(feature = "cuda"))]
+    None
+}
+
+/// Whether a card is open in this process, so that [`distances`] finds one.
+pub fn has_card() -> bool {
+    #[cfg(feature = "cuda")]
+    return super::cuda::card().is_some();
+    #[cfg(not(feature = "cuda"))]
+    false
+}
+
+/// Euclidean distances of each query to each row on the card that is open, query by query; `queries` and `rows` hold `width`
+/// values each. None without a card, or where it cannot.
+pub fn distances(queries: &[f32], rows: &[f32], width: usize) -> Option<Vec<f64>> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::retrieval::distances(queries, rows, width);
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (queries, rows, width);
+        None
+    }
+}
+
+/// As [`distances`], in tiles of so many rows, with the card's own error.
+pub fn distances_in_tiles(
+    queries: &[f32],
+    rows: &[f32],
+    width: usize,
+    tile: usize,
+) -> Option<Result<Vec<f64>, crate::nn::error::NnError>> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::retrieval::in_tiles(queries, rows, width, tile)
+        .map(|found| found.map_err(|e| crate::nn::error::NnError::device("distances", e)));
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (queries, rows, width, tile);
+        None
+    }
+}
+
+/// The processes with memory on card `ordinal`, this one included, as far as they can be seen from here.
+pub fn holders(ordinal: usize) -> Vec<Holder> {
+    #[cfg(feature = "cuda")]
+    return super::cuda::nvml::holders(ordinal);
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = ordinal;
+        Vec::new()
+    }
+}
+
 /// Why a device cannot be used, and the way out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
@@ -78,7 +174,7 @@ pub fn open(name: &str) -> Result<(AnyDevice, Option<String>), DeviceError> {
         _ => {
             let number = if name == "cuda" { Some("0") } else { name.strip_prefix("cuda:") };
             let ordinal = number.and_then(|n| n.parse().ok()).ok_or(DeviceError::Unknown)?;
-            card(ordinal).map(|device| (device, None))
+            open_card(ordinal).map(|device| (device, None))
         }
     }
 }
@@ -90,19 +186,19 @@ fn automatic() -> (AnyDevice, Option<String>) {
 
 #[cfg(feature = "cuda")]
 fn automatic() -> (AnyDevice, Option<String>) {
-    match card(0) {
+    match open_card(0) {
         Ok(device) => (device, None),
         Err(why) => (AnyDevice::Cpu(Cpu::default()), Some(format!("no card is used: {why}"))),
     }
 }
 
 #[cfg(not(feature = "cuda"))]
-fn card(_: usize) -> Result<AnyDevice, DeviceError> {
+fn open_card(_: usize) -> Result<AnyDevice, DeviceError> {
     Err(DeviceError::NotBuilt)
 }
 
 #[cfg(feature = "cuda")]
-fn card(ordinal: usize) -> Result<AnyDevice, DeviceError> {
+fn open_card(ordinal: usize) -> Result<AnyDevice, DeviceError> {
     Ok(AnyDevice::Cuda(super::cuda::open(ordinal)?))
 }
 
@@ -116,6 +212,8 @@ mod tests {
         assert!(open("auto").is_ok());
         assert_eq!(open("gpu").err(), Some(DeviceError::Unknown));
         assert_eq!(open("cuda:x").err(), Some(DeviceError::Unknown));
+        #[cfg(not(feature = "cuda"))]
+        assert!(card().is_none() && holders(0).is_empty());
         #[cfg(not(feature = "cuda"))]
         assert!(open("cuda:0").err().is_some_and(|e| e.to_string().contains("--features cuda")));
     }

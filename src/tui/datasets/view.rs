@@ -5,10 +5,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::datasets::Pane;
-use crate::tui::message::{PictureKey, Scanned};
+use crate::tui::message::{Look, PictureKey, Scanned, Window};
 use crate::tui::model::Model;
 use crate::tui::view::rule;
 use crate::tui::widgets::list::shown;
+use crate::tui::widgets::photo;
 use crate::tui::widgets::text::{blocks, fit_end, put, put_all, put_right, row, width};
 
 /// Where the panes lie; those that do not fit are left out.
@@ -288,8 +289,20 @@ fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
     let photo = &scanned.manifest.photos[index];
     let part = scanned.split.parts[index].map_or("no part", |part| part.word());
     let when = photo.date.map_or_else(|| "undated".to_owned(), |d| d.to_string());
+    if let Some(framing) = model.datasets.framing {
+        let crop = framing.crop().map(|crop| crop.to_string()).unwrap_or_default();
+        let words = format!(" crop {crop} · arrows move it, H J K L + - size it");
+        put(buf, line.x, line.y, line.width, &words, theme.text());
+        return;
+    }
+    let crop = photo.crop.map(|crop| format!(" · crop {crop}")).unwrap_or_default();
+    if model.datasets.augmented {
+        let words = " the photo as an evaluation sees it, and as a training does, by the values of the preset";
+        put(buf, line.x, line.y, line.width, words, theme.text());
+        return;
+    }
     let words = format!(
-        " {} of {} · {} · {when} · encounter {} · {part} · {}",
+        " {} of {} · {} · {when} · encounter {} · {part}{crop} · {}",
         model.datasets.photo + 1,
         photos.len(),
         photo.individual,
@@ -299,24 +312,69 @@ fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
     put(buf, line.x, line.y, line.width, &words, theme.text());
 }
 
+/// Where the versions of an augmented photo lie: as many as fit, all alike, with a cell between.
+fn versions(area: Rect) -> Vec<Rect> {
+    const TILE: (u16, u16) = (30, 15);
+    let (wide, high) = (TILE.0.min(area.width), TILE.1.min(area.height));
+    let (across, down) = (area.width / (wide + 1), area.height / (high + 1));
+    let tile = |n: u16| {
+        let (column, row) = (n % across.max(1), n / across.max(1));
+        Rect { x: area.x + column * (wide + 1), y: area.y + row * (high + 1), width: wide, height: high }
+    };
+    (0..(across.max(1) * down.max(1)).min(250)).map(tile).collect()
+}
+
+/// Draws what lies over the photos: the box on the whole one.
+pub(in crate::tui) fn over_photos(model: &Model, area: Rect, buf: &mut Buffer) {
+    let (Some(framing), Some((place, key))) = (model.datasets.framing, photos(model, area).pop()) else { return };
+    let Some(Ok(picture)) = model.pictures.get(&key) else { return };
+    let cells = photo::covered(place, picture.dimensions(), key.pixels);
+    let [left, top, width, height] = framing.shares();
+    let at = |begin: u16, side: u16, share: f64| begin + (f64::from(side.saturating_sub(1)) * share).round() as u16;
+    let (x0, x1) = (at(cells.x, cells.width, left), at(cells.x, cells.width, left + width));
+    let (y0, y1) = (at(cells.y, cells.height, top), at(cells.y, cells.height, top + height));
+    let style = model.theme.accent();
+    for x in x0..=x1 {
+        for y in y0..=y1 {
+            let symbol = match (x == x0, x == x1, y == y0, y == y1) {
+                (true, _, true, _) => "┏",
+                (_, true, true, _) => "┓",
+                (true, _, _, true) => "┗",
+                (_, true, _, true) => "┛",
+                (_, _, true, _) | (_, _, _, true) => "━",
+                (true, ..) | (_, true, ..) => "┃",
+                _ => continue,
+            };
+            put(buf, x, y, 1, symbol, style);
+        }
+    }
+}
+
 /// The photos that the tab shows, each with its place.
 pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey)> {
     let Some(Ok(scanned)) = model.datasets.scan() else { return Vec::new() };
     let all = model.datasets.photos();
-    let key = |place: usize, area: Rect, zoom: u8| {
+    let key = |place: usize, area: Rect, window: Window, look: Look| {
         let path = scanned.manifest.full_path(all[place]);
-        (area, PictureKey { path, cells: (area.width, area.height), zoom })
+        (area, PictureKey { look, ..model.picture_key(path, (area.width, area.height), window) })
     };
+    let crop = |place: usize| scanned.manifest.photos[all[place]].crop;
     if model.datasets.whole {
         if all.get(model.datasets.photo).is_none() {
             return Vec::new();
         }
         let place = Rect { height: area.height.saturating_sub(1), ..area };
-        return vec![key(model.datasets.photo, place, model.datasets.zoom)];
+        let at = model.datasets.photo;
+        if model.datasets.augmented {
+            let versions = (0..).zip(versions(place));
+            return versions.map(|(n, tile)| key(at, tile, Window::default(), Look::Augmented(crop(at), n))).collect();
+        }
+        return vec![key(at, place, model.datasets.window, Look::File)];
     }
     let Some(place) = panes(model, area).photos else { return Vec::new() };
     let inset =
         if place.x > area.x { Rect { x: place.x + 2, width: place.width.saturating_sub(2), ..place } } else { place };
     let seen = tiles(model, scanned, inset).into_iter().filter(|(_, tile, _)| tile.width > 3 && tile.height > 1);
-    seen.map(|(place, tile, _)| key(place, tile, 0)).collect()
+    seen.map(|(place, tile, _)| key(place, tile, Window::default(), crop(place).map_or(Look::File, Look::Crop)))
+        .collect()
 }

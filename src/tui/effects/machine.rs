@@ -35,7 +35,6 @@ impl Machine {
             cores,
             memory: memory(),
             disk: disk(workspace),
-            gpus: Vec::new(),
             processes: processes.into_iter().map(|(process, _)| process).collect(),
         }
     }

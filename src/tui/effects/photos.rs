@@ -11,12 +11,16 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
-use crate::data::decode;
-use crate::tui::message::{Message, PictureKey};
+use crate::data::decode::{self, PhotoFile};
+use crate::data::preview;
+use crate::run::config::{Config, Method};
+use crate::tui::message::{Look, Message, PictureKey};
 use crate::tui::widgets::photo::fitted;
 
 /// Longest side that is kept of a photo, in pixels: enough for a large screen, zoomed.
 const LONGEST: u32 = 2400;
+/// Side of a photo that is augmented for looking at, in pixels.
+const SIDE: u32 = 224;
 /// Photos kept decoded.
 const KEPT: usize = 12;
 
@@ -39,11 +43,24 @@ pub(super) fn run(inbox: &Sender<Message>, wishes: &Receiver<Vec<PictureKey>>) {
             }
         }
         let Some(key) = left.pop_front() else { continue };
-        let picture = decoded.get(&key.path).map(|photo| Arc::new(scaled(&photo, &key)));
+        let picture = picture(&mut decoded, &key);
         if inbox.send(Message::Picture(key, picture)).is_err() {
             return;
         }
     }
+}
+
+fn picture(decoded: &mut Decoded, key: &PictureKey) -> Result<Arc<RgbImage>, String> {
+    let photo = match key.look {
+        Look::File => return decoded.get(&key.path).map(|photo| Arc::new(scaled(&photo, key))),
+        Look::Crop(crop) => crop.of(&*decoded.get(&key.path)?),
+        Look::Augmented(crop, version) => {
+            let file = PhotoFile { path: key.path.clone(), crop };
+            preview::version(&file, &Config::preset(Method::Arcface).augment, SIDE, version)
+                .map_err(|e| e.to_string())?
+        }
+    };
+    Ok(Arc::new(scaled(&photo, key)))
 }
 
 #[derive(Default)]
@@ -75,25 +92,30 @@ impl Decoded {
     }
 }
 
-/// The middle of `photo` as `key` asks for, as large as its place allows.
+/// The part of `photo` that `key` asks for, as large as its place allows.
 fn scaled(photo: &RgbImage, key: &PictureKey) -> RgbImage {
-    let part = |side: u32| (side >> key.zoom).max(1);
-    let (width, height) = (part(photo.width()), part(photo.height()));
-    let (x, y) = ((photo.width() - width) / 2, (photo.height() - height) / 2);
-    let middle = imageops::crop_imm(photo, x, y, width, height);
-    let (to_width, to_height) = fitted((width, height), key.cells);
-    imageops::resize(&*middle, to_width, to_height, FilterType::Triangle)
+    let (x, y, width, height) = key.window.of(photo.dimensions());
+    let part = imageops::crop_imm(photo, x, y, width, height);
+    let (to_width, to_height) = fitted((width, height), key.cells, key.pixels);
+    imageops::resize(&*part, to_width, to_height, FilterType::Triangle)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::message::{Look, Window};
     use image::Rgb;
 
     #[test]
     fn a_zoom_shows_the_middle_at_the_same_size() {
         let photo = RgbImage::from_fn(80, 60, |x, _| Rgb([if (20..60).contains(&x) { 255 } else { 0 }, 0, 0]));
-        let key = |zoom| PictureKey { path: "a.jpg".into(), cells: (40, 15), zoom };
+        let key = |zoom| PictureKey {
+            path: "a.jpg".into(),
+            cells: (40, 15),
+            pixels: (1, 2),
+            window: Window { zoom, off: (0, 0) },
+            look: Look::File,
+        };
         let (whole, near) = (scaled(&photo, &key(0)), scaled(&photo, &key(1)));
         assert_eq!((whole.dimensions(), near.dimensions()), ((40, 30), (40, 30)));
         assert_eq!((whole.get_pixel(2, 9).0[0], near.get_pixel(2, 9).0[0]), (0, 255));

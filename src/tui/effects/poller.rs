@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::eval::report::{REPORT_FILE, Report};
 use crate::eval::session;
+use crate::nn::ops::device;
 use crate::run::metrics::Tail;
 use crate::run::workspace::RunEntry;
 use crate::run::{Dataset, RunDir, RunSummary, Status, Workspace, log};
@@ -57,6 +58,9 @@ pub(super) fn run(workspace: &Workspace, inbox: &Sender<Message>, watched: &Rece
         evaluations_sent: None,
         machine: Machine::default(),
     };
+    if let Some(card) = device::card() {
+        let _ = inbox.send(Message::Card(Some(card)));
+    }
     let mut next = [Instant::now(); 4];
     loop {
         let now = Instant::now();
@@ -154,6 +158,7 @@ impl Poller {
         }
         if machine && self.watching.system {
             let sample = self.machine.look(self.workspace.root());
+            self.tell(Message::Card(device::card()))?;
             self.tell(Message::System(Box::new(sample)))?;
         }
         if clock {

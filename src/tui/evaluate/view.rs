@@ -8,7 +8,7 @@ use crate::eval::report::words as report_words;
 use crate::eval::retrieval::Ranked;
 use crate::run::Status;
 use crate::tui::evaluate::{Evaluate, Evaluation, Opened, View, is_mistake};
-use crate::tui::message::PictureKey;
+use crate::tui::message::{PictureKey, Window};
 use crate::tui::model::Model;
 use crate::tui::view::rule;
 use crate::tui::widgets::chart::{self, Axes, Bucket, Curve, Dots};
@@ -260,7 +260,7 @@ fn pair(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.evaluate);
     let (Some(ranked), Some(hit)) = (state.ranked(), state.matched()) else { return };
     let (left, right) = pair_places(area, state.flip.is_some());
-    let zoom = if state.zoom > 0 { format!(" · {}x", 1u32 << state.zoom) } else { String::new() };
+    let zoom = if state.window.zoom > 0 { format!(" · {}x", 1u32 << state.window.zoom) } else { String::new() };
     let of = |row: usize| format!("{} {}", opened.photo(row).individual, opened.when(row));
     let query = format!("query {}{zoom}", of(ranked.query));
     let verdict = if hit.correct { ("✓ right", theme.right()) } else { ("✗ wrong", theme.wrong()) };
@@ -463,8 +463,8 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
     let state = &model.evaluate;
     let Some(opened) = &state.opened else { return Vec::new() };
     let body = below(area, 1);
-    let key = |place: Rect, row: usize, zoom: u8| {
-        (place, PictureKey { path: opened.path(row), cells: (place.width, place.height), zoom })
+    let key = |place: Rect, row: usize, window: Window| {
+        (place, model.picture_key(opened.path(row), (place.width, place.height), window))
     };
     let inset = |place: Rect| Rect { x: place.x + 2, width: place.width.saturating_sub(2), ..place };
     let mut found = Vec::new();
@@ -473,24 +473,28 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
             let (Some(ranked), Some(hit)) = (state.ranked(), state.matched()) else { return found };
             let (left, right) = pair_places(body, state.flip.is_some());
             if state.flip != Some(true) {
-                found.push(key(below(left, 1), ranked.query, state.zoom));
+                found.push(key(below(left, 1), ranked.query, state.window));
             }
             if state.flip != Some(false) {
-                found.push(key(below(right, 1), hit.row, state.zoom));
+                found.push(key(below(right, 1), hit.row, state.window));
             }
         }
         View::Queries => {
             let Some(ranked) = state.ranked() else { return found };
             let upper = Rect { height: body.height - histogram_rows(body), ..body };
             let (_, query, hits) = browser(upper);
-            found.push(key(below(inset(query), 1), ranked.query, 0));
+            found.push(key(below(inset(query), 1), ranked.query, Window::default()));
             for (tile, hit) in hit_tiles(inset(hits), ranked.nearest.len()).into_iter().zip(&ranked.nearest) {
-                found.push(key(below(tile, 1), hit.row, 0));
+                found.push(key(below(tile, 1), hit.row, Window::default()));
             }
         }
         View::Scatter if state.point < opened.set.len() => {
             let place = inset(scatter_places(body).1);
-            found.push(key(Rect { height: place.height.saturating_sub(7), ..below(place, 1) }, state.point, 0));
+            found.push(key(
+                Rect { height: place.height.saturating_sub(7), ..below(place, 1) },
+                state.point,
+                Window::default(),
+            ));
         }
         View::Scatter | View::Report => {}
     }

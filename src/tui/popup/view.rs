@@ -15,6 +15,20 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
     match layer {
         Layer::Filter => {}
         Layer::Form(state) => form::view::draw(model, state, area, buf),
+        Layer::Choices(choices) => {
+            let title = format!("evaluate {}", choices.run);
+            let inner = clear(model, &title, (84, choices.points.len() as u16 + 2), area, buf);
+            for (n, point) in (0..).zip(&choices.points) {
+                let focused = usize::from(n) == choices.at;
+                let words = point.answers.get(point.at).map_or("", |(words, _)| words.as_str());
+                let style = if focused { theme.accent() } else { theme.text() };
+                let label = format!("{} {:25}", if focused { "▸" } else { " " }, point.label);
+                let words = if focused { format!("‹ {words} ›") } else { format!("  {words}") };
+                put_all(buf, row(inner, n), &[(label, if focused { style } else { theme.quiet() }), (words, style)]);
+            }
+            let last = row(inner, choices.points.len() as u16 + 1);
+            put(buf, last.x, last.y, last.width, "Enter measures; that goes on without this screen", theme.quiet());
+        }
         Layer::Help(place, from) => {
             let lines = help(*place, &model.keymap);
             let keys = lines.iter().map(|(keys, _)| width(keys)).max().unwrap_or(0);
@@ -116,6 +130,7 @@ pub(in crate::tui) fn keys(layer: &Layer) -> Vec<(String, String)> {
         Layer::Confirm(_) => &[("y", "yes"), ("Esc", "no")],
         Layer::Prompt(_) => &[("Enter", "go on"), ("Ctrl-U", "clear"), ("Esc", "back")],
         Layer::Page(_) => &[("↑↓", "move"), ("Esc", "back")],
+        Layer::Choices(_) => &[("↑↓", "point"), ("←→", "choice"), ("Enter", "measure"), ("Esc", "back")],
         Layer::Form(_) => &[("↑↓", "field"), ("←→", "choice"), ("Ctrl-S", "start"), ("Esc", "leave")],
     };
     pairs.iter().map(|(key, word)| ((*key).to_owned(), (*word).to_owned())).collect()

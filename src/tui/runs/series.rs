@@ -98,7 +98,8 @@ impl Figure {
 }
 
 /// What runs along the bottom of a chart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(in crate::tui) enum Along {
     /// Steps.
     Step,

@@ -39,11 +39,14 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
     };
     line("memory", &sample.memory.map_or_else(|| "·".into(), part), buf);
     line("disk", &sample.disk.map_or_else(|| "·".into(), part), buf);
-    for gpu in &sample.gpus {
-        line("GPU", gpu, buf);
-    }
-    if sample.gpus.is_empty() {
-        line("GPU", "none seen", buf);
+    match &model.card {
+        Some(card) => {
+            let load = card.utilisation.map_or_else(|| "·".into(), |share| percent(f64::from(share) / 100.0));
+            let words =
+                format!("{load} of cuda:0 {} · memory {}", card.name, part((card.memory_used, card.memory_total)));
+            line("GPU", &words, buf);
+        }
+        None => line("GPU", "none that this program can use", buf),
     }
     next += 1;
     let mut y = inner.y + next;

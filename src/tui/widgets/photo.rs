@@ -9,23 +9,28 @@ use ratatui::style::{Color, Style};
 
 use crate::tui::theme::Depth;
 
-/// The largest size in pixels (a cell is 1 x 2) that a picture of `sides` has within `area`, its aspect kept.
-pub(in crate::tui) fn fitted(sides: (u32, u32), area: (u16, u16)) -> (u32, u32) {
+/// The largest size in pixels that a picture of `sides` has within `area` cells of `cell` pixels, its aspect kept.
+pub(in crate::tui) fn fitted(sides: (u32, u32), area: (u16, u16), cell: (u16, u16)) -> (u32, u32) {
     let (w, h) = (f64::from(sides.0.max(1)), f64::from(sides.1.max(1)));
-    let (most_w, most_h) = (f64::from(area.0), f64::from(area.1) * 2.0);
+    let most = |cells: u16, pixels: u16| f64::from(cells) * f64::from(pixels);
+    let (most_w, most_h) = (most(area.0, cell.0), most(area.1, cell.1));
     let scale = (most_w / w).min(most_h / h);
     (((w * scale).round() as u32).max(1), ((h * scale).round() as u32).max(1))
+}
+
+/// The cells of `pixels` each that a picture covers in the middle of `area`.
+pub(in crate::tui) fn covered(area: Rect, sides: (u32, u32), pixels: (u16, u16)) -> Rect {
+    let cells = |side: u32, pixels: u16, most: u16| side.div_ceil(u32::from(pixels.max(1))).min(u32::from(most)) as u16;
+    let (width, height) = (cells(sides.0, pixels.0, area.width), cells(sides.1, pixels.1, area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }
 
 /// Draws `picture` into the middle of `area`, as far as it fits.
 pub(in crate::tui) fn draw(buf: &mut Buffer, area: Rect, picture: &RgbImage, depth: Depth) {
     let area = area.intersection(buf.area);
-    let cells_high = picture.height().div_ceil(2).min(u32::from(area.height)) as u16;
-    let cells_wide = picture.width().min(u32::from(area.width)) as u16;
-    let left = area.x + (area.width - cells_wide) / 2;
-    let top = area.y + (area.height - cells_high) / 2;
-    for row in 0..cells_high {
-        for column in 0..cells_wide {
+    let Rect { x: left, y: top, width, height } = covered(area, picture.dimensions(), (1, 2));
+    for row in 0..height {
+        for column in 0..width {
             let pixel = |y: u32| picture.get_pixel_checked(u32::from(column), y).map(|p| p.0);
             let shown = |y: u16| {
                 let colour = pixel(u32::from(y))?;
@@ -65,8 +70,8 @@ mod tests {
 
     #[test]
     fn a_picture_keeps_its_aspect_and_its_colours() {
-        assert_eq!(fitted((400, 300), (40, 40)), (40, 30));
-        assert_eq!(fitted((300, 400), (40, 10)), (15, 20));
+        assert_eq!(fitted((400, 300), (40, 40), (1, 2)), (40, 30));
+        assert_eq!(fitted((300, 400), (40, 10), (1, 2)), (15, 20));
         let mut picture = RgbImage::from_pixel(4, 3, Rgb([200, 10, 10]));
         picture.put_pixel(0, 1, Rgb([0, 0, 255]));
         let area = Rect::new(0, 0, 10, 4);

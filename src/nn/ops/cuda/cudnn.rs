@@ -49,23 +49,8 @@ struct Found {
     reserved: [i32; 3],
 }
 
-/// The functions that are called, each with the type of cuDNN's documentation.
-macro_rules! api {
-    ($($field:ident $symbol:literal ($($arg:ty),*) $(-> $result:ty)?;)*) => {
-        struct Api { $($field: unsafe extern "C" fn($($arg),*) $(-> $result)?,)* }
-        impl Api {
-            fn load() -> Result<Api, Problem> {
-                let handle = library::CUDNN.open()?;
-                Ok(Api { $($field: {
-                    let address = library::CUDNN.symbol(handle, $symbol)?;
-                    // SAFETY: cuDNN's function of that name, with the type of its documentation.
-                    unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($arg),*) $(-> $result)?>(address) }
-                },)* })
-            }
-        }
-    };
-}
-api! {
+library::api! {
+    CUDNN;
     version c"cudnnGetVersion" () -> usize;
     error_string c"cudnnGetErrorString" (i32) -> *const c_char;
     create c"cudnnCreate" (*mut Thing) -> i32;

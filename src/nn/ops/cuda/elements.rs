@@ -12,7 +12,7 @@ use super::reduce::Columns;
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
 
-/// An activation's number in `kernels.cu`.
+/// An activation's number in `kernels/common.cu`.
 pub(super) fn number(activation: Activation) -> i32 {
     match activation {
         Activation::Identity => 0,

@@ -17,16 +17,27 @@ use dfdx::prelude::{Cuda, CudaError, HasShape, ZerosTensor};
 use crate::nn::map::Flat;
 
 use super::cudnn::Dnn;
-use super::{Problem, library};
+use super::{Problem, library, nvml};
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
 
-const SOURCE: &str = include_str!("kernels.cu");
+/// One text for the compiler: the first piece is what the others share.
+const SOURCE: &str = concat!(
+    include_str!("kernels/common.cu"),
+    include_str!("kernels/elements.cu"),
+    include_str!("kernels/norm.cu"),
+    include_str!("kernels/sums.cu"),
+    include_str!("kernels/pool.cu"),
+    include_str!("kernels/depthwise.cu"),
+    include_str!("kernels/conv.cu"),
+    include_str!("kernels/update.cu"),
+    include_str!("kernels/retrieval.cu"),
+);
 
-/// Names the kernels of `kernels.cu`.
+/// Names the kernels of `kernels/`.
 macro_rules! kernels {
     ($($kernel:ident)*) => {
-        /// A kernel of `kernels.cu`, by its name there.
+        /// A kernel of `kernels/`, by its name there.
         #[allow(non_camel_case_types, missing_docs)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Kernel { $($kernel),* }
@@ -41,10 +52,10 @@ kernels! {
     depthwise_5_1 depthwise_5_2 depthwise_back_5_1 depthwise_weight_5_1 depthwise_weight_5_2
     depthwise_7_1 depthwise_7_2 depthwise_back_7_1 depthwise_weight_7_1 depthwise_weight_7_2
     depthwise_back_3_2_4 depthwise_back_3_2_1 depthwise_back_5_2_4 depthwise_back_5_2_1 depthwise_back_7_2_4
-    depthwise_back_7_2_1 conv conv_back conv_weight adam sgd squares
+    depthwise_back_7_2_1 conv conv_back conv_weight adam sgd squares distances
 }
 
-/// Threads of a block; `kernels.cu` has the same number.
+/// Threads of a block; `kernels/common.cu` has the same number.
 pub(super) const THREADS: u32 = 256;
 
 /// Something that a kernel takes.
@@ -99,10 +110,13 @@ pub(super) struct Engine {
     /// TF32 in convolutions.
     pub(super) tf32: AtomicBool,
     pub(super) dnn: Mutex<Dnn>,
+    pub(super) pool: Pool,
+    /// Bytes in use on the card before this process came, where NVML tells.
+    pub(super) used_before: Option<u64>,
 }
 
 // SAFETY: functions of a module that is never unloaded, which the driver lets any thread launch; cuDNN's handle is behind
-// a lock.
+// a lock; the pool's is only asked.
 unsafe impl Send for Engine {}
 // SAFETY: as above.
 unsafe impl Sync for Engine {}
@@ -160,6 +174,13 @@ impl Engine {
             return Err(Problem::NoCard { asked: ordinal, count: count.unsigned_abs() as usize });
         }
         library::load_toolkit()?;
+        let handle = library::DRIVER.open()?;
+        let (driver, toolkit) = (driver_version(handle)?, toolkit_version());
+        // of a newer minor version only some kernels are refused, and the driver says so itself
+        if driver / 1000 < toolkit / 1000 {
+            return Err(Problem::OldDriver { driver, toolkit });
+        }
+        let used_before = nvml::card(ordinal).map(|card| card.memory_used);
         let device = CudaDevice::new(ordinal).map_err(|e| failed("cuDevicePrimaryCtxRetain", e))?;
         let attribute = |which: Attribute| device.attribute(which).map_err(|e| failed("cuDeviceGetAttribute", e));
         let capability = [
@@ -168,20 +189,17 @@ impl Engine {
         ];
         let processors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1) as usize;
         let (_, memory) = result::mem_get_info().map_err(|e| failed("cuMemGetInfo", e))?;
-        let handle = library::DRIVER.open()?;
-        keep_memory(handle, ordinal)?;
+        let pool = Pool::keeping(handle, ordinal)?;
         let functions = compile(capability)?;
         let dnn = Dnn::new()?;
-        let card = Card {
-            ordinal,
-            name: name(handle, ordinal)?,
-            capability,
-            memory,
-            driver: driver_version(handle)?,
-            cudnn: dnn.version(),
-        };
+        let card = Card { ordinal, name: name(handle, ordinal)?, capability, memory, driver, cudnn: dnn.version() };
         let (tf32, dnn) = (AtomicBool::new(true), Mutex::new(dnn));
-        Ok(Engine { card, device, functions, processors, tf32, dnn })
+        Ok(Engine { card, device, functions, processors, tf32, dnn, pool, used_before })
+    }
+
+    /// Makes its context this thread's.
+    pub(super) fn bind(&self) -> Result<()> {
+        Ok(self.device.bind_to_thread()?)
     }
 
     /// Bytes of memory that are free, and all.
@@ -241,9 +259,9 @@ impl Engine {
         Ok(unsafe { self.device.alloc(count) }?)
     }
 
-    /// Copies bytes onto the card.
-    pub(super) fn upload(&self, bytes: &[u8]) -> Result<CudaSlice<u8>> {
-        Ok(self.device.htod_sync_copy(bytes)?)
+    /// Copies numbers onto the card.
+    pub(super) fn upload<T: cudarc::driver::DeviceRepr>(&self, values: &[T]) -> Result<CudaSlice<T>> {
+        Ok(self.device.htod_sync_copy(values)?)
     }
 
     /// Copies the values at `slice` back.
@@ -322,22 +340,39 @@ pub(super) fn address(tensor: &Flat<Cuda>) -> Result<u64> {
     reader.address.ok_or_else(|| driver(CUresult::CUDA_ERROR_INVALID_HANDLE))
 }
 
-/// Tells the driver to keep freed memory for the next step instead of giving it back at every wait.
-fn keep_memory(handle: library::Handle, ordinal: usize) -> Result<(), Problem> {
-    /// `CU_MEMPOOL_ATTR_RELEASE_THRESHOLD`.
-    const RELEASE_THRESHOLD: i32 = 4;
-    let default_pool = extra!(handle, c"cuDeviceGetDefaultMemPool", extern "C" fn(*mut *mut c_void, i32) -> i32);
-    let set = extra!(handle, c"cuMemPoolSetAttribute", extern "C" fn(*mut c_void, i32, *mut c_void) -> i32);
-    let device = result::device::get(ordinal as i32).map_err(|e| failed("cuDeviceGet", e))?;
-    let mut pool = std::ptr::null_mut();
-    let code = default_pool(&raw mut pool, device);
-    if code != 0 {
-        return Err(Problem::Driver { call: "cuDeviceGetDefaultMemPool", code });
+/// The driver's store of freed memory, from which every tensor comes.
+pub(super) struct Pool {
+    pool: *mut c_void,
+    get: extern "C" fn(*mut c_void, i32, *mut c_void) -> i32,
+}
+
+impl Pool {
+    /// The card's own, told to keep freed memory for the next step instead of giving it back at every wait.
+    fn keeping(handle: library::Handle, ordinal: usize) -> Result<Pool, Problem> {
+        /// `CU_MEMPOOL_ATTR_RELEASE_THRESHOLD`.
+        const RELEASE_THRESHOLD: i32 = 4;
+        let default_pool = extra!(handle, c"cuDeviceGetDefaultMemPool", extern "C" fn(*mut *mut c_void, i32) -> i32);
+        let set = extra!(handle, c"cuMemPoolSetAttribute", extern "C" fn(*mut c_void, i32, *mut c_void) -> i32);
+        let get = extra!(handle, c"cuMemPoolGetAttribute", extern "C" fn(*mut c_void, i32, *mut c_void) -> i32);
+        let device = result::device::get(ordinal as i32).map_err(|e| failed("cuDeviceGet", e))?;
+        let mut pool = std::ptr::null_mut();
+        let code = default_pool(&raw mut pool, device);
+        if code != 0 {
+            return Err(Problem::Driver { call: "cuDeviceGetDefaultMemPool", code });
+        }
+        let mut threshold = u64::MAX;
+        match set(pool, RELEASE_THRESHOLD, (&raw mut threshold).cast()) {
+            0 => Ok(Pool { pool, get }),
+            code => Err(Problem::Driver { call: "cuMemPoolSetAttribute", code }),
+        }
     }
-    let mut threshold = u64::MAX;
-    match set(pool, RELEASE_THRESHOLD, (&raw mut threshold).cast()) {
-        0 => Ok(()),
-        code => Err(Problem::Driver { call: "cuMemPoolSetAttribute", code }),
+
+    /// Most bytes that were in use at once.
+    pub(super) fn most_used(&self) -> Option<u64> {
+        /// `CU_MEMPOOL_ATTR_USED_MEM_HIGH`.
+        const USED_HIGH: i32 = 8;
+        let mut bytes = 0u64;
+        ((self.get)(self.pool, USED_HIGH, (&raw mut bytes).cast()) == 0).then_some(bytes)
     }
 }
 
@@ -358,6 +393,14 @@ fn driver_version(handle: library::Handle) -> Result<i32, Problem> {
         0 => Ok(version),
         code => Err(Problem::Driver { call: "cuDriverGetVersion", code }),
     }
+}
+
+/// The version of NVRTC, as the driver counts: 13000 is 13.0.
+fn toolkit_version() -> i32 {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: two places for numbers; the slot is filled.
+    let code = unsafe { cudarc::nvrtc::sys::nvrtcVersion(&raw mut major, &raw mut minor) };
+    if code as i32 == 0 { major * 1000 + minor * 10 } else { 0 }
 }
 
 /// Compiles the kernels for the card.

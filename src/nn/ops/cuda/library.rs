@@ -16,15 +16,36 @@ use super::Problem;
 pub(super) struct Library {
     what: &'static str,
     names: &'static [&'static str],
+    /// What to install or set where it is missing or too old.
+    remedy: &'static str,
 }
 
 /// Comes with the driver.
-pub(super) static DRIVER: Library = Library { what: "the NVIDIA driver", names: &["libcuda.so.1"] };
-static CUBLAS: Library = Library { what: "cuBLAS", names: &["libcublas.so.13", "libcublas.so.12", "libcublas.so"] };
-static NVRTC: Library =
-    Library { what: "NVRTC, CUDA's compiler", names: &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"] };
+pub(super) static DRIVER: Library = Library {
+    what: "the NVIDIA driver",
+    names: &["libcuda.so.1"],
+    remedy: "Install NVIDIA's driver 580 or newer; `nvidia-smi` then lists the card. In a container, start it with the \
+             cards (docker: --gpus all)",
+};
+const TOOLKIT: &str =
+    "Install the CUDA toolkit 13, and set CUDA_PATH to its folder or put its lib64 into LD_LIBRARY_PATH";
+static CUBLAS: Library =
+    Library { what: "cuBLAS", names: &["libcublas.so.13", "libcublas.so.12", "libcublas.so"], remedy: TOOLKIT };
+static NVRTC: Library = Library {
+    what: "NVRTC, CUDA's compiler",
+    names: &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
+    remedy: TOOLKIT,
+};
 /// Not part of the toolkit.
-pub(super) static CUDNN: Library = Library { what: "cuDNN", names: &["libcudnn.so.9", "libcudnn.so"] };
+pub(super) static CUDNN: Library = Library {
+    what: "cuDNN",
+    names: &["libcudnn.so.9", "libcudnn.so"],
+    remedy: "Install cuDNN 9 for CUDA 13 (it is not part of the toolkit), and put the folder of its libraries into \
+             LD_LIBRARY_PATH",
+};
+
+/// Comes with the driver too.
+pub(super) static NVML: Library = Library { what: "NVML", names: &["libnvidia-ml.so.1"], remedy: DRIVER.remedy };
 
 unsafe extern "C" {
     fn dlopen(name: *const c_char, flags: c_int) -> *mut c_void;
@@ -54,7 +75,11 @@ impl Library {
                 return Ok(Handle(handle));
             }
         }
-        Err(Problem::NoLibrary { what: self.what, name: self.names.first().copied().unwrap_or_default() })
+        Err(Problem::NoLibrary {
+            what: self.what,
+            name: self.names.first().copied().unwrap_or_default(),
+            remedy: self.remedy,
+        })
     }
 
     /// The address of `name` in `handle`.
@@ -63,11 +88,30 @@ impl Library {
         let address = unsafe { dlsym(handle.0, name.as_ptr()) };
         if address.is_null() {
             let name = name.to_str().unwrap_or_default();
-            return Err(Problem::TooOld { what: self.what, name });
+            return Err(Problem::TooOld { what: self.what, name, remedy: self.remedy });
         }
         Ok(address)
     }
 }
+
+/// Defines `Api`, the functions of one library that a module calls, each with the type of the library's documentation.
+macro_rules! api {
+    ($library:ident; $($field:ident $symbol:literal ($($arg:ty),*) $(-> $result:ty)?;)*) => {
+        struct Api { $($field: unsafe extern "C" fn($($arg),*) $(-> $result)?,)* }
+        impl Api {
+            fn load() -> Result<Api, $crate::nn::ops::cuda::Problem> {
+                let library = &$crate::nn::ops::cuda::library::$library;
+                let handle = library.open()?;
+                Ok(Api { $($field: {
+                    let address = library.symbol(handle, $symbol)?;
+                    // SAFETY: the library's function of that name, with the type of its documentation.
+                    unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($arg),*) $(-> $result)?>(address) }
+                },)* })
+            }
+        }
+    };
+}
+pub(super) use api;
 
 /// `CUDA_ERROR_NO_DEVICE`: what a slot answers before [`load`].
 extern "C" fn absent() -> c_int {
@@ -131,7 +175,7 @@ slots! {
     CUBLAS absent: cublasCreate_v2 cublasDestroy_v2 cublasSetStream_v2 cublasSgemmStridedBatched cublasSgemm_v2;
     NVRTC absent:
         nvrtcCompileProgram nvrtcCreateProgram nvrtcDestroyProgram nvrtcGetPTX nvrtcGetPTXSize nvrtcGetProgramLog
-        nvrtcGetProgramLogSize;
+        nvrtcGetProgramLogSize nvrtcVersion;
 }
 
 /// Fills the slots of the driver.
@@ -146,6 +190,12 @@ pub(super) fn load_toolkit() -> Result<(), Problem> {
     DONE.get_or_init(|| fill(&CUBLAS).and_then(|()| fill(&NVRTC))).clone()
 }
 
+/// The libraries that are not there or too old, all of them.
+pub(super) fn missing() -> Vec<Problem> {
+    let cudnn = CUDNN.open().map(drop);
+    [fill(&DRIVER), fill(&CUBLAS), fill(&NVRTC), cudnn].into_iter().filter_map(Result::err).collect()
+}
+
 fn fill(library: &'static Library) -> Result<(), Problem> {
     let handle = library.open()?;
     for (_, slot, name) in SLOTS.iter().filter(|(of, ..)| std::ptr::eq(*of, library)) {
@@ -153,7 +203,7 @@ fn fill(library: &'static Library) -> Result<(), Problem> {
         // SAFETY: an open library and a string that ends.
         let address = unsafe { dlsym(handle.0, text.as_ptr()) };
         if address.is_null() {
-            return Err(Problem::TooOld { what: library.what, name });
+            return Err(Problem::TooOld { what: library.what, name, remedy: library.remedy });
         }
         let address = match *name {
             "cuMemsetD8Async" => keep(&MEMSET_ASYNC, address, memset_async as *mut c_void),

@@ -1,0 +1,55 @@
+// The card's own kernels. A map lies as N x H x W x C, so that neighbouring threads read neighbouring channels; weights of
+// a convolution as O x H x W x I, of a depthwise one as H x W x C. Sums go in two steps, blocks and then their partial
+// sums in order, never by atomics: the same photos give the same bits. Compiled by NVRTC at first use, and by g++ for
+// the stand-in of the tests, so: no library, no warp tricks without a plain twin.
+
+typedef unsigned int u32;
+
+#define KERNEL extern "C" __global__ void
+#define THREADS 256
+
+// ---- activations: 0 identity, 1 relu, 2 silu, 3 sigmoid
+
+__device__ __forceinline__ float sigmoid_of(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+__device__ __forceinline__ float act(int which, float x) {
+    if (which == 1) return x <= 0.0f ? 0.0f : x;  // what is no number stays none
+    if (which == 2) return x * sigmoid_of(x);
+    if (which == 3) return sigmoid_of(x);
+    return x;
+}
+
+__device__ __forceinline__ float act_back(int which, float x, float g) {
+    if (which == 1) return x > 0.0f ? g : 0.0f;
+    if (which == 2) { float s = sigmoid_of(x); return g * s * (1.0f + x * (1.0f - s)); }
+    if (which == 3) { float s = sigmoid_of(x); return g * s * (1.0f - s); }
+    return g;
+}
+
+// ---- four values at once where the channels are a multiple of four
+
+template <int V> __device__ __forceinline__ void load(float (&r)[V], const float *p) {
+    if (V == 4) {
+        float4 t = *(const float4 *)p;
+        r[0] = t.x;
+        r[1 % V] = t.y;
+        r[2 % V] = t.z;
+        r[3 % V] = t.w;
+    } else {
+        r[0] = *p;
+    }
+}
+
+template <int V> __device__ __forceinline__ void store(float *p, const float (&r)[V]) {
+    if (V == 4)
+        *(float4 *)p = make_float4(r[0], r[1 % V], r[2 % V], r[3 % V]);
+    else
+        *p = r[0];
+}
+
+__device__ __forceinline__ u32 global_index() { return blockIdx.x * blockDim.x + threadIdx.x; }
+
+// a kernel for groups of four values and one for single ones; `n` counts groups, `i` is the first value of one
+#define BOTH(name, params, args) \
+    KERNEL name##_4 params { name<4> args; } \
+    KERNEL name##_1 params { name<1> args; }

@@ -1,0 +1,100 @@
+//! A question with some answers each to a few points, chosen with the arrows: how a run is to be evaluated.
+
+use super::message::Effect;
+
+/// One point.
+#[derive(Debug, Clone)]
+pub(super) struct Point {
+    /// What it is.
+    pub(super) label: &'static str,
+    /// The answers: words, and the flags of the verb that say the same.
+    pub(super) answers: Vec<(String, Vec<String>)>,
+    /// The one chosen.
+    pub(super) at: usize,
+}
+
+/// The state of the question.
+#[derive(Debug, Clone)]
+pub(super) struct Choices {
+    /// The run's id.
+    pub(super) run: String,
+    /// The points.
+    pub(super) points: Vec<Point>,
+    /// The point in focus.
+    pub(super) at: usize,
+}
+
+impl Choices {
+    /// How the run `run` may be evaluated, on its own photos or on one of `datasets`, on one of `devices`.
+    pub(super) fn of_evaluation(run: String, datasets: &[String], devices: &[String]) -> Choices {
+        let point = |label, words: &[&str], flag: &str| {
+            let answer = |word: &&str| ((*word).to_owned(), vec![flag.to_owned(), (*word).to_owned()]);
+            Point { label, answers: words.iter().map(answer).collect(), at: 0 }
+        };
+        // the first answer is what the verb does without a flag
+        let usual = |mut point: Point, words: &str| {
+            point.answers.insert(0, (words.to_owned(), Vec::new()));
+            point
+        };
+        let names: Vec<&str> = datasets.iter().map(String::as_str).collect();
+        let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
+        let mut points = vec![
+            usual(
+                point("checkpoint", &["best", "last"], "--checkpoint"),
+                "best, where a valid part chose it, else last",
+            ),
+            usual(point("photos", &names, "--data-dir"), "those that the run trained on"),
+            point("gallery", &["train", "valid", "test"], "--gallery-split"),
+            usual(point("queries", &["test", "valid", "train"], "--query-split"), "test, or else valid"),
+            usual(point("left out of the gallery", &["none"], "--exclude"), "photos of the query's own encounter"),
+            point("device", &devices, "--device"),
+        ];
+        if let Some((words, _)) = points[4].answers.last_mut() {
+            "nothing: with same-encounter photos".clone_into(words);
+        }
+        Choices { run, points, at: 0 }
+    }
+
+    /// Another answer to the point in focus.
+    pub(super) fn turn(&mut self, forward: bool) {
+        let Some(point) = self.points.get_mut(self.at) else { return };
+        let count = point.answers.len().max(1);
+        point.at = (point.at + if forward { 1 } else { count - 1 }) % count;
+    }
+
+    /// What is asked for.
+    pub(super) fn effect(&self) -> Effect {
+        let flags = self.points.iter().filter_map(|point| point.answers.get(point.at));
+        Effect::Evaluate(self.run.clone(), flags.flat_map(|(_, flags)| flags.clone()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_chosen_becomes_the_verbs_flags() {
+        let mut choices = Choices::of_evaluation("r1".into(), &["turtles".into()], &["auto".into(), "cpu".into()]);
+        let usual = ["--gallery-split", "train", "--device", "auto"].map(str::to_owned).to_vec();
+        assert_eq!(choices.effect(), Effect::Evaluate("r1".into(), usual));
+        choices.turn(true);
+        choices.at = 1;
+        choices.turn(false);
+        choices.at = 4;
+        choices.turn(true);
+        let expected = [
+            "--checkpoint",
+            "best",
+            "--data-dir",
+            "turtles",
+            "--gallery-split",
+            "train",
+            "--exclude",
+            "none",
+            "--device",
+            "auto",
+        ];
+        assert_eq!(choices.effect(), Effect::Evaluate("r1".into(), expected.map(str::to_owned).to_vec()));
+    }
+}
