@@ -143,6 +143,58 @@ fn workspace() -> (tempfile::TempDir, std::path::PathBuf) {
     (dir, path)
 }
 
+/// What a verb prints.
+fn verb(workspace: &Path, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_caretta"));
+    let output = command.args(arguments).env("CARETTA_WORKSPACE", workspace).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_run_outlives_its_terminal_and_a_crash_is_seen_at_once() {
+    let (_dir, workspace) = workspace();
+    verb(&workspace, &["dataset", "synth", "--individuals", "4", "--encounters", "4", "--photos", "2"]);
+    let (one, two) = (Screen::open(&workspace), Screen::open(&workspace));
+    two.sees("4 System");
+    let settings = "--backbone resnet18 --image-size 32 --embedding-dim 16 --batch-size 8 --epochs 3000";
+    let name = verb(&workspace, &["dataset", "ls", "--json"]);
+    let name: serde_json::Value = serde_json::from_str(&name).unwrap();
+    let name = name["datasets"][0]["name"].as_str().unwrap().to_owned();
+    let mut arguments = vec!["run", "start", "arcface", "--data-dir", &name];
+    arguments.extend(settings.split(' '));
+    verb(&workspace, &arguments);
+    // both show what the command line started, by themselves
+    one.sees("● arcface-resnet18");
+    two.sees("● arcface-resnet18");
+    let state = || {
+        let run = std::fs::read_dir(workspace.join("runs")).unwrap().next().unwrap().unwrap().path();
+        let text = std::fs::read_to_string(run.join("state.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let Screen { mut child, keys, master, .. } = one;
+    drop(keys);
+    drop(master);
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-HUP", &child.process_id().unwrap().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    child.wait().unwrap();
+    let step = state()["step"].as_u64().unwrap();
+    let begin = Instant::now();
+    while state()["step"].as_u64().unwrap() <= step {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it went with its terminal: {}", state());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let trainer = state()["pid"].as_u64().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-KILL", &trainer]).status().unwrap().success());
+    two.sees_within("† arcface-resnet18", Duration::from_secs(5));
+    two.sees("died in epoch");
+}
+
 #[test]
 fn from_nothing_to_browsing_mistakes_by_keys_alone() {
     let (_dir, workspace) = workspace();
@@ -299,12 +351,7 @@ fn asked(workspace: &Path) -> Screen {
 #[test]
 fn a_terminal_may_answer_the_question_for_pictures_late_in_pieces_or_never() {
     let (_dir, workspace) = workspace();
-    let drawn = std::process::Command::new(env!("CARGO_BIN_EXE_caretta"))
-        .args(["dataset", "synth", "--individuals", "3", "--encounters", "3", "--photos", "2", "--json"])
-        .env("CARETTA_WORKSPACE", &workspace)
-        .output()
-        .unwrap();
-    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    verb(&workspace, &["dataset", "synth", "--individuals", "3", "--encounters", "3", "--photos", "2"]);
     let look = |screen: &mut Screen| {
         screen.press("1");
         screen.sees("3 individuals");

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::data::grouped::grouped;
 use crate::run::Dataset;
 
 use self::framing::Framing;
@@ -165,7 +166,7 @@ impl Datasets {
     /// What a key asks for that corrects the photo chosen.
     fn correct(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
         let (name, at) = self.chosen_photo()?;
-        let photo = self.whole_scan().map(|s| s.manifest.photos[at].clone()).ok_or("no data set has been read")?;
+        let photo = self.whole_scan().map(|s| s.manifest.photos[at].clone()).ok_or("no dataset has been read")?;
         let ask = |asked, text| Ok((Vec::new(), Some(Layer::Prompt(Prompt { asked, text }))));
         let crop = match action {
             Action::Individual => return ask(Asked::Individual(name, photo.path), photo.individual),
@@ -199,16 +200,21 @@ impl Datasets {
                 self.framing = self.framing.map(|f| f.after(other));
             }
             Action::Problems => {
-                let scanned = self.whole_scan().ok_or("no data set has been read")?;
+                let scanned = self.whole_scan().ok_or("no dataset has been read")?;
                 let problems = &scanned.overview.problems;
                 if problems.is_empty() {
                     return Err("no problem was found in the table; photos are looked at when a run begins".to_owned());
                 }
-                let lines = problems.iter().map(ToString::to_string).collect();
+                // a line a kind first, then each
+                let mut lines = grouped(problems);
+                if lines.len() < problems.len() {
+                    lines.push(String::new());
+                    lines.extend(problems.iter().map(ToString::to_string));
+                }
                 layer = Some(Layer::Page(Page::new(format!("{} problems", problems.len()), lines)));
             }
             Action::Delete => {
-                let current = self.current().ok_or("there is no data set to forget")?;
+                let current = self.current().ok_or("there is no dataset to forget")?;
                 if current.drawn {
                     return Err(format!(
                         "{} lies in the workspace: it is gone when its folder is deleted",

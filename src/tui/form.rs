@@ -128,7 +128,7 @@ impl Form {
             return crate::nn::backbone::Backbone::named(&entry.text).err().map(|e| e.to_string());
         }
         if entry.field.path == "data.dir" && entry.text.is_empty() {
-            return Some("no photos chosen yet: ← and → go through the data sets, or type a path".to_owned());
+            return Some("no photos chosen yet: ← and → go through the datasets, or type a path".to_owned());
         }
         entry.field.parse(&entry.text).err().map(|e| e.to_string())
     }

@@ -274,7 +274,7 @@ fn an_empty_workspace_says_how_to_begin() {
         let mut model = model(size);
         let (buffer, ..) = drive(&mut model, vec![Message::Datasets(Vec::new()), Message::Runs(Vec::new(), 1.0)]);
         let shown = text(&buffer);
-        for words in ["No photos yet.", "a   add a folder", "s   draw a data set", "d   the whole tour", "q quit"] {
+        for words in ["No photos yet.", "a   add a folder", "s   draw a dataset", "d   the whole tour", "q quit"] {
             assert!(shown.contains(words), "{words}\n{shown}");
         }
         let (_, asked, ..) = drive(&mut model, keys("d"));

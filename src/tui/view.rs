@@ -231,7 +231,7 @@ fn first_start(model: &Model, area: Rect, buf: &mut Buffer) {
     put(buf, left, top, most, "No photos yet.", theme.bold());
     let lines = [
         ("a", "add a folder or a table of photos"),
-        ("s", "draw a data set of synthetic turtles (20 s)"),
+        ("s", "draw a dataset of synthetic turtles (20 s)"),
         ("d", "the whole tour: draw, train, evaluate (3 min)"),
     ];
     for (n, (key, words)) in (0..).zip(lines) {

@@ -86,7 +86,7 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
                 let (words, style) = match (other, model.datasets.current()) {
                     (Some(Err(why)), _) => (why.clone(), theme.wrong()),
                     (_, Some(dataset)) => (format!("Reading {} …", dataset.name), theme.quiet()),
-                    (_, None) => ("No data sets yet: a adds one, s draws one.".to_owned(), theme.text()),
+                    (_, None) => ("No datasets yet: a adds one, s draws one.".to_owned(), theme.text()),
                 };
                 for (n, line) in (0..place.height).zip(crate::tui::widgets::text::wrap(&words, place.width)) {
                     put(buf, place.x, place.y + n, place.width, &line, style);
@@ -118,7 +118,7 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
     let state = &model.datasets;
     let known = state.known.as_deref().unwrap_or_default();
     let focused = state.pane == Pane::List;
-    let head = format!(" Data sets {}", known.len());
+    let head = format!(" Datasets {}", known.len());
     put(buf, area.x, area.y, area.width, &head, if focused { theme.accent() } else { theme.quiet() });
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let current = state.current().map(|d| d.name.clone());
@@ -177,7 +177,11 @@ fn numbers(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
     let split = &o.split;
     let parts = format!("train {} · valid {} · test {}", split.train, split.valid, split.test);
     let leak = match split.query_part {
-        Some(_) => format!("{} of {} queries have a photo of their encounter", split.leak, split.queries),
+        Some(_) if split.unknown == split.queries && split.queries > 0 => "unknown: the photos are undated".to_owned(),
+        Some(_) => {
+            let undated = if split.unknown > 0 { format!(", {} undated", split.unknown) } else { String::new() };
+            format!("{} of {} queries have a photo of their encounter{undated}", split.leak, split.queries)
+        }
         None => "no part to ask about".to_owned(),
     };
     let kinds: usize = o.problem_kinds.values().sum();
@@ -345,7 +349,11 @@ pub(in crate::tui) fn over_photos(model: &Model, area: Rect, buf: &mut Buffer) {
                 (true, ..) | (_, true, ..) => "┃",
                 _ => continue,
             };
-            put(buf, x, y, 1, symbol, style);
+            // the photo goes on behind the line
+            buf[(x, y)].set_symbol(symbol);
+            if let Some(colour) = style.fg {
+                buf[(x, y)].set_fg(colour);
+            }
         }
     }
 }

@@ -60,6 +60,6 @@ pub(in crate::tui) fn draw(model: &Model, form: &Form, area: Rect, buf: &mut Buf
     for (n, line) in (0..2).zip(wrap(&words.0, foot.width)) {
         put(buf, foot.x, foot.y + 1 + n, foot.width, &line, words.1);
     }
-    let cost = form.cost().unwrap_or_else(|| "what it costs is known once its data set has been read".to_owned());
+    let cost = form.cost().unwrap_or_else(|| "what it costs is known once its dataset has been read".to_owned());
     put(buf, foot.x, foot.y + 4, foot.width, &cost, theme.quiet());
 }

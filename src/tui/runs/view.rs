@@ -81,7 +81,7 @@ const COLUMNS: [Column; 8] = [
         cell: |r, _| or_dot(r.method.map(|m| m.name().into())),
     },
     Column { head: "backbone", width: 15, spare: 5, numeric: false, cell: |r, _| or_dot(r.backbone.clone()) },
-    Column { head: "data set", width: 12, spare: 7, numeric: false, cell: |r, _| or_dot(r.dataset.clone()) },
+    Column { head: "dataset", width: 12, spare: 7, numeric: false, cell: |r, _| or_dot(r.dataset.clone()) },
     Column {
         head: "epoch",
         width: 7,
