@@ -189,7 +189,7 @@ fn a_run_outlives_its_terminal_and_a_crash_is_seen_at_once() {
         assert!(begin.elapsed() < Duration::from_secs(60), "it went with its terminal: {}", state());
         std::thread::sleep(Duration::from_millis(50));
     }
-    let trainer = state()["pid"].as_u64().unwrap().to_string();
+    let trainer = state()["process"]["pid"].as_u64().unwrap().to_string();
     assert!(std::process::Command::new("kill").args(["-KILL", &trainer]).status().unwrap().success());
     two.sees_within("† arcface-resnet18", Duration::from_secs(5));
     two.sees("died in epoch");
