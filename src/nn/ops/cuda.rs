@@ -8,6 +8,7 @@ mod conv;
 mod cudnn;
 mod elements;
 mod engine;
+mod kernels;
 mod layout;
 mod library;
 mod norm;
