@@ -401,3 +401,18 @@ fn a_terminal_may_answer_the_question_for_pictures_late_in_pieces_or_never() {
     screen.press("q");
     assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
 }
+
+#[test]
+fn after_a_stop_from_outside_the_screen_is_drawn_again() {
+    let (_dir, workspace) = workspace();
+    let mut screen = Screen::open(&workspace);
+    screen.sees("No photos yet.");
+    screen.signal("-STOP");
+    // what the shell or another program writes meanwhile
+    screen.parser.lock().unwrap().process(b"\x1b[2J\x1b[?1049l$ something else");
+    screen.signal("-CONT");
+    screen.sees("No photos yet.");
+    assert!(screen.parser.lock().unwrap().screen().alternate_screen());
+    screen.press("q");
+    assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
+}
