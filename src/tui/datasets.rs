@@ -125,6 +125,56 @@ impl Datasets {
         Some(current)
     }
 
+    /// Takes what was read of the dataset `name`; the photo chosen stays the one it was, wherever it is now.
+    pub(super) fn read(&mut self, name: String, scanned: Result<Arc<Scanned>, String>) {
+        self.scanning.retain(|n| *n != name);
+        let is_current = self.current().is_some_and(|d| d.name == name);
+        let before = self.whole_scan().filter(|_| is_current);
+        let photo = before.zip(self.photos().get(self.photo)).map(|(s, &at)| s.manifest.photos[at].path.clone());
+        let who = self.individual().map(str::to_owned);
+        let was_there = before.is_some();
+        self.scanned.insert(name, scanned);
+        if !was_there {
+            return;
+        }
+        let new_name = self.whole_scan().and_then(|s| {
+            let same = s.manifest.photos.iter().find(|p| Some(&p.path) == photo.as_ref())?;
+            Some(same.individual.clone())
+        });
+        let is_gone = new_name.is_none();
+        let wanted = if self.pane == Pane::Photos { new_name.or(who) } else { who };
+        let row = |state: &Datasets| {
+            let seen = &state.whole_scan()?.overview.individuals_seen;
+            state.individuals().iter().position(|&at| Some(&seen[at].name) == wanted.as_ref())
+        };
+        let found = row(self).or_else(|| {
+            // the filter may hide whom it is now
+            self.filter.clear();
+            row(self)
+        });
+        self.individual = found.unwrap_or_else(|| moved(self.individual, self.individuals().len(), Step::By(0)));
+        let place = |state: &Datasets| {
+            let photos = &state.whole_scan()?.manifest.photos;
+            state.photos().iter().position(|&at| Some(&photos[at].path) == photo.as_ref())
+        };
+        self.photo = place(self).unwrap_or_else(|| moved(self.photo, self.photos().len(), Step::By(0)));
+        if is_gone && self.pane == Pane::Photos {
+            (self.whole, self.framing, self.augmented) = (false, None, false);
+        }
+    }
+
+    /// Has a dataset read again, or all; what is shown stays until that is done.
+    pub(super) fn read_again(&mut self, name: Option<&str>) -> Vec<Effect> {
+        let Some(current) = self.current().cloned() else { return Vec::new() };
+        // another one is read when it is looked at
+        self.scanned.retain(|n, _| *n == current.name || name.is_some_and(|name| name != n));
+        if name.is_some_and(|name| name != current.name) || !self.scanned.contains_key(&current.name) {
+            return Vec::new();
+        }
+        self.scanning.push(current.name.clone());
+        vec![Effect::Scan(current)]
+    }
+
     /// Takes a new list in.
     pub(super) fn take(&mut self, known: Vec<Dataset>) {
         self.scanned.retain(|name, _| known.iter().any(|d| d.name == *name));
@@ -196,9 +246,7 @@ impl Datasets {
             Action::Back if self.framing.take().is_some() => {}
             Action::Back if self.augmented => self.augmented = false,
             Action::Augmented => self.augmented = !self.augmented,
-            other if self.framing.is_some() && self.framing.map(|f| f.after(other)) != self.framing => {
-                self.framing = self.framing.map(|f| f.after(other));
-            }
+            other if self.framing.is_some() => self.framing = self.framing.map(|f| f.after(other)),
             Action::Problems => {
                 let scanned = self.whole_scan().ok_or("no dataset has been read")?;
                 let problems = &scanned.overview.problems;

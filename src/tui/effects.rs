@@ -321,6 +321,8 @@ fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<(), Strin
 
 /// Corrects a photo of the dataset `name`.
 fn corrected(workspace: &Workspace, name: String, photo: &Path, amendment: Amendment) -> Message {
+    let is_taken_back =
+        matches!(amendment, Amendment::Individual(None) | Amendment::Date(None) | Amendment::Crop(None));
     let done = workspace.known_datasets().and_then(|known| {
         let Some(dataset) = known.into_iter().find(|d| d.name == name) else { return Ok(None) };
         workspace.correct(&dataset.path, photo, |correction| amendment.apply(correction)).map(Some)
@@ -328,10 +330,12 @@ fn corrected(workspace: &Workspace, name: String, photo: &Path, amendment: Amend
     match done {
         Ok(Some(done)) => {
             let table = done.table.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Message::Corrected(
-                name,
-                format!("{} is corrected, in corrections/{table} of the workspace", photo.display()),
-            )
+            let words = if is_taken_back {
+                format!("{}: the correction is taken back", photo.display())
+            } else {
+                format!("{} is corrected, in corrections/{table} of the workspace", photo.display())
+            };
+            Message::Corrected(name, words)
         }
         Ok(None) => Message::Failed(format!("{name} is no longer in the list")),
         Err(error) => Message::Failed(error.to_string()),

@@ -103,6 +103,8 @@ pub(super) struct Evaluate {
     pub(super) list: Option<Vec<Evaluation>>,
     /// The row chosen.
     pub(super) at: usize,
+    /// Id of the run to choose once it is listed.
+    wanted: Option<String>,
     /// Only rows that hold this text are shown: of the list, or of the queries where one is open.
     pub(super) filter: String,
     /// The evaluation that is open.
@@ -156,6 +158,16 @@ impl Evaluate {
         self.shown().get(self.at).copied()
     }
 
+    /// Chooses the run of this id, now or when it is listed, and shows the list.
+    pub(super) fn choose(&mut self, run: &str) {
+        (self.opened, self.view, self.pair) = (None, View::Queries, false);
+        self.filter.clear();
+        match self.shown().iter().position(|e| e.run == run) {
+            Some(at) => self.at = at,
+            None => self.wanted = Some(run.to_owned()),
+        }
+    }
+
     /// Takes a new list in; the row chosen stays the one it was.
     pub(super) fn take(&mut self, list: Vec<Evaluation>) {
         let chosen = self.current().map(|e| (e.run.clone(), e.folder.clone()));
@@ -168,6 +180,12 @@ impl Evaluate {
         };
         if let Some(at) = chosen.as_ref().and_then(place) {
             self.at = at;
+        }
+        if let Some(run) = self.wanted.take() {
+            match self.shown().iter().position(|e| e.run == run) {
+                Some(at) => self.at = at,
+                None => self.wanted = Some(run),
+            }
         }
         self.at = moved(self.at, self.shown().len(), Step::By(0));
     }

@@ -90,6 +90,13 @@ impl Form {
         }
     }
 
+    /// Takes in how many photos of the dataset `name` there are to train on.
+    pub(super) fn learn(&mut self, name: &str, train: usize) {
+        for offer in self.offers.iter_mut().filter(|offer| offer.name == name) {
+            offer.train = Some(train);
+        }
+    }
+
     fn method(&self) -> Method {
         Method::from_name(self.text("method")).unwrap_or(Method::Arcface)
     }
@@ -169,7 +176,7 @@ impl Form {
         let scale = |cost: &Cost| (cost.image_size.max(1) as f64 / size as f64).powi(2);
         let same = of_backbone().find(|cost| cost.image_size == size).or_else(|| of_backbone().next());
         let Some(cost) = same else {
-            return "the first with this backbone here: how long is seen after some steps".to_owned();
+            return "the first with this backbone here: its time is not known".to_owned();
         };
         let seconds = seen / (cost.photos_per_s * scale(cost));
         let checkpoint = cost.checkpoint.map(|size| format!(", {} a checkpoint", bytes(size))).unwrap_or_default();

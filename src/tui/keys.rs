@@ -165,8 +165,7 @@ const EVERYWHERE: &[Place] = &[];
 const RUNS: &[Place] = &[P::Runs, P::Run];
 const DATA: &[Place] = &[P::First, P::Datasets, P::Individuals];
 const LISTS: &[Place] = &[P::Runs, P::Individuals, P::Datasets, P::Evaluations, P::Queries, P::Scatter];
-const LOOKED_AT: &[Place] = &[P::Individuals, P::Photo];
-const CLOSER: &[Place] = &[P::Pair, P::Run, P::Photo, P::Framing];
+const CLOSER: &[Place] = &[P::Pair, P::Run, P::Photo];
 const MOVED: &[Place] = &[P::Pair, P::Photo, P::Framing];
 const OPENED: &[Place] = &[P::Queries, P::Pair, P::Report, P::Scatter];
 
@@ -179,10 +178,10 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::NewRun, "new-run", &["n"], &[P::Runs, P::Run, P::Datasets, P::Individuals], "new run", "a new run: a form with the values of a method"),
     row(Action::Open, "open", &["enter"], &[P::Datasets, P::Individuals, P::Runs, P::Evaluations, P::Queries, P::Scatter], "open", "open what is chosen"),
     row(Action::KeepFrame, "keep-crop", &["enter"], &[P::Framing], "keep", "keep the box: only what is in it counts from now on"),
-    row(Action::Frame, "crop", &["b"], &[P::Photo], "crop", "draw a box around the head or what else counts: arrows move it, H J K L and + - size it"),
+    row(Action::Frame, "crop", &["b"], &[P::Photo], "crop", "draw a box around the part that counts; arrows move it, HJKL + - size it"),
     row(Action::Unframe, "no-crop", &["backspace"], &[P::Framing], "whole photo", "take the box away: the whole photo counts"),
-    row(Action::Individual, "individual", &["i"], LOOKED_AT, "who", "correct who is on the photo"),
-    row(Action::Date, "date", &["I"], LOOKED_AT, "", "correct the photo's date"),
+    row(Action::Individual, "individual", &["i"], &[P::Photo], "who", "correct who is on the photo"),
+    row(Action::Date, "date", &["I"], &[P::Photo], "when", "correct the photo's date"),
     row(Action::Augmented, "augmented", &["A"], &[P::Photo, P::Augmented], "augmented", "the photo as a network in training sees it"),
     row(Action::Stop, "stop", &["x"], RUNS, "stop", "end the run after the step it is in, with a checkpoint"),
     row(Action::Resume, "resume", &["r"], RUNS, "resume", "go on with a run that stopped, failed or crashed"),
@@ -205,6 +204,8 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::OnlyMistakes, "only-mistakes", &["m"], &[P::Queries], "only mistakes", "show only the queries that went wrong"),
     row(Action::View, "view", &["v"], OPENED, "view", "report, queries, embedding"),
     row(Action::Flip, "flip", &["g"], &[P::Pair], "flip", "show the two photos in one place, in turn"),
+    row(Action::ZoomIn, "larger", &["+", "="], &[P::Framing], "larger", "a larger box"),
+    row(Action::ZoomOut, "smaller", &["-"], &[P::Framing], "smaller", "a smaller box"),
     row(Action::ZoomIn, "zoom-in", &["+", "="], CLOSER, "zoom", "closer"),
     row(Action::ZoomOut, "zoom-out", &["-"], CLOSER, "", "farther away"),
     row(Action::Pan(-1, 0), "pan-left", &["H"], MOVED, "", "what is zoomed, to the left; a box's width, less"),

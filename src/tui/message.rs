@@ -59,6 +59,8 @@ pub(super) enum Message {
     Picture(PictureKey, Result<Arc<RgbImage>, String>),
     /// A photo of this dataset was corrected; the words say how.
     Corrected(String, String),
+    /// Somebody corrected photos of some dataset.
+    Corrections,
     /// What runs have cost.
     Costs(Vec<Cost>),
     /// The card that there is.
@@ -130,6 +132,8 @@ pub(super) enum Look {
     /// All of it.
     #[default]
     File,
+    /// All of it, with a line around the part that counts.
+    Framed(Crop),
     /// The part that counts.
     Crop(Crop),
     /// The part that counts, augmented; each number is another version, 0 is as an evaluation sees it.

@@ -86,8 +86,11 @@ fn datasets() -> Message {
 }
 
 fn scanned() -> Message {
-    let rows = [("t1", "2012-05-01"), ("t1", "2013-05-01"), ("t2", "2012-05-01"), ("t2", "2014-05-02"), ("t3", "")];
-    let manifest = crate::data::manifest::testing::manifest(&rows);
+    scanned_of(&[("t1", "2012-05-01"), ("t1", "2013-05-01"), ("t2", "2012-05-01"), ("t2", "2014-05-02"), ("t3", "")])
+}
+
+fn scanned_of(rows: &[(&str, &str)]) -> Message {
+    let manifest = crate::data::manifest::testing::manifest(rows);
     let overview = Overview::of(&manifest, &SplitChoice::Auto).unwrap();
     let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED).unwrap();
     Message::Scanned("turtles".into(), Ok(Arc::new(Scanned { manifest, overview, split })))
@@ -607,7 +610,7 @@ fn who_and_when_are_corrected_by_typing() {
     let clear = || Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
     let date = |text: &str| vec![keys("I"), vec![clear()], keys(text), vec![key(KeyCode::Enter)]].concat_all();
     let (buffer, asked, ..) = drive(&mut model, date("2019-02-30"));
-    assert!(asked.is_empty() && text(&buffer).contains("write the day as 2019-08-02"), "{asked:?}");
+    assert!(asked.is_empty() && text(&buffer).contains("is no day: write it as 2019-08-02"), "{asked:?}");
     let (_, asked, ..) = drive(&mut model, date("2019-08-02"));
     assert!(matches!(&asked[..], [Effect::Correct(_, _, Amendment::Date(Some(_)))]), "{asked:?}");
     let (_, asked, ..) = drive(&mut model, date(""));
@@ -697,4 +700,29 @@ fn every_tab_is_as_it_was_seen_and_found_good() {
         let there = all.lines().skip(line.saturating_sub(3)).take(12).collect::<Vec<_>>().join("\n");
         panic!("line {} of fixtures/screens.txt is another now (CARETTA_BLESS=1 writes it anew):\n{there}", line + 1);
     }
+}
+
+#[test]
+fn a_photo_stays_chosen_when_it_is_somebody_elses() {
+    let mut model = model((160, 50));
+    at_a_photo(&mut model);
+    drive(&mut model, vec![key(KeyCode::Right)]);
+    let path = model.datasets.photo_path().unwrap();
+    let rows = [("t1", "2012-05-01"), ("a0", "2013-05-01"), ("t2", "2012-05-01"), ("t2", "2014-05-02"), ("t3", "")];
+    drive(&mut model, vec![scanned_of(&rows)]);
+    assert_eq!((model.datasets.individual(), model.datasets.photo_path()), (Some("a0"), Some(path)));
+    assert_eq!(model.place(), Place::Photo);
+    // one that is nobody's any more is not looked at on
+    drive(&mut model, vec![scanned_of(&rows[..1])]);
+    assert_eq!(model.place(), Place::Individuals);
+}
+
+#[test]
+fn a_box_stays_at_the_photos_edge() {
+    let mut model = model((160, 50));
+    at_a_photo(&mut model);
+    let path = model.datasets.photo_path();
+    let (buffer, ..) = drive(&mut model, vec![keys("b"), keys(&"h".repeat(30))].concat_all());
+    assert!(text(&buffer).contains("crop 0,0.25,0.5,0.5"), "{}", text(&buffer));
+    assert_eq!((model.place(), model.datasets.photo_path()), (Place::Framing, path));
 }

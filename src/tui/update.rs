@@ -56,8 +56,10 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Datasets(known) => model.datasets.take(known),
         Message::Scanned(name, scanned) => {
-            model.datasets.scanning.retain(|n| *n != name);
-            model.datasets.scanned.insert(name, scanned);
+            if let (Some(Layer::Form(form)), Ok(scanned)) = (model.layers.last_mut(), &scanned) {
+                form.learn(&name, scanned.overview.split.train);
+            }
+            model.datasets.read(name, scanned);
         }
         Message::Added(dataset) => {
             model.datasets.choose(&dataset.name);
@@ -88,11 +90,11 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
         }
         Message::Picture(key, picture) => model.pictures.put(key, picture),
-        Message::Corrected(dataset, words) => {
-            // what was read of it is of before
-            model.datasets.scanned.remove(&dataset);
+        Message::Corrected(name, words) => {
             model.say(words, false);
+            return model.datasets.read_again(Some(&name));
         }
+        Message::Corrections => return model.datasets.read_again(None),
         Message::Costs(costs) => {
             if let Some(Layer::Form(form)) = model.layers.last_mut() {
                 form.costs = costs;
@@ -156,7 +158,9 @@ fn open_form(model: &mut Model, config: &Config) -> Vec<Effect> {
     let offers = model.datasets.known.iter().flatten().map(offer).collect();
     let form = Form::new(config, offers, model.devices());
     model.layers.push(Layer::Form(Box::new(form)));
-    vec![Effect::Costs]
+    let dataset = model.datasets.known.iter().flatten().find(|d| d.name == config.data.dir).cloned();
+    let unread = dataset.filter(|d| !model.datasets.scanned.contains_key(&d.name));
+    std::iter::once(Effect::Costs).chain(unread.map(Effect::Scan)).collect()
 }
 
 fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
@@ -185,6 +189,10 @@ fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     let control = |c| key.code == KeyCode::Char(c) && key.modifiers.contains(KeyModifiers::CONTROL);
     // these work under every popup too
     if control('c') {
+        // what lies over the tab goes first, as everywhere
+        if model.layers.pop().is_some() {
+            return Vec::new();
+        }
         return leave(model);
     }
     if control('l') {
@@ -233,6 +241,7 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             KeyCode::Right | KeyCode::Char(' ' | 'l') => choices.turn(true),
             KeyCode::Enter => {
                 let effect = choices.effect();
+                model.evaluate.choose(&choices.run.clone());
                 model.layers.pop();
                 model.tab = Tab::Evaluate;
                 return vec![effect];
@@ -260,6 +269,18 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         (Layer::Confirm(_), _) => drop(model.layers.pop()),
         (Layer::Prompt(prompt), KeyCode::Enter) => {
             let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
+            // what cannot be read stays to be mended
+            let refused = match &asked {
+                Asked::Turtles if plan_of(&text).is_none() => Some(format!("{text}: write it as 24 x 12 x 3")),
+                Asked::Date(..) if !text.is_empty() && parse_date(&text).is_none() => {
+                    Some(format!("{text} is no day: write it as 2019-08-02"))
+                }
+                _ => None,
+            };
+            if let Some(why) = refused {
+                model.say(why, true);
+                return Vec::new();
+            }
             model.layers.pop();
             match (asked, plan_of(&text)) {
                 (Asked::Path, _) if text.is_empty() => {}
@@ -270,12 +291,11 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                     let who = (!text.is_empty()).then_some(text);
                     return vec![Effect::Correct(dataset, photo, Amendment::Individual(who))];
                 }
-                (Asked::Date(dataset, photo), _) => match (text.is_empty(), parse_date(&text)) {
-                    (false, None) => model.say(format!("{text}: write the day as 2019-08-02"), true),
-                    (_, date) => return vec![Effect::Correct(dataset, photo, Amendment::Date(date))],
-                },
+                (Asked::Date(dataset, photo), _) => {
+                    return vec![Effect::Correct(dataset, photo, Amendment::Date(parse_date(&text)))];
+                }
                 (Asked::Turtles, Some(plan)) => return vec![Effect::Draw(plan)],
-                (Asked::Turtles, None) => model.say(format!("{text}: write it as 24 x 12 x 3"), true),
+                (Asked::Turtles, None) => {}
             }
         }
         (Layer::Prompt(prompt), KeyCode::Tab) if prompt.asked == Asked::Path => {
@@ -447,8 +467,13 @@ fn act_on_tab(model: &mut Model, action: Action) -> Vec<Effect> {
             Ok((Vec::new(), None))
         }
     };
-    if action == Action::Evaluate && done.is_ok() {
+    if action == Action::Evaluate
+        && let Ok((effects, _)) = &done
+    {
         model.tab = Tab::Evaluate;
+        if let Some(Effect::Evaluate(run, _)) = effects.first() {
+            model.evaluate.choose(run);
+        }
     }
     match done {
         Ok((effects, layer)) => {

@@ -4,6 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::data::manifest::Part;
 use crate::tui::datasets::Pane;
 use crate::tui::message::{Look, PictureKey, Scanned, Window};
 use crate::tui::model::Model;
@@ -180,7 +181,8 @@ fn numbers(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
         Some(_) if split.unknown == split.queries && split.queries > 0 => "unknown: the photos are undated".to_owned(),
         Some(_) => {
             let undated = if split.unknown > 0 { format!(", {} undated", split.unknown) } else { String::new() };
-            format!("{} of {} queries have a photo of their encounter{undated}", split.leak, split.queries)
+            let part = split.query_part.map_or("", Part::word);
+            format!("{} of {} queries ({part}) have a photo of their encounter{undated}", split.leak, split.queries)
         }
         None => "no part to ask about".to_owned(),
     };
@@ -377,7 +379,11 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
             let versions = (0..).zip(versions(place));
             return versions.map(|(n, tile)| key(at, tile, Window::default(), Look::Augmented(crop(at), n))).collect();
         }
-        return vec![key(at, place, model.datasets.window, Look::File)];
+        let look = match (model.datasets.framing, crop(at)) {
+            (None, Some(crop)) => Look::Framed(crop),
+            _ => Look::File,
+        };
+        return vec![key(at, place, model.datasets.window, look)];
     }
     let Some(place) = panes(model, area).photos else { return Vec::new() };
     let inset =

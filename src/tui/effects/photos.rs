@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
-use image::RgbImage;
 use image::imageops::{self, FilterType};
+use image::{Rgb, RgbImage};
 
 use crate::data::decode::{self, PhotoFile};
 use crate::data::preview;
@@ -53,6 +53,12 @@ pub(super) fn run(inbox: &Sender<Message>, wishes: &Receiver<Vec<PictureKey>>) {
 fn picture(decoded: &mut Decoded, key: &PictureKey) -> Result<Arc<RgbImage>, String> {
     let photo = match key.look {
         Look::File => return decoded.get(&key.path).map(|photo| Arc::new(scaled(&photo, key))),
+        Look::Framed(crop) => {
+            let photo = decoded.get(&key.path)?;
+            let mut picture = scaled(&photo, key);
+            outline(&mut picture, key.window.of(photo.dimensions()), crop.pixels(photo.width(), photo.height()));
+            return Ok(Arc::new(picture));
+        }
         Look::Crop(crop) => crop.of(&*decoded.get(&key.path)?),
         Look::Augmented(crop, version) => {
             let file = PhotoFile { path: key.path.clone(), crop };
@@ -100,11 +106,43 @@ fn scaled(photo: &RgbImage, key: &PictureKey) -> RgbImage {
     imageops::resize(&*part, to_width, to_height, FilterType::Triangle)
 }
 
+/// Draws a line around `part` of a photo into `picture`, which shows `window` of it; both are left, top, width, height.
+fn outline(picture: &mut RgbImage, window: (u32, u32, u32, u32), part: (u32, u32, u32, u32)) {
+    const LINE: Rgb<u8> = Rgb([0, 220, 220]);
+    let thick = (picture.width() / 200).clamp(1, 4);
+    let place = |at: u32, from: u32, seen: u32, side: u32| {
+        (i64::from(at) - i64::from(from)) * i64::from(side) / i64::from(seen.max(1))
+    };
+    let (wide, high) = picture.dimensions();
+    let x = [part.0, part.0 + part.2].map(|x| place(x, window.0, window.2, wide));
+    let y = [part.1, part.1 + part.3].map(|y| place(y, window.1, window.3, high));
+    for (at_x, at_y, pixel) in picture.enumerate_pixels_mut() {
+        let (at_x, at_y) = (i64::from(at_x), i64::from(at_y));
+        let near = |at: i64, [from, to]: [i64; 2]| {
+            (from..from + i64::from(thick)).contains(&at) || (to - i64::from(thick)..to).contains(&at)
+        };
+        let within = (x[0]..x[1]).contains(&at_x) && (y[0]..y[1]).contains(&at_y);
+        if within && (near(at_x, x) || near(at_y, y)) {
+            *pixel = LINE;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tui::message::{Look, Window};
-    use image::Rgb;
+
+    #[test]
+    fn the_part_that_counts_has_a_line_around() {
+        let mut picture = RgbImage::new(40, 30);
+        // the right half of an 80 x 60 photo is seen
+        outline(&mut picture, (40, 0, 40, 60), (50, 20, 20, 20));
+        let lit: Vec<_> = picture.enumerate_pixels().filter(|(.., p)| p.0[1] > 0).map(|(x, y, _)| (x, y)).collect();
+        assert!(lit.contains(&(10, 10)) && lit.contains(&(29, 19)) && !lit.contains(&(15, 15)), "{lit:?}");
+        assert!(lit.iter().all(|(x, y)| (10..30).contains(x) && (10..20).contains(y)));
+        outline(&mut picture, (40, 0, 40, 60), (0, 0, 10, 10));
+    }
 
     #[test]
     fn a_zoom_shows_the_middle_at_the_same_size() {

@@ -53,6 +53,7 @@ pub(super) fn run(workspace: &Workspace, inbox: &Sender<Message>, watched: &Rece
         folder: None,
         datasets: None,
         datasets_mark: None,
+        corrections: None,
         followed: HashMap::new(),
         evaluations: HashMap::new(),
         evaluations_sent: None,
@@ -121,6 +122,7 @@ struct Poller {
     folder: Mark,
     datasets: Option<Vec<Dataset>>,
     datasets_mark: Option<(Mark, Mark)>,
+    corrections: Option<Mark>,
     followed: HashMap<String, Follow>,
     evaluations: HashMap<PathBuf, (Mark, Mark, Evaluation)>,
     evaluations_sent: Option<Vec<Evaluation>>,
@@ -168,6 +170,11 @@ impl Poller {
     }
 
     fn look_at_datasets(&mut self) -> Option<()> {
+        // each table is replaced at once, which marks its folder
+        let corrections = Some(mark(&self.workspace.root().join("corrections")));
+        if self.corrections != corrections && self.corrections.replace(corrections.flatten()).is_some() {
+            self.tell(Message::Corrections)?;
+        }
         let marks = (mark(&self.workspace.root().join("datasets.json")), mark(&self.workspace.datasets()));
         if self.datasets.is_some() && self.datasets_mark == Some(marks) {
             return Some(());

@@ -54,7 +54,18 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
         return;
     }
     let rows = state.shown();
-    put(buf, inner.x, inner.y, inner.width, &format!("Runs and reports {}", rows.len()), theme.accent());
+    put(
+        buf,
+        inner.x,
+        inner.y,
+        inner.width,
+        &format!(
+            "Runs and reports {}{}",
+            rows.len(),
+            if state.filter.is_empty() { String::new() } else { format!(" /{}", state.filter) }
+        ),
+        theme.accent(),
+    );
     let run_width = rows.iter().map(|e| width(&e.run_name)).max().unwrap_or(8).clamp(8, 40);
     let line =
         |run: &str, name: &str, figures: &str| format!("{run:w$}  {name:16} {figures}", w = usize::from(run_width));

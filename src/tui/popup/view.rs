@@ -72,9 +72,11 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
             );
         }
         Layer::Prompt(prompt) => {
-            let inner = clear(model, prompt.asked.title(), (84, 3), area, buf);
+            let inner = clear(model, prompt.asked.title(), (84, 4), area, buf);
             typed(model, &prompt.text, row(inner, 0), buf);
-            put(buf, inner.x, inner.y + 2, inner.width, prompt.asked.help(), theme.quiet());
+            for (n, line) in (2..4).zip(wrap(prompt.asked.help(), inner.width)) {
+                put(buf, inner.x, inner.y + n, inner.width, &line, theme.quiet());
+            }
         }
         Layer::Page(page) => {
             let inner = clear(model, &page.title, (100, page.lines.len() as u16), area, buf);

@@ -50,10 +50,10 @@ pub(in crate::tui) fn draw(buf: &mut Buffer, area: Rect, picture: &RgbImage, dep
 }
 
 /// A colour moved by its place, so that a palette's few colours mix to the one that is meant: Bayer's 4 x 4 thresholds
-/// over 40, the distance of most of the palette's levels.
+/// over 20, half the distance of most of the palette's levels. More is noise at the size of a cell.
 fn dithered(colour: [u8; 3], x: u16, y: u16) -> [u8; 3] {
     const BAYER: [[i16; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
-    let by = (BAYER[usize::from(y % 4)][usize::from(x % 4)] * 2 - 15) * 20 / 16;
+    let by = (BAYER[usize::from(y % 4)][usize::from(x % 4)] * 2 - 15) * 10 / 16;
     colour.map(|c| (i16::from(c) + by).clamp(0, 255) as u8)
 }
 
