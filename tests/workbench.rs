@@ -132,8 +132,17 @@ impl Screen {
     }
 
     fn signal(&self, signal: &str) {
-        let pid = self.child.process_id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        kill(signal, self.child.process_id().unwrap().into());
+    }
+
+    /// Closes the terminal; the program that was in it.
+    fn close(self) -> Box<dyn Child + Send + Sync> {
+        let Screen { child, keys, master, .. } = self;
+        drop(keys);
+        drop(master);
+        // the reader's copy of the terminal is closed by the hang-up of the program's end at the latest
+        kill("-HUP", child.process_id().unwrap().into());
+        child
     }
 }
 
@@ -141,6 +150,11 @@ fn workspace() -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("workspace");
     (dir, path)
+}
+
+fn kill(signal: &str, pid: u64) {
+    let mut command = std::process::Command::new("kill");
+    assert!(command.args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
 /// What a verb prints.
@@ -172,25 +186,14 @@ fn a_run_outlives_its_terminal_and_a_crash_is_seen_at_once() {
         let text = std::fs::read_to_string(run.join("state.json")).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
-    let Screen { mut child, keys, master, .. } = one;
-    drop(keys);
-    drop(master);
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-HUP", &child.process_id().unwrap().to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
-    child.wait().unwrap();
+    one.close().wait().unwrap();
     let step = state()["step"].as_u64().unwrap();
     let begin = Instant::now();
     while state()["step"].as_u64().unwrap() <= step {
         assert!(begin.elapsed() < Duration::from_secs(60), "it went with its terminal: {}", state());
         std::thread::sleep(Duration::from_millis(50));
     }
-    let trainer = state()["process"]["pid"].as_u64().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-KILL", &trainer]).status().unwrap().success());
+    kill("-KILL", state()["process"]["pid"].as_u64().unwrap());
     two.sees_within("† arcface-resnet18", Duration::from_secs(5));
     two.sees("died in epoch");
 }
@@ -317,12 +320,7 @@ fn a_closed_terminal_ends_the_screen() {
     let (_dir, workspace) = workspace();
     let screen = Screen::open(&workspace);
     screen.sees("No photos yet.");
-    let Screen { mut child, keys, master, .. } = screen;
-    drop(keys);
-    drop(master);
-    // the reader's copy of the terminal is closed by the hang-up of the program's end at the latest
-    let pid = child.process_id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    let mut child = screen.close();
     let begin = Instant::now();
     while child.try_wait().unwrap().is_none() {
         assert!(begin.elapsed() < Duration::from_secs(2), "it outlives its terminal");

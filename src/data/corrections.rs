@@ -101,12 +101,9 @@ impl Corrections {
             return Err(wrong(1, format!("a table of corrections has no column `{unknown}`; its columns are {known}")));
         }
         let place = |name: &str| columns.iter().position(|c| c == name);
-        let need = |name: &str| {
-            let missing =
-                || DataError::MissingColumn { path: path.into(), column: name.into(), found: columns.clone() };
-            place(name).ok_or_else(missing)
-        };
-        let photo_at = need(COLUMNS[0])?;
+        if place(COLUMNS[0]).is_none() {
+            return Err(DataError::MissingColumn { path: path.into(), column: COLUMNS[0].into(), found: columns });
+        }
         let places: Vec<Option<usize>> = COLUMNS.iter().map(|name| place(name)).collect();
         let mut corrections = Corrections::NONE;
         let mut record = csv::ByteRecord::new();
@@ -127,7 +124,6 @@ impl Corrections {
                 let not_text = |_| wrong(line, "the row is not UTF-8 text; save the table as UTF-8".into());
                 *cell = field_of(&record, at).map_err(not_text)?.trim();
             }
-            debug_assert_eq!(places[0], Some(photo_at));
             let (photo, correction) = row(&cells).map_err(|reason| wrong(line, reason))?;
             // the later row counts, as it was written later
             corrections.set(&photo, correction);

@@ -27,9 +27,14 @@ pub(super) struct Choices {
 impl Choices {
     /// How the run `run` may be evaluated, on its own photos or on one of `datasets`, on one of `devices`.
     pub(super) fn of_evaluation(run: String, datasets: &[String], devices: &[String]) -> Choices {
-        let point = |label, words: &[&str], flag: &str| {
-            let answer = |word: &&str| ((*word).to_owned(), vec![flag.to_owned(), (*word).to_owned()]);
-            Point { label, answers: words.iter().map(answer).collect(), at: 0 }
+        let told = |label, answers: &[(&str, &str)], flag: &str| {
+            let answer =
+                |(words, value): &(&str, &str)| ((*words).to_owned(), vec![flag.to_owned(), (*value).to_owned()]);
+            Point { label, answers: answers.iter().map(answer).collect(), at: 0 }
+        };
+        // answers that are called what they are
+        let point = |label, values: &[&str], flag| {
+            told(label, &values.iter().map(|value| (*value, *value)).collect::<Vec<_>>(), flag)
         };
         // the first answer is what the verb does without a flag
         let usual = |mut point: Point, words: &str| {
@@ -38,7 +43,8 @@ impl Choices {
         };
         let names: Vec<&str> = datasets.iter().map(String::as_str).collect();
         let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
-        let mut points = vec![
+        let all = [("nothing: with same-encounter photos", "none")];
+        let points = vec![
             usual(
                 point("checkpoint", &["best", "last"], "--checkpoint"),
                 "best, where a valid part chose it, else last",
@@ -46,12 +52,9 @@ impl Choices {
             usual(point("photos", &names, "--data-dir"), "those that the run trained on"),
             point("gallery", &["train", "valid", "test"], "--gallery-split"),
             usual(point("queries", &["test", "valid", "train"], "--query-split"), "test, or else valid"),
-            usual(point("left out of the gallery", &["none"], "--exclude"), "photos of the query's own encounter"),
+            usual(told("left out of the gallery", &all, "--exclude"), "photos of the query's own encounter"),
             point("device", &devices, "--device"),
         ];
-        if let Some((words, _)) = points[4].answers.last_mut() {
-            "nothing: with same-encounter photos".clone_into(words);
-        }
         Choices { run, points, at: 0 }
     }
 

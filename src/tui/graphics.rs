@@ -8,8 +8,12 @@ pub(super) mod kitty;
 pub(super) mod overlay;
 pub(super) mod probe;
 
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+
 /// How photos are shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Images {
     /// Finer than cells where the terminal says that it can and neither SSH nor a multiplexer lies between; else cells.
@@ -44,15 +48,10 @@ pub(super) struct Graphics {
 }
 
 impl Images {
-    /// What a word says.
+    /// What a word says, as the settings write it.
     pub(super) fn from_word(word: &str) -> Option<Images> {
-        match word {
-            "auto" => Some(Images::Auto),
-            "cells" => Some(Images::Cells),
-            "viuer" => Some(Images::Viuer),
-            "off" => Some(Images::Off),
-            _ => None,
-        }
+        let word: StrDeserializer<'_, ValueError> = word.into_deserializer();
+        Images::deserialize(word).ok()
     }
 
     /// Whether the terminal is to be asked; `variable` reads the environment.
@@ -73,6 +72,12 @@ impl Images {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_are_those_of_the_settings() {
+        let found = ["auto", "cells", "viuer", "off", "Off"].map(Images::from_word);
+        assert_eq!(found, [Some(Images::Auto), Some(Images::Cells), Some(Images::Viuer), Some(Images::Off), None]);
+    }
 
     #[test]
     fn only_a_terminal_at_hand_is_asked_by_itself() {

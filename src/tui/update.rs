@@ -269,33 +269,13 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         (Layer::Confirm(_), _) => drop(model.layers.pop()),
         (Layer::Prompt(prompt), KeyCode::Enter) => {
             let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
-            // what cannot be read stays to be mended
-            let refused = match &asked {
-                Asked::Turtles if plan_of(&text).is_none() => Some(format!("{text}: write it as 24 x 12 x 3")),
-                Asked::Date(..) if !text.is_empty() && parse_date(&text).is_none() => {
-                    Some(format!("{text} is no day: write it as 2019-08-02"))
+            match answered(asked, text) {
+                Ok(effects) => {
+                    model.layers.pop();
+                    return effects;
                 }
-                _ => None,
-            };
-            if let Some(why) = refused {
-                model.say(why, true);
-                return Vec::new();
-            }
-            model.layers.pop();
-            match (asked, plan_of(&text)) {
-                (Asked::Path, _) if text.is_empty() => {}
-                (Asked::Path, _) => return vec![Effect::AddDataset(text.into())],
-                (Asked::Name(id), _) => return vec![Effect::Rename(id, text)],
-                (Asked::Note(id), _) => return vec![Effect::Note(id, text)],
-                (Asked::Individual(dataset, photo), _) => {
-                    let who = (!text.is_empty()).then_some(text);
-                    return vec![Effect::Correct(dataset, photo, Amendment::Individual(who))];
-                }
-                (Asked::Date(dataset, photo), _) => {
-                    return vec![Effect::Correct(dataset, photo, Amendment::Date(parse_date(&text)))];
-                }
-                (Asked::Turtles, Some(plan)) => return vec![Effect::Draw(plan)],
-                (Asked::Turtles, None) => {}
+                // what cannot be read stays to be mended
+                Err(why) => model.say(why, true),
             }
         }
         (Layer::Prompt(prompt), KeyCode::Tab) if prompt.asked == Asked::Path => {
@@ -343,6 +323,25 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// What a typed line asks for; `Err` says why it cannot be read.
+fn answered(asked: Asked, text: String) -> Result<Vec<Effect>, String> {
+    let some = (!text.is_empty()).then_some(text.as_str());
+    Ok(vec![match asked {
+        Asked::Path if text.is_empty() => return Ok(Vec::new()),
+        Asked::Path => Effect::AddDataset(text.into()),
+        Asked::Name(id) => Effect::Rename(id, text),
+        Asked::Note(id) => Effect::Note(id, text),
+        Asked::Individual(dataset, photo) => {
+            Effect::Correct(dataset, photo, Amendment::Individual(some.map(str::to_owned)))
+        }
+        Asked::Date(dataset, photo) => {
+            let day = |text| parse_date(text).ok_or_else(|| format!("{text} is no day: write it as 2019-08-02"));
+            Effect::Correct(dataset, photo, Amendment::Date(some.map(day).transpose()?))
+        }
+        Asked::Turtles => Effect::Draw(plan_of(&text).ok_or_else(|| format!("{text}: write it as 24 x 12 x 3"))?),
+    }])
 }
 
 /// The turtles that `24 x 12 x 3` asks for; what is out of range is for the drawing to say.

@@ -11,7 +11,7 @@ use crate::tui::model::Model;
 use crate::tui::view::rule;
 use crate::tui::widgets::list::shown;
 use crate::tui::widgets::photo;
-use crate::tui::widgets::text::{blocks, fit_end, put, put_all, put_right, row, width};
+use crate::tui::widgets::text::{blocks, filter_mark, fit_end, put, put_all, put_right, row, width};
 
 /// Where the panes lie; those that do not fit are left out.
 struct Panes {
@@ -210,8 +210,7 @@ fn individuals(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.datasets);
     let rows = state.individuals();
     let focused = state.pane == Pane::Individuals;
-    let filter = if state.filter.is_empty() { String::new() } else { format!(" /{}", state.filter) };
-    let head = format!("individual{filter}");
+    let head = format!("individual{}", filter_mark(&state.filter));
     let head_style = if focused { theme.accent() } else { theme.quiet() };
     put(buf, area.x, area.y, area.width, &head, head_style);
     put_right(buf, Rect { width: area.width.saturating_sub(2), ..row(area, 0) }, "photos  enc.", theme.quiet());
@@ -332,7 +331,8 @@ fn versions(area: Rect) -> Vec<Rect> {
 
 /// Draws what lies over the photos: the box on the whole one.
 pub(in crate::tui) fn over_photos(model: &Model, area: Rect, buf: &mut Buffer) {
-    let (Some(framing), Some((place, key))) = (model.datasets.framing, photos(model, area).pop()) else { return };
+    let Some(framing) = model.datasets.framing else { return };
+    let Some((place, key)) = photos(model, area).pop() else { return };
     let Some(Ok(picture)) = model.pictures.get(&key) else { return };
     let cells = photo::covered(place, picture.dimensions(), key.pixels);
     let [left, top, width, height] = framing.shares();

@@ -13,7 +13,7 @@ use crate::tui::model::Model;
 use crate::tui::view::rule;
 use crate::tui::widgets::chart::{self, Axes, Bucket, Curve, Dots};
 use crate::tui::widgets::list::shown;
-use crate::tui::widgets::text::{blocks, put, put_all, put_right, row, share, width, wrap};
+use crate::tui::widgets::text::{blocks, filter_mark, put, put_all, put_right, row, share, width, wrap};
 
 /// Columns of the list of queries.
 const QUERIES: u16 = 36;
@@ -54,18 +54,8 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
         return;
     }
     let rows = state.shown();
-    put(
-        buf,
-        inner.x,
-        inner.y,
-        inner.width,
-        &format!(
-            "Runs and reports {}{}",
-            rows.len(),
-            if state.filter.is_empty() { String::new() } else { format!(" /{}", state.filter) }
-        ),
-        theme.accent(),
-    );
+    let head = format!("Runs and reports {}{}", rows.len(), filter_mark(&state.filter));
+    put(buf, inner.x, inner.y, inner.width, &head, theme.accent());
     let run_width = rows.iter().map(|e| width(&e.run_name)).max().unwrap_or(8).clamp(8, 40);
     let line =
         |run: &str, name: &str, figures: &str| format!("{run:w$}  {name:16} {figures}", w = usize::from(run_width));
@@ -183,7 +173,7 @@ fn queries(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let all = &opened.retrieval.queries;
     let mistakes = all.iter().filter(|q| is_mistake(q)).count();
     let only = if state.only_mistakes { " (only these)" } else { "" };
-    let filter = if state.filter.is_empty() { String::new() } else { format!(" /{}", state.filter) };
+    let filter = filter_mark(&state.filter);
     let words = format!(" Queries {} · mistakes {mistakes}{only}{filter}", all.len());
     put(buf, list.x, list.y, list.width, &words, theme.accent());
     let inner = below(list, 1);

@@ -137,6 +137,11 @@ pub(in crate::tui) fn clock(seconds: f64) -> String {
     local.split(' ').next_back().unwrap_or_default().to_owned()
 }
 
+/// How a head tells that a filter leaves rows out.
+pub(in crate::tui) fn filter_mark(filter: &str) -> String {
+    if filter.is_empty() { String::new() } else { format!(" /{filter}") }
+}
+
 /// Bytes in the largest fitting unit.
 pub(in crate::tui) fn bytes(count: u64) -> String {
     let count = count as f64;
