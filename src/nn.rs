@@ -5,6 +5,8 @@
 pub mod backbone;
 pub mod block;
 pub mod error;
+#[cfg(test)]
+pub mod golden;
 pub mod head;
 pub mod init;
 pub mod layer;

@@ -237,8 +237,9 @@ impl Backbone {
     }
 }
 
+/// One of them: a convolution outside the blocks, the first pooling, or a block.
 #[derive(Debug)]
-enum Layer {
+pub(super) enum Layer {
     Conv(ConvNorm),
     Pool(PoolSpec),
     Residual(Residual),
@@ -246,7 +247,13 @@ enum Layer {
 }
 
 impl Layer {
-    fn forward<D: Backend>(&self, pass: &mut Pass<D>, store: &Store<D>, x: &FeatureMap<D>) -> Result<FeatureMap<D>> {
+    /// The layer's output.
+    pub(super) fn forward<D: Backend>(
+        &self,
+        pass: &mut Pass<D>,
+        store: &Store<D>,
+        x: &FeatureMap<D>,
+    ) -> Result<FeatureMap<D>> {
         match self {
             Layer::Conv(conv) => conv.forward(pass, store, x, None),
             Layer::Pool(spec) => pool2d(pass, x, spec),
@@ -261,6 +268,12 @@ impl Layer {
 pub struct Layers(Vec<Layer>);
 
 impl Layers {
+    /// The blocks that repeat, to look at one by itself.
+    #[cfg(test)]
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &Layer> {
+        self.0.iter().filter(|layer| !matches!(layer, Layer::Conv(_) | Layer::Pool(_)))
+    }
+
     /// Photos N x 3 x S x S to pooled features N x F x 1 x 1.
     ///
     /// # Errors
