@@ -8,8 +8,8 @@ use super::error::{NnError, Result};
 use super::layer::ConvNorm;
 use super::map::FeatureMap;
 use super::ops::{Activation, Backend, ConvSpec, PoolKind, PoolSpec, global_average, pool2d};
-use super::param::{Builder, Store};
-use super::pass::Pass;
+use super::param::{Builder, Place, Store};
+use super::pass::{Freeze, Pass};
 
 /// An architecture.
 #[derive(Debug)]
@@ -139,6 +139,24 @@ impl Backbone {
         self.tail.unwrap_or(last)
     }
 
+    /// Stages, the stem among them; a last convolution belongs to the last.
+    pub fn stages(&self) -> usize {
+        self.stages.len() + 1
+    }
+
+    /// Number of the stage of that name: `stem` is 0, `stage1` is 1.
+    ///
+    /// # Errors
+    /// When it has no such stage; the error says which it has.
+    pub fn stage_named(&self, name: &str) -> Result<usize> {
+        let number = match name {
+            "stem" => Some(0),
+            _ => name.strip_prefix("stage").and_then(|n| n.parse().ok()).filter(|n| (1..self.stages()).contains(n)),
+        };
+        let unknown = || NnError::UnknownStage { backbone: self.name, name: name.to_owned(), last: self.stages() - 1 };
+        number.ok_or_else(unknown)
+    }
+
     /// The activation of the convolutions outside the blocks.
     fn activation(&self) -> Activation {
         match self.stem {
@@ -154,10 +172,11 @@ impl Backbone {
     pub fn build<D: Backend>(&self, builder: &mut Builder<D>) -> Result<Layers> {
         let act = self.activation();
         let mut layers = Vec::new();
+        let mut stem = builder.stage(0);
         let mut channels = match self.stem {
             Stem::SevenAndPool(width) => {
                 let spec = ConvSpec::new(3, width, 7).stride(2);
-                layers.push(Layer::Conv(ConvNorm::new(builder, ["conv1", "bn1"], spec, act)?));
+                layers.push(Layer::Conv(ConvNorm::new(&mut stem, ["conv1", "bn1"], spec, act)?));
                 layers.push(Layer::Pool(PoolSpec {
                     kind: PoolKind::Max,
                     kernel: [3, 3],
@@ -168,11 +187,13 @@ impl Backbone {
             }
             Stem::Three(width) => {
                 let spec = ConvSpec::new(3, width, 3).stride(2);
-                layers.push(Layer::Conv(ConvNorm::new(&mut builder.at("features.0"), ["0", "1"], spec, act)?));
+                layers.push(Layer::Conv(ConvNorm::new(&mut stem.at("features.0"), ["0", "1"], spec, act)?));
                 width
             }
         };
+        let mut layers: Vec<_> = layers.into_iter().map(|layer| (0, layer)).collect();
         for (number, stage) in (1..).zip(self.stages) {
+            let mut builder = builder.stage(number);
             for index in 0..stage.depth {
                 let stride = if index == 0 { stage.stride } else { 1 };
                 let name = match stage.block {
@@ -180,7 +201,7 @@ impl Backbone {
                     _ => format!("layer{number}.{index}"),
                 };
                 let mut builder = builder.at(name);
-                layers.push(match stage.block {
+                let layer = match stage.block {
                     Block::Basic => Layer::Residual(Residual::basic(&mut builder, channels, stage.width, stride)?),
                     Block::Bottleneck => {
                         Layer::Residual(Residual::bottleneck(&mut builder, channels, stage.width, stride)?)
@@ -189,13 +210,19 @@ impl Backbone {
                         let sizes = [channels, stage.width, expand, kernel, stride];
                         Layer::Inverted(Box::new(Inverted::new(&mut builder, sizes)?))
                     }
-                });
+                };
+                layers.push((number, layer));
                 channels = stage.block.channels(stage.width);
             }
         }
         if let Some(tail) = self.tail {
-            let mut builder = builder.at(format!("features.{}", self.stages.len() + 1));
-            layers.push(Layer::Conv(ConvNorm::new(&mut builder, ["0", "1"], ConvSpec::new(channels, tail, 1), act)?));
+            let last = self.stages.len();
+            let mut builder = builder.stage(last);
+            let mut builder = builder.at(format!("features.{}", last + 1));
+            layers.push((
+                last,
+                Layer::Conv(ConvNorm::new(&mut builder, ["0", "1"], ConvSpec::new(channels, tail, 1), act)?),
+            ));
         }
         Ok(Layers(layers))
     }
@@ -209,12 +236,12 @@ enum Layer {
     Inverted(Box<Inverted>),
 }
 
-/// The layers of a backbone, in order.
+/// The layers of a backbone, in order, each with its stage.
 #[derive(Debug)]
-pub struct Layers(Vec<Layer>);
+pub struct Layers(Vec<(usize, Layer)>);
 
 impl Layers {
-    /// Photos N x 3 x S x S to pooled features N x F x 1 x 1.
+    /// Photos N x 3 x S x S to pooled features N x F x 1 x 1; `freeze` is what a training leaves as it is.
     ///
     /// # Errors
     /// As the operations; photos may be too small for the strides.
@@ -223,9 +250,11 @@ impl Layers {
         pass: &mut Pass<D>,
         store: &Store<D>,
         photos: &FeatureMap<D>,
+        freeze: Freeze,
     ) -> Result<FeatureMap<D>> {
         let mut x = photos.clone();
-        for layer in &self.0 {
+        for (stage, layer) in &self.0 {
+            pass.enter(Place::Stage(*stage), freeze);
             x = match layer {
                 Layer::Conv(conv) => conv.forward(pass, store, &x, None)?,
                 Layer::Pool(spec) => pool2d(pass, &x, spec)?,
