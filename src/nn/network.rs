@@ -85,6 +85,24 @@ impl<D: Backend> Network<D> {
         unit_rows(to_matrix(pass, &x)?)
     }
 
+    /// How active the backbone's last map is at each place of one photo of `side` pixels: the mean over its channels,
+    /// rows of equal length from the top.
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn attention(&self, side: usize, bytes: &[u8]) -> Result<Vec<Vec<f32>>> {
+        let mut pass = Pass::inference(self.store.device());
+        let x = photos(&pass, 1, side, bytes)?;
+        let map = self.layers.last_map(&mut pass, &self.store, &x, self.freeze)?;
+        let dims = map.dims();
+        let values = self.store.device().unpack_map(dims, map.values());
+        let values = values.map_err(|e| NnError::device("attention", e))?;
+        let places = dims.h * dims.w;
+        let mean = |place: usize| (0..dims.c).map(|c| values[c * places + place]).sum::<f32>() / dims.c as f32;
+        let means: Vec<f32> = (0..places).map(mean).collect();
+        Ok(means.chunks(dims.w).map(<[f32]>::to_vec).collect())
+    }
+
     /// N photos of `side` pixels, RGB bytes row by row, to N x D unit embeddings.
     ///
     /// # Errors
