@@ -139,6 +139,11 @@ impl Backbone {
         self.tail.unwrap_or(last)
     }
 
+    /// What its batch norms add to the variance.
+    pub fn epsilon(&self) -> f32 {
+        super::layer::EPSILON
+    }
+
     /// The activation of the convolutions outside the blocks.
     fn activation(&self) -> Activation {
         match self.stem {

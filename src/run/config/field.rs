@@ -70,6 +70,7 @@ pub static FIELDS: &[Field] = &[
 
     field("model.backbone", Kind::Name, "the network that sees the photo"),
     field("model.pretrained", Kind::Bool, "begin with imported weights instead of random ones"),
+    field("model.init", Kind::OptionalName, "the weights to begin with: imported ones, a run or a file, with @ and their hash; empty: random, or those imported last where pretrained is true"),
     field("model.embedding_dim", Kind::Int(2, 4096), "numbers in an embedding"),
 
     field("loss.margin", Kind::Above(0.0, 2.0), "how far different individuals are pushed apart; a distance, for arcface an angle in radians"),

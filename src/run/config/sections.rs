@@ -116,6 +116,9 @@ pub struct ModelConfig {
     pub backbone: String,
     /// Begin with imported weights.
     pub pretrained: bool,
+    /// Which weights to begin with, as `name@hash` once it is settled; in a file, empty is none.
+    #[serde(with = "empty_is_none")]
+    pub init: Option<String>,
     /// Numbers in an embedding.
     pub embedding_dim: usize,
 }
