@@ -20,7 +20,7 @@ mod update;
 
 pub use activate::{Activation, ElementKernel, activate, add};
 pub use conv::{ConvKernel, ConvSpec, conv2d};
-pub use norm::{BatchNorm, NormKernel, batch_norm};
+pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};
 pub use photos::{DEVIATION, MEAN, PhotoKernel, photos};
 pub use pool::{PoolKernel, PoolKind, PoolSpec, Rows, global_average, pool2d, to_matrix};
 pub use scale::{ScaleKernel, scale_channels};

@@ -272,7 +272,10 @@ mod tests {
                 assert_eq!(names.len(), native.len(), "{} of {}", naming.name, backbone.name);
             }
             let is_resnet = backbone.name.starts_with("resnet");
-            assert_eq!(Naming::named("lukemelas").unwrap().names(&native).is_none(), is_resnet || backbone.name == "swin_t");
+            assert_eq!(
+                Naming::named("lukemelas").unwrap().names(&native).is_none(),
+                is_resnet || backbone.name == "swin_t"
+            );
         }
     }
 }

@@ -8,14 +8,20 @@ typedef unsigned int u32;
 #define KERNEL extern "C" __global__ void
 #define THREADS 256
 
-// ---- activations: 0 identity, 1 relu, 2 silu, 3 sigmoid
+// ---- activations: 0 identity, 1 relu, 2 silu, 3 sigmoid, 4 relu6, 5 hardswish, 6 hardsigmoid
 
 __device__ __forceinline__ float sigmoid_of(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// what is no number stays none
+__device__ __forceinline__ float clamp6(float x) { return x <= 0.0f ? 0.0f : x >= 6.0f ? 6.0f : x; }
 
 __device__ __forceinline__ float act(int which, float x) {
     if (which == 1) return x <= 0.0f ? 0.0f : x;  // what is no number stays none
     if (which == 2) return x * sigmoid_of(x);
     if (which == 3) return sigmoid_of(x);
+    if (which == 4) return clamp6(x);
+    if (which == 5) return x * (clamp6(x + 3.0f) * (1.0f / 6.0f));
+    if (which == 6) return clamp6(x + 3.0f) * (1.0f / 6.0f);
     return x;
 }
 
@@ -23,6 +29,9 @@ __device__ __forceinline__ float act_back(int which, float x, float g) {
     if (which == 1) return x > 0.0f ? g : 0.0f;
     if (which == 2) { float s = sigmoid_of(x); return g * s * (1.0f + x * (1.0f - s)); }
     if (which == 3) { float s = sigmoid_of(x); return g * s * (1.0f - s); }
+    if (which == 4) return x > 0.0f && x < 6.0f ? g : 0.0f;
+    if (which == 5) return x > -3.0f ? x < 3.0f ? g * (x * (1.0f / 3.0f) + 0.5f) : g : 0.0f;
+    if (which == 6) return x + 3.0f > 0.0f && x + 3.0f < 6.0f ? g * (1.0f / 6.0f) : 0.0f;
     return g;
 }
 
