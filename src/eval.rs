@@ -24,6 +24,7 @@ pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod verdict;
+pub mod weights;
 
 pub use error::Error;
 

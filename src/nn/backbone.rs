@@ -195,6 +195,11 @@ impl Backbone {
         number.ok_or_else(unknown)
     }
 
+    /// What its batch norms add to the variance.
+    pub fn epsilon(&self) -> f32 {
+        self.norm.epsilon
+    }
+
     /// Adds the layers' parameters below `builder`.
     ///
     /// # Errors

@@ -87,12 +87,19 @@ pub struct Param<D: Backend> {
 pub struct Store<D: Backend> {
     device: D,
     params: Vec<Param<D>>,
+    /// Parameters get no values: only their names and shapes are asked for.
+    outline: bool,
 }
 
 impl<D: Backend> Store<D> {
     /// A store without parameters.
     pub fn new(device: &D) -> Self {
-        Store { device: device.clone(), params: Vec::new() }
+        Store { device: device.clone(), params: Vec::new(), outline: false }
+    }
+
+    /// A store whose parameters have names and shapes and no values, which take time to draw.
+    pub fn outline(device: &D) -> Self {
+        Store { outline: true, ..Store::new(device) }
     }
 
     /// The device that the values lie on.
@@ -170,6 +177,11 @@ impl<D: Backend> Store<D> {
         init: Init,
         seed: u64,
     ) -> Result<ParamId> {
+        if self.outline {
+            let value = self.device.try_tensor_from_vec(vec![0.0], (1,)).map_err(|e| NnError::device("outline", e))?;
+            self.params.push(Param { name, shape, role, place, value });
+            return Ok(ParamId(self.params.len() - 1));
+        }
         let mut hash = Sha256::new();
         hash.update(seed.to_le_bytes());
         hash.update(name.as_bytes());

@@ -4,7 +4,7 @@ use crate::data::corrections::Corrections;
 use crate::nn::backbone::Backbone;
 use crate::run::config::Config;
 
-use super::error::{Result, TrainError};
+use super::error::Result;
 use super::setup::Plan;
 use super::step::freeze;
 use super::worker::device;
@@ -16,9 +16,6 @@ use super::worker::device;
 pub fn check(config: &Config) -> Result<()> {
     Backbone::named(&config.model.backbone)?;
     freeze(config)?;
-    if config.model.pretrained {
-        return Err(TrainError::NoPretrained { backbone: config.model.backbone.clone() });
-    }
     // these two always work; opening a card to find that out would take its memory at each key in a form
     if !matches!(config.train.device.as_str(), "auto" | "cpu") {
         device(&config.train.device)?;

@@ -26,6 +26,7 @@ use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::stamp::Stamp;
 use crate::run::{Phase, RunDir, Session, Workspace};
 
+use super::begin::begin;
 use super::check::check;
 use super::checkpoint::{self, Progress};
 use super::error::{Result, TrainError};
@@ -215,7 +216,7 @@ impl<'a, D: Backend> Work<'a, D> {
         Ok(Work { trainer, config, setup, surroundings, progress, per_epoch, total, epoch_began })
     }
 
-    /// Goes back to the last checkpoint, where there is one.
+    /// Goes back to the last checkpoint, where there is one, else to the weights that the run is to begin with.
     fn resume(&mut self, session: &mut Session) -> Result<()> {
         let last = session.run().last();
         if last.exists() {
@@ -230,6 +231,8 @@ impl<'a, D: Backend> Work<'a, D> {
                 return Err(TrainError::Beyond { path: last, step: self.progress.step, total: self.total });
             }
             session.log().say(&format!("resumed after step {}", self.progress.step))?;
+        } else if let Some(said) = begin(&self.config, self.surroundings.workspace, &mut self.trainer.network)? {
+            session.log().say(&said)?;
         }
         Ok(session.resume(self.progress.step, self.total)?)
     }

@@ -70,6 +70,7 @@ pub static FIELDS: &[Field] = &[
 
     field("model.backbone", Kind::Name, "the network that sees the photo"),
     field("model.pretrained", Kind::Bool, "begin with imported weights instead of random ones"),
+    field("model.init", Kind::OptionalName, "the weights to begin with: imported ones, a run or a file, with @ and their hash; empty: random, or those imported last where pretrained is true"),
     field("model.freeze_until", Kind::OptionalName, "last stage of the backbone that stays as it is: stem, stage1, stage2 and so on; empty: all of it learns"),
     field("model.freeze_norm", Kind::Bool, "the backbone's batch norms keep the statistics that they began with"),
     field("model.embedding_dim", Kind::Int(2, 4096), "numbers in an embedding"),

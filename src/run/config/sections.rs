@@ -116,6 +116,9 @@ pub struct ModelConfig {
     pub backbone: String,
     /// Begin with imported weights.
     pub pretrained: bool,
+    /// Which weights to begin with, as `name@hash` once it is settled; in a file, empty is none.
+    #[serde(default, with = "empty_is_none")]
+    pub init: Option<String>,
     /// Last stage of the backbone that stays as it is; in a file, empty is none.
     #[serde(default, with = "empty_is_none")]
     pub freeze_until: Option<String>,
