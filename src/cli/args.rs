@@ -80,9 +80,6 @@ pub(super) struct TrainingFlags {
     /// Begin with imported weights; this version cannot import any yet, and says so
     #[arg(long)]
     pretrained: bool,
-    /// Last stage of the backbone that stays as it is: stem, stage1, stage2 and so on
-    #[arg(long, alias = "freeze_until", value_name = "STAGE")]
-    freeze_until: Option<String>,
     /// Numbers in an embedding
     #[arg(long, alias = "embedding_dim", value_name = "N")]
     embedding_dim: Option<String>,
@@ -153,7 +150,6 @@ impl TrainingFlags {
         };
         let named = [
             ("model.backbone", &self.backbone),
-            ("model.freeze_until", &self.freeze_until),
             ("model.embedding_dim", &self.embedding_dim),
             ("loss.margin", &self.margin),
             ("loss.mining", &self.mining),

@@ -8,8 +8,9 @@ use super::error::{NnError, Result};
 use super::layer::ConvNorm;
 use super::map::FeatureMap;
 use super::ops::{Activation, Backend, ConvSpec, PoolKind, PoolSpec, global_average, pool2d};
-use super::param::{Builder, Place, Store};
-use super::pass::{Freeze, Pass};
+use super::param::{Builder, Store};
+use super::pass::Pass;
+use super::swin::Swin;
 
 /// An architecture.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ enum Stem {
     SevenAndPool(usize),
     /// 3x3 convolution, stride 2.
     Three(usize),
+    /// Patches of 4x4 pixels as tokens.
+    Patches(usize),
 }
 
 /// Blocks of one width in a row; the first has the stride.
@@ -48,6 +51,8 @@ enum Block {
     Bottleneck,
     /// Expansion, depthwise window, squeeze and excite, projection (Tan and Le 2019).
     Inverted { expand: usize, kernel: usize },
+    /// Attention within windows (Liu et al. 2021); a stride is the merging of patches before it.
+    Window { heads: usize },
 }
 
 impl Block {
@@ -115,6 +120,17 @@ pub static BACKBONES: &[Backbone] = &[
         ],
         tail: Some(1280),
     },
+    Backbone {
+        name: "swin_t",
+        stem: Stem::Patches(96),
+        stages: &[
+            stage(Block::Window { heads: 3 }, 96, 2, 1),
+            stage(Block::Window { heads: 6 }, 192, 2, 2),
+            stage(Block::Window { heads: 12 }, 384, 6, 2),
+            stage(Block::Window { heads: 24 }, 768, 2, 2),
+        ],
+        tail: None,
+    },
 ];
 
 impl Backbone {
@@ -139,29 +155,12 @@ impl Backbone {
         self.tail.unwrap_or(last)
     }
 
-    /// Stages, the stem among them; a last convolution belongs to the last.
-    pub fn stages(&self) -> usize {
-        self.stages.len() + 1
-    }
-
-    /// Number of the stage of that name: `stem` is 0, `stage1` is 1.
-    ///
-    /// # Errors
-    /// When it has no such stage; the error says which it has.
-    pub fn stage_named(&self, name: &str) -> Result<usize> {
-        let number = match name {
-            "stem" => Some(0),
-            _ => name.strip_prefix("stage").and_then(|n| n.parse().ok()).filter(|n| (1..self.stages()).contains(n)),
-        };
-        let unknown = || NnError::UnknownStage { backbone: self.name, name: name.to_owned(), last: self.stages() - 1 };
-        number.ok_or_else(unknown)
-    }
-
     /// The activation of the convolutions outside the blocks.
     fn activation(&self) -> Activation {
         match self.stem {
             Stem::SevenAndPool(_) => Activation::Relu,
             Stem::Three(_) => Activation::Silu,
+            Stem::Patches(_) => Activation::Gelu,
         }
     }
 
@@ -172,11 +171,10 @@ impl Backbone {
     pub fn build<D: Backend>(&self, builder: &mut Builder<D>) -> Result<Layers> {
         let act = self.activation();
         let mut layers = Vec::new();
-        let mut stem = builder.stage(0);
         let mut channels = match self.stem {
             Stem::SevenAndPool(width) => {
                 let spec = ConvSpec::new(3, width, 7).stride(2);
-                layers.push(Layer::Conv(ConvNorm::new(&mut stem, ["conv1", "bn1"], spec, act)?));
+                layers.push(Layer::Conv(ConvNorm::new(builder, ["conv1", "bn1"], spec, act)?));
                 layers.push(Layer::Pool(PoolSpec {
                     kind: PoolKind::Max,
                     kernel: [3, 3],
@@ -187,21 +185,28 @@ impl Backbone {
             }
             Stem::Three(width) => {
                 let spec = ConvSpec::new(3, width, 3).stride(2);
-                layers.push(Layer::Conv(ConvNorm::new(&mut stem.at("features.0"), ["0", "1"], spec, act)?));
+                layers.push(Layer::Conv(ConvNorm::new(&mut builder.at("features.0"), ["0", "1"], spec, act)?));
+                width
+            }
+            Stem::Patches(width) => {
+                layers.push(Layer::Swin(Swin::embed(&mut builder.at("features.0"), width)?));
                 width
             }
         };
-        let mut layers: Vec<_> = layers.into_iter().map(|layer| (0, layer)).collect();
         for (number, stage) in (1..).zip(self.stages) {
-            let mut builder = builder.stage(number);
+            if let (Block::Window { .. }, 2) = (stage.block, stage.stride) {
+                let mut builder = builder.at(format!("features.{}", 2 * number - 2));
+                layers.push(Layer::Swin(Swin::merge(&mut builder, channels)?));
+            }
             for index in 0..stage.depth {
                 let stride = if index == 0 { stage.stride } else { 1 };
                 let name = match stage.block {
                     Block::Inverted { .. } => format!("features.{number}.{index}"),
+                    Block::Window { .. } => format!("features.{}.{index}", 2 * number - 1),
                     _ => format!("layer{number}.{index}"),
                 };
                 let mut builder = builder.at(name);
-                let layer = match stage.block {
+                layers.push(match stage.block {
                     Block::Basic => Layer::Residual(Residual::basic(&mut builder, channels, stage.width, stride)?),
                     Block::Bottleneck => {
                         Layer::Residual(Residual::bottleneck(&mut builder, channels, stage.width, stride)?)
@@ -210,19 +215,19 @@ impl Backbone {
                         let sizes = [channels, stage.width, expand, kernel, stride];
                         Layer::Inverted(Box::new(Inverted::new(&mut builder, sizes)?))
                     }
-                };
-                layers.push((number, layer));
+                    Block::Window { heads } => {
+                        Layer::Swin(Swin::block(&mut builder, stage.width, heads, index % 2 == 1)?)
+                    }
+                });
                 channels = stage.block.channels(stage.width);
             }
         }
+        if let Stem::Patches(_) = self.stem {
+            layers.push(Layer::Swin(Swin::norm(builder, channels)?));
+        }
         if let Some(tail) = self.tail {
-            let last = self.stages.len();
-            let mut builder = builder.stage(last);
-            let mut builder = builder.at(format!("features.{}", last + 1));
-            layers.push((
-                last,
-                Layer::Conv(ConvNorm::new(&mut builder, ["0", "1"], ConvSpec::new(channels, tail, 1), act)?),
-            ));
+            let mut builder = builder.at(format!("features.{}", self.stages.len() + 1));
+            layers.push(Layer::Conv(ConvNorm::new(&mut builder, ["0", "1"], ConvSpec::new(channels, tail, 1), act)?));
         }
         Ok(Layers(layers))
     }
@@ -234,14 +239,15 @@ enum Layer {
     Pool(PoolSpec),
     Residual(Residual),
     Inverted(Box<Inverted>),
+    Swin(Swin),
 }
 
-/// The layers of a backbone, in order, each with its stage.
+/// The layers of a backbone, in order.
 #[derive(Debug)]
-pub struct Layers(Vec<(usize, Layer)>);
+pub struct Layers(Vec<Layer>);
 
 impl Layers {
-    /// Photos N x 3 x S x S to pooled features N x F x 1 x 1; `freeze` is what a training leaves as it is.
+    /// Photos N x 3 x S x S to pooled features N x F x 1 x 1.
     ///
     /// # Errors
     /// As the operations; photos may be too small for the strides.
@@ -250,16 +256,15 @@ impl Layers {
         pass: &mut Pass<D>,
         store: &Store<D>,
         photos: &FeatureMap<D>,
-        freeze: Freeze,
     ) -> Result<FeatureMap<D>> {
         let mut x = photos.clone();
-        for (stage, layer) in &self.0 {
-            pass.enter(Place::Stage(*stage), freeze);
+        for layer in &self.0 {
             x = match layer {
                 Layer::Conv(conv) => conv.forward(pass, store, &x, None)?,
                 Layer::Pool(spec) => pool2d(pass, &x, spec)?,
                 Layer::Residual(block) => block.forward(pass, store, &x)?,
                 Layer::Inverted(block) => block.forward(pass, store, &x)?,
+                Layer::Swin(layer) => layer.forward(pass, store, &x)?,
             };
         }
         global_average(pass, &x)
@@ -280,6 +285,7 @@ mod tests {
             ("resnet34", 21_284_672, 512),
             ("resnet50", 23_508_032, 2048),
             ("efficientnet_b0", 4_007_548, 1280),
+            ("swin_t", 27_519_354, 768),
         ];
         for (name, count, features) in expected {
             let mut store = Store::new(&Cpu::default());

@@ -27,6 +27,7 @@ pub fn norm<D: Backend>(builder: &mut Builder<D>, channels: usize) -> Result<Bat
         mean: add("running_mean", Role::Running, 0.0)?,
         variance: add("running_var", Role::Running, 1.0)?,
         epsilon: EPSILON,
+        frozen: false,
     })
 }
 

@@ -7,8 +7,8 @@ use super::error::{NnError, Result};
 use super::head::{Head, HeadKind};
 use super::map::FeatureMap;
 use super::ops::{Backend, Rows, photos, to_matrix};
-use super::param::{Builder, ParamId, Place, Role, Shape, Store};
-use super::pass::{Freeze, Pass};
+use super::param::{Builder, ParamId, Role, Shape, Store};
+use super::pass::Pass;
 
 /// What a network is, apart from its values: enough to build it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,6 @@ pub struct Network<D: Backend> {
     pub architecture: Architecture,
     /// Its values.
     pub store: Store<D>,
-    /// What training leaves as it is.
-    pub freeze: Freeze,
     layers: Layers,
     head: Head,
 }
@@ -47,7 +45,7 @@ impl<D: Backend> Network<D> {
         let mut builder = Builder::new(&mut store, seed);
         let layers = backbone.build(&mut builder)?;
         let head = architecture.head.build(&mut builder, backbone.features(), architecture.dimensions)?;
-        Ok(Network { architecture, store, freeze: Freeze::default(), layers, head })
+        Ok(Network { architecture, store, layers, head })
     }
 
     /// Adds a matrix of rows x columns that a loss trains along with the network.
@@ -71,8 +69,7 @@ impl<D: Backend> Network<D> {
     /// As the operations.
     fn forward(&self, pass: &mut Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<FeatureMap<D>> {
         let x = photos(pass, n, side, bytes)?;
-        let features = self.layers.forward(pass, &self.store, &x, self.freeze)?;
-        pass.enter(Place::Head, self.freeze);
+        let features = self.layers.forward(pass, &self.store, &x)?;
         self.head.forward(pass, &self.store, &features)
     }
 

@@ -6,7 +6,6 @@ use crate::run::config::Config;
 
 use super::error::{Result, TrainError};
 use super::setup::Plan;
-use super::step::freeze;
 use super::worker::device;
 
 /// Judges `config` as a whole: its values, and what they name.
@@ -15,7 +14,6 @@ use super::worker::device;
 /// The first thing that is wrong or not there.
 pub fn check(config: &Config) -> Result<()> {
     Backbone::named(&config.model.backbone)?;
-    freeze(config)?;
     if config.model.pretrained {
         return Err(TrainError::NoPretrained { backbone: config.model.backbone.clone() });
     }

@@ -19,6 +19,8 @@ pub enum Activation {
     Silu,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// `x Phi(x)`, Phi the normal distribution's sum: exact, as torch's default `GELU` (Hendrycks and Gimpel 2016).
+    Gelu,
 }
 
 impl Activation {

@@ -27,6 +27,8 @@ pub struct BatchNorm {
     pub variance: ParamId,
     /// Added to the variance.
     pub epsilon: f32,
+    /// Keeps the running statistics, in training too, and lets them alone.
+    pub frozen: bool,
 }
 
 /// What the kernels of a batch norm need beside the map.
@@ -116,7 +118,7 @@ pub fn batch_norm<D: Backend>(
     if let Some(residual) = residual.filter(|r| r.dims() != dims) {
         return Err(NnError::shape(OP, format!("a residual of {} on a map of {dims}", residual.dims())));
     }
-    let of_batch = pass.is_training();
+    let of_batch = pass.is_training() && !norm.frozen;
     if of_batch && dims.n * dims.h * dims.w < 2 {
         return Err(NnError::shape(OP, format!("a batch of {dims} has no variance to learn from: use more photos")));
     }
