@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::data::foreign;
 use crate::data::manifest::Part;
+use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::AnyDevice;
 use crate::run::config::{Config, Method, field};
 
@@ -74,8 +75,7 @@ pub(super) struct TrainingFlags {
     /// A configuration to begin with; flags win over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The network that sees the photo [resnet18, resnet34, resnet50, efficientnet_b0]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = format!("The network that sees the photo [{}]", Backbone::names()))]
     backbone: Option<String>,
     /// Begin with imported weights; this version cannot import any yet, and says so
     #[arg(long)]

@@ -25,7 +25,7 @@ pub use activate::{Activation, ElementKernel, activate, add};
 pub use attention::{AttentionKernel, WindowSpec, window_attention};
 pub use conv::{ConvKernel, ConvSpec, conv2d};
 pub use layer_norm::{LayerNorm, LayerNormKernel, layer_norm};
-pub use norm::{BatchNorm, NormKernel, batch_norm};
+pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};
 pub use patches::{PatchKernel, merge_patches, reframe};
 pub use photos::{DEVIATION, MEAN, PhotoKernel, photos};
 pub use pool::{PoolKernel, PoolKind, PoolSpec, Rows, global_average, pool2d, to_matrix};

@@ -168,18 +168,17 @@ impl<D: Backend> Store<D> {
         self.device.try_tensor_from_vec(packed, (length,)).map_err(|e| NnError::device("pack", e))
     }
 
-    /// Moves the running statistics towards those of a pass: `running = 0.9 running + 0.1 batch`, the variance
-    /// unbiased, as torch does with its default momentum.
+    /// Moves the running statistics towards those of a pass: `running = (1 - momentum) running + momentum batch`,
+    /// the variance unbiased, as torch does.
     ///
     /// # Errors
     /// When the device fails.
     pub fn absorb(&mut self, statistics: Vec<BatchStatistics<D>>) -> Result<()> {
-        const MOMENTUM: f32 = 0.1;
         let device = self.device.clone();
-        for BatchStatistics { mean, variance } in statistics {
+        for BatchStatistics { mean, variance, momentum } in statistics {
             for (id, batch) in [mean, variance] {
                 device
-                    .blend(self.value_mut(id), &batch, MOMENTUM)
+                    .blend(self.value_mut(id), &batch, momentum)
                     .map_err(|e| NnError::device("running statistics", e))?;
             }
         }

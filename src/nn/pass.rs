@@ -13,6 +13,7 @@ use super::param::ParamId;
 pub struct BatchStatistics<D: Backend> {
     pub(in crate::nn) mean: (ParamId, Flat<D>),
     pub(in crate::nn) variance: (ParamId, Flat<D>),
+    pub(in crate::nn) momentum: f32,
 }
 
 /// A forward pass on device `D`.

@@ -320,7 +320,7 @@ fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool,
         inputs,
         params: params.clone(),
         run: &|pass, store, x, p| {
-            let norm = BatchNorm { gain: p[0], bias: p[1], mean: p[2], variance: p[3], epsilon: 1e-5, frozen };
+            let norm = BatchNorm { gain: p[0], bias: p[1], mean: p[2], variance: p[3], spec: NormSpec::TORCH, frozen };
             batch_norm(pass, store, &x[0], x.get(1), &norm, activation).unwrap()
         },
         training,
@@ -352,7 +352,10 @@ fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool,
                 Activation::Relu => v.max(0.0),
                 Activation::Silu => v * s,
                 Activation::Sigmoid => s,
-                Activation::Gelu => unreachable!("no norm has it"),
+                Activation::Relu6 => v.clamp(0.0, 6.0),
+                Activation::Hardswish => v * (v + 3.0).clamp(0.0, 6.0) / 6.0,
+                Activation::Hardsigmoid => (v + 3.0).clamp(0.0, 6.0) / 6.0,
+                Activation::Gelu => v * super::token_tests::normal_sum(v),
             };
         }
     }
@@ -363,8 +366,8 @@ fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool,
 
 #[test]
 fn batch_norm_agrees_with_plain_loops() {
-    use Activation::{Identity, Relu, Silu};
-    for activation in [Identity, Relu, Silu] {
+    use Activation::Identity;
+    for activation in Activation::ALL {
         for residual in [false, true] {
             norm_case(Dims::new(2, 20, 3, 5), activation, residual, true, false, 0.0);
             norm_case(Dims::new(1, 16, 2, 1), activation, residual, true, false, 0.0);
@@ -399,8 +402,14 @@ fn batch_norm_gradients_agree_with_differences() {
             params: vec![(channels, vec![0.7; c]), (channels, random(c, 4))],
             run: &|pass, store, x, p| {
                 // gain and bias stand in as running statistics outside training: their differences mean nothing then
-                let norm =
-                    BatchNorm { gain: p[0], bias: p[1], mean: p[1], variance: p[0], epsilon: 1e-5, frozen: false };
+                let norm = BatchNorm {
+                    gain: p[0],
+                    bias: p[1],
+                    mean: p[1],
+                    variance: p[0],
+                    spec: NormSpec::TORCH,
+                    frozen: false,
+                };
                 batch_norm(pass, store, &x[0], x.get(1), &norm, activation).unwrap()
             },
             training,
@@ -417,8 +426,14 @@ fn a_batch_of_one_value_is_an_error() {
     let mut store = Store::new(&device);
     let mut builder = Builder::new(&mut store, 0);
     let mut add = |name: &str| builder.param(name, Shape::Channels(16), Role::Gain, Init::Constant(1.0)).unwrap();
-    let norm =
-        BatchNorm { gain: add("a"), bias: add("b"), mean: add("c"), variance: add("d"), epsilon: 1e-5, frozen: false };
+    let norm = BatchNorm {
+        gain: add("a"),
+        bias: add("b"),
+        mean: add("c"),
+        variance: add("d"),
+        spec: NormSpec::TORCH,
+        frozen: false,
+    };
     let x = map(dims, &random(16, 1));
     let result = batch_norm(&mut Pass::training(&device), &store, &x, None, &norm, Activation::Relu);
     assert!(result.err().unwrap().to_string().contains("more photos"));
@@ -428,9 +443,10 @@ fn a_batch_of_one_value_is_an_error() {
 #[test]
 fn activations_agree_with_differences() {
     let dims = Dims::new(2, 17, 3, 3);
-    for activation in [Activation::Identity, Activation::Silu, Activation::Sigmoid, Activation::Relu, Activation::Gelu]
-    {
-        let away = random(dims.count(), 5).into_iter().map(|v| if v.abs() < 0.1 { v.signum() * 0.3 } else { v });
+    // no value within a step of a corner: those of all activations
+    let apart = |v: f32| [-3.0, 0.0, 3.0, 6.0].iter().all(|corner| (v - corner).abs() > 0.05);
+    for activation in Activation::ALL {
+        let away = random(dims.count(), 5).into_iter().map(|v| 4.0 * v).map(|v| if apart(v) { v } else { v + 0.2 });
         let mut case = Case {
             inputs: vec![(dims, away.collect())],
             params: vec![],
@@ -443,25 +459,27 @@ fn activations_agree_with_differences() {
 }
 
 #[test]
-fn padding_stays_zero_through_a_sigmoid_and_a_convolution() {
-    // sigmoid(0) is a half: in the padding it would give the next convolution's padding a gradient
+fn padding_stays_zero_through_sigmoids_and_a_convolution() {
+    // of 0 both give a half: in the padding it would give the next convolution's padding a gradient
     let dims = Dims::new(2, 5, 3, 3);
     let spec = ConvSpec::new(5, 7, 3);
     let shape = Shape::Conv(spec);
-    let mut case = Case {
-        inputs: vec![(dims, random(dims.count(), 1))],
-        params: vec![(shape, random(shape.count(), 2))],
-        run: &|pass, store, x, p| {
-            let a = activate(pass, &x[0], Activation::Sigmoid).unwrap();
-            conv2d(pass, store, &a, &spec, p[0], None).unwrap()
-        },
-        training: true,
-        only_inputs: false,
-    };
-    case.check_gradients(0.02, 5e-3, "sigmoid then convolution");
-    let (pass, _, _, inputs, _) = case.forward();
-    let y = activate(&mut Pass::inference(pass.device()), &inputs[0], Activation::Sigmoid).unwrap();
-    assert_eq!(y.values().as_vec().iter().filter(|&&v| v != 0.0).count(), dims.count());
+    for activation in [Activation::Sigmoid, Activation::Hardsigmoid] {
+        let mut case = Case {
+            inputs: vec![(dims, random(dims.count(), 1))],
+            params: vec![(shape, random(shape.count(), 2))],
+            run: &|pass, store, x, p| {
+                let a = activate(pass, &x[0], activation).unwrap();
+                conv2d(pass, store, &a, &spec, p[0], None).unwrap()
+            },
+            training: true,
+            only_inputs: false,
+        };
+        case.check_gradients(0.02, 5e-3, &format!("{activation:?} then convolution"));
+        let (pass, _, _, inputs, _) = case.forward();
+        let y = activate(&mut Pass::inference(pass.device()), &inputs[0], activation).unwrap();
+        assert_eq!(y.values().as_vec().iter().filter(|&&v| v != 0.0).count(), dims.count());
+    }
 }
 
 #[test]
