@@ -19,4 +19,5 @@ pub mod param;
 mod parity_tests;
 pub mod pass;
 pub mod selftest;
+pub mod swin;
 pub mod weights;

@@ -11,6 +11,8 @@ use serde_json::json;
 use crate::data::foreign;
 use crate::run::{RunDir, export, manage};
 
+use crate::train::begin::settle;
+
 use super::args::{Usage, assign};
 use super::run::{Named, detached};
 use super::train::{check, foreground};
@@ -46,6 +48,7 @@ pub(super) fn clone(context: &Context, of: &RunDir, args: &CloneArgs) -> Result<
         config.data.dir = context.workspace.data_dir(path)?;
     }
     check(context, &config)?;
+    settle(&mut config, &context.workspace)?;
     let run = context.workspace.create_run(&config, args.output_dir.as_deref())?;
     if args.foreground { foreground(context, &run) } else { detached(context, &run) }
 }
@@ -115,7 +118,7 @@ pub(super) fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
 }
 
 /// Asks a person; where none sits there, `--yes` is to be given.
-fn agreed(question: &str) -> Result<bool> {
+pub(super) fn agreed(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(Usage("there is nobody to ask: give --yes to remove without a question".into()).into());
     }

@@ -9,7 +9,7 @@ use dfdx::prelude::{Cpu, Gradients, TensorFromVec};
 use serde::Deserialize;
 
 use super::ops::Layout;
-use super::param::{ParamId, Role, Store};
+use super::param::{Param, ParamId, Role, Store};
 
 /// A network's file.
 #[derive(Deserialize)]
@@ -24,6 +24,8 @@ pub struct Golden {
     pub block_side: usize,
     /// Maps of that batch.
     pub block_batch: usize,
+    /// Gradients of so many values or more are left out.
+    pub below: Option<usize>,
     /// Factor of the running variances.
     pub variance: f64,
     /// In evaluation and in training.
@@ -128,16 +130,16 @@ impl Group {
     }
 }
 
-/// The farthest group. Every parameter of `store` that `counts` says must be in the file, and no other.
-fn farthest(
+/// Of all groups. Every parameter of `store` that `counts` must be in the file, and no other.
+fn of_groups(
     groups: &Groups,
     store: &Store<Cpu>,
-    counts: impl Fn(&str, Role) -> bool,
+    counts: impl Fn(&Param<Cpu>) -> bool,
     of: &mut dyn FnMut(ParamId) -> Vec<f32>,
 ) -> Distance {
     let told = groups.iter().flat_map(|(place, group)| group.norms.keys().map(move |name| format!("{place}.{name}")));
     let mut told: Vec<String> = told.collect();
-    let mut there: Vec<_> = store.iter().filter(|p| counts(&p.name, p.role)).map(|p| p.name.clone()).collect();
+    let mut there: Vec<_> = store.iter().filter(|p| counts(p)).map(|p| p.name.clone()).collect();
     told.sort();
     there.sort();
     assert_eq!(told, there);
@@ -146,10 +148,15 @@ fn farthest(
     distances.fold(Distance::default(), Distance::and)
 }
 
-/// How far the gradients of all trained parameters below `prefix` are from those of `groups`.
-pub fn gradients(groups: &Groups, store: &Store<Cpu>, prefix: &str, ours: &mut Gradients<f32, Cpu>) -> Distance {
-    let counts = |name: &str, role| role != Role::Running && name.starts_with(prefix);
-    farthest(groups, store, counts, &mut |id| {
+/// How far the gradients of the trained parameters that `counts` are from those of `groups`, which tell of no other.
+pub fn gradients(
+    groups: &Groups,
+    store: &Store<Cpu>,
+    counts: impl Fn(&Param<Cpu>) -> bool,
+    ours: &mut Gradients<f32, Cpu>,
+) -> Distance {
+    let counts = |param: &Param<Cpu>| param.role != Role::Running && counts(param);
+    of_groups(groups, store, counts, &mut |id| {
         let param = store.get(id);
         let values = ours.get_or_alloc_mut(&param.value).unwrap().to_vec();
         let length = values.len();
@@ -160,7 +167,7 @@ pub fn gradients(groups: &Groups, store: &Store<Cpu>, prefix: &str, ours: &mut G
 
 /// How far the running statistics are from those of `groups`.
 pub fn running(groups: &Groups, store: &Store<Cpu>) -> Distance {
-    farthest(groups, store, |_, role| role == Role::Running, &mut |id| store.export(id).unwrap())
+    of_groups(groups, store, |param| param.role == Role::Running, &mut |id| store.export(id).unwrap())
 }
 
 /// Adds the projections of `values` times `factor` onto the vectors of +1 and -1 that belong to `name`.

@@ -19,6 +19,7 @@ use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
 use crate::run::config::Config;
 use crate::run::{RunDir, RunError, Workspace, files, launch, manage};
+use crate::train::begin::settle;
 use crate::train::check;
 use crate::train::demo::{self, DemoPlan};
 
@@ -283,6 +284,7 @@ fn start(workspace: &Workspace, mut config: Config) -> Result<String, String> {
     // said before there is a run: photos, split, backbone, device
     let corrections = workspace.corrections(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
     check::plan(&config, &corrections).map_err(|e| e.to_string())?;
+    settle(&mut config, workspace).map_err(|e| e.to_string())?;
     let run = workspace.create_run(&config, None).map_err(|e| e.to_string())?;
     resume(workspace, &run)?;
     Ok(run.id().to_owned())
