@@ -117,9 +117,10 @@ pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiEr
                 panic!("a panic that a test asked for")
             }
             Effect::Redraw => return Ok::<_, TuiError>(true),
+            Effect::Suspend if terminal::suspend()? => return Ok(true),
             Effect::Suspend => {
-                terminal::suspend()?;
-                return Ok(true);
+                let words = "there is no shell to go to: this terminal was opened for the workbench alone";
+                drop(sender.send(Message::Said(words.to_owned())));
             }
             Effect::Copy(text) => terminal::copy(&text)?,
             other => effects.perform(other),
@@ -127,6 +128,7 @@ pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiEr
         Ok(false)
     });
     drop(taken);
+    effects.finish();
     match ending? {
         Ending::Left | Ending::Gone => Ok(going_on(&model)),
         Ending::Broken(what) => Err(TuiError::Broken(what)),

@@ -105,8 +105,12 @@ pub(super) struct Evaluate {
     pub(super) at: usize,
     /// Id of the run to choose once it is listed.
     wanted: Option<String>,
-    /// Only rows that hold this text are shown: of the list, or of the queries where one is open.
-    pub(super) filter: String,
+    /// Only rows of the list that hold this text are shown.
+    filter: String,
+    /// Only queries of individuals that hold this text are shown.
+    query_filter: String,
+    /// The individual looked for in the embedding.
+    sought: String,
     /// The evaluation that is open.
     pub(super) opened: Option<Arc<Opened>>,
     /// The one that is being opened.
@@ -145,7 +149,7 @@ impl Evaluate {
 
     /// The rows of the list.
     pub(super) fn shown(&self) -> Vec<&Evaluation> {
-        let wanted = if self.opened.is_none() { self.filter.to_lowercase() } else { String::new() };
+        let wanted = self.filter.to_lowercase();
         let holds = |e: &&Evaluation| {
             let words = [Some(&e.run_name), Some(&e.run), e.name.as_ref()];
             words.into_iter().flatten().any(|word| word.to_lowercase().contains(&wanted))
@@ -161,7 +165,7 @@ impl Evaluate {
     /// Chooses the run of this id, now or when it is listed, and shows the list.
     pub(super) fn choose(&mut self, run: &str) {
         (self.opened, self.view, self.pair) = (None, View::Queries, false);
-        self.filter.clear();
+        self.filter_by(String::clear);
         match self.shown().iter().position(|e| e.run == run) {
             Some(at) => self.at = at,
             None => self.wanted = Some(run.to_owned()),
@@ -192,13 +196,61 @@ impl Evaluate {
 
     /// Takes an evaluation that was opened.
     pub(super) fn open(&mut self, opened: Arc<Opened>) {
-        *self = Evaluate { list: self.list.take(), at: self.at, opened: Some(opened), ..Evaluate::default() };
+        let (list, filter, wanted) = (self.list.take(), std::mem::take(&mut self.filter), self.wanted.take());
+        *self = Evaluate { list, at: self.at, filter, wanted, opened: Some(opened), ..Evaluate::default() };
+    }
+
+    /// The text that rows must hold, where keys go now; in the embedding, whom it is to show.
+    pub(super) fn filter(&self) -> &str {
+        match self.place() {
+            Place::Evaluations => &self.filter,
+            Place::Scatter => &self.sought,
+            _ => &self.query_filter,
+        }
+    }
+
+    /// Changes that text; the row chosen stays chosen where it is still shown. The embedding goes to whom it names.
+    pub(super) fn filter_by(&mut self, change: impl FnOnce(&mut String)) {
+        match self.place() {
+            Place::Evaluations => {
+                let key = |e: &Evaluation| (e.run.clone(), e.folder.clone());
+                let before = self.current().map(key);
+                change(&mut self.filter);
+                let place = self.shown().iter().position(|e| before.as_ref() == Some(&key(e)));
+                self.at = place.unwrap_or(0);
+            }
+            Place::Scatter => {
+                change(&mut self.sought);
+                self.seek();
+            }
+            _ => {
+                let before = self.queries().get(self.query).copied();
+                change(&mut self.query_filter);
+                match self.queries().iter().position(|at| Some(*at) == before) {
+                    Some(place) => self.query = place,
+                    None => (self.query, self.hit, self.window) = (0, 0, Window::default()),
+                }
+            }
+        }
+    }
+
+    /// To a photo of the individual whose name begins with what is sought, or else holds it.
+    fn seek(&mut self) {
+        let (Some(opened), wanted) = (&self.opened, self.sought.to_lowercase()) else { return };
+        let named = |fits: &dyn Fn(&str) -> bool| {
+            opened.set.rows.iter().position(|row| fits(row.individual.to_lowercase().as_str()))
+        };
+        if wanted.is_empty() {
+            return;
+        }
+        let found = named(&|name| name.starts_with(&wanted)).or_else(|| named(&|name| name.contains(&wanted)));
+        self.point = found.unwrap_or(self.point);
     }
 
     /// The queries shown, by their place in the ranking.
     pub(super) fn queries(&self) -> Vec<usize> {
         let Some(opened) = &self.opened else { return Vec::new() };
-        let wanted = self.filter.to_lowercase();
+        let wanted = self.query_filter.to_lowercase();
         let queries = opened.retrieval.queries.iter().enumerate();
         queries
             .filter(|(_, q)| !self.only_mistakes || is_mistake(q))
@@ -290,7 +342,7 @@ impl Evaluate {
                 let at = queries.iter().position(|q| q.query == self.point);
                 let at = at.ok_or("this photo is of the gallery and no query")?;
                 (self.view, self.only_mistakes, self.query, self.hit) = (View::Queries, false, at, 0);
-                self.filter.clear();
+                self.query_filter.clear();
             }
             (Action::View, _) => {
                 self.pair = false;
@@ -323,8 +375,8 @@ impl Evaluate {
             }
             (Action::Back, Place::Pair) if self.flip.take().is_some() => {}
             (Action::Back, Place::Pair) => self.pair = false,
-            (Action::Back, Place::Evaluations) => self.filter.clear(),
-            (Action::Back, _) if !self.filter.is_empty() => self.filter.clear(),
+            (Action::Back, Place::Evaluations) => self.filter_by(String::clear),
+            (Action::Back, Place::Queries) if !self.query_filter.is_empty() => self.filter_by(String::clear),
             (Action::Back, _) => (self.opened, self.view) = (None, View::Queries),
             (other, _) => {
                 if let Some(step) = Step::of(other) {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crossterm::event::KeyEvent;
 use image::RgbImage;
@@ -41,10 +42,12 @@ pub(super) enum Message {
     Runs(Vec<RunSummary>, f64),
     /// What is new of a followed run.
     News(Box<News>),
+    /// A run ended by an error or without a word; the words are for people.
+    Lost(String),
     /// All datasets with a name.
     Datasets(Vec<Dataset>),
     /// A dataset was read.
-    Scanned(String, Result<Arc<Scanned>, String>),
+    Scanned(Dataset, Result<Arc<Scanned>, String>),
     /// A dataset was added, by drawing or by its path.
     Added(Dataset),
     /// All evaluations.
@@ -57,10 +60,10 @@ pub(super) enum Message {
     Completed(String),
     /// A photo was brought to its size.
     Picture(PictureKey, Result<Arc<RgbImage>, String>),
-    /// A photo of this dataset was corrected; the words say how.
-    Corrected(String, String),
-    /// Somebody corrected photos of some dataset.
-    Corrections,
+    /// A photo of this dataset was corrected; the words say how, the time is that of the workspace's corrections since.
+    Corrected(Dataset, String, Option<SystemTime>),
+    /// Somebody corrected photos of some dataset; the time is that of the workspace's corrections since.
+    Corrections(Option<SystemTime>),
     /// What runs have cost.
     Costs(Vec<Cost>),
     /// The card that there is.
@@ -90,6 +93,8 @@ pub(super) enum Message {
 pub(super) struct News {
     /// The run.
     pub(super) id: String,
+    /// It begins here: what was told of it before comes again.
+    pub(super) begins: bool,
     /// New records.
     pub(super) records: Vec<Record>,
     /// New lines of the log.
@@ -230,8 +235,8 @@ pub(super) enum Effect {
     Delete(String),
     /// Measure a run, with these flags of the verb beside.
     Evaluate(String, Vec<String>),
-    /// Correct a photo of a dataset: the dataset's name, the photo as the dataset has it, and what.
-    Correct(String, PathBuf, Amendment),
+    /// Correct a photo of a dataset: the photo as the dataset has it, and what.
+    Correct(Dataset, PathBuf, Amendment),
     /// Look up what runs have cost.
     Costs,
     /// Open an evaluation.
@@ -290,6 +295,8 @@ pub(super) enum Purpose {
 pub(super) struct Watching {
     /// Runs whose metrics and log are read.
     pub(super) runs: Vec<String>,
+    /// They are seen; else what was read of them is kept and no more is read.
+    pub(super) seen: bool,
     /// Evaluations are listed.
     pub(super) evaluations: bool,
     /// The machine is looked at.

@@ -16,7 +16,7 @@ use super::message::{Look, PictureKey, Watching, Window};
 use super::popup::Layer;
 use super::runs::Runs;
 use super::system::System;
-use super::theme::{Depth, Theme};
+use super::theme::Theme;
 
 /// The state of the screen.
 #[derive(Debug)]
@@ -49,8 +49,6 @@ pub(super) struct Model {
     pub(super) size: (u16, u16),
     /// Colours.
     pub(super) theme: Theme,
-    /// How many colours the terminal has.
-    pub(super) depth: Depth,
     /// Keys.
     pub(super) keymap: Keymap,
     /// Pictures are shown at all.
@@ -93,7 +91,6 @@ impl Model {
             log: VecDeque::new(),
             now,
             size,
-            depth: theme.depth,
             theme,
             keymap,
             images: true,
@@ -156,7 +153,8 @@ impl Model {
     /// What is to be looked at now.
     pub(super) fn watching(&self) -> Watching {
         Watching {
-            runs: self.runs.watching(self.tab == Tab::Runs),
+            runs: self.runs.watching(),
+            seen: self.tab == Tab::Runs,
             evaluations: self.tab == Tab::Evaluate,
             system: self.tab == Tab::System,
         }

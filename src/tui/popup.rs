@@ -4,6 +4,8 @@ pub(super) mod view;
 
 use std::path::PathBuf;
 
+use crate::run::Dataset;
+
 use super::choices::Choices;
 use super::form::Form;
 use super::keys::{Action, Keymap, Place, Row, TABLE};
@@ -51,9 +53,9 @@ pub(super) enum Asked {
     /// A note beside the run of this id.
     Note(String),
     /// Who is on the photo of a dataset.
-    Individual(String, PathBuf),
+    Individual(Dataset, PathBuf),
     /// When the photo of a dataset was taken.
-    Date(String, PathBuf),
+    Date(Dataset, PathBuf),
 }
 
 impl Asked {

@@ -1,5 +1,7 @@
 //! The screen driven as a person drives it: keys into the real loop, on a backend that keeps its cells.
 
+mod datasets;
+mod lists;
 mod photos;
 mod screens;
 
@@ -47,7 +49,7 @@ fn keys(text: &str) -> Vec<Message> {
     text.chars().map(|c| key(KeyCode::Char(c))).collect()
 }
 
-fn model(size: (u16, u16)) -> Model {
+pub(super) fn model(size: (u16, u16)) -> Model {
     Model::new("/data/caretta".into(), Theme::named("dark", Depth::True), Keymap::default(), size, 1000.0)
 }
 
@@ -85,7 +87,11 @@ fn runs() -> Message {
 }
 
 fn datasets() -> Message {
-    Message::Datasets(vec![Dataset { name: "turtles".into(), path: "/data/turtles".into(), drawn: false }])
+    Message::Datasets(vec![turtles()])
+}
+
+fn turtles() -> Dataset {
+    Dataset { name: "turtles".into(), path: "/data/turtles".into(), drawn: false }
 }
 
 fn scanned() -> Message {
@@ -96,7 +102,7 @@ fn scanned_of(rows: &[(&str, &str)]) -> Message {
     let manifest = crate::data::manifest::testing::manifest(rows);
     let overview = Overview::of(&manifest, &SplitChoice::Auto).unwrap();
     let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED).unwrap();
-    Message::Scanned("turtles".into(), Ok(Arc::new(Scanned { manifest, overview, split })))
+    Message::Scanned(turtles(), Ok(Arc::new(Scanned { manifest, overview, split })))
 }
 
 fn news(id: &str) -> Message {
@@ -122,7 +128,7 @@ fn news(id: &str) -> Message {
     }
     let checkpoints = Some(vec![("best".into(), 13_000_000, 900.0)]);
     let log = vec!["said at the end".to_owned()];
-    Message::News(Box::new(News { id: id.into(), records, log, checkpoints, whole: true }))
+    Message::News(Box::new(News { id: id.into(), begins: true, records, log, checkpoints, whole: true }))
 }
 
 fn evaluation() -> Evaluation {
@@ -211,7 +217,7 @@ impl Canvas for Sheet {
 }
 
 /// Messages through the real loop; photos that are asked for come as plain red.
-fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, Ending, usize) {
+pub(super) fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, Ending, usize) {
     let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
     let mut asked = Vec::new();
     let (mut ending, mut frames) = (Ending::Gone, 0);
@@ -239,7 +245,7 @@ fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, End
     (terminal.backend().buffer().clone(), asked, ending, frames)
 }
 
-fn text(buffer: &Buffer) -> String {
+pub(super) fn text(buffer: &Buffer) -> String {
     let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
     (0..buffer.area.height).map(|y| line(y).trim_end().to_owned() + "\n").collect()
 }
@@ -533,7 +539,8 @@ fn nothing_is_drawn_while_nothing_changes() {
 #[test]
 fn what_panics_or_hangs_up_ends_the_screen() {
     let mut model = model((80, 24));
-    assert_eq!(update(&mut model, Message::Hangup), []);
+    let effects = update(&mut model, Message::Hangup);
+    assert!(matches!(&effects[..], [Effect::Keep(kept), ..] if kept.tab == "Runs"), "the layout is kept: {effects:?}");
     assert_eq!(model.ending, Some(Ending::Gone));
     let (.., ending, _) = drive(&mut self::model((80, 24)), vec![Message::Panicked("keys panicked: x".into())]);
     assert_eq!(ending, Ending::Broken("keys panicked: x".into()));

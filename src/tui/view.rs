@@ -163,11 +163,12 @@ fn words(model: &Model, line: Rect, buf: &mut Buffer) {
     let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
     if let Some(Layer::Filter) = model.layers.last() {
         let text = match model.tab {
-            Tab::Datasets => &model.datasets.filter,
-            Tab::Evaluate => &model.evaluate.filter,
+            Tab::Datasets => model.datasets.filter.as_str(),
+            Tab::Evaluate => model.evaluate.filter(),
             Tab::Runs | Tab::System => &model.runs.filter,
         };
-        let pieces = [("/".to_owned(), theme.accent()), (text.clone(), theme.text()), ("▏".to_owned(), theme.accent())];
+        let pieces =
+            [("/".to_owned(), theme.accent()), (text.to_owned(), theme.text()), ("▏".to_owned(), theme.accent())];
         put_all(buf, inner, &pieces);
         return;
     }

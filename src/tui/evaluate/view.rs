@@ -54,7 +54,7 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
         return;
     }
     let rows = state.shown();
-    let head = format!("Runs and reports {}{}", rows.len(), filter_mark(&state.filter));
+    let head = format!("Runs and reports {}{}", rows.len(), filter_mark(state.filter()));
     put(buf, inner.x, inner.y, inner.width, &head, theme.accent());
     let run_width = rows.iter().map(|e| width(&e.run_name)).max().unwrap_or(8).clamp(8, 40);
     let line =
@@ -173,7 +173,7 @@ fn queries(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let all = &opened.retrieval.queries;
     let mistakes = all.iter().filter(|q| is_mistake(q)).count();
     let only = if state.only_mistakes { " (only these)" } else { "" };
-    let filter = filter_mark(&state.filter);
+    let filter = filter_mark(state.filter());
     let words = format!(" Queries {} · mistakes {mistakes}{only}{filter}", all.len());
     put(buf, list.x, list.y, list.width, &words, theme.accent());
     let inner = below(list, 1);

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The photo of an individual over the whole pane.
-fn at_a_photo(model: &mut Model) {
+pub(super) fn at_a_photo(model: &mut Model) {
     drive(
         model,
         vec![full(), keys("1"), vec![key(KeyCode::Enter), key(KeyCode::Enter), key(KeyCode::Enter)]].concat_all(),
@@ -21,17 +21,17 @@ fn a_box_is_drawn_on_a_photo_and_kept() {
         assert!(["┏", "┓", "┗", "┛", "crop 0.25,0.25,0.5,0.5"].iter().all(|part| shown.contains(part)), "{shown}");
         assert_eq!(cell(&buffer, "┏").fg, model.theme.accent().fg.unwrap());
         let (_, asked, ..) = drive(&mut model, vec![keys("hkL"), vec![key(KeyCode::Enter)]].concat_all());
-        let Some(Effect::Correct(name, photo, Amendment::Crop(Some(crop)))) = asked.first() else {
+        let Some(Effect::Correct(dataset, photo, Amendment::Crop(Some(crop)))) = asked.first() else {
             panic!("{asked:?}")
         };
-        assert_eq!((name.as_str(), crop.to_string().as_str()), ("turtles", "0.23,0.23,0.52,0.5"), "{photo:?}");
+        assert_eq!((dataset.name.as_str(), crop.to_string().as_str()), ("turtles", "0.23,0.23,0.52,0.5"), "{photo:?}");
         let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
         assert!(!text(&buffer).contains("┏"));
         let (_, asked, ..) = drive(&mut model, vec![keys("b"), vec![key(KeyCode::Backspace)]].concat_all());
         assert!(matches!(&asked[..], [Effect::Correct(.., Amendment::Crop(None))]), "{asked:?}");
         drive(&mut model, vec![keys("b"), vec![key(KeyCode::Esc)]].concat_all());
         assert_eq!(model.place(), Place::Photo, "Esc leaves the box and not the photo");
-        let effects = update(&mut model, Message::Corrected("turtles".into(), "corrected".into()));
+        let effects = update(&mut model, Message::Corrected(turtles(), "corrected".into(), None));
         assert!(effects.iter().any(|e| matches!(e, Effect::Scan(_))), "it is read again: {effects:?}");
     }
 }

@@ -1,0 +1,74 @@
+//! Filters, and what is chosen under them.
+
+use super::*;
+
+fn listed() -> Message {
+    let other =
+        |name: &str| Evaluation { run: name.into(), run_name: name.into(), folder: name.into(), ..evaluation() };
+    Message::Evaluations(vec![evaluation(), other("beta"), other("gamma")])
+}
+
+fn chosen(model: &Model) -> Option<&str> {
+    model.evaluate.current().map(|e| e.run.as_str())
+}
+
+#[test]
+fn the_row_chosen_stays_under_every_change_of_a_filter() {
+    let mut model = model((160, 50));
+    drive(&mut model, vec![full(), keys("3"), vec![listed()], keys("jj/")].concat_all());
+    assert_eq!(chosen(&model), Some("gamma"));
+    drive(&mut model, keys("am"));
+    assert_eq!((chosen(&model), model.evaluate.at), (Some("gamma"), 0));
+    drive(&mut model, vec![key(KeyCode::Backspace), key(KeyCode::Backspace)]);
+    assert_eq!(chosen(&model), Some("gamma"));
+    drive(&mut model, vec![Message::Paste("beta".into()), key(KeyCode::Enter)]);
+    assert_eq!(chosen(&model), Some("beta"));
+    // the list is found as it was left
+    let open = |folder: &str| match opened() {
+        Message::Opened(_, opened) => Message::Opened(folder.into(), opened),
+        other => other,
+    };
+    drive(&mut model, vec![key(KeyCode::Enter), open("beta"), key(KeyCode::Esc)]);
+    assert_eq!((chosen(&model), model.evaluate.filter()), (Some("beta"), "beta"));
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    assert_eq!((chosen(&model), model.evaluate.shown().len()), (Some("beta"), 3));
+}
+
+#[test]
+fn queries_are_filtered_and_the_embedding_goes_to_whom_is_named() {
+    let mut model = model((160, 50));
+    drive(&mut model, vec![full(), keys("3"), vec![listed(), key(KeyCode::Enter), opened()]].concat_all());
+    drive(&mut model, keys("j/t2"));
+    let query = |model: &Model| model.evaluate.ranked().map(|q| q.query);
+    assert_eq!((query(&model), model.evaluate.query), (Some(1), 0));
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    assert_eq!((query(&model), model.evaluate.query), (Some(1), 1), "the query stays chosen");
+    let (buffer, ..) = drive(&mut model, keys("vv/t2"));
+    assert_eq!(model.evaluate.point, 1);
+    assert!(text(&buffer).contains("t2 2012-05-02 · query"), "{}", text(&buffer));
+    drive(&mut model, vec![vec![key(KeyCode::Enter)], keys("/t1")].concat_all());
+    assert_eq!(model.evaluate.point, 0);
+}
+
+#[test]
+fn only_a_yes_deletes() {
+    let mut model = model((160, 50));
+    drive(&mut model, vec![full(), keys("jj")].concat_all());
+    let deletes = |model: &mut Model, answer: KeyCode| {
+        let (buffer, asked, ..) = drive(model, vec![key(KeyCode::Delete)]);
+        assert!(asked.is_empty() && text(&buffer).contains("any other key no"));
+        drive(model, vec![key(answer)]).1.iter().any(|e| matches!(e, Effect::Delete(_)))
+    };
+    for no in [KeyCode::Enter, KeyCode::Esc, KeyCode::Char('n')] {
+        assert!(!deletes(&mut model, no), "{no:?}");
+    }
+    assert!(deletes(&mut model, KeyCode::Char('y')));
+}
+
+#[test]
+fn a_session_without_colour_keeps_the_theme_that_was_chosen() {
+    let mut model = model((160, 50));
+    model.theme = Theme::named("light", Depth::None);
+    let (_, asked, ..) = drive(&mut model, vec![full(), keys("q")].concat_all());
+    assert!(asked.iter().any(|e| matches!(e, Effect::Keep(kept) if kept.theme == "light")), "{asked:?}");
+}

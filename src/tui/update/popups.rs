@@ -1,0 +1,152 @@
+//! Keys of what lies over a tab, and what typed lines ask for.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::data::manifest::parse_date;
+use crate::data::synth::SynthPlan;
+use crate::tui::form::Outcome;
+use crate::tui::keys::{Action, Tab};
+use crate::tui::message::{Amendment, Effect};
+use crate::tui::model::Model;
+use crate::tui::popup::{Asked, Layer};
+use crate::tui::widgets::list::{Step, moved};
+
+use super::{act, change_filter};
+
+/// Gives a key to the topmost of what lies over the tab.
+pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    let Some(layer) = model.layers.last_mut() else { return Vec::new() };
+    let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    match (layer, key.code) {
+        (Layer::Form(form), _) => match form.key(key) {
+            Outcome::Stay => {}
+            Outcome::Leave => drop(model.layers.pop()),
+            Outcome::Start(config) => {
+                model.layers.pop();
+                model.say("starting …".to_owned(), false);
+                return vec![Effect::Start(config)];
+            }
+        },
+        (Layer::Choices(choices), code) => match code {
+            KeyCode::Esc | KeyCode::Char('q') => drop(model.layers.pop()),
+            KeyCode::Up | KeyCode::Char('k') => choices.at = moved(choices.at, choices.points.len(), Step::By(-1)),
+            KeyCode::Down | KeyCode::Tab | KeyCode::Char('j') => {
+                choices.at = moved(choices.at, choices.points.len(), Step::By(1));
+            }
+            KeyCode::Left | KeyCode::Char('h') => choices.turn(false),
+            KeyCode::Right | KeyCode::Char(' ' | 'l') => choices.turn(true),
+            KeyCode::Enter => {
+                let effect = choices.effect();
+                model.evaluate.choose(&choices.run.clone());
+                model.layers.pop();
+                model.tab = Tab::Evaluate;
+                return vec![effect];
+            }
+            _ => {}
+        },
+        (Layer::Filter, KeyCode::Esc) => {
+            change_filter(model, String::clear);
+            model.layers.pop();
+        }
+        (Layer::Filter, KeyCode::Enter) => drop(model.layers.pop()),
+        (Layer::Filter, KeyCode::Up) => return act(model, Action::Up),
+        (Layer::Filter, KeyCode::Down) => return act(model, Action::Down),
+        (Layer::Filter, KeyCode::Backspace) => change_filter(model, |text| {
+            text.pop();
+        }),
+        (Layer::Filter, KeyCode::Char(c)) if plain => change_filter(model, |text| text.push(c)),
+        (_, KeyCode::Esc) => drop(model.layers.pop()),
+        (Layer::Confirm(_), KeyCode::Char('y')) => {
+            if let Some(Layer::Confirm(confirm)) = model.layers.pop() {
+                return vec![confirm.effect];
+            }
+        }
+        (Layer::Confirm(_), _) => drop(model.layers.pop()),
+        (Layer::Prompt(prompt), KeyCode::Enter) => {
+            let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
+            match answered(asked, text) {
+                Ok(effects) => {
+                    model.layers.pop();
+                    return effects;
+                }
+                // what cannot be read stays to be mended
+                Err(why) => model.say(why, true),
+            }
+        }
+        (Layer::Prompt(prompt), KeyCode::Tab) if prompt.asked == Asked::Path => {
+            return vec![Effect::Complete(prompt.text.clone())];
+        }
+        (Layer::Prompt(prompt), KeyCode::Backspace) => drop(prompt.text.pop()),
+        (Layer::Prompt(prompt), KeyCode::Char('u')) if !plain => prompt.text.clear(),
+        (Layer::Prompt(prompt), KeyCode::Char(c)) if plain => prompt.text.push(c),
+        (Layer::Palette(palette), KeyCode::Enter) => {
+            let found = palette.found().get(palette.at).map(|row| row.action);
+            model.layers.pop();
+            if let Some(action) = found {
+                return act(model, action);
+            }
+        }
+        (Layer::Palette(palette), KeyCode::Up) => palette.at = palette.at.saturating_sub(1),
+        (Layer::Palette(palette), KeyCode::Down) => {
+            palette.at = moved(palette.at, palette.found().len(), Step::By(1));
+        }
+        (Layer::Palette(palette), KeyCode::Backspace) => {
+            palette.text.pop();
+            palette.at = 0;
+        }
+        (Layer::Palette(palette), KeyCode::Char(c)) if plain => {
+            palette.text.push(c);
+            palette.at = 0;
+        }
+        (Layer::Page(page), code) => {
+            let last = page.lines.len().saturating_sub(1);
+            match code {
+                KeyCode::Up | KeyCode::Char('k') => page.from = page.from.saturating_sub(1),
+                KeyCode::Down | KeyCode::Char('j') => page.from = (page.from + 1).min(last),
+                KeyCode::PageUp => page.from = page.from.saturating_sub(10),
+                KeyCode::PageDown => page.from = (page.from + 10).min(last),
+                KeyCode::Char('q') | KeyCode::Enter => drop(model.layers.pop()),
+                _ => {}
+            }
+        }
+        (Layer::Help(..), KeyCode::Char('q' | '?') | KeyCode::Enter) => drop(model.layers.pop()),
+        (Layer::Help(_, from), KeyCode::Up | KeyCode::Char('k')) => *from = from.saturating_sub(1),
+        // past the last line the view stands still
+        (Layer::Help(_, from), KeyCode::Down | KeyCode::Char('j')) => *from = (*from + 1).min(60),
+        (Layer::Help(_, from), KeyCode::PageDown) => *from = (*from + 10).min(60),
+        (Layer::Help(_, from), KeyCode::PageUp) => *from = from.saturating_sub(10),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// What a typed line asks for; `Err` says why it cannot be read.
+fn answered(asked: Asked, text: String) -> Result<Vec<Effect>, String> {
+    let some = (!text.is_empty()).then_some(text.as_str());
+    Ok(vec![match asked {
+        Asked::Path if text.is_empty() => return Ok(Vec::new()),
+        Asked::Path => Effect::AddDataset(text.into()),
+        Asked::Name(id) => Effect::Rename(id, text),
+        Asked::Note(id) => Effect::Note(id, text),
+        Asked::Individual(dataset, photo) => {
+            Effect::Correct(dataset, photo, Amendment::Individual(some.map(str::to_owned)))
+        }
+        Asked::Date(dataset, photo) => {
+            let day = |text| parse_date(text).ok_or_else(|| format!("{text} is no day: write it as 2019-08-02"));
+            Effect::Correct(dataset, photo, Amendment::Date(some.map(day).transpose()?))
+        }
+        Asked::Turtles => Effect::Draw(plan_of(&text).ok_or_else(|| format!("{text}: write it as 24 x 12 x 3"))?),
+    }])
+}
+
+/// The turtles that `24 x 12 x 3` asks for; what is out of range is for the drawing to say.
+fn plan_of(text: &str) -> Option<SynthPlan> {
+    let counts: Vec<usize> =
+        text.split(['x', '×', ' ', ',']).filter(|w| !w.is_empty()).map_while(|w| w.parse().ok()).collect();
+    match counts[..] {
+        [individuals, encounters, photos] => {
+            Some(SynthPlan { individuals, encounters, photos, ..SynthPlan::default() })
+        }
+        _ => None,
+    }
+}
