@@ -160,7 +160,7 @@ impl Effects {
             Effect::Start(config) => later(
                 "start",
                 Box::new(move |inbox| {
-                    tell(inbox, start(&workspace, *config).map_or_else(Message::Failed, Message::Started));
+                    tell(inbox, start(&workspace, *config).map_or_else(Message::Refused, Message::Started));
                 }),
             ),
             Effect::Resume(id) => later(

@@ -274,10 +274,11 @@ impl Evaluate {
         match self.place() {
             Place::Evaluations => self.at = moved(self.at, self.shown().len(), step),
             Place::Report => {
+                // what is too far is taken back once the lines are known: `update` does
                 self.scroll = match step {
-                    Step::By(by) => self.scroll.saturating_add_signed(by).min(10_000),
+                    Step::By(by) => self.scroll.saturating_add_signed(by),
                     Step::First => 0,
-                    Step::Last => 10_000,
+                    Step::Last => usize::MAX,
                 };
             }
             Place::Scatter => {}

@@ -74,6 +74,8 @@ pub(super) enum Message {
     System(Box<Sample>),
     /// A run was started.
     Started(String),
+    /// A run could not be started; why.
+    Refused(String),
     /// Something long goes on; none when it is over.
     Progress(Option<String>),
     /// Something was done.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use image::RgbImage;
+use ratatui::layout::Rect;
 
 use crate::nn::ops::device::CardUse;
 
@@ -99,6 +100,11 @@ impl Model {
             card: None,
             watched: Watching::default(),
         }
+    }
+
+    /// The whole screen.
+    pub(super) fn area(&self) -> Rect {
+        Rect::new(0, 0, self.size.0, self.size.1)
     }
 
     /// Devices that a form offers.

@@ -412,9 +412,17 @@ fn a_run_is_started_from_the_form_and_shown() {
     assert!(asked.is_empty(), "what is wrong does not start");
     let start = Message::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL));
     let (_, asked, ..) = drive(&mut model, vec![vec![key(KeyCode::Backspace)], keys("2"), vec![start]].concat_all());
-    let [Effect::Start(config)] = &asked[..] else { panic!("{asked:?}") };
+    let first = asked;
+    let [Effect::Start(config)] = &first[..] else { panic!("{first:?}") };
     assert_eq!((config.data.image_size, config.data.dir.as_str()), (32, "turtles"));
+    // the form is there until it has started: what is refused is mended
+    let (buffer, ..) = drive(&mut model, vec![Message::Refused("no photos to train on".into())]);
+    assert!(text(&buffer).contains("▸ data.image_size") && text(&buffer).contains("no photos to train on"));
+    let start = Message::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL));
+    let (_, asked, ..) = drive(&mut model, vec![vec![start], keys("7")].concat_all());
+    assert!(matches!(&asked[..], [Effect::Start(again)] if again == config), "{asked:?}");
     drive(&mut model, vec![Message::Started("epsilon".into())]);
+    assert!(model.layers.is_empty());
     assert_eq!((model.tab, model.runs.chosen.as_deref()), (Tab::Runs, Some("epsilon")));
 }
 

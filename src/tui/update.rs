@@ -20,6 +20,7 @@ use super::theme::{Depth, NAMES, Theme};
 /// Takes `message` in and tells what is to be done.
 pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let mut effects = take(model, message);
+    clamp(model);
     let watching = model.watching();
     if watching != model.watched {
         model.runs.keep(&watching.runs);
@@ -34,6 +35,19 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         effects.push(Effect::Pictures(missing));
     }
     effects
+}
+
+/// Takes back what was scrolled too far, so that the first key back moves.
+fn clamp(model: &mut Model) {
+    let area = super::view::body(model.area());
+    if model.evaluate.scroll > 0 {
+        model.evaluate.scroll = model.evaluate.scroll.min(super::evaluate::view::most_scroll(model, area));
+    }
+    model.system.back = model.system.back.min(super::system::view::most_back(model, area));
+    let most = model.layers.last().map_or(0, |layer| super::popup::view::most_from(model, layer, area));
+    if let Some(Layer::Help(_, from) | Layer::Page(Page { from, .. })) = model.layers.last_mut() {
+        *from = (*from).min(most);
+    }
 }
 
 /// The dataset that is to be read now: the one looked at, or the one that a form names.
@@ -123,9 +137,19 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::System(sample) => model.system.take(*sample),
         Message::Started(id) => {
+            model.layers.retain(|layer| !matches!(layer, Layer::Form(form) if form.starting));
             model.say(format!("{id} has started; it goes on without this screen"), false);
             (model.tab, model.runs.chosen) = (Tab::Runs, Some(id));
             model.runs.filter.clear();
+        }
+        Message::Refused(why) => {
+            let starting = |layer: &mut Layer| match layer {
+                Layer::Form(form) if form.starting => Some(form.refuse(why.clone())),
+                _ => None,
+            };
+            if model.layers.iter_mut().find_map(starting).is_none() {
+                model.say(why, true);
+            }
         }
         Message::Progress(progress) => model.progress = progress,
         Message::Said(text) => model.say(text, false),
@@ -334,8 +358,12 @@ fn act_on_tab(model: &mut Model, action: Action) -> Vec<Effect> {
         Tab::Evaluate => model.evaluate.act(action).map(|effects| (effects, None)),
         Tab::System => {
             match action {
-                Action::Up => model.system.back = (model.system.back + 1).min(model.log.len()),
+                Action::Up => model.system.back += 1,
+                Action::PageUp => model.system.back += 10,
+                Action::First => model.system.back = usize::MAX,
                 Action::Down => model.system.back = model.system.back.saturating_sub(1),
+                Action::PageDown => model.system.back = model.system.back.saturating_sub(10),
+                Action::Last => model.system.back = 0,
                 _ => {}
             }
             Ok((Vec::new(), None))

@@ -61,7 +61,7 @@ pub(super) fn view(model: &Model, buf: &mut Buffer) {
 }
 
 /// What header, words and footer leave.
-fn body(area: Rect) -> Rect {
+pub(super) fn body(area: Rect) -> Rect {
     Rect { y: area.y + 1, height: area.height.saturating_sub(3), ..area }
 }
 
@@ -81,7 +81,7 @@ fn slots(model: &Model, body: Rect) -> Vec<(Rect, PictureKey)> {
 
 /// The photos that are shown now, or will be once they are ready.
 pub(super) fn pictures(model: &Model) -> Vec<PictureKey> {
-    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    let area = model.area();
     if is_too_small(model.size) || covered(model) {
         return Vec::new();
     }
@@ -90,7 +90,7 @@ pub(super) fn pictures(model: &Model) -> Vec<PictureKey> {
 
 /// The pictures that lie over the cells of the screen now; none where they are cells themselves.
 pub(super) fn placed(model: &Model) -> Vec<Placed> {
-    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    let area = model.area();
     if model.finer().is_none() || is_too_small(model.size) || covered(model) {
         return Vec::new();
     }

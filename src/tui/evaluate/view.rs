@@ -312,11 +312,27 @@ fn report_lines(model: &Model, opened: &Opened, most: u16) -> Vec<(String, Style
     lines
 }
 
+/// Where the report's lines lie, beside its charts or alone.
+fn report_text(area: Rect) -> (Rect, bool) {
+    let wide = area.width >= 120;
+    (if wide { Rect { width: 72, ..area } } else { area }, wide)
+}
+
+/// The last line that the report may begin with in `area`, the tab's.
+pub(in crate::tui) fn most_scroll(model: &Model, area: Rect) -> usize {
+    let Some(opened) = &model.evaluate.opened else { return 0 };
+    let (text, _) = report_text(below(area, 1));
+    report_lines(model, opened, lines_width(text)).len().saturating_sub(usize::from(text.height))
+}
+
+fn lines_width(text: Rect) -> u16 {
+    text.width.saturating_sub(3).min(100)
+}
+
 fn report(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let theme = &model.theme;
-    let wide = area.width >= 120;
-    let text = if wide { Rect { width: 72, ..area } } else { area };
-    let lines = report_lines(model, opened, text.width.saturating_sub(3).min(100));
+    let (text, wide) = report_text(area);
+    let lines = report_lines(model, opened, lines_width(text));
     let from = model.evaluate.scroll.min(lines.len().saturating_sub(usize::from(text.height)));
     for (n, (line, style)) in (0..text.height).zip(&lines[from..]) {
         put(buf, text.x + 1, text.y + n, text.width.saturating_sub(2), line, *style);

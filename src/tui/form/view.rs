@@ -43,6 +43,7 @@ pub(in crate::tui) fn draw(model: &Model, form: &Form, area: Rect, buf: &mut Buf
     let foot = Rect { y: list.bottom(), height: inner.bottom() - list.bottom(), ..inner };
     put(buf, foot.x, foot.y, foot.width, &"─".repeat(usize::from(foot.width)), theme.quiet());
     let words = match (form.refused.clone(), form.focused()) {
+        _ if form.starting => ("starting …".to_owned(), theme.text()),
         (Some(refused), _) => (refused, theme.wrong()),
         (None, Some(entry)) => match form.problem(entry) {
             Some(problem) => (problem, theme.wrong()),

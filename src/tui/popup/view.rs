@@ -95,6 +95,17 @@ fn typed(model: &Model, text: &str, line: Rect, buf: &mut Buffer) {
     put_all(buf, line, &pieces);
 }
 
+/// The last line that a help or a page may begin with over `area`; 0 for every other layer.
+pub(in crate::tui) fn most_from(model: &Model, layer: &Layer, area: Rect) -> usize {
+    let lines = match layer {
+        Layer::Help(place, _) => help(*place, &model.keymap).len(),
+        Layer::Page(page) => page.lines.len(),
+        _ => 0,
+    };
+    // a rule above and one below
+    lines.saturating_sub(usize::from(area.height.saturating_sub(2)))
+}
+
 /// Clears a field of at most `size` in the middle of `area`; what of it is left to write into.
 pub(in crate::tui) fn clear(model: &Model, title: &str, size: (u16, u16), area: Rect, buf: &mut Buffer) -> Rect {
     let outer_width = (size.0 + 4).min(area.width);

@@ -79,3 +79,21 @@ fn a_dataset_can_be_read_again_with_a_key() {
     assert_eq!(asked(&mut model, failed), []);
     assert_eq!(asked(&mut model, ctrl_l()), [Effect::Redraw, Effect::Scan(turtles())], "what failed is tried again");
 }
+
+#[test]
+fn a_form_that_turns_to_a_dataset_has_it_read() {
+    let mut model = model((160, 50));
+    let zoo = named("zoo", "/data/zoo");
+    drive(&mut model, vec![full(), vec![Message::Datasets(vec![turtles(), zoo.clone()])], keys("n")].concat_all());
+    while !text(&drive(&mut model, vec![Message::Tick(1001.0)]).0).contains("▸ data.dir") {
+        drive(&mut model, vec![key(KeyCode::Down)]);
+    }
+    let (_, asked_for, ..) = drive(&mut model, vec![key(KeyCode::Right)]);
+    assert!(asked_for.contains(&Effect::Scan(zoo.clone())), "{asked_for:?}");
+    let read = match scanned() {
+        Message::Scanned(_, read) => Message::Scanned(zoo, read),
+        other => other,
+    };
+    let (buffer, ..) = drive(&mut model, vec![read]);
+    assert!(text(&buffer).contains("photos, the first with this backbone"), "{}", text(&buffer));
+}

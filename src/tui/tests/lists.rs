@@ -72,3 +72,36 @@ fn a_session_without_colour_keeps_the_theme_that_was_chosen() {
     let (_, asked, ..) = drive(&mut model, vec![full(), keys("q")].concat_all());
     assert!(asked.iter().any(|e| matches!(e, Effect::Keep(kept) if kept.theme == "light")), "{asked:?}");
 }
+
+#[test]
+fn the_first_key_back_moves_whatever_was_scrolled_too_far() {
+    let ctrl = |c| Message::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
+    let mut model = model((80, 24));
+    let evaluations = Message::Evaluations(vec![evaluation()]);
+    drive(
+        &mut model,
+        vec![full(), keys("3"), vec![evaluations, key(KeyCode::Enter), opened()], keys("v")].concat_all(),
+    );
+    model.size.1 = 16;
+    drive(&mut model, vec![key(KeyCode::End)]);
+    let end = model.evaluate.scroll;
+    assert!((1..100).contains(&end), "{end}");
+    drive(&mut model, keys("k"));
+    assert_eq!(model.evaluate.scroll, end - 1);
+
+    drive(&mut model, vec![keys("?"), vec![key(KeyCode::End)]].concat_all());
+    let before = drive(&mut model, vec![Message::Tick(1001.0)]).0;
+    let after = drive(&mut model, keys("k")).0;
+    assert_ne!(text(&before), text(&after));
+
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    let said = (0..40).map(|n| Message::Said(format!("said {n}"))).collect();
+    let machine = vec![Message::System(Box::new(Sample { cores: 2, ..Sample::default() }))];
+    drive(&mut model, vec![keys("4"), machine, said, vec![ctrl('u'), key(KeyCode::Home)]].concat_all());
+    let (buffer, ..) = drive(&mut model, vec![Message::Tick(1002.0)]);
+    let shown = text(&buffer);
+    assert!(shown.contains("said 0\n") && shown.contains("said 3\n"), "the log is full of lines: {shown}");
+    drive(&mut model, keys("j"));
+    let (buffer, ..) = drive(&mut model, vec![Message::Tick(1003.0)]);
+    assert!(!text(&buffer).contains("said 0\n"), "{}", text(&buffer));
+}

@@ -21,11 +21,8 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         (Layer::Form(form), _) => match form.key(key) {
             Outcome::Stay => {}
             Outcome::Leave => drop(model.layers.pop()),
-            Outcome::Start(config) => {
-                model.layers.pop();
-                model.say("starting …".to_owned(), false);
-                return vec![Effect::Start(config)];
-            }
+            // the form stays until the run has started: what is refused is mended there
+            Outcome::Start(config) => return vec![Effect::Start(config)],
         },
         (Layer::Choices(choices), code) => match code {
             KeyCode::Esc | KeyCode::Char('q') => drop(model.layers.pop()),
@@ -99,25 +96,30 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             palette.at = 0;
         }
         (Layer::Page(page), code) => {
-            let last = page.lines.len().saturating_sub(1);
-            match code {
-                KeyCode::Up | KeyCode::Char('k') => page.from = page.from.saturating_sub(1),
-                KeyCode::Down | KeyCode::Char('j') => page.from = (page.from + 1).min(last),
-                KeyCode::PageUp => page.from = page.from.saturating_sub(10),
-                KeyCode::PageDown => page.from = (page.from + 10).min(last),
-                KeyCode::Char('q') | KeyCode::Enter => drop(model.layers.pop()),
-                _ => {}
+            if matches!(code, KeyCode::Char('q') | KeyCode::Enter) {
+                model.layers.pop();
+            } else {
+                scroll(&mut page.from, code);
             }
         }
         (Layer::Help(..), KeyCode::Char('q' | '?') | KeyCode::Enter) => drop(model.layers.pop()),
-        (Layer::Help(_, from), KeyCode::Up | KeyCode::Char('k')) => *from = from.saturating_sub(1),
-        // past the last line the view stands still
-        (Layer::Help(_, from), KeyCode::Down | KeyCode::Char('j')) => *from = (*from + 1).min(60),
-        (Layer::Help(_, from), KeyCode::PageDown) => *from = (*from + 10).min(60),
-        (Layer::Help(_, from), KeyCode::PageUp) => *from = from.saturating_sub(10),
+        (Layer::Help(_, from), code) => scroll(from, code),
         _ => {}
     }
     Vec::new()
+}
+
+/// Moves the first line shown; `update` takes back what is too far.
+fn scroll(from: &mut usize, code: KeyCode) {
+    *from = match code {
+        KeyCode::Up | KeyCode::Char('k') => from.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => from.saturating_add(1),
+        KeyCode::PageUp => from.saturating_sub(10),
+        KeyCode::PageDown => from.saturating_add(10),
+        KeyCode::Home => 0,
+        KeyCode::End => usize::MAX,
+        _ => *from,
+    };
 }
 
 /// What a typed line asks for; `Err` says why it cannot be read.
