@@ -310,12 +310,7 @@ impl Datasets {
             }
             Action::Delete => {
                 let current = self.current().ok_or("there is no dataset to forget")?;
-                if current.drawn {
-                    return Err(format!(
-                        "{} lies in the workspace: it is gone when its folder is deleted",
-                        current.name
-                    ));
-                }
+                current.forgettable().map_err(|e| e.to_string())?;
                 layer = Some(Layer::Confirm(Confirm {
                     question: format!("Take {} out of the list? The photos stay where they are.", current.name),
                     effect: Effect::Forget(current.name.clone()),

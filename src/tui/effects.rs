@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
+use crate::eval::session;
 use crate::run::config::Config;
 use crate::run::{Dataset, RunDir, RunError, Workspace, files, launch, manage};
 use crate::train::check;
@@ -159,8 +160,14 @@ impl Effects {
             ),
             Effect::Start(config) => later(
                 "start",
-                Box::new(move |inbox| {
-                    tell(inbox, start(&workspace, *config).map_or_else(Message::Refused, Message::Started));
+                Box::new(move |inbox| match start(&workspace, *config) {
+                    Ok((id, warning)) => {
+                        tell(inbox, Message::Started(id));
+                        if let Some(warning) = warning {
+                            tell(inbox, Message::Said(format!("it has started; note: {warning}")));
+                        }
+                    }
+                    Err(why) => tell(inbox, Message::Refused(why)),
                 }),
             ),
             Effect::Resume(id) => later(
@@ -205,11 +212,22 @@ impl Effects {
                 "evaluate",
                 Box::new(move |inbox| {
                     tell(inbox, Message::Said(format!("{id} is being measured; that goes on without this screen")));
-                    if let Err(why) = evaluate(&workspace, &id, &flags) {
-                        tell(inbox, Message::Failed(why));
+                    match evaluate(&workspace, &id, &flags) {
+                        Ok(true) => {}
+                        Ok(false) => tell(inbox, Message::Said(format!("the evaluation of {id} was stopped"))),
+                        Err(why) => tell(inbox, Message::Failed(why)),
                     }
                 }),
             ),
+            Effect::StopEvaluation(folder) => self.small(move |_, inbox| {
+                let told = session::stop(&folder);
+                let none = || Message::Failed("that evaluation has ended already".to_owned());
+                match told {
+                    Ok(true) => tell(inbox, Message::Said("it ends; a report from before stays".to_owned())),
+                    Ok(false) => tell(inbox, none()),
+                    Err(error) => tell(inbox, Message::Failed(error.to_string())),
+                }
+            }),
             Effect::Open(evaluation) => later(
                 "open",
                 Box::new(move |inbox| {
@@ -252,11 +270,8 @@ fn expanded(path: &Path) -> PathBuf {
 
 fn added(workspace: &Workspace, path: &Path) -> Message {
     let path = expanded(path);
-    // what cannot be read is refused here, with the reason, and not kept as a line that never works
-    if let Err(error) = workspace.open_dataset(&path) {
-        return Message::Failed(error.to_string());
-    }
-    workspace.add_dataset(&path, None).map_or_else(|e| Message::Failed(e.to_string()), Message::Added)
+    let adopted = workspace.adopt_dataset(&path, None);
+    adopted.map_or_else(|e| Message::Failed(e.to_string()), |(dataset, _)| Message::Added(dataset))
 }
 
 /// `text` as far as every file or folder that begins so goes on alike; a folder alone ends in `/`.
@@ -313,14 +328,12 @@ fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
     Ok(())
 }
 
-fn start(workspace: &Workspace, mut config: Config) -> Result<String, String> {
+/// Starts a run; its id, and a sentence where it could not be measured.
+fn start(workspace: &Workspace, mut config: Config) -> Result<(String, Option<String>), String> {
     config.data.dir = workspace.data_dir(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
-    // said before there is a run: photos, split, backbone, device
-    let corrections = workspace.corrections(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
-    check::plan(&config, &corrections).map_err(|e| e.to_string())?;
-    let run = workspace.create_run(&config, None).map_err(|e| e.to_string())?;
+    let (run, warning) = check::create(workspace, &config, None).map_err(|e| e.to_string())?;
     resume(workspace, &run)?;
-    Ok(run.id().to_owned())
+    Ok((run.id().to_owned(), warning))
 }
 
 /// Gives a run a trainer.
@@ -328,14 +341,18 @@ fn resume(workspace: &Workspace, run: &RunDir) -> Result<(), String> {
     launch::trainer(workspace, run).map(drop).map_err(|e| e.to_string())
 }
 
-/// Measures a run in a process of its own, and waits for its last word.
-fn evaluate(workspace: &Workspace, id: &str, flags: &[String]) -> Result<(), String> {
+/// Measures a run in a process of its own, and waits for its last word; whether it came to its end.
+fn evaluate(workspace: &Workspace, id: &str, flags: &[String]) -> Result<bool, String> {
     let model = ["--model-path".to_owned(), id.to_owned()];
     verb(workspace, "evaluate", &[&model, flags].concat())
 }
 
-/// Has a verb done in a process of its own, and waits for its last word, which is the error where it fails.
-fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<(), String> {
+/// What a verb ends with that was told to stop, as one that a shell interrupts.
+const INTERRUPTED: i32 = 130;
+
+/// Has a verb done in a process of its own, and waits for its last word, which is the error where it fails; whether it
+/// came to its end rather than being told to stop.
+fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<bool, String> {
     let root = workspace.root().as_os_str().to_owned();
     let mut arguments = vec![name.into(), "--workspace".into(), root];
     arguments.extend(flags.iter().map(Into::into));
@@ -346,8 +363,8 @@ fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<(), Strin
         let _ = errors.take(1 << 20).read_to_end(&mut said);
     }
     let status = child.wait().map_err(|e| e.to_string())?;
-    if status.success() {
-        return Ok(());
+    if status.success() || status.code() == Some(INTERRUPTED) {
+        return Ok(status.success());
     }
     let said = String::from_utf8_lossy(&said);
     let last = said.trim().lines().next_back().unwrap_or("it ended without a word");

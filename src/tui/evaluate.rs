@@ -327,6 +327,13 @@ impl Evaluate {
                 let current = self.current().ok_or("there is no trained run yet")?;
                 return Ok(vec![Effect::Evaluate(current.run.clone(), Vec::new())]);
             }
+            (Action::Stop, Place::Evaluations) => {
+                let current = self.current().filter(|e| e.name.is_some()).ok_or("no evaluation goes on here")?;
+                if !current.status.is_live() {
+                    return Err(format!("this evaluation is {}: there is nothing to stop", current.status));
+                }
+                return Ok(vec![Effect::StopEvaluation(current.folder.clone())]);
+            }
             (Action::Open, Place::Evaluations) => {
                 let current = self.current().ok_or("there is no evaluation yet")?.clone();
                 if current.rank1.is_none() && current.status != Status::Finished {

@@ -237,6 +237,8 @@ pub(super) enum Effect {
     Delete(String),
     /// Measure a run, with these flags of the verb beside.
     Evaluate(String, Vec<String>),
+    /// Tell the evaluation in this folder to end.
+    StopEvaluation(PathBuf),
     /// Correct a photo of a dataset: the photo as the dataset has it, and what.
     Correct(Dataset, PathBuf, Amendment),
     /// Look up what runs have cost.

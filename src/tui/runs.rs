@@ -5,6 +5,7 @@ pub(super) mod view;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use crate::run::manage::{self, Rest};
 use crate::run::{RunSummary, Status};
 
 use self::series::{Along, Series};
@@ -284,11 +285,10 @@ impl Runs {
             }
             Action::Resume => {
                 let run = run()?;
-                let can = matches!(run.status, Status::Stopped | Status::Failed | Status::Crashed | Status::Queued);
-                if !can {
-                    return Err(format!("{} is {}: there is nothing to resume", run.name, run.status));
-                }
-                effects.push(Effect::Resume(run.id));
+                effects.push(match manage::resumable(&run.name, run.status).map_err(|e| e.to_string())? {
+                    Rest::Paused => Effect::Pause(run.id, false),
+                    Rest::Ended => Effect::Resume(run.id),
+                });
             }
             Action::Evaluate => effects.push(Effect::Evaluate(run()?.id, Vec::new())),
             Action::Clone => effects.push(Effect::Configs(Purpose::Clone, vec![run()?.id])),

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::data::counted::counted;
 use crate::eval::report::words as report_words;
 use crate::eval::retrieval::Ranked;
 use crate::run::Status;
@@ -85,11 +86,25 @@ fn standing(state: &Evaluate, e: &Evaluation) -> String {
     match (e.status, &e.name) {
         (_, None) => "not measured yet: e does".to_owned(),
         (Status::Starting | Status::Running | Status::Stopping, _) => match e.done {
+            _ if e.status == Status::Stopping => "stopping …".to_owned(),
             (_, 0) => "starting …".to_owned(),
-            (done, total) => format!("{done} of {total} photos"),
+            (done, total) => format!("{done} of {}", counted(total, "photo")),
         },
-        (Status::Failed | Status::Crashed, _) if e.rank1.is_none() => e.reason.clone(),
+        (Status::Failed | Status::Crashed | Status::Stopped, _) if e.rank1.is_none() => e.reason.clone(),
+        // the figures are those of a report that this one has not replaced
+        (Status::Failed | Status::Crashed | Status::Stopped, _) => {
+            let figures = format!("{:>6} {:>6}  {:>6}", share(e.rank1), share(e.map), share(e.careless));
+            format!("{figures}  from before it {}", ended(e.status))
+        }
         _ => format!("{:>6} {:>6}  {:>6}", share(e.rank1), share(e.map), share(e.careless)),
+    }
+}
+
+fn ended(status: Status) -> &'static str {
+    match status {
+        Status::Stopped => "was stopped",
+        Status::Failed => "failed",
+        _ => "crashed",
     }
 }
 

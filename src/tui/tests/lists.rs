@@ -105,3 +105,30 @@ fn the_first_key_back_moves_whatever_was_scrolled_too_far() {
     let (buffer, ..) = drive(&mut model, vec![Message::Tick(1003.0)]);
     assert!(!text(&buffer).contains("said 0\n"), "{}", text(&buffer));
 }
+
+#[test]
+fn an_evaluation_is_stopped_and_what_broke_off_is_told_from_its_report() {
+    let mut model = model((110, 30));
+    let of = |status, rank1| Evaluation { status, rank1, done: (3, 8), reason: "pid 7 died".into(), ..evaluation() };
+    let list = |status, rank1| Message::Evaluations(vec![of(status, rank1)]);
+    let messages = vec![full(), keys("3"), vec![list(Status::Running, Some(0.5))]].concat_all();
+    let (buffer, ..) = drive(&mut model, messages);
+    assert!(text(&buffer).contains("3 of 8 photos"), "{}", text(&buffer));
+    assert_eq!(drive(&mut model, keys("x")).1, [Effect::StopEvaluation(evaluation().folder)]);
+    let (buffer, ..) = drive(&mut model, vec![list(Status::Stopped, Some(0.5))]);
+    assert!(text(&buffer).contains("0.500  0.400   0.900  from before it was stopped"), "{}", text(&buffer));
+    assert_eq!(drive(&mut model, keys("x")).1, []);
+    assert_eq!(model.notice.as_ref().unwrap().0, "this evaluation is stopped: there is nothing to stop");
+    let (buffer, ..) = drive(&mut model, vec![list(Status::Crashed, None)]);
+    assert!(text(&buffer).contains("pid 7 died"), "{}", text(&buffer));
+}
+
+#[test]
+fn a_run_that_waits_goes_on_by_either_key() {
+    let mut model = model((160, 50));
+    drive(&mut model, vec![full(), vec![Message::Runs(vec![run("beta", Status::Paused, None)], 1000.0)]].concat_all());
+    for keys_of in ["p", "r"] {
+        let asked = drive(&mut model, keys(keys_of)).1;
+        assert!(asked.contains(&Effect::Pause("beta".into(), false)), "{keys_of}: {asked:?}");
+    }
+}
