@@ -92,6 +92,7 @@ pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiEr
     let mut model = Model::new(workspace.root().to_owned(), theme, keymap, size, effects::now());
     let images = images.and_then(Images::from_word).unwrap_or(settings.images);
     model.images = images != Images::Off;
+    model.home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     (model.runs.chosen, model.datasets.chosen) = (kept.run, kept.dataset);
     (model.runs.whole, model.runs.sort, model.runs.charts) = (kept.whole, kept.sort, kept.charts);
     model.tab = Tab::ALL.into_iter().find(|tab| tab.name() == kept.tab).unwrap_or(Tab::Runs);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::data::counted::counted;
 use crate::data::grouped::grouped;
 use crate::run::Dataset;
 
@@ -306,7 +307,7 @@ impl Datasets {
                     lines.push(String::new());
                     lines.extend(problems.iter().map(ToString::to_string));
                 }
-                layer = Some(Layer::Page(Page::new(format!("{} problems", problems.len()), lines)));
+                layer = Some(Layer::Page(Page::new(counted(problems.len(), "problem"), lines)));
             }
             Action::Delete => {
                 let current = self.current().ok_or("there is no dataset to forget")?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::eval::embeddings::{EmbeddingSet, PhotoRow};
 use crate::eval::projection::Projected;
 use crate::eval::report::Report;
-use crate::eval::retrieval::{Match, Ranked, Retrieval};
+use crate::eval::retrieval::{Match, Ranked, Retrieval, distance};
 use crate::run::Status;
 
 use super::keys::{Action, Place};
@@ -55,8 +55,21 @@ pub(super) struct Opened {
     pub(super) projected: Projected,
     /// Each individual asked about: name, queries, rank-1.
     pub(super) individuals: Vec<(String, usize, f64)>,
+    /// The number of each photo's individual, in the order of their names.
+    pub(super) numbers: Vec<usize>,
     /// The folder that the photos' paths start from.
     pub(super) root: PathBuf,
+}
+
+/// Photos shown beside the one under the cursor of the embedding.
+const NEAREST: usize = 5;
+
+/// The number of each photo's individual, in the order of their names.
+pub(super) fn numbers(rows: &[PhotoRow]) -> Vec<usize> {
+    let mut names: Vec<&str> = rows.iter().map(|row| row.individual.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    rows.iter().map(|row| names.binary_search(&row.individual.as_str()).unwrap_or(0)).collect()
 }
 
 impl Opened {
@@ -133,6 +146,8 @@ pub(super) struct Evaluate {
     pub(super) scroll: usize,
     /// The photo under the cursor of the embedding.
     pub(super) point: usize,
+    /// The photos nearest to it, with their distances, and which it was then.
+    near: Option<(usize, Vec<(usize, f64)>)>,
 }
 
 impl Evaluate {
@@ -316,6 +331,26 @@ impl Evaluate {
         if let Some((at, _)) = ahead.min_by(|a, b| a.1.total_cmp(&b.1)) {
             self.point = at;
         }
+    }
+
+    /// Finds the photos nearest to the one under the cursor, where that is shown and another than before: thousands of
+    /// distances, which no frame is to wait for.
+    pub(super) fn look_around(&mut self) {
+        let Some(opened) = self.opened.as_ref().filter(|_| self.view == View::Scatter) else { return };
+        if self.near.as_ref().is_some_and(|(point, _)| *point == self.point) || self.point >= opened.set.len() {
+            return;
+        }
+        let from = opened.set.vector(self.point);
+        let others = (0..opened.set.len()).filter(|row| *row != self.point);
+        let mut all: Vec<(usize, f64)> = others.map(|row| (row, distance(from, opened.set.vector(row)))).collect();
+        all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        all.truncate(NEAREST);
+        self.near = Some((self.point, all));
+    }
+
+    /// What was found nearest to the photo under the cursor.
+    pub(super) fn near(&self) -> &[(usize, f64)] {
+        self.near.as_ref().map_or(&[], |(_, near)| near)
     }
 
     /// Does what a key asks for; `Err` says why not.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crossterm::event::KeyEvent;
-use image::RgbImage;
 
 use crate::data::corrections::Correction;
 use crate::data::crop::Crop;
@@ -20,7 +19,7 @@ use crate::run::{Dataset, RunSummary};
 
 use super::evaluate::{Evaluation, Opened};
 use super::form::Cost;
-use super::graphics::Graphics;
+use super::graphics::{Graphics, Picture, Protocol};
 use super::keys::Action;
 use super::runs::{Charts, Sort};
 use super::system::Sample;
@@ -59,7 +58,7 @@ pub(super) enum Message {
     /// A path was completed as far as it is unique.
     Completed(String),
     /// A photo was brought to its size.
-    Picture(PictureKey, Result<Arc<RgbImage>, String>),
+    Picture(PictureKey, Result<Arc<Picture>, String>),
     /// A photo of this dataset was corrected; the words say how, the time is that of the workspace's corrections since.
     Corrected(Dataset, String, Option<SystemTime>),
     /// Somebody corrected photos of some dataset; the time is that of the workspace's corrections since.
@@ -127,6 +126,8 @@ pub(super) struct PictureKey {
     pub(super) cells: (u16, u16),
     /// Pixels of a cell: width and height.
     pub(super) pixels: (u16, u16),
+    /// What it is drawn with, where that is finer than cells.
+    pub(super) protocol: Option<Protocol>,
     /// The part of the photo.
     pub(super) window: Window,
     /// What of the file it is.

@@ -30,7 +30,7 @@ use crate::run::{Dataset, RunSummary, Status};
 
 use super::evaluate::{Evaluation, Opened};
 use super::graphics::overlay::{Canvas, Change, Placed};
-use super::graphics::{Graphics, Protocol};
+use super::graphics::{Graphics, Picture, Protocol};
 use super::keys::{Keymap, Place, Tab};
 use super::message::{Amendment, Effect, Look, Message, News, Purpose, Scanned};
 use super::model::{Ending, Model};
@@ -180,7 +180,8 @@ fn opened() -> Message {
     let projected = Pca.project(&set.vectors, set.dim).unwrap();
     let individuals = vec![("t1".into(), 1, 0.0), ("t2".into(), 1, 1.0)];
     let root = "/data/turtles".into();
-    let opened = Opened { report, retrieval: evaluation_of.retrieval, set, projected, individuals, root };
+    let numbers = super::evaluate::numbers(&set.rows);
+    let opened = Opened { report, retrieval: evaluation_of.retrieval, set, projected, individuals, numbers, root };
     Message::Opened(evaluation().folder, Ok(Arc::new(opened)))
 }
 
@@ -237,7 +238,7 @@ pub(super) fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<E
         }
         asked.retain(|effect| {
             let Effect::Pictures(wanted) = effect else { return true };
-            let red = Arc::new(RgbImage::from_pixel(8, 6, Rgb([200, 0, 0])));
+            let red = Arc::new(Picture::new(RgbImage::from_pixel(8, 6, Rgb([200, 0, 0])), None));
             wanted.iter().rev().for_each(|key| left.push_front(Message::Picture(key.clone(), Ok(red.clone()))));
             false
         });

@@ -162,6 +162,11 @@ impl Theme {
         if focused { style.fg(self.accent) } else { style.fg(self.quiet) }
     }
 
+    /// Where the next character goes: a block, whatever the font makes of the sign in it.
+    pub(super) fn cursor(&self) -> Style {
+        self.accent().add_modifier(Modifier::REVERSED)
+    }
+
     /// Something wrong.
     pub(super) fn wrong(&self) -> Style {
         Style::reset().fg(self.failed)

@@ -21,6 +21,7 @@ use super::theme::{Depth, NAMES, Theme};
 pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let mut effects = take(model, message);
     clamp(model);
+    model.evaluate.look_around();
     let watching = model.watching();
     if watching != model.watched {
         model.runs.keep(&watching.runs);
@@ -66,7 +67,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Paste(text) => return pasted(model, &text),
         Message::Resize(columns, rows) => model.size = (columns, rows),
         Message::Redraw => return vec![Effect::Redraw],
-        Message::Tick(now) => model.now = now,
+        Message::Tick(now) => model.tick(now),
         Message::Runs(runs, now) => {
             model.runs.take(runs, now);
             model.now = model.now.max(now);

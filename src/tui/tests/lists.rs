@@ -132,3 +132,39 @@ fn a_run_that_waits_goes_on_by_either_key() {
         assert!(asked.contains(&Effect::Pause("beta".into(), false)), "{keys_of}: {asked:?}");
     }
 }
+
+#[test]
+fn the_palette_shows_every_action_and_says_where_one_works() {
+    let mut model = model((160, 50));
+    let (buffer, ..) = drive(&mut model, vec![full(), keys(":flip")].concat_all());
+    assert!(text(&buffer).contains("not here: show the two photos in one place"), "{}", text(&buffer));
+    let (_, asked, ..) = drive(&mut model, vec![key(KeyCode::Enter)]);
+    assert!(asked.is_empty() && model.layers.is_empty());
+    assert_eq!(model.notice.as_ref().unwrap().0, "flip: not here, only at a pair of photos");
+}
+
+#[test]
+fn what_was_said_goes_after_a_while() {
+    let mut model = model((160, 50));
+    drive(&mut model, vec![full(), vec![Message::Said("noted".into()), Message::Tick(1010.0)]].concat_all());
+    assert!(model.notice.is_some());
+    drive(&mut model, vec![Message::Tick(1030.0)]);
+    assert!(model.notice.is_none() && model.log.iter().any(|line| line.ends_with("noted")));
+    drive(&mut model, vec![Message::Lost("† beta crashed".into()), Message::Tick(1060.0)]);
+    assert!(model.notice.is_some(), "what is wrong stays longer");
+    drive(&mut model, vec![Message::Tick(2000.0)]);
+    assert!(model.notice.is_none());
+}
+
+#[test]
+fn the_form_shows_that_it_goes_on_and_where_the_cursor_is() {
+    let mut model = model((80, 24));
+    let (buffer, ..) = drive(&mut model, vec![full(), keys("n")].concat_all());
+    let shown = text(&buffer);
+    assert!(shown.contains("▼ ") && !shown.contains("▲ "), "{shown}");
+    let (buffer, ..) = drive(&mut model, vec![key(KeyCode::End)]);
+    assert!(text(&buffer).contains("▲ ") && !text(&buffer).contains("▼ "), "{}", text(&buffer));
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    let (buffer, ..) = drive(&mut model, keys("R"));
+    assert!(cell(&buffer, "▏").modifier.contains(Modifier::REVERSED));
+}

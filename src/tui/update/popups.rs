@@ -1,8 +1,10 @@
 //! Keys of what lies over a tab, and what typed lines ask for.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use crate::data::manifest::parse_date;
+use crate::data::corrections;
 use crate::data::synth::SynthPlan;
 use crate::tui::form::Outcome;
 use crate::tui::keys::{Action, Tab};
@@ -61,7 +63,7 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         (Layer::Confirm(_), _) => drop(model.layers.pop()),
         (Layer::Prompt(prompt), KeyCode::Enter) => {
             let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
-            match answered(asked, text) {
+            match answered(asked, text, model.now) {
                 Ok(effects) => {
                     model.layers.pop();
                     return effects;
@@ -77,10 +79,12 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         (Layer::Prompt(prompt), KeyCode::Char('u')) if !plain => prompt.text.clear(),
         (Layer::Prompt(prompt), KeyCode::Char(c)) if plain => prompt.text.push(c),
         (Layer::Palette(palette), KeyCode::Enter) => {
-            let found = palette.found().get(palette.at).map(|row| row.action);
+            let (found, place) = (palette.found().get(palette.at).copied(), palette.place);
             model.layers.pop();
-            if let Some(action) = found {
-                return act(model, action);
+            match found {
+                Some(row) if row.works_at(place) => return act(model, row.action),
+                Some(row) => model.say(format!("{}: not here, only {}", row.name, row.where_it_works()), true),
+                None => {}
             }
         }
         (Layer::Palette(palette), KeyCode::Up) => palette.at = palette.at.saturating_sub(1),
@@ -123,7 +127,7 @@ fn scroll(from: &mut usize, code: KeyCode) {
 }
 
 /// What a typed line asks for; `Err` says why it cannot be read.
-fn answered(asked: Asked, text: String) -> Result<Vec<Effect>, String> {
+fn answered(asked: Asked, text: String, now: f64) -> Result<Vec<Effect>, String> {
     let some = (!text.is_empty()).then_some(text.as_str());
     Ok(vec![match asked {
         Asked::Path if text.is_empty() => return Ok(Vec::new()),
@@ -134,7 +138,8 @@ fn answered(asked: Asked, text: String) -> Result<Vec<Effect>, String> {
             Effect::Correct(dataset, photo, Amendment::Individual(some.map(str::to_owned)))
         }
         Asked::Date(dataset, photo) => {
-            let day = |text| parse_date(text).ok_or_else(|| format!("{text} is no day: write it as 2019-08-02"));
+            let today = TimeZone::UTC.to_datetime(Timestamp::from_second(now as i64).unwrap_or_default()).date();
+            let day = |text| corrections::day(text, today).map_err(|e| e.to_string());
             Effect::Correct(dataset, photo, Amendment::Date(some.map(day).transpose()?))
         }
         Asked::Turtles => Effect::Draw(plan_of(&text).ok_or_else(|| format!("{text}: write it as 24 x 12 x 3"))?),
