@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod corrections;
+mod crop;
 mod dataset;
 mod demo;
 mod doctor;
@@ -18,6 +19,7 @@ mod plot;
 mod run;
 mod run_care;
 mod train;
+mod weights;
 mod words;
 
 use std::path::PathBuf;
@@ -86,6 +88,9 @@ enum Verb {
     /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
+    /// Import, list, check and remove weights of backbones
+    #[command(subcommand)]
+    Weights(weights::WeightsVerb),
     /// List, start, stop, resume, watch, name, compare, export and remove runs
     #[command(subcommand)]
     Run(run::RunVerb),
@@ -157,6 +162,7 @@ where
         Verb::Plot(args) => plot::plot(&context, &args),
         Verb::Pair(args) => pair::pair(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
+        Verb::Weights(verb) => weights::weights(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),
         Verb::Bench(args) => bench::bench(&context, &args),
         Verb::Doctor(args) => doctor::doctor(&context, &args),

@@ -5,6 +5,8 @@
 //! and all of it becomes files ([`report`], [`figures`]). Those know neither network nor photo file:
 //! [`embed`] and [`model`] run the network, and [`dataset`], [`gather`] and [`compare`] are what the verbs call.
 
+pub mod attention;
+pub mod boxes;
 pub mod compare;
 pub mod dataset;
 pub mod embed;
@@ -23,6 +25,7 @@ pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod verdict;
+pub mod weights;
 
 pub use error::Error;
 

@@ -1,5 +1,6 @@
 //! The training loop, schedules, checkpoints, resume.
 
+pub mod begin;
 pub mod bench;
 pub mod check;
 pub mod checkpoint;

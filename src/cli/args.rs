@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::data::foreign;
 use crate::data::manifest::Part;
+use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::AnyDevice;
 use crate::run::config::{Config, Method, field};
 
@@ -74,12 +75,20 @@ pub(super) struct TrainingFlags {
     /// A configuration to begin with; flags win over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The network that sees the photo [resnet18, resnet34, resnet50, efficientnet_b0]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = format!("The network that sees the photo [{}]", Backbone::names()))]
     backbone: Option<String>,
-    /// Begin with imported weights; this version cannot import any yet, and says so
+    /// Begin with the backbone's weights that were imported last (`caretta weights import`)
     #[arg(long)]
     pretrained: bool,
+    /// Begin with these imported weights
+    #[arg(long, value_name = "NAME", conflicts_with = "init")]
+    weights: Option<String>,
+    /// Begin with the backbone of another run, or of a file of weights; the head is new
+    #[arg(long, value_name = "RUN|FILE")]
+    init: Option<String>,
+    /// Last stage of the backbone that stays as it is: stem, stage1, stage2 and so on
+    #[arg(long, alias = "freeze_until", value_name = "STAGE")]
+    freeze_until: Option<String>,
     /// Numbers in an embedding
     #[arg(long, alias = "embedding_dim", value_name = "N")]
     embedding_dim: Option<String>,
@@ -113,6 +122,9 @@ pub(super) struct TrainingFlags {
     /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
     #[arg(long, value_name = "HOW")]
     precision: Option<String>,
+    /// What is seen of a photo: drawn (its box, if any) or attention (else the box where the weights to begin with look)
+    #[arg(long, value_name = "HOW")]
+    crop: Option<String>,
     /// Threads that prepare photos
     #[arg(long, value_name = "N")]
     workers: Option<String>,
@@ -150,6 +162,7 @@ impl TrainingFlags {
         };
         let named = [
             ("model.backbone", &self.backbone),
+            ("model.freeze_until", &self.freeze_until),
             ("model.embedding_dim", &self.embedding_dim),
             ("loss.margin", &self.margin),
             ("loss.mining", &self.mining),
@@ -161,6 +174,7 @@ impl TrainingFlags {
             ("train.seed", &self.seed),
             ("train.device", &self.device),
             ("train.precision", &self.precision),
+            ("data.crop", &self.crop),
             ("data.workers", &self.workers),
             ("data.split_column", &self.split_column),
         ];
@@ -176,6 +190,14 @@ impl TrainingFlags {
         if self.pretrained {
             config.set("model.pretrained", "true")?;
         }
+        if let Some(name) = &self.weights {
+            crate::eval::weights::find(&context.workspace, name)?;
+            config.set("model.pretrained", "true")?;
+            config.set("model.init", name)?;
+        }
+        if let Some(init) = &self.init {
+            config.set("model.init", init)?;
+        }
         assign(&mut config, &self.set)?;
         if let Some(path) = &self.data_dir {
             config.data.dir = context.workspace.data_dir(path)?;
@@ -184,9 +206,6 @@ impl TrainingFlags {
         }
         // said now rather than by a trainer that has begun
         crate::nn::backbone::Backbone::named(&config.model.backbone).map_err(|e| Usage(e.to_string()))?;
-        if config.model.pretrained {
-            return Err(crate::train::error::TrainError::NoPretrained { backbone: config.model.backbone }.into());
-        }
         config.check()?;
         Ok(config)
     }

@@ -47,7 +47,7 @@ pub(super) fn clone(context: &Context, of: &RunDir, args: &CloneArgs) -> Result<
     if let Some(path) = &args.data_dir {
         config.data.dir = context.workspace.data_dir(path)?;
     }
-    let run = created(context, &config, args.output_dir.as_deref())?;
+    let run = created(context, config, args.output_dir.as_deref())?;
     if args.foreground { foreground(context, &run) } else { detached(context, &run) }
 }
 
@@ -116,7 +116,7 @@ pub(super) fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
 }
 
 /// Asks a person; where none sits there, `--yes` is to be given.
-fn agreed(question: &str) -> Result<bool> {
+pub(super) fn agreed(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(Usage("there is nobody to ask: give --yes to remove without a question".into()).into());
     }

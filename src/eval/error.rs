@@ -164,6 +164,46 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A file that is not the one its name says.
+    #[error(
+        "{}: its name says that its SHA-256 begins with {digits}, and it is {sha256}: the file is damaged or another one; fetch it again, or rename it if it is yours",
+        foreign::path(path)
+    )]
+    OtherHash {
+        /// The file.
+        path: PathBuf,
+        /// The digits in its name.
+        digits: String,
+        /// Its hash.
+        sha256: String,
+    },
+    /// A name that other weights have.
+    #[error("{name}: other weights have that name; choose another with --name, or `caretta weights rm {name}` first")]
+    WeightsNameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A name that no weights have.
+    #[error(
+        "{given}: no imported weights of that name{}; `caretta weights ls` shows them all",
+        crate::run::error::hint(near)
+    )]
+    UnknownWeights {
+        /// As given.
+        given: String,
+        /// Names spelt alike.
+        near: Vec<String>,
+    },
+    /// A backbone without imported weights.
+    #[error(
+        "no weights of {backbone} are imported, so --pretrained has nothing to begin with: {fetch}\nwithout --pretrained a run begins with random weights"
+    )]
+    NoWeights {
+        /// The backbone.
+        backbone: String,
+        /// How to get some.
+        fetch: String,
+    },
     /// The network failed.
     #[error(transparent)]
     Network(#[from] crate::nn::error::NnError),

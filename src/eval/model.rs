@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::nn::backbone::{BACKBONES, Backbone};
+use crate::nn::backbone::Backbone;
 use crate::nn::head::HeadKind;
 use crate::nn::network::{Architecture, Network};
 use crate::nn::ops::Backend;
-use crate::nn::param::{Builder, Store};
+use crate::nn::weights::recognise::recognise;
 use crate::nn::weights::{WeightFile, identity};
 use crate::run::config::field;
 
@@ -69,6 +69,12 @@ impl About {
         }
     }
 
+    /// What is said of bare weights.
+    pub fn of_backbone(backbone: &'static Backbone) -> About {
+        let (backbone, dimensions) = (backbone.name, backbone.features());
+        About::new(Architecture { backbone, head: HeadKind::Pooled, dimensions }, USUAL_SIDE)
+    }
+
     fn architecture(&self, path: &Path) -> Result<Architecture> {
         let bad = |reason: String| Error::Model { path: path.to_owned(), reason };
         let backbone = Backbone::named(&self.backbone).map_err(|e| bad(e.to_string()))?.name;
@@ -114,13 +120,12 @@ impl<D: Backend> Model<D> {
     pub fn load(device: &D, path: &Path) -> Result<Model<D>> {
         let bad = |reason: String| Error::Model { path: path.to_owned(), reason };
         let mut file = WeightFile::read(path)?;
-        let about = match file.about.as_str() {
-            "" => {
-                recognise(device, &file).ok_or_else(|| bad("these are the weights of no backbone known here".into()))?
-            }
-            text => {
-                serde_json::from_str(text).map_err(|e| bad(format!("what it says of itself does not read: {e}")))?
-            }
+        let about = if file.about.is_empty() {
+            let found = recognise(path, file, None)?;
+            file = found.file;
+            About::of_backbone(found.backbone)
+        } else {
+            serde_json::from_str(&file.about).map_err(|e| bad(format!("what it says of itself does not read: {e}")))?
         };
         if about.preprocessing != Preprocessing::of_side(about.preprocessing.image_size) {
             return Err(bad("it wants another preprocessing than this version does".into()));
@@ -131,18 +136,6 @@ impl<D: Backend> Model<D> {
         let identity = identity(&network)?;
         Ok(Model { network, about, identity, said: file.about, path: path.to_owned() })
     }
-}
-
-/// The backbone whose parameters are all in `file` with their sizes.
-fn recognise<D: Backend>(device: &D, file: &WeightFile) -> Option<About> {
-    BACKBONES.iter().find_map(|backbone| {
-        let mut store = Store::new(device);
-        backbone.build(&mut Builder::new(&mut store, 0)).ok()?;
-        let fits = store.iter().all(|p| file.tensors.get(&p.name).is_some_and(|(sizes, _)| *sizes == p.shape.sizes()));
-        let architecture =
-            Architecture { backbone: backbone.name, head: HeadKind::Pooled, dimensions: backbone.features() };
-        fits.then(|| About::new(architecture, USUAL_SIDE))
-    })
 }
 
 #[cfg(test)]
@@ -203,6 +196,6 @@ mod tests {
         says(&text(&about), "another preprocessing");
         std::fs::write(&path, "not weights").unwrap();
         let error = Model::load(&Cpu::default(), &path).err().unwrap().to_string();
-        assert!(error.contains("not a safetensors file"), "{error}");
+        assert!(error.contains("neither a safetensors file"), "{error}");
     }
 }

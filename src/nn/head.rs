@@ -3,7 +3,7 @@
 use super::error::Result;
 use super::layer::{Linear, norm};
 use super::map::FeatureMap;
-use super::ops::{Activation, Backend, BatchNorm, activate, batch_norm};
+use super::ops::{Activation, Backend, BatchNorm, NormSpec, activate, batch_norm};
 use super::param::{Builder, Store};
 use super::pass::Pass;
 
@@ -49,7 +49,7 @@ impl HeadKind {
             ),
             HeadKind::LinearNorm => Head::LinearNorm(
                 Linear::new(&mut builder.at(0), features, dimensions)?,
-                norm(&mut builder.at(1), dimensions)?,
+                norm(&mut builder.at(1), dimensions, NormSpec::TORCH)?,
             ),
             HeadKind::Pooled => Head::Pooled,
         })

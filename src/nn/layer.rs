@@ -6,19 +6,16 @@ use super::error::Result;
 use super::init::Init;
 use super::map::FeatureMap;
 use super::ops::{
-    Activation, Backend, BatchNorm, ConvSpec, activate, batch_norm, conv2d, global_average, scale_channels,
+    Activation, Backend, BatchNorm, ConvSpec, NormSpec, activate, batch_norm, conv2d, global_average, scale_channels,
 };
 use super::param::{Builder, ParamId, Role, Shape, Store};
 use super::pass::Pass;
-
-/// Added to the variance by torchvision's batch norms.
-pub const EPSILON: f32 = 1e-5;
 
 /// Adds the parameters of a batch norm below `builder`: `weight`, `bias`, `running_mean`, `running_var`.
 ///
 /// # Errors
 /// When the device has no memory.
-pub fn norm<D: Backend>(builder: &mut Builder<D>, channels: usize) -> Result<BatchNorm> {
+pub fn norm<D: Backend>(builder: &mut Builder<D>, channels: usize, spec: NormSpec) -> Result<BatchNorm> {
     let shape = Shape::Channels(channels);
     let mut add = |name: &str, role: Role, value: f32| builder.param(name, shape, role, Init::Constant(value));
     Ok(BatchNorm {
@@ -26,8 +23,7 @@ pub fn norm<D: Backend>(builder: &mut Builder<D>, channels: usize) -> Result<Bat
         bias: add("bias", Role::Gain, 0.0)?,
         mean: add("running_mean", Role::Running, 0.0)?,
         variance: add("running_var", Role::Running, 1.0)?,
-        epsilon: EPSILON,
-        frozen: false,
+        spec,
     })
 }
 
@@ -49,12 +45,13 @@ impl ConvNorm {
         builder: &mut Builder<D>,
         [conv, norm_name]: [&str; 2],
         spec: ConvSpec,
+        norm_spec: NormSpec,
         activation: Activation,
     ) -> Result<Self> {
         let fan_out = spec.out_channels * spec.kernel[0] * spec.kernel[1] / spec.groups;
         let init = Init::kaiming_fan_out(fan_out);
         let weight = builder.at(conv).param("weight", Shape::Conv(spec), Role::Weight, init)?;
-        let norm = norm(&mut builder.at(norm_name), spec.out_channels)?;
+        let norm = norm(&mut builder.at(norm_name), spec.out_channels, norm_spec)?;
         Ok(ConvNorm { spec, weight, norm, activation })
     }
 
@@ -114,14 +111,20 @@ impl Linear {
 pub struct SqueezeExcite {
     reduce: (ConvSpec, ParamId, ParamId),
     expand: (ConvSpec, ParamId, ParamId),
+    activations: [Activation; 2],
 }
 
 impl SqueezeExcite {
-    /// torchvision's `fc1` and `fc2`: 1x1 convolutions with bias.
+    /// torchvision's `fc1` and `fc2`: 1x1 convolutions with bias, each with its activation.
     ///
     /// # Errors
     /// When the device has no memory.
-    pub fn new<D: Backend>(builder: &mut Builder<D>, channels: usize, squeezed: usize) -> Result<Self> {
+    pub fn new<D: Backend>(
+        builder: &mut Builder<D>,
+        channels: usize,
+        squeezed: usize,
+        activations: [Activation; 2],
+    ) -> Result<Self> {
         let mut add = |name: &str, spec: ConvSpec| -> Result<_> {
             let mut builder = builder.at(name);
             let init = Init::kaiming_fan_out(spec.out_channels);
@@ -132,10 +135,11 @@ impl SqueezeExcite {
         Ok(SqueezeExcite {
             reduce: add("fc1", ConvSpec::new(channels, squeezed, 1))?,
             expand: add("fc2", ConvSpec::new(squeezed, channels, 1))?,
+            activations,
         })
     }
 
-    /// `x * sigmoid(expand(silu(reduce(mean(x)))))`.
+    /// `x * second(expand(first(reduce(mean(x)))))`, the activations being SiLU and sigmoid in EfficientNet.
     ///
     /// # Errors
     /// As the operations.
@@ -146,8 +150,7 @@ impl SqueezeExcite {
         x: &FeatureMap<D>,
     ) -> Result<FeatureMap<D>> {
         let mut s = global_average(pass, x)?;
-        for ((spec, weight, bias), activation) in [(self.reduce, Activation::Silu), (self.expand, Activation::Sigmoid)]
-        {
+        for ((spec, weight, bias), activation) in [self.reduce, self.expand].into_iter().zip(self.activations) {
             s = conv2d(pass, store, &s, &spec, weight, Some(bias))?;
             s = activate(pass, &s, activation)?;
         }

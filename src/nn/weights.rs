@@ -1,22 +1,39 @@
-//! Weights in files: safetensors, torchvision's names and order, one line of JSON that says what they are.
+//! Weights in files: ours are safetensors, torchvision's names and order, one line of JSON that says what they are.
 //!
 //! The header keeps one key only, because a map of several would be written in chance order and equal runs must have
-//! equal bytes.
+//! equal bytes. Other people's files, PyTorch's among them, are read too; [`recognise`] says whose network they hold.
+
+mod archive;
+pub mod kinds;
+pub mod names;
+pub mod pickle;
+pub mod published;
+pub mod recognise;
+pub mod torch;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use sha2::{Digest, Sha256};
 
+use super::backbone::Backbone;
 use super::error::{NnError, Result};
 use super::network::Network;
 use super::ops::Backend;
 use super::param::Shape;
+use kinds::Kind;
 
 /// The one key of the header.
 const KEY: &str = "caretta";
+
+/// Bytes of a file at most: it is read into memory, and a backbone known here takes a twentieth of that.
+const MOST_BYTES: u64 = 4 << 30;
+
+/// Sizes and values.
+pub type Tensor = (Vec<usize>, Vec<f32>);
 
 /// Named tensors of f32 with sizes in torchvision's order, and a line about them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +41,20 @@ pub struct WeightFile {
     /// What the tensors are, as JSON; empty when the file says nothing.
     pub about: String,
     /// Sizes and values by name.
-    pub tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    pub tensors: BTreeMap<String, Tensor>,
+    /// What was otherwise in the file; not written.
+    pub origin: Origin,
+}
+
+/// In what a file differed from ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Keys of a training checkpoint under which the tensors lay, outermost first.
+    pub unwrapped: Vec<String>,
+    /// The formats that were brought to f32: "half", "bfloat16 and double".
+    pub converted: Option<String>,
+    /// Names of tensors of whole numbers, which are no weights and were not read.
+    pub whole: Vec<String>,
 }
 
 struct Bytes<'a>(&'a [usize], &'a [f32]);
@@ -72,36 +102,78 @@ impl WeightFile {
         safetensors::serialize(views, Some(about)).map_err(|e| bad(path, e.to_string()))
     }
 
-    /// Reads a file's bytes; `path` is for the errors.
+    /// Reads a file's bytes, safetensors or PyTorch's; `path` is for the errors.
     ///
     /// # Errors
-    /// When the bytes are no safetensors file or hold something other than f32.
+    /// When the bytes are neither, are damaged, or ask for anything but tensors.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<WeightFile> {
-        let (_, header) =
-            SafeTensors::read_metadata(bytes).map_err(|e| bad(path, format!("not a safetensors file: {e}")))?;
-        let about = header.metadata().as_ref().and_then(|m| m.get(KEY).cloned()).unwrap_or_default();
-        let file = SafeTensors::deserialize(bytes).map_err(|e| bad(path, format!("not a safetensors file: {e}")))?;
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.iter() {
-            if view.dtype() == Dtype::I64 && name.ends_with("num_batches_tracked") {
-                continue; // torch counts steps; nothing depends on it
-            }
-            if view.dtype() != Dtype::F32 {
-                return Err(bad(path, format!("{} holds {:?}, only F32 can be read", printable(name), view.dtype())));
-            }
-            let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-            tensors.insert(name.to_owned(), (view.shape().to_vec(), values));
+        // a safetensors file is the length of its header in eight bytes, then a brace
+        if torch::is_torch(bytes) && bytes.get(8) != Some(&b'{') {
+            let dict = torch::read(bytes).map_err(|e| bad(path, e.to_string()))?;
+            let origin = Origin { unwrapped: dict.unwrapped, ..Origin::default() };
+            return Ok(WeightFile { origin, ..WeightFile::default() }.filled(dict.tensors));
         }
-        Ok(WeightFile { about, tensors })
+        let none =
+            |e: safetensors::SafeTensorError| bad(path, format!("neither a safetensors file ({e}) nor PyTorch's"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(none)?;
+        let about = header.metadata().as_ref().and_then(|m| m.get(KEY).cloned()).unwrap_or_default();
+        let file = SafeTensors::deserialize(bytes).map_err(none)?;
+        let mut tensors = Vec::new();
+        for (name, view) in file.iter() {
+            let kind = match view.dtype() {
+                Dtype::F64 => Kind::F64,
+                Dtype::F32 => Kind::F32,
+                Dtype::F16 => Kind::F16,
+                Dtype::BF16 => Kind::Bf16,
+                Dtype::I64 | Dtype::U64 => Kind::Whole(8),
+                Dtype::I32 | Dtype::U32 => Kind::Whole(4),
+                Dtype::I16 | Dtype::U16 => Kind::Whole(2),
+                Dtype::I8 | Dtype::U8 | Dtype::BOOL => Kind::Whole(1),
+                other => {
+                    return Err(bad(path, format!("{} holds {other:?}, which cannot be read", printable(name))));
+                }
+            };
+            let values = if matches!(kind, Kind::Whole(_)) { Vec::new() } else { kind.widen(view.data()) };
+            tensors.push((name.to_owned(), view.shape().to_vec(), values, kind));
+        }
+        Ok(WeightFile { about, ..WeightFile::default() }.filled(tensors))
     }
 
-    /// Reads the file at `path`.
+    /// With these tensors, those of whole numbers only named.
+    fn filled(mut self, tensors: Vec<(String, Vec<usize>, Vec<f32>, Kind)>) -> WeightFile {
+        self.origin.converted = kinds::told(tensors.iter().map(|(.., kind)| *kind));
+        for (name, sizes, values, kind) in tensors {
+            if matches!(kind, Kind::Whole(_)) {
+                self.origin.whole.push(name);
+            } else {
+                self.tensors.insert(name, (sizes, values));
+            }
+        }
+        self
+    }
+
+    /// Reads the file at `path`, safetensors or PyTorch's.
     ///
     /// # Errors
     /// When it cannot be read; see [`WeightFile::from_bytes`].
     pub fn read(path: &Path) -> Result<WeightFile> {
-        let bytes = std::fs::read(path).map_err(|source| NnError::Io { path: path.to_owned(), source })?;
-        WeightFile::from_bytes(path, &bytes)
+        WeightFile::from_bytes(path, &bytes(path)?)
+    }
+
+    /// Reads only what the safetensors file at `path` says of itself.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no such file.
+    pub fn read_about(path: &Path) -> Result<String> {
+        let none = |_| bad(path, "not a safetensors file".into());
+        let mut file = std::fs::File::open(path).map_err(|source| NnError::Io { path: path.to_owned(), source })?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).map_err(none)?;
+        let mut header = Vec::new();
+        file.take(u64::from_le_bytes(length).min(MOST_BYTES)).read_to_end(&mut header).map_err(none)?;
+        let header: serde_json::Value =
+            serde_json::from_slice(&header).map_err(|_| bad(path, "not a safetensors file".into()))?;
+        Ok(header["__metadata__"][KEY].as_str().unwrap_or_default().to_owned())
     }
 
     /// Takes the values of `name`, which must have the sizes of `shape`.
@@ -131,6 +203,25 @@ impl WeightFile {
     }
 }
 
+impl WeightFile {
+    /// Moves the values of the backbone's parameters into `network`; the others keep theirs.
+    ///
+    /// # Errors
+    /// When one is missing or of other sizes; the network is then partly loaded and not to be used.
+    pub fn load_backbone<D: Backend>(&mut self, path: &Path, network: &mut Network<D>) -> Result<()> {
+        let backbone = Backbone::named(network.architecture.backbone)?;
+        let names: BTreeSet<String> = recognise::outline(backbone)?.into_iter().map(|(name, _)| name).collect();
+        for id in network.store.ids() {
+            let (name, shape) = (network.store.get(id).name.clone(), network.store.get(id).shape);
+            if names.contains(&name) {
+                let values = self.take(path, &name, &shape)?;
+                network.store.import(id, values)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Identity of a network's weights: SHA-256 over names, sizes and values of all parameters, in hexadecimal.
 ///
 /// # Errors
@@ -139,11 +230,36 @@ pub fn identity<D: Backend>(network: &Network<D>) -> Result<String> {
     let mut hash = Sha256::new();
     for id in network.store.ids() {
         let param = network.store.get(id);
-        hash.update(param.name.as_bytes());
-        param.shape.sizes().iter().for_each(|s| hash.update((*s as u64).to_le_bytes()));
-        network.store.export(id)?.iter().for_each(|v| hash.update(v.to_le_bytes()));
+        absorb(&mut hash, &param.name, &param.shape.sizes(), &network.store.export(id)?);
     }
-    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(hash.finalize().as_ref()))
+}
+
+fn absorb(hash: &mut Sha256, name: &str, sizes: &[usize], values: &[f32]) {
+    hash.update(name.as_bytes());
+    sizes.iter().for_each(|s| hash.update((*s as u64).to_le_bytes()));
+    values.iter().for_each(|v| hash.update(v.to_le_bytes()));
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(Sha256::digest(bytes).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The bytes of the file at `path`.
+///
+/// # Errors
+/// When it cannot be read, or is larger than weights are.
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let failed = |source| NnError::Io { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(failed)?.len() > MOST_BYTES {
+        return Err(bad(path, "larger than 4 GiB: no weights of a backbone known here".into()));
+    }
+    std::fs::read(path).map_err(failed)
 }
 
 fn bad(path: &Path, reason: String) -> NnError {

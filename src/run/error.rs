@@ -359,7 +359,7 @@ impl RunError {
 }
 
 /// "; did you mean a, b?", or nothing.
-fn hint(near: &[String]) -> String {
+pub fn hint(near: &[String]) -> String {
     match near {
         [] => String::new(),
         near => format!("; did you mean {}?", near.join(", ")),

@@ -19,13 +19,13 @@ pub enum ModelRef {
         /// Which checkpoint.
         which: Which,
     },
-    /// A `.safetensors` file that belongs to no run.
+    /// A file of weights that belongs to no run: imported ones, or anybody's.
     Weights(PathBuf),
 }
 
 impl Workspace {
-    /// Resolves a run's id, folder or beginning of an id, `<run>/best_model.pth`, a run's checkpoint file,
-    /// or a file of weights. A run in the answer need not have the checkpoint yet (`RunDir::checkpoint`).
+    /// Resolves the name of imported weights, a run's id, folder or beginning of an id, `<run>/best_model.pth`, a run's
+    /// checkpoint file, or a file of weights. A run in the answer need not have the checkpoint yet (`RunDir::checkpoint`).
     pub fn resolve_model(&self, given: &Path) -> Result<ModelRef> {
         let refuse =
             |problem: &str| RunError::NotAModel { given: given.display().to_string(), problem: problem.to_owned() };
@@ -39,16 +39,20 @@ impl Workspace {
         if let Some(found) = self.checkpoint_file(given)? {
             return Ok(found);
         }
+        if let Some(imported) = given.to_str().filter(|_| !given.exists()).and_then(|name| self.weights_file(name)) {
+            return Ok(ModelRef::Weights(imported));
+        }
         match given.extension().and_then(|e| e.to_str()) {
-            Some("safetensors") if given.is_file() => Ok(ModelRef::Weights(given.to_path_buf())),
-            Some("safetensors") => Err(refuse("no such file")),
-            Some("pth" | "pt") if given.is_file() => {
-                Err(refuse("PyTorch's files cannot be read yet; convert it to .safetensors, or name a run"))
+            Some("safetensors" | "pth" | "pt" | "bin" | "ckpt") if given.is_file() => {
+                Ok(ModelRef::Weights(given.to_path_buf()))
             }
+            Some("safetensors") => Err(refuse("no such file")),
             Some("pth" | "pt") => Err(refuse(
                 "there is no run in that folder; best_model.pth, inside a run's folder, means its best checkpoint",
             )),
-            _ if given.is_file() => Err(refuse("neither a run nor a .safetensors file")),
+            _ if given.is_file() => {
+                Err(refuse("neither a run nor a file of weights (.safetensors, .pth, .pt, .bin, .ckpt)"))
+            }
             _ => Ok(ModelRef::Run { run: self.find(given)?, which: Which::Auto }),
         }
     }
@@ -98,6 +102,16 @@ mod tests {
         let weights = dir.path().join("last.safetensors");
         fs::write(&weights, "").unwrap();
         assert_eq!(resolve(&weights), Ok(ModelRef::Weights(weights.clone())));
+        // torch's, whatever they are called, where no run is beside them.
+        let weights = dir.path().join("best_model.pth");
+        fs::write(&weights, "").unwrap();
+        assert_eq!(resolve(&weights), Ok(ModelRef::Weights(weights.clone())));
+        // Imported ones by their name; nothing outside their folder.
+        fs::create_dir_all(workspace.weights_folder()).unwrap();
+        let imported = workspace.weights_folder().join("resnet18-f37072fd.safetensors");
+        fs::write(&imported, "").unwrap();
+        assert_eq!(resolve(Path::new("resnet18-f37072fd")), Ok(ModelRef::Weights(imported)));
+        assert!(resolve(Path::new("../weights/resnet18-f37072fd")).is_err());
     }
 
     #[test]
@@ -109,11 +123,8 @@ mod tests {
         };
         says("arcface_models/best_model.pth", "there is no run in that folder");
         says("missing.safetensors", "no such file");
-        for name in ["best_model.pth", "photo.jpg"] {
-            fs::write(dir.path().join(name), "").unwrap();
-        }
-        says("best_model.pth", "cannot be read yet");
-        says("photo.jpg", "neither a run nor a .safetensors file");
+        fs::write(dir.path().join("photo.jpg"), "").unwrap();
+        says("photo.jpg", "neither a run nor a file of weights");
         says("nothing", "no run of that id or folder");
         says("", "no run in this folder");
     }

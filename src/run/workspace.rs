@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::config::Config;
-use super::dir::{RunDir, is_run};
+use super::dir::{RunDir, is_plain_name, is_run};
 use super::error::{Result, RunError, near};
 use super::files;
 
@@ -93,6 +93,17 @@ impl Workspace {
     /// `cache/`: resized photos; may be deleted at any time.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
+    }
+
+    /// `weights/`: imported weights, a file each.
+    pub fn weights_folder(&self) -> PathBuf {
+        self.root.join("weights")
+    }
+
+    /// The file of the imported weights of this name, if they are there.
+    pub fn weights_file(&self, name: &str) -> Option<PathBuf> {
+        let path = self.weights_folder().join(format!("{name}.safetensors"));
+        (is_plain_name(name) && path.is_file()).then_some(path)
     }
 
     /// `datasets/`: a folder for each drawn dataset.

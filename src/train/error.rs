@@ -109,15 +109,25 @@ pub enum TrainError {
         /// Why not, and the way out.
         reason: String,
     },
-    /// `--pretrained` without weights.
+    /// Weights to begin with that are not those that were asked for.
     #[error(
-        "there are no imported weights of {backbone} in this version, so --pretrained has nothing to begin with: leave it \
-         out to train from random weights; importing torchvision's weights comes with a later version"
+        "model.init: {given} has changed: its hash is {found} and the run asks for {asked}; put the weights back as they \
+         were, or leave out the @ and what follows to begin with these"
     )]
-    NoPretrained {
-        /// The backbone.
-        backbone: String,
+    OtherWeights {
+        /// What was named.
+        given: String,
+        /// The hash asked for.
+        asked: String,
+        /// The hash found.
+        found: String,
     },
+    /// Boxes by attention without a network that looks.
+    #[error(
+        "data.crop = attention: the run begins with random weights, which look nowhere; begin with imported ones (--pretrained) \
+         or another run's (--init)"
+    )]
+    NobodyLooks,
 }
 
 /// What to do where a batch is too large.

@@ -19,13 +19,33 @@ pub enum Activation {
     Silu,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// `min(max(x, 0), 6)` (torch's `ReLU6`; MobileNet and EfficientNet-Lite).
+    Relu6,
+    /// `x hardsigmoid(x)` (Howard et al. 2019; torch's `Hardswish`).
+    Hardswish,
+    /// `min(max(x + 3, 0), 6) / 6` (torch's `Hardsigmoid`).
+    Hardsigmoid,
+    /// `x Phi(x)`, Phi the normal distribution's sum: exact, as torch's default `GELU` (Hendrycks and Gimpel 2016).
+    Gelu,
 }
 
 impl Activation {
     /// Whether zero gives zero: what does not would fill the padding of a map.
     pub fn keeps_zero(self) -> bool {
-        self != Activation::Sigmoid
+        !matches!(self, Activation::Sigmoid | Activation::Hardsigmoid)
     }
+
+    /// Every activation there is, for tests that walk them all.
+    pub const ALL: [Activation; 8] = [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Silu,
+        Activation::Sigmoid,
+        Activation::Relu6,
+        Activation::Hardswish,
+        Activation::Hardsigmoid,
+        Activation::Gelu,
+    ];
 }
 
 /// Element-wise work on a device.

@@ -14,6 +14,20 @@ use crate::nn::pass::{BatchStatistics, Pass};
 use super::activate::give;
 use super::{Activation, Backend};
 
+/// What batch norms of different architectures differ in.
+#[derive(Clone, Copy, Debug)]
+pub struct NormSpec {
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// The share that a batch has in the running statistics after it (torch's `momentum`).
+    pub momentum: f32,
+}
+
+impl NormSpec {
+    /// torch's defaults.
+    pub const TORCH: NormSpec = NormSpec { epsilon: 1e-5, momentum: 0.1 };
+}
+
 /// A batch norm's parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm {
@@ -25,10 +39,8 @@ pub struct BatchNorm {
     pub mean: ParamId,
     /// torch's `running_var`: C.
     pub variance: ParamId,
-    /// Added to the variance.
-    pub epsilon: f32,
-    /// Keeps the running statistics, in training too, and lets them alone.
-    pub frozen: bool,
+    /// What it does beside.
+    pub spec: NormSpec,
 }
 
 /// What the kernels of a batch norm need beside the map.
@@ -118,7 +130,7 @@ pub fn batch_norm<D: Backend>(
     if let Some(residual) = residual.filter(|r| r.dims() != dims) {
         return Err(NnError::shape(OP, format!("a residual of {} on a map of {dims}", residual.dims())));
     }
-    let of_batch = pass.is_training() && !norm.frozen;
+    let of_batch = pass.is_training();
     if of_batch && dims.n * dims.h * dims.w < 2 {
         return Err(NnError::shape(OP, format!("a batch of {dims} has no variance to learn from: use more photos")));
     }
@@ -127,12 +139,16 @@ pub fn batch_norm<D: Backend>(
     let moments = if of_batch {
         let moments = device.norm_moments((dims, x.values())).map_err(fail)?;
         let unbiased = device.norm_unbiased(dims, &moments).map_err(fail)?;
-        pass.remember(BatchStatistics { mean: (norm.mean, moments.mean.clone()), variance: (norm.variance, unbiased) });
+        pass.remember(BatchStatistics {
+            mean: (norm.mean, moments.mean.clone()),
+            variance: (norm.variance, unbiased),
+            momentum: norm.spec.momentum,
+        });
         moments
     } else {
         Moments { mean: store.value(norm.mean).clone(), variance: store.value(norm.variance).clone() }
     };
-    let (gain, bias, epsilon) = (store.value(norm.gain).clone(), store.value(norm.bias).clone(), norm.epsilon);
+    let (gain, bias, epsilon) = (store.value(norm.gain).clone(), store.value(norm.bias).clone(), norm.spec.epsilon);
     let args = NormArgs { gain: &gain, bias: &bias, epsilon, activation };
     let y = device.norm_forward((dims, x.values()), residual.map(FeatureMap::values), &moments, args).map_err(fail)?;
     let y = pass.output(y, dims);

@@ -12,7 +12,7 @@ use crate::nn::map::FeatureMap;
 use crate::nn::param::{Builder, ParamId, Role, Store};
 use crate::nn::pass::Pass;
 
-fn random(count: usize, seed: u64) -> Vec<f32> {
+pub(super) fn random(count: usize, seed: u64) -> Vec<f32> {
     Init::Normal(1.0).draw(count, &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
@@ -26,20 +26,20 @@ fn map(dims: Dims, values: &[f32]) -> FeatureMap<Cpu> {
 }
 
 /// An operation under test: its inputs, its parameters, and what it does.
-struct Case<'a> {
-    inputs: Vec<(Dims, Vec<f32>)>,
-    params: Vec<(Shape, Vec<f32>)>,
-    run: &'a dyn Fn(&mut Pass<Cpu>, &Store<Cpu>, &[FeatureMap<Cpu>], &[ParamId]) -> FeatureMap<Cpu>,
-    training: bool,
+pub(super) struct Case<'a> {
+    pub(super) inputs: Vec<(Dims, Vec<f32>)>,
+    pub(super) params: Vec<(Shape, Vec<f32>)>,
+    pub(super) run: &'a dyn Fn(&mut Pass<Cpu>, &Store<Cpu>, &[FeatureMap<Cpu>], &[ParamId]) -> FeatureMap<Cpu>,
+    pub(super) training: bool,
     /// Leaves the parameters out of [`Case::check_gradients`].
-    only_inputs: bool,
+    pub(super) only_inputs: bool,
 }
 
 /// Output, gradients of the inputs and of the parameters, all in torchvision's order.
-struct Outcome {
-    y: Vec<f32>,
-    inputs: Vec<Vec<f32>>,
-    params: Vec<Vec<f32>>,
+pub(super) struct Outcome {
+    pub(super) y: Vec<f32>,
+    pub(super) inputs: Vec<Vec<f32>>,
+    pub(super) params: Vec<Vec<f32>>,
 }
 
 impl Case<'_> {
@@ -65,13 +65,13 @@ impl Case<'_> {
         (pass, store, ids, inputs, y)
     }
 
-    fn output(&self) -> (Dims, Vec<f32>) {
+    pub(super) fn output(&self) -> (Dims, Vec<f32>) {
         let (.., y) = self.forward();
         (y.dims(), Cpu::default().unpack_map(y.dims(), y.values()).unwrap())
     }
 
     /// Everything, for the output's gradient `gy`.
-    fn outcome(&self, gy: &[f32]) -> Outcome {
+    pub(super) fn outcome(&self, gy: &[f32]) -> Outcome {
         let device = Cpu::default();
         let (mut pass, store, ids, inputs, y) = self.forward();
         let dims = y.dims();
@@ -98,7 +98,7 @@ impl Case<'_> {
     }
 
     /// Holds the gradients against central differences of `sum(y * weight)` at every value, with step `h`.
-    fn check_gradients(&mut self, h: f32, tolerance: f64, way: &str) {
+    pub(super) fn check_gradients(&mut self, h: f32, tolerance: f64, way: &str) {
         let (dims, _) = self.output();
         let gy = random(dims.count(), 77);
         let outcome = self.outcome(&gy);
@@ -131,7 +131,7 @@ impl Case<'_> {
     }
 }
 
-fn close(ours: &[f32], expected: &[f64], tolerance: f64, what: &str) {
+pub(super) fn close(ours: &[f32], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(ours.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(1.0f64, |m, v| m.max(v.abs()));
     for (i, (a, b)) in ours.iter().zip(expected).enumerate() {
@@ -306,7 +306,7 @@ fn gradients_add_up_where_a_map_is_used_twice() {
     });
 }
 
-fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool, frozen: bool, offset: f32) {
+fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool, offset: f32) {
     let c = dims.c;
     let mut inputs = vec![(dims, random(dims.count(), 1).into_iter().map(|v| v + offset).collect())];
     if residual {
@@ -320,7 +320,7 @@ fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool,
         inputs,
         params: params.clone(),
         run: &|pass, store, x, p| {
-            let norm = BatchNorm { gain: p[0], bias: p[1], mean: p[2], variance: p[3], epsilon: 1e-5, frozen };
+            let norm = BatchNorm { gain: p[0], bias: p[1], mean: p[2], variance: p[3], spec: NormSpec::TORCH };
             batch_norm(pass, store, &x[0], x.get(1), &norm, activation).unwrap()
         },
         training,
@@ -336,7 +336,7 @@ fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool,
             x.iter().enumerate().filter(|(i, _)| channel(*i) == ch).map(|(_, v)| f64::from(*v)).collect();
         let count = values.len() as f64;
         let (mut mean, mut variance) = (f64::from(params[2].1[ch]), f64::from(params[3].1[ch]));
-        if training && !frozen {
+        if training {
             mean = values.iter().sum::<f64>() / count;
             variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
         }
@@ -352,6 +352,10 @@ fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool,
                 Activation::Relu => v.max(0.0),
                 Activation::Silu => v * s,
                 Activation::Sigmoid => s,
+                Activation::Relu6 => v.clamp(0.0, 6.0),
+                Activation::Hardswish => v * (v + 3.0).clamp(0.0, 6.0) / 6.0,
+                Activation::Hardsigmoid => (v + 3.0).clamp(0.0, 6.0) / 6.0,
+                Activation::Gelu => v * super::token_tests::normal_sum(v),
             };
         }
     }
@@ -362,18 +366,17 @@ fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool,
 
 #[test]
 fn batch_norm_agrees_with_plain_loops() {
-    use Activation::{Identity, Relu, Silu};
-    for activation in [Identity, Relu, Silu] {
+    use Activation::Identity;
+    for activation in Activation::ALL {
         for residual in [false, true] {
-            norm_case(Dims::new(2, 20, 3, 5), activation, residual, true, false, 0.0);
-            norm_case(Dims::new(1, 16, 2, 1), activation, residual, true, false, 0.0);
-            norm_case(Dims::new(3, 5, 1, 1), activation, residual, true, false, 0.0);
-            norm_case(Dims::new(2, 33, 4, 4), activation, residual, false, false, 0.0);
-            norm_case(Dims::new(2, 33, 4, 4), activation, residual, true, true, 0.0);
+            norm_case(Dims::new(2, 20, 3, 5), activation, residual, true, 0.0);
+            norm_case(Dims::new(1, 16, 2, 1), activation, residual, true, 0.0);
+            norm_case(Dims::new(3, 5, 1, 1), activation, residual, true, 0.0);
+            norm_case(Dims::new(2, 33, 4, 4), activation, residual, false, 0.0);
         }
     }
     // the mean far from zero: sums of squares alone would lose the variance
-    norm_case(Dims::new(4, 16, 8, 8), Identity, false, true, false, 3000.0);
+    norm_case(Dims::new(4, 16, 8, 8), Identity, false, true, 3000.0);
 }
 
 #[test]
@@ -398,8 +401,7 @@ fn batch_norm_gradients_agree_with_differences() {
             params: vec![(channels, vec![0.7; c]), (channels, random(c, 4))],
             run: &|pass, store, x, p| {
                 // gain and bias stand in as running statistics outside training: their differences mean nothing then
-                let norm =
-                    BatchNorm { gain: p[0], bias: p[1], mean: p[1], variance: p[0], epsilon: 1e-5, frozen: false };
+                let norm = BatchNorm { gain: p[0], bias: p[1], mean: p[1], variance: p[0], spec: NormSpec::TORCH };
                 batch_norm(pass, store, &x[0], x.get(1), &norm, activation).unwrap()
             },
             training,
@@ -416,8 +418,7 @@ fn a_batch_of_one_value_is_an_error() {
     let mut store = Store::new(&device);
     let mut builder = Builder::new(&mut store, 0);
     let mut add = |name: &str| builder.param(name, Shape::Channels(16), Role::Gain, Init::Constant(1.0)).unwrap();
-    let norm =
-        BatchNorm { gain: add("a"), bias: add("b"), mean: add("c"), variance: add("d"), epsilon: 1e-5, frozen: false };
+    let norm = BatchNorm { gain: add("a"), bias: add("b"), mean: add("c"), variance: add("d"), spec: NormSpec::TORCH };
     let x = map(dims, &random(16, 1));
     let result = batch_norm(&mut Pass::training(&device), &store, &x, None, &norm, Activation::Relu);
     assert!(result.err().unwrap().to_string().contains("more photos"));
@@ -427,8 +428,10 @@ fn a_batch_of_one_value_is_an_error() {
 #[test]
 fn activations_agree_with_differences() {
     let dims = Dims::new(2, 17, 3, 3);
-    for activation in [Activation::Identity, Activation::Silu, Activation::Sigmoid, Activation::Relu] {
-        let away = random(dims.count(), 5).into_iter().map(|v| if v.abs() < 0.1 { v.signum() * 0.3 } else { v });
+    // no value within a step of a corner: those of all activations
+    let apart = |v: f32| [-3.0, 0.0, 3.0, 6.0].iter().all(|corner| (v - corner).abs() > 0.05);
+    for activation in Activation::ALL {
+        let away = random(dims.count(), 5).into_iter().map(|v| 4.0 * v).map(|v| if apart(v) { v } else { v + 0.2 });
         let mut case = Case {
             inputs: vec![(dims, away.collect())],
             params: vec![],
@@ -441,25 +444,27 @@ fn activations_agree_with_differences() {
 }
 
 #[test]
-fn padding_stays_zero_through_a_sigmoid_and_a_convolution() {
-    // sigmoid(0) is a half: in the padding it would give the next convolution's padding a gradient
+fn padding_stays_zero_through_sigmoids_and_a_convolution() {
+    // of 0 both give a half: in the padding it would give the next convolution's padding a gradient
     let dims = Dims::new(2, 5, 3, 3);
     let spec = ConvSpec::new(5, 7, 3);
     let shape = Shape::Conv(spec);
-    let mut case = Case {
-        inputs: vec![(dims, random(dims.count(), 1))],
-        params: vec![(shape, random(shape.count(), 2))],
-        run: &|pass, store, x, p| {
-            let a = activate(pass, &x[0], Activation::Sigmoid).unwrap();
-            conv2d(pass, store, &a, &spec, p[0], None).unwrap()
-        },
-        training: true,
-        only_inputs: false,
-    };
-    case.check_gradients(0.02, 5e-3, "sigmoid then convolution");
-    let (pass, _, _, inputs, _) = case.forward();
-    let y = activate(&mut Pass::inference(pass.device()), &inputs[0], Activation::Sigmoid).unwrap();
-    assert_eq!(y.values().as_vec().iter().filter(|&&v| v != 0.0).count(), dims.count());
+    for activation in [Activation::Sigmoid, Activation::Hardsigmoid] {
+        let mut case = Case {
+            inputs: vec![(dims, random(dims.count(), 1))],
+            params: vec![(shape, random(shape.count(), 2))],
+            run: &|pass, store, x, p| {
+                let a = activate(pass, &x[0], activation).unwrap();
+                conv2d(pass, store, &a, &spec, p[0], None).unwrap()
+            },
+            training: true,
+            only_inputs: false,
+        };
+        case.check_gradients(0.02, 5e-3, &format!("{activation:?} then convolution"));
+        let (pass, _, _, inputs, _) = case.forward();
+        let y = activate(&mut Pass::inference(pass.device()), &inputs[0], activation).unwrap();
+        assert_eq!(y.values().as_vec().iter().filter(|&&v| v != 0.0).count(), dims.count());
+    }
 }
 
 #[test]

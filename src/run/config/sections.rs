@@ -93,6 +93,17 @@ pub struct Config {
     pub train: TrainConfig,
 }
 
+/// What is seen of a photo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CropChoice {
+    /// The box drawn by hand or from the dataset's table, else all of it.
+    #[default]
+    Drawn,
+    /// The same, but where there is no box the one where the network of the weights to begin with looks.
+    Attention,
+}
+
 /// Which photos, and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +115,9 @@ pub struct DataConfig {
     pub split_column: Option<String>,
     /// Side of the square that a photo is resized to, in pixels.
     pub image_size: u32,
+    /// What is seen of a photo.
+    #[serde(default)]
+    pub crop: CropChoice,
     /// Threads that prepare photos; 0: the training thread does it.
     pub workers: usize,
 }
@@ -116,6 +130,15 @@ pub struct ModelConfig {
     pub backbone: String,
     /// Begin with imported weights.
     pub pretrained: bool,
+    /// Which weights to begin with, as `name@hash` once it is settled; in a file, empty is none.
+    #[serde(default, with = "empty_is_none")]
+    pub init: Option<String>,
+    /// Last stage of the backbone that stays as it is; in a file, empty is none.
+    #[serde(default, with = "empty_is_none")]
+    pub freeze_until: Option<String>,
+    /// The backbone's batch norms keep their statistics.
+    #[serde(default)]
+    pub freeze_norm: bool,
     /// Numbers in an embedding.
     pub embedding_dim: usize,
 }
@@ -150,6 +173,12 @@ pub struct OptimiserConfig {
     pub kind: OptimiserKind,
     /// Learning rate after the warm-up.
     pub lr: f32,
+    /// Learning rate of the backbone, as a share of the head's.
+    #[serde(default = "one")]
+    pub backbone_lr_share: f32,
+    /// Learning rate of a stage of the backbone, as a share of that of the stage after it.
+    #[serde(default = "one")]
+    pub stage_lr_decay: f32,
     /// Decoupled weight decay.
     pub weight_decay: f32,
     /// Momentum (sgd).
@@ -179,6 +208,11 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Epochs between validations; the last epoch always has one.
     pub evaluate_every: u32,
+}
+
+/// Runs begun before there was a choice moved everything alike.
+fn one() -> f32 {
+    1.0
 }
 
 fn high() -> String {

@@ -9,7 +9,7 @@ use super::access::{In, Out, filled, host, host_mut};
 use super::conv::tensor;
 use super::layout::clear_padding;
 use super::plan::{blocks, pieces};
-use super::simd::{Kernel, LANES, Lanes, isa, launch, sigmoid};
+use super::simd::{Kernel, LANES, Lanes, exp, isa, launch, normal_sum, sigmoid};
 use super::threads::parallel;
 
 type Result<T> = std::result::Result<T, <Cpu as HasErr>::Err>;
@@ -30,6 +30,10 @@ pub(super) struct Identity;
 pub(super) struct Relu;
 pub(super) struct Silu;
 pub(super) struct Sigmoid;
+pub(super) struct Relu6;
+pub(super) struct Hardswish;
+pub(super) struct Hardsigmoid;
+pub(super) struct Gelu;
 
 impl Act for Identity {
     #[inline(always)]
@@ -87,26 +91,80 @@ impl Act for Sigmoid {
     }
 }
 
+impl Act for Relu6 {
+    #[inline(always)]
+    unsafe fn apply<L: Lanes>(x: L) -> L {
+        // SAFETY: the contract. The bounds first: what is no number stays none.
+        unsafe { L::splat(6.0).min(L::zero().max(x)) }
+    }
+    #[inline(always)]
+    unsafe fn backward<L: Lanes>(x: L, gy: L) -> L {
+        // SAFETY: the contract. 0 on both corners, as torch.
+        unsafe {
+            let (zero, six) = (L::zero(), L::splat(6.0));
+            x.select_greater(zero, six.select_greater(x, gy, zero), zero)
+        }
+    }
+}
+
+impl Act for Hardswish {
+    #[inline(always)]
+    unsafe fn apply<L: Lanes>(x: L) -> L {
+        // SAFETY: the contract.
+        unsafe { x.mul(Hardsigmoid::apply(x)) }
+    }
+    #[inline(always)]
+    unsafe fn backward<L: Lanes>(x: L, gy: L) -> L {
+        // SAFETY: the contract. x / 3 + 1 / 2 between the corners, above 1, below 0.
+        unsafe {
+            let (zero, three) = (L::zero(), L::splat(3.0));
+            let slope = x.mul_add(L::splat(1.0 / 3.0), L::splat(0.5));
+            let bent = three.select_greater(x, gy.mul(slope), gy);
+            x.select_greater(L::splat(-3.0), bent, zero)
+        }
+    }
+}
+
+impl Act for Hardsigmoid {
+    #[inline(always)]
+    unsafe fn apply<L: Lanes>(x: L) -> L {
+        // SAFETY: the contract.
+        unsafe { Relu6::apply(x.add(L::splat(3.0))).mul(L::splat(1.0 / 6.0)) }
+    }
+    #[inline(always)]
+    unsafe fn backward<L: Lanes>(x: L, gy: L) -> L {
+        // SAFETY: the contract.
+        unsafe { Relu6::backward(x.add(L::splat(3.0)), gy.mul(L::splat(1.0 / 6.0))) }
+    }
+}
+
+impl Act for Gelu {
+    #[inline(always)]
+    unsafe fn apply<L: Lanes>(x: L) -> L {
+        // SAFETY: the contract.
+        unsafe { x.mul(normal_sum(x)) }
+    }
+    #[inline(always)]
+    unsafe fn backward<L: Lanes>(x: L, gy: L) -> L {
+        // SAFETY: the contract. Phi + x phi, phi = exp(-x^2 / 2) / sqrt(2 pi)
+        unsafe {
+            let density = exp(x.mul(x).mul(L::splat(-0.5))).mul(L::splat(0.398_942_3));
+            gy.mul(x.mul_add(density, normal_sum(x)))
+        }
+    }
+}
+
 /// Runs `$run` with `$act` as the type of `$activation`.
 macro_rules! with_act {
     ($activation:expr, $act:ident => $run:expr) => {
+        with_act!(@each $activation, $act => $run; Identity Relu Silu Sigmoid Relu6 Hardswish Hardsigmoid Gelu)
+    };
+    (@each $activation:expr, $act:ident => $run:expr; $($name:ident)*) => {
         match $activation {
-            $crate::nn::ops::Activation::Identity => {
-                type $act = $crate::nn::ops::cpu::elements::Identity;
+            $($crate::nn::ops::Activation::$name => {
+                type $act = $crate::nn::ops::cpu::elements::$name;
                 $run
-            }
-            $crate::nn::ops::Activation::Relu => {
-                type $act = $crate::nn::ops::cpu::elements::Relu;
-                $run
-            }
-            $crate::nn::ops::Activation::Silu => {
-                type $act = $crate::nn::ops::cpu::elements::Silu;
-                $run
-            }
-            $crate::nn::ops::Activation::Sigmoid => {
-                type $act = $crate::nn::ops::cpu::elements::Sigmoid;
-                $run
-            }
+            })*
         }
     };
 }

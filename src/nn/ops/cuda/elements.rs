@@ -19,6 +19,10 @@ pub(super) fn number(activation: Activation) -> i32 {
         Activation::Relu => 1,
         Activation::Silu => 2,
         Activation::Sigmoid => 3,
+        Activation::Relu6 => 4,
+        Activation::Hardswish => 5,
+        Activation::Hardsigmoid => 6,
+        Activation::Gelu => 7,
     }
 }
 

@@ -8,14 +8,24 @@ typedef unsigned int u32;
 #define KERNEL extern "C" __global__ void
 #define THREADS 256
 
-// ---- activations: 0 identity, 1 relu, 2 silu, 3 sigmoid
+// ---- activations: 0 identity, 1 relu, 2 silu, 3 sigmoid, 4 relu6, 5 hardswish, 6 hardsigmoid, 7 gelu
 
 __device__ __forceinline__ float sigmoid_of(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// the normal distribution's sum
+__device__ __forceinline__ float normal_sum(float x) { return 0.5f * (1.0f + erff(x * 0.70710678f)); }
+
+// what is no number stays none
+__device__ __forceinline__ float clamp6(float x) { return x <= 0.0f ? 0.0f : x >= 6.0f ? 6.0f : x; }
 
 __device__ __forceinline__ float act(int which, float x) {
     if (which == 1) return x <= 0.0f ? 0.0f : x;  // what is no number stays none
     if (which == 2) return x * sigmoid_of(x);
     if (which == 3) return sigmoid_of(x);
+    if (which == 4) return clamp6(x);
+    if (which == 5) return x * (clamp6(x + 3.0f) * (1.0f / 6.0f));
+    if (which == 6) return clamp6(x + 3.0f) * (1.0f / 6.0f);
+    if (which == 7) return x * normal_sum(x);
     return x;
 }
 
@@ -23,6 +33,10 @@ __device__ __forceinline__ float act_back(int which, float x, float g) {
     if (which == 1) return x > 0.0f ? g : 0.0f;
     if (which == 2) { float s = sigmoid_of(x); return g * s * (1.0f + x * (1.0f - s)); }
     if (which == 3) { float s = sigmoid_of(x); return g * s * (1.0f - s); }
+    if (which == 4) return x > 0.0f && x < 6.0f ? g : 0.0f;
+    if (which == 5) return x > -3.0f ? x < 3.0f ? g * (x * (1.0f / 3.0f) + 0.5f) : g : 0.0f;
+    if (which == 6) return x + 3.0f > 0.0f && x + 3.0f < 6.0f ? g * (1.0f / 6.0f) : 0.0f;
+    if (which == 7) return g * (normal_sum(x) + x * expf(-0.5f * x * x) * 0.3989423f);
     return g;
 }
 

@@ -1,0 +1,180 @@
+//! `weights`: backbones' weights in the workspace, for `--pretrained` and for embeddings without training.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::data::counted::counted;
+use crate::data::foreign;
+use crate::eval::weights::{self, Imported, Wishes, short};
+use crate::nn::weights::names::Naming;
+
+use super::run_care::agreed;
+use super::{Context, words};
+
+/// The verbs of `weights`.
+#[derive(Debug, Subcommand)]
+pub(super) enum WeightsVerb {
+    /// Read a file of weights (.pth, .pt, .bin, .ckpt, .safetensors), see whose they are, and keep them in the workspace
+    #[command(
+        after_help = "Examples:\n  caretta weights import resnet50-11ad3fa6.pth\n  caretta weights import MegaDescriptor-T-224/pytorch_model.bin --name megadescriptor-t"
+    )]
+    Import(ImportArgs),
+    /// List the imported weights
+    #[command(after_help = "Example:\n  caretta weights ls --json")]
+    Ls,
+    /// Remove imported weights from the workspace
+    #[command(after_help = "Example:\n  caretta weights rm resnet50-11ad3fa6 --yes")]
+    Rm(RmArgs),
+    /// See whether imported weights are as they were, and make a network
+    #[command(after_help = "Examples:\n  caretta weights verify\n  caretta weights verify resnet50-11ad3fa6")]
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The file; nothing in it is ever run
+    file: PathBuf,
+    /// What commands are to call the weights [default: the file's name]
+    #[arg(long)]
+    name: Option<String>,
+    /// What the network's batch norms add to the variance [default: what networks with such names do]
+    #[arg(long, value_name = "X", value_parser = epsilon)]
+    epsilon: Option<f32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RmArgs {
+    /// Their names
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// Their names [default: all]
+    names: Vec<String>,
+}
+
+fn epsilon(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|x: &f32| *x > 0.0 && *x <= 0.1).ok_or_else(|| "give a number such as 1e-3".into())
+}
+
+pub(super) fn weights(context: &Context, verb: &WeightsVerb) -> Result<u8> {
+    match verb {
+        WeightsVerb::Import(args) => import(context, args),
+        WeightsVerb::Ls => list(context),
+        WeightsVerb::Rm(args) => remove(context, args),
+        WeightsVerb::Verify(args) => verify(context, args),
+    }
+}
+
+fn import(context: &Context, args: &ImportArgs) -> Result<u8> {
+    let wishes = Wishes { name: args.name.as_deref(), epsilon: args.epsilon };
+    let (imported, new) = weights::import(&context.workspace, &args.file, wishes)?;
+    context.answer(&json!({ "weights": imported, "new": new }), || words_of_import(&imported, new))?;
+    Ok(0)
+}
+
+/// What an import found and did.
+fn words_of_import(imported: &Imported, new: bool) -> String {
+    let Imported { name, about, source, .. } = imported;
+    let mut lines = vec![format!(
+        "{name}: {} by {}'s names, an embedding of {} numbers{}",
+        about.backbone,
+        source.naming,
+        about.embedding_dim,
+        if new { "" } else { "; it was here already" }
+    )];
+    lines.push(format!("from {}, SHA-256 {}", foreign::line(&source.file), source.sha256));
+    if !source.unwrapped.is_empty() {
+        lines.push(format!("a training checkpoint: the weights lay under {}", source.unwrapped.join(" / ")));
+    }
+    if !source.prefix.is_empty() {
+        lines.push(format!("before every name stood {}", foreign::line(&source.prefix)));
+    }
+    if let Some(converted) = &source.converted {
+        lines.push(format!("{converted} brought to 32 bits"));
+    }
+    if let Some((theirs, ours)) = source.epsilons {
+        lines.push(format!(
+            "its batch norms add {theirs} to the variance, ours {ours}: the difference is in the running variances now, so \
+             embeddings are exactly the same"
+        ));
+    }
+    if !source.unused.is_empty() {
+        let first: Vec<_> = source.unused.iter().take(6).map(|name| foreign::line(name)).collect();
+        let more =
+            source.unused.len().checked_sub(6).filter(|&n| n > 0).map_or(String::new(), |n| format!(" and {n} more"));
+        let count = counted(source.unused.len(), "tensor");
+        lines.push(format!("{count} not used by the backbone: {}{more}", first.join(", ")));
+    }
+    if let Some(remark) = Naming::named(&source.naming).and_then(|n| n.remark) {
+        lines.push(format!("note: {remark}"));
+    }
+    lines.push(format!(
+        "Next: caretta train arcface --backbone {} --pretrained --data-dir PHOTOS\n      caretta embed --model-path {name} --data-dir PHOTOS --output-dir DIR",
+        about.backbone
+    ));
+    words::wrapped(&lines.join("\n"))
+}
+
+fn list(context: &Context) -> Result<u8> {
+    let mut known = Vec::new();
+    for weights in weights::known(&context.workspace)? {
+        match weights {
+            Ok(weights) => known.push(weights),
+            Err(error) => words::say(&error.to_string()),
+        }
+    }
+    context.answer(&json!({ "weights": known }), || {
+        if known.is_empty() {
+            return "No weights yet. Next: caretta weights import FILE".into();
+        }
+        let row = |w: &Imported| {
+            let identity = short(&w.source.identity).to_owned();
+            let imported = w.source.imported.local();
+            vec![w.name.clone(), w.about.backbone.clone(), imported, w.source.file.clone(), identity]
+        };
+        words::table(&["weights", "backbone", "imported", "from", "hash"], &known.iter().map(row).collect::<Vec<_>>())
+    })?;
+    Ok(0)
+}
+
+fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
+    let found = args.names.iter().map(|n| weights::find(&context.workspace, n)).collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<&str> = found.iter().map(|w| w.name.as_str()).collect();
+    if !args.yes && !agreed(&format!("Remove the weights {}? [y/N] ", names.join(", ")))? {
+        bail!("nothing was removed");
+    }
+    found.iter().try_for_each(weights::remove)?;
+    context.answer(&json!({ "removed": names }), || format!("removed: {}", names.join(", ")))?;
+    Ok(0)
+}
+
+fn verify(context: &Context, args: &VerifyArgs) -> Result<u8> {
+    let found = if args.names.is_empty() {
+        weights::known(&context.workspace)?
+    } else {
+        args.names.iter().map(|name| weights::find(&context.workspace, name)).collect()
+    };
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for weights in found {
+        match weights.and_then(|w| weights::verify(&w).map(|()| w)) {
+            Ok(weights) => good.push(weights.name),
+            Err(error) => bad.push(error.to_string()),
+        }
+    }
+    bad.iter().for_each(|error| words::say(error));
+    context.answer(&json!({ "good": good, "bad": bad }), || match (good.len(), bad.len()) {
+        (0, 0) => "No weights yet. Next: caretta weights import FILE".into(),
+        (good, 0) => format!("{} as imported", counted(good, "file")),
+        (good, bad) => format!("{} as imported, {bad} not", counted(good, "file")),
+    })?;
+    Ok(u8::from(!bad.is_empty()))
+}

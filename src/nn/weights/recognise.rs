@@ -1,0 +1,185 @@
+//! Whose weights a file holds: the backbone and the naming whose every parameter is there with its size.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use dfdx::prelude::Cpu;
+use sha2::{Digest, Sha256};
+
+use super::names::{NAMINGS, Naming};
+use super::{Tensor, WeightFile, absorb, bad, hex, printable};
+use crate::nn::backbone::{BACKBONES, Backbone};
+use crate::nn::error::Result;
+use crate::nn::param::{Builder, Shape, Store};
+
+/// A backbone found in a file.
+pub struct Recognised {
+    /// The backbone.
+    pub backbone: &'static Backbone,
+    /// The naming of the file.
+    pub naming: &'static Naming,
+    /// What stood before every name.
+    pub prefix: String,
+    /// The parameters under our names, and nothing else.
+    pub file: WeightFile,
+    /// Epsilons of the batch norms there and here, where they differ: the difference is in the running variances now, so
+    /// that evaluation is exactly the same.
+    pub epsilons: Option<(f32, f32)>,
+    /// Names in the file that the backbone does not use: a classifier, an optimiser's moments.
+    pub unused: Vec<String>,
+}
+
+/// Names and shapes of a backbone's parameters, in the order in which it is built.
+///
+/// # Errors
+/// When there is no memory.
+pub fn outline(backbone: &Backbone) -> Result<Vec<(String, Shape)>> {
+    let mut store = Store::outline(&Cpu::default());
+    backbone.build(&mut Builder::new(&mut store, 0))?;
+    Ok(store.iter().map(|p| (p.name.clone(), p.shape)).collect())
+}
+
+/// A backbone and a naming, tried on a file.
+struct Trial {
+    backbone: &'static Backbone,
+    naming: &'static Naming,
+    prefix: String,
+    /// Our names and the file's.
+    names: Vec<(String, String)>,
+    missing: Vec<String>,
+    misshapen: Vec<String>,
+}
+
+impl Trial {
+    fn fits(&self) -> bool {
+        self.missing.is_empty() && self.misshapen.is_empty()
+    }
+
+    fn found(&self) -> usize {
+        self.names.len() - self.missing.len() - self.misshapen.len()
+    }
+}
+
+/// Prefixes looked at: a file may hold a student and its teacher, but hardly more.
+const MOST_PREFIXES: usize = 4;
+
+fn trials(file: &WeightFile) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    for backbone in BACKBONES {
+        let (native, shapes): (Vec<_>, Vec<_>) = outline(backbone)?.into_iter().unzip();
+        for naming in NAMINGS {
+            let Some(foreign) = naming.names(&native) else { continue };
+            let Some(first) = foreign.first() else { continue };
+            let before = |name: &String| {
+                let prefix = name.strip_suffix(first.as_str())?;
+                (prefix.is_empty() || prefix.ends_with('.')).then(|| prefix.to_owned())
+            };
+            let mut prefixes: Vec<String> = file.tensors.keys().filter_map(before).collect();
+            prefixes.sort_by_key(String::len);
+            for prefix in prefixes.into_iter().take(MOST_PREFIXES) {
+                let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
+                let mut names = Vec::with_capacity(native.len());
+                for ((ours, theirs), shape) in native.iter().zip(&foreign).zip(&shapes) {
+                    let theirs = format!("{prefix}{theirs}");
+                    match file.tensors.get(&theirs) {
+                        None => missing.push(theirs.clone()),
+                        Some(tensor) if tensor.0 != shape.sizes() => misshapen.push(theirs.clone()),
+                        Some(_) => {}
+                    }
+                    names.push((ours.clone(), theirs));
+                }
+                trials.push(Trial { backbone, naming, prefix, names, missing, misshapen });
+            }
+        }
+    }
+    Ok(trials)
+}
+
+/// Finds the backbone whose weights `file` holds. Where several fit, as a ResNet-18 does in a ResNet-34, it is the one
+/// with the most parameters; of several copies of it the one with the shortest prefix. `epsilon` is what its batch norms
+/// add to the variance where that is not what the naming's do.
+///
+/// # Errors
+/// When none fits; the error tells what is missing of the one that fits best.
+pub fn recognise(path: &Path, mut file: WeightFile, epsilon: Option<f32>) -> Result<Recognised> {
+    let trials = trials(&file)?;
+    // the first of equals, so that ours is preferred
+    let best = trials.iter().filter(|t| t.fits()).rev().max_by_key(|t| t.names.len());
+    let Some(best) = best else {
+        let nearest = trials.iter().rev().max_by_key(|t| (t.found() as u64 * 1000).checked_div(t.names.len() as u64));
+        return Err(bad(path, unknown(&file, nearest)));
+    };
+    let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
+    for (ours, theirs) in &best.names {
+        if let Some(tensor) = file.tensors.remove(theirs) {
+            if tensor.1.iter().any(|v| !v.is_finite()) {
+                return Err(bad(path, format!("{} holds values that are no numbers", printable(theirs))));
+            }
+            tensors.insert(ours.clone(), tensor);
+        }
+    }
+    let used: BTreeSet<&str> = best.names.iter().map(|(_, theirs)| theirs.as_str()).collect();
+    let unused = file.tensors.keys().chain(&file.origin.whole).filter(|n| !used.contains(n.as_str()) && !is_derived(n));
+    let mut unused: Vec<String> = unused.cloned().collect();
+    unused.sort();
+    let (backbone, naming, prefix) = (best.backbone, best.naming, best.prefix.clone());
+    let (theirs, ours) = (epsilon.unwrap_or_else(|| naming.epsilon(backbone)), backbone.epsilon());
+    let epsilons = (theirs != ours).then_some((theirs, ours));
+    if epsilons.is_some() {
+        shift_variances(&mut tensors, theirs - ours);
+    }
+    let file = WeightFile { about: file.about, tensors, origin: file.origin };
+    Ok(Recognised { backbone, naming, prefix, file, epsilons, unused })
+}
+
+/// Adds to every running variance, which may go below zero: a batch norm divides by the root of it and epsilon together.
+pub fn shift_variances(tensors: &mut BTreeMap<String, Tensor>, by: f32) {
+    let variances = tensors.iter_mut().filter(|(name, _)| name.ends_with(".running_var"));
+    variances.for_each(|(_, (_, values))| values.iter_mut().for_each(|v| *v += by));
+}
+
+/// Identity of the parameters of `backbone` in `file`, which has our names: what [`super::identity`] says of a network
+/// of nothing else.
+///
+/// # Errors
+/// When there is no memory.
+pub fn identity_of(backbone: &Backbone, file: &WeightFile) -> Result<String> {
+    let mut hash = Sha256::new();
+    for (name, shape) in outline(backbone)? {
+        let values = file.tensors.get(&name).map_or(&[][..], |(_, values)| values);
+        absorb(&mut hash, &name, &shape.sizes(), values);
+    }
+    Ok(hex(hash.finalize().as_ref()))
+}
+
+/// What torch keeps beside parameters and every network makes anew.
+fn is_derived(name: &str) -> bool {
+    ["num_batches_tracked", "relative_position_index", "attn_mask"].iter().any(|end| name.ends_with(end))
+}
+
+/// Why no backbone fits.
+fn unknown(file: &WeightFile, nearest: Option<&Trial>) -> String {
+    let known: Vec<_> = BACKBONES.iter().map(|b| b.name).collect();
+    let known = known.join(", ");
+    let Some(nearest) = nearest.filter(|t| t.found() > 0) else {
+        let first: Vec<_> = file.tensors.keys().take(3).map(|n| printable(n)).collect();
+        return format!(
+            "these are the weights of no backbone known here ({known}); its tensors begin with {}",
+            first.join(", ")
+        );
+    };
+    let some = |what: &str, names: &[String]| match names {
+        [] => String::new(),
+        [first] => format!("; {what}: {}", printable(first)),
+        [first, rest @ ..] => format!("; {what}: {} and {} more", printable(first), rest.len()),
+    };
+    format!(
+        "these are the weights of no backbone known here ({known}); nearest is {} by {}'s names, {} of {} tensors{}{}",
+        nearest.backbone.name,
+        nearest.naming.name,
+        nearest.found(),
+        nearest.names.len(),
+        some("missing", &nearest.missing),
+        some("of another size", &nearest.misshapen),
+    )
+}

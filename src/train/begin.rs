@@ -1,0 +1,119 @@
+//! The weights that a run's backbone begins with: imported ones, another run's, or a file's. The head is always new.
+//!
+//! A configuration names them with their hash once it is settled, so that it repeats the run or says that it cannot.
+
+use std::path::{Path, PathBuf};
+
+use crate::eval::boxes::Looker;
+use crate::eval::weights::{self, newest, short};
+use crate::nn::backbone::Backbone;
+use crate::nn::network::Network;
+use crate::nn::ops::Backend;
+use crate::nn::weights::WeightFile;
+use crate::run::config::{Config, CropChoice};
+use crate::run::{ModelRef, RunDir, Workspace};
+
+use super::check::plan;
+use super::error::{Result, TrainError};
+
+/// Weights found for a configuration.
+struct Found {
+    path: PathBuf,
+    file: WeightFile,
+    /// What names them, without a hash.
+    name: String,
+    hash: String,
+}
+
+/// Makes `model.init` of `config` say which weights, with their hash: a run is then repeated with the same, or not at all.
+///
+/// # Errors
+/// When the weights are not there, are another backbone's, or have another hash than is asked for.
+pub fn settle(config: &mut Config, workspace: &Workspace) -> Result<()> {
+    looker(config, workspace)?;
+    if let Some(found) = find(config, workspace)? {
+        config.model.init = Some(format!("{}@{}", found.name, short(&found.hash)));
+    }
+    Ok(())
+}
+
+/// Makes the run that `config` asks for, once it is known that it could begin: in `output`, else in the workspace. And a
+/// sentence where it could not be measured.
+///
+/// # Errors
+/// As [`settle`] and [`plan`], so that a mistake leaves no failed run; and when the run cannot be created.
+pub fn create(workspace: &Workspace, mut config: Config, output: Option<&Path>) -> Result<(RunDir, Option<String>)> {
+    let plan = plan(&config, &workspace.corrections(config.data.dir.as_ref())?)?;
+    settle(&mut config, workspace)?;
+    let run = workspace.create_run(&config, output)?;
+    Ok((run, plan.cannot_be_measured()))
+}
+
+/// Puts the weights that `config` names into the backbone of `network`; what it did, in words, where it names any.
+///
+/// # Errors
+/// As [`settle`].
+pub fn begin<D: Backend>(config: &Config, workspace: &Workspace, network: &mut Network<D>) -> Result<Option<String>> {
+    let Some(mut found) = find(config, workspace)? else { return Ok(None) };
+    found.file.load_backbone(&found.path, network)?;
+    Ok(Some(format!("the backbone begins with {} ({})", found.name, short(&found.hash))))
+}
+
+/// The network whose boxes a run that sees by attention begins with; none where it does not.
+///
+/// # Errors
+/// As [`settle`], and when the run begins with no weights.
+pub fn looker(config: &Config, workspace: &Workspace) -> Result<Option<Looker>> {
+    if config.data.crop == CropChoice::Drawn {
+        return Ok(None);
+    }
+    let found = find(config, workspace)?.ok_or(TrainError::NobodyLooks)?;
+    Ok(Some(Looker { path: found.path, hash: found.hash }))
+}
+
+fn find(config: &Config, workspace: &Workspace) -> Result<Option<Found>> {
+    let backbone = Backbone::named(&config.model.backbone)?;
+    let (name, asked) = match &config.model.init {
+        Some(init) => named(init),
+        None if config.model.pretrained => (newest(workspace, backbone.name)?.name, None),
+        None => return Ok(None),
+    };
+    let path = match workspace.resolve_model(Path::new(&name))? {
+        ModelRef::Weights(path) => path,
+        ModelRef::Run { run, which } => run.checkpoint(which)?,
+    };
+    let (file, hash) = weights::of_backbone(&path, backbone)?;
+    if let Some(asked) = asked.filter(|asked| !hash.starts_with(asked.as_str())) {
+        return Err(TrainError::OtherWeights { given: name, asked, found: short(&hash).to_owned() });
+    }
+    // a path from wherever the command was given
+    let name = if Path::new(&name).exists() {
+        std::path::absolute(&name).map_or(name, |path| path.to_string_lossy().into_owned())
+    } else {
+        name
+    };
+    Ok(Some(Found { path, file, name, hash }))
+}
+
+/// `name@hash` in its parts; what follows an `@` and is no hash belongs to the name.
+fn named(init: &str) -> (String, Option<String>) {
+    match init.rsplit_once('@') {
+        Some((name, hash)) if hash.len() >= 8 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            (name.to_owned(), Some(hash.to_ascii_lowercase()))
+        }
+        _ => (init.to_owned(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_told_from_a_name() {
+        assert_eq!(named("resnet18@0123456789abcdef"), ("resnet18".into(), Some("0123456789abcdef".into())));
+        for plain in ["resnet18", "a@b", "/home/me@host/weights.pth", "x@1234567"] {
+            assert_eq!(named(plain), (plain.into(), None));
+        }
+    }
+}
