@@ -148,12 +148,13 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.runs.filter.clear();
         }
         Message::Refused(why) => {
-            let starting = |layer: &mut Layer| match layer {
-                Layer::Form(form) if form.starting => Some(form.refuse(why.clone())),
+            let form = model.layers.iter_mut().find_map(|layer| match layer {
+                Layer::Form(form) if form.starting => Some(form),
                 _ => None,
-            };
-            if model.layers.iter_mut().find_map(starting).is_none() {
-                model.say(why, true);
+            });
+            match form {
+                Some(form) => form.refuse(why),
+                None => model.say(why, true),
             }
         }
         Message::Progress(progress) => model.progress = progress,

@@ -298,9 +298,13 @@ fn pair(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
 fn report_lines(model: &Model, opened: &Opened, most: u16) -> Vec<(String, Style)> {
     let theme = &model.theme;
     let report = &opened.report;
+    let queries = report.figures.queries;
     let about = format!(
-        "{} · {} queries against {} photos, {} without a match",
-        report.context.split, report.figures.queries, report.figures.gallery, report.figures.queries_without_match
+        "{} · {queries} {} against {}, {} without a match",
+        report.context.split,
+        if queries == 1 { "query" } else { "queries" },
+        counted(report.figures.gallery, "photo"),
+        report.figures.queries_without_match
     );
     let mut lines = vec![(format!("{} on {}", report.context.model, report.context.dataset), theme.bold())];
     lines.extend(wrap(&about, most).into_iter().map(|line| (line, theme.text())));

@@ -223,3 +223,20 @@ fn a_runs_figures_are_kept_on_another_tab_and_taken_in_once() {
     drive(&mut model, vec![keys("2"), vec![news("beta"), news("beta")]].concat_all());
     assert_eq!(points(&model), Some((60, 1)));
 }
+
+#[test]
+fn in_an_overlay_the_cursor_is_told_by_the_axis_and_not_by_the_shorter_run() {
+    let mut model = model((160, 50));
+    let short = match news("alpha") {
+        Message::News(mut news) => {
+            news.records.truncate(21);
+            Message::News(news)
+        }
+        other => other,
+    };
+    // beta, with three epochs, is marked; alpha, with one, is chosen
+    drive(&mut model, vec![full(), keys(" o")].concat_all());
+    assert_eq!(model.runs.current().map(|run| run.id.as_str()), Some("alpha"));
+    let (buffer, ..) = drive(&mut model, vec![vec![short, news("beta"), key(KeyCode::Tab)], keys("l")].concat_all());
+    assert!(text(&buffer).contains("loss (log) · at epoch 3.0"), "{}", text(&buffer));
+}
