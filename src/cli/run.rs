@@ -125,7 +125,7 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
         RunVerb::Ls => list(context),
         RunVerb::Start(args) => {
             let config = args.training.configuration(context)?;
-            let run = created(context, config, args.training.output_dir())?;
+            let run = created(context, &config, args.training.output_dir())?;
             if args.foreground { foreground(context, &run) } else { detached(context, &run) }
         }
         RunVerb::Resume(args) => {

@@ -47,7 +47,7 @@ pub(super) fn clone(context: &Context, of: &RunDir, args: &CloneArgs) -> Result<
     if let Some(path) = &args.data_dir {
         config.data.dir = context.workspace.data_dir(path)?;
     }
-    let run = created(context, config, args.output_dir.as_deref())?;
+    let run = created(context, &config, args.output_dir.as_deref())?;
     if args.foreground { foreground(context, &run) } else { detached(context, &run) }
 }
 

@@ -12,7 +12,7 @@ use crate::data::foreign;
 use crate::data::manifest::{Part, Problem};
 use crate::run::config::Config;
 use crate::run::{RunDir, Standing, Workspace};
-use crate::train::begin::create;
+use crate::train::check;
 use crate::train::worker::{End, Surroundings, work};
 
 use super::args::TrainingFlags;
@@ -89,13 +89,13 @@ impl RunAnswer {
 
 pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
     let config = args.training.configuration(context)?;
-    let run = created(context, config, args.training.output_dir())?;
+    let run = created(context, &config, args.training.output_dir())?;
     foreground(context, &run)
 }
 
 /// A run of `config`, in `output` or in the workspace; warns where it could not be evaluated.
-pub(super) fn created(context: &Context, config: Config, output: Option<&Path>) -> Result<RunDir> {
-    let (run, warning) = create(&context.workspace, config, output)?;
+pub(super) fn created(context: &Context, config: &Config, output: Option<&Path>) -> Result<RunDir> {
+    let (run, warning) = check::create(&context.workspace, config, output)?;
     if let Some(warning) = warning {
         words::say(&format!("note: {warning}"));
     }

@@ -11,9 +11,8 @@ use crate::nn::network::Network;
 use crate::nn::ops::Backend;
 use crate::nn::weights::WeightFile;
 use crate::run::config::{Config, CropChoice};
-use crate::run::{ModelRef, RunDir, Workspace};
+use crate::run::{ModelRef, Workspace};
 
-use super::check::plan;
 use super::error::{Result, TrainError};
 
 /// Weights found for a configuration.
@@ -35,18 +34,6 @@ pub fn settle(config: &mut Config, workspace: &Workspace) -> Result<()> {
         config.model.init = Some(format!("{}@{}", found.name, short(&found.hash)));
     }
     Ok(())
-}
-
-/// Makes the run that `config` asks for, once it is known that it could begin: in `output`, else in the workspace. And a
-/// sentence where it could not be measured.
-///
-/// # Errors
-/// As [`settle`] and [`plan`], so that a mistake leaves no failed run; and when the run cannot be created.
-pub fn create(workspace: &Workspace, mut config: Config, output: Option<&Path>) -> Result<(RunDir, Option<String>)> {
-    let plan = plan(&config, &workspace.corrections(config.data.dir.as_ref())?)?;
-    settle(&mut config, workspace)?;
-    let run = workspace.create_run(&config, output)?;
-    Ok((run, plan.cannot_be_measured()))
 }
 
 /// Puts the weights that `config` names into the backbone of `network`; what it did, in words, where it names any.

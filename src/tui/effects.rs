@@ -20,7 +20,7 @@ use crate::data::synth::SynthPlan;
 use crate::eval::session;
 use crate::run::config::Config;
 use crate::run::{Dataset, RunDir, RunError, Workspace, files, launch, manage};
-use crate::train::begin::create;
+use crate::train::check;
 use crate::train::demo::{self, DemoPlan};
 
 use super::message::{Amendment, Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
@@ -331,7 +331,7 @@ fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
 /// Starts a run; its id, and a sentence where it could not be measured.
 fn start(workspace: &Workspace, mut config: Config) -> Result<(String, Option<String>), String> {
     config.data.dir = workspace.data_dir(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
-    let (run, warning) = create(workspace, config, None).map_err(|e| e.to_string())?;
+    let (run, warning) = check::create(workspace, &config, None).map_err(|e| e.to_string())?;
     resume(workspace, &run)?;
     Ok((run.id().to_owned(), warning))
 }
