@@ -38,6 +38,20 @@ pub struct Boxed {
     pub problems: Vec<Problem>,
 }
 
+/// The boxes that networks have found in the dataset at `dataset`, of several networks those found last.
+///
+/// # Errors
+/// When a table cannot be read.
+pub fn found(workspace: &Workspace, dataset: &Path) -> Result<Corrections> {
+    let corrections = workspace.corrections_file(dataset)?;
+    let stem = corrections.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let Ok(entries) = std::fs::read_dir(workspace.root().join("boxes")) else { return Ok(Corrections::NONE) };
+    let of_dataset = |name: &str| name.strip_prefix(&stem).is_some_and(|rest| rest.starts_with('.'));
+    let tables = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(of_dataset));
+    let newest = tables.max_by_key(|entry| entry.metadata().and_then(|m| m.modified()).ok());
+    newest.map_or(Ok(Corrections::NONE), |entry| Ok(Corrections::read(&entry.path())?))
+}
+
 /// The table with the boxes that the network of that hash found in the dataset at `dataset`.
 ///
 /// # Errors
@@ -93,4 +107,64 @@ pub fn boxed<D: Backend>(
         boxes += 1;
     }
     Ok(Boxed { corrections, boxes, problems })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::cache::PhotoCache;
+    use crate::nn::head::HeadKind;
+    use crate::nn::network::{Architecture, Network};
+    use crate::nn::weights::{WeightFile, identity};
+    use dfdx::prelude::Cpu;
+    use std::sync::Arc;
+
+    #[test]
+    fn photos_are_looked_at_once_and_what_was_drawn_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let photos = dir.path().join("photos");
+        for (photo, at) in [("t1/a.jpg", 2), ("t1/b.jpg", 40), ("t2/c.jpg", 70), ("t2/d.jpg", 20)] {
+            let place = photos.join(photo);
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            let near = |x: u32, y: u32| x.abs_diff(at) < 12 && y.abs_diff(at) < 12;
+            let paint =
+                |x, y| image::Rgb(if near(x, y) { [(x * 97 % 256) as u8, (y * 61 % 256) as u8, 9] } else { [90; 3] });
+            image::RgbImage::from_fn(90, 90, paint).save_with_format(place, image::ImageFormat::Png).unwrap();
+        }
+        let device = Cpu::default();
+        let architecture = Architecture { backbone: "resnet18", head: HeadKind::Pooled, dimensions: 512 };
+        let network = Network::new(&device, architecture, 3).unwrap();
+        let path = dir.path().join("looks.safetensors");
+        let mut file = WeightFile::default();
+        file.insert_network(&network).unwrap();
+        std::fs::write(&path, file.to_bytes(&path).unwrap()).unwrap();
+        let looker = Looker { path, hash: identity(&network).unwrap() };
+
+        let workspace = Workspace::open(Some(&dir.path().join("workspace"))).unwrap();
+        let drawn = Crop::new(0.5, 0.5, 0.2, 0.2).unwrap();
+        workspace.correct(&photos, "t1/b.jpg".as_ref(), |c| c.crop = Some(drawn)).unwrap();
+        workspace.correct(&photos, "t2/d.jpg".as_ref(), |c| c.crop = Some(Crop::FULL)).unwrap();
+        let source = Source { cache: Arc::new(PhotoCache::open(None)), workers: 1 };
+        let look = |seen: &mut usize| {
+            let manifest = workspace.open_dataset(&photos).unwrap();
+            let mut progress = |_: usize, _: usize| {
+                *seen += 1;
+                true
+            };
+            boxed(&device, &workspace, (&photos, &manifest), &looker, &source, &mut progress).unwrap()
+        };
+        let mut seen = 0;
+        let first = look(&mut seen);
+        assert_eq!((seen, first.boxes, first.problems.len()), (2, 2, 0));
+        let crop = |of: &Corrections, photo: &str| of.get(photo.as_ref()).and_then(|c| c.crop);
+        assert_eq!(crop(&first.corrections, "t1/b.jpg"), Some(drawn));
+        assert_eq!(crop(&first.corrections, "t2/d.jpg"), Some(Crop::FULL));
+        assert!(crop(&first.corrections, "t1/a.jpg").unwrap() != crop(&first.corrections, "t2/c.jpg").unwrap());
+        // once looked at, a photo is not looked at again; what was found is seen beside what was drawn
+        let again = look(&mut seen);
+        assert_eq!((seen, again.corrections), (2, first.corrections.clone()));
+        let kept = found(&workspace, &photos).unwrap();
+        assert_eq!(crop(&kept, "t1/a.jpg"), crop(&first.corrections, "t1/a.jpg"));
+        assert_eq!(workspace.corrections(&photos).unwrap().len(), 2);
+    }
 }

@@ -286,7 +286,7 @@ impl Datasets {
             Action::Individual | Action::Date => return self.correct(action),
             Action::Frame => {
                 let (_, at) = self.chosen_photo()?;
-                let crop = self.whole_scan().and_then(|s| s.manifest.photos[at].crop);
+                let crop = self.whole_scan().and_then(|s| s.crop(at)).map(|(crop, _)| crop);
                 self.framing = Some(Framing::of(crop));
                 self.window = Window::default();
             }

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
-use crate::eval::session;
+use crate::eval::{boxes, session};
 use crate::run::config::Config;
 use crate::run::{Dataset, RunDir, RunError, Workspace, files, launch, manage};
 use crate::train::check;
@@ -255,7 +255,9 @@ fn scan(workspace: &Workspace, path: &Path) -> Result<Arc<Scanned>, String> {
         let manifest = workspace.open_dataset(path)?;
         let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
         let overview = Overview::of_split(&manifest, &split);
-        Ok(Arc::new(Scanned { manifest, overview, split }))
+        // boxes are shown, and an error of theirs hides no photo
+        let found = boxes::found(workspace, path).unwrap_or_default();
+        Ok(Arc::new(Scanned { manifest, overview, split, found }))
     };
     read().map_err(|e: RunError| e.to_string())
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crossterm::event::KeyEvent;
 
-use crate::data::corrections::Correction;
+use crate::data::corrections::{Correction, Corrections};
 use crate::data::crop::Crop;
 use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
@@ -115,6 +115,17 @@ pub(super) struct Scanned {
     pub(super) overview: Overview,
     /// Which part each photo is in, by the usual rule.
     pub(super) split: Split,
+    /// Boxes that a network has found in its photos.
+    pub(super) found: Corrections,
+}
+
+impl Scanned {
+    /// The box of the photo at that place in the manifest, and whether it was only found by a network.
+    pub(super) fn crop(&self, place: usize) -> Option<(Crop, bool)> {
+        let photo = &self.manifest.photos[place];
+        let found = || self.found.get(&photo.path).and_then(|c| c.crop).filter(|crop| *crop != Crop::FULL);
+        photo.crop.map(|crop| (crop, false)).or_else(|| found().map(|crop| (crop, true)))
+    }
 }
 
 /// A photo at a size in pixels, and what of it.

@@ -17,6 +17,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use ratatui::style::{Color, Modifier};
 
+use crate::data::corrections::Corrections;
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::eval::embeddings::{EmbeddingSet, PhotoRow, Role};
@@ -102,7 +103,7 @@ fn scanned_of(rows: &[(&str, &str)]) -> Message {
     let manifest = crate::data::manifest::testing::manifest(rows);
     let overview = Overview::of(&manifest, &SplitChoice::Auto).unwrap();
     let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED).unwrap();
-    Message::Scanned(turtles(), Ok(Arc::new(Scanned { manifest, overview, split })))
+    Message::Scanned(turtles(), Ok(Arc::new(Scanned { manifest, overview, split, found: Corrections::NONE })))
 }
 
 fn news(id: &str) -> Message {

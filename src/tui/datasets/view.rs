@@ -323,7 +323,11 @@ fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
         put(buf, line.x, line.y, line.width, &words, theme.text());
         return;
     }
-    let crop = photo.crop.map(|crop| format!(" · crop {crop}")).unwrap_or_default();
+    let crop = match scanned.crop(index) {
+        Some((crop, false)) => format!(" · crop {crop}"),
+        Some((_, true)) => " · a network looks in the box: b to change or keep it".to_owned(),
+        None => String::new(),
+    };
     if model.datasets.augmented {
         let words = " the photo as an evaluation sees it, and as a training does, by the values of the preset";
         put(buf, line.x, line.y, line.width, words, theme.text());
@@ -402,8 +406,8 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
             let versions = (0..).zip(versions(place));
             return versions.map(|(n, tile)| key(at, tile, Window::default(), Look::Augmented(crop(at), n))).collect();
         }
-        let look = match (model.datasets.framing, crop(at)) {
-            (None, Some(crop)) => Look::Framed(crop),
+        let look = match (model.datasets.framing, scanned.crop(all[at])) {
+            (None, Some((crop, _))) => Look::Framed(crop),
             _ => Look::File,
         };
         return vec![key(at, place, model.datasets.window, look)];
