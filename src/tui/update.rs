@@ -100,6 +100,12 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 form.costs = costs;
             }
         }
+        Message::Weights(weights) => {
+            if let Some(Layer::Form(form)) = model.layers.last_mut() {
+                form.weights = weights.iter().map(|w| (w.name.clone(), w.about.backbone.clone())).collect();
+            }
+            model.system.weights = weights;
+        }
         Message::Card(card) => model.card = card,
         Message::Graphics(graphics) => {
             model.graphics = Some(graphics);
@@ -160,7 +166,7 @@ fn open_form(model: &mut Model, config: &Config) -> Vec<Effect> {
     model.layers.push(Layer::Form(Box::new(form)));
     let dataset = model.datasets.known.iter().flatten().find(|d| d.name == config.data.dir).cloned();
     let unread = dataset.filter(|d| !model.datasets.scanned.contains_key(&d.name));
-    std::iter::once(Effect::Costs).chain(unread.map(Effect::Scan)).collect()
+    [Effect::Costs, Effect::Weights].into_iter().chain(unread.map(Effect::Scan)).collect()
 }
 
 fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
@@ -278,7 +284,7 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 Err(why) => model.say(why, true),
             }
         }
-        (Layer::Prompt(prompt), KeyCode::Tab) if prompt.asked == Asked::Path => {
+        (Layer::Prompt(prompt), KeyCode::Tab) if matches!(prompt.asked, Asked::Path | Asked::Weights) => {
             return vec![Effect::Complete(prompt.text.clone())];
         }
         (Layer::Prompt(prompt), KeyCode::Backspace) => drop(prompt.text.pop()),
@@ -329,7 +335,8 @@ fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
 fn answered(asked: Asked, text: String) -> Result<Vec<Effect>, String> {
     let some = (!text.is_empty()).then_some(text.as_str());
     Ok(vec![match asked {
-        Asked::Path if text.is_empty() => return Ok(Vec::new()),
+        Asked::Path | Asked::Weights if text.is_empty() => return Ok(Vec::new()),
+        Asked::Weights => Effect::ImportWeights(text.into()),
         Asked::Path => Effect::AddDataset(text.into()),
         Asked::Name(id) => Effect::Rename(id, text),
         Asked::Note(id) => Effect::Note(id, text),
@@ -398,7 +405,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::ToTab(tab) => {
             model.tab = tab;
-            return vec![kept(model)];
+            let listed = (tab == Tab::System).then_some(Effect::Weights);
+            return std::iter::once(kept(model)).chain(listed).collect();
         }
         Action::Theme => {
             let at = NAMES.iter().position(|name| *name == model.theme.name).unwrap_or(0);
@@ -411,6 +419,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::AddDataset => {
             model.layers.push(Layer::Prompt(Prompt { asked: Asked::Path, text: String::new() }));
+        }
+        Action::ImportWeights => {
+            model.layers.push(Layer::Prompt(Prompt { asked: Asked::Weights, text: String::new() }));
         }
         Action::Synthetic | Action::Tour if model.progress.is_some() => {
             model.say("turtles are being drawn already".to_owned(), true);

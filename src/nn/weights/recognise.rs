@@ -134,6 +134,9 @@ pub fn recognise(path: &Path, mut file: WeightFile, epsilon: Option<f32>) -> Res
 
 /// Adds to every running variance, which may go below zero: a batch norm divides by the root of it and epsilon together.
 pub fn shift_variances(tensors: &mut BTreeMap<String, Tensor>, by: f32) {
+    if by == 0.0 {
+        return;
+    }
     let variances = tensors.iter_mut().filter(|(name, _)| name.ends_with(".running_var"));
     variances.for_each(|(_, (_, values))| values.iter_mut().for_each(|v| *v += by));
 }
