@@ -5,6 +5,7 @@
 //! and all of it becomes files ([`report`], [`figures`]). Those know neither network nor photo file:
 //! [`embed`] and [`model`] run the network, and [`dataset`], [`gather`] and [`compare`] are what the verbs call.
 
+pub mod attention;
 pub mod compare;
 pub mod dataset;
 pub mod embed;

@@ -87,6 +87,9 @@ pub(super) struct TrainingFlags {
     /// Begin with the backbone of another run, or of a file of weights; the head is new
     #[arg(long, value_name = "RUN|FILE")]
     init: Option<String>,
+    /// Last stage of the backbone that stays as it is: stem, stage1, stage2 and so on
+    #[arg(long, alias = "freeze_until", value_name = "STAGE")]
+    freeze_until: Option<String>,
     /// Numbers in an embedding
     #[arg(long, alias = "embedding_dim", value_name = "N")]
     embedding_dim: Option<String>,
@@ -157,6 +160,7 @@ impl TrainingFlags {
         };
         let named = [
             ("model.backbone", &self.backbone),
+            ("model.freeze_until", &self.freeze_until),
             ("model.embedding_dim", &self.embedding_dim),
             ("loss.margin", &self.margin),
             ("loss.mining", &self.mining),

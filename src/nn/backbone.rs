@@ -12,8 +12,8 @@ use super::error::{NnError, Result};
 use super::layer::ConvNorm;
 use super::map::FeatureMap;
 use super::ops::{Activation, Backend, ConvSpec, NormSpec, PoolKind, PoolSpec, global_average, pool2d};
-use super::param::{Builder, Store};
-use super::pass::Pass;
+use super::param::{Builder, Place, Store};
+use super::pass::{Freeze, Pass};
 
 /// An architecture.
 #[derive(Debug)]
@@ -182,6 +182,24 @@ impl Backbone {
         self.norm.epsilon
     }
 
+    /// Stages, the stem among them; a last convolution belongs to the last.
+    pub fn stages(&self) -> usize {
+        self.stages.len() + 1
+    }
+
+    /// Number of the stage of that name: `stem` is 0, `stage1` is 1.
+    ///
+    /// # Errors
+    /// When it has no such stage; the error says which it has.
+    pub fn stage_named(&self, name: &str) -> Result<usize> {
+        let number = match name {
+            "stem" => Some(0),
+            _ => name.strip_prefix("stage").and_then(|n| n.parse().ok()).filter(|n| (1..self.stages()).contains(n)),
+        };
+        let unknown = || NnError::UnknownStage { backbone: self.name, name: name.to_owned(), last: self.stages() - 1 };
+        number.ok_or_else(unknown)
+    }
+
     /// Adds the layers' parameters below `builder`.
     ///
     /// # Errors
@@ -189,32 +207,30 @@ impl Backbone {
     pub fn build<D: Backend>(&self, builder: &mut Builder<D>) -> Result<Layers> {
         let (act, norm) = (self.activation, self.norm);
         let mut layers = Vec::new();
+        let mut stem = builder.stage(0);
         let mut channels = match self.stem {
             Stem::SevenAndPool(width) => {
                 let spec = ConvSpec::new(3, width, 7).stride(2);
-                layers.push(Layer::Conv(ConvNorm::new(builder, ["conv1", "bn1"], spec, norm, act)?));
-                layers.push(Layer::Pool(PoolSpec {
-                    kind: PoolKind::Max,
-                    kernel: [3, 3],
-                    stride: [2, 2],
-                    padding: [1, 1],
-                }));
+                layers.push((0, Layer::Conv(ConvNorm::new(&mut stem, ["conv1", "bn1"], spec, norm, act)?)));
+                let pool = PoolSpec { kind: PoolKind::Max, kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
+                layers.push((0, Layer::Pool(pool)));
                 width
             }
             Stem::Three(width) => {
                 let width = self.scale.channels(width);
                 let spec = ConvSpec::new(3, width, 3).stride(2);
-                let mut builder = builder.at("features.0");
-                layers.push(Layer::Conv(ConvNorm::new(&mut builder, ["0", "1"], spec, norm, act)?));
+                let mut stem = stem.at("features.0");
+                layers.push((0, Layer::Conv(ConvNorm::new(&mut stem, ["0", "1"], spec, norm, act)?)));
                 width
             }
         };
         for (number, stage) in (1..).zip(self.stages) {
+            let mut builder = builder.stage(number);
             let width = self.scale.channels(stage.width);
             for index in 0..self.scale.blocks(stage.depth) {
                 let stride = if index == 0 { stage.stride } else { 1 };
                 let mut builder = builder.at(self.names.block(number, index));
-                layers.push(match stage.block {
+                let layer = match stage.block {
                     Block::Basic => Layer::Residual(Residual::basic(&mut builder, channels, width, stride, norm)?),
                     Block::Bottleneck => {
                         Layer::Residual(Residual::bottleneck(&mut builder, channels, width, stride, norm)?)
@@ -229,14 +245,17 @@ impl Backbone {
                             InvertedSpec { channels, wide, out: width, kernel, stride, squeeze, activation, norm };
                         Layer::Inverted(Box::new(Inverted::new(&mut builder, &spec)?))
                     }
-                });
+                };
+                layers.push((number, layer));
                 channels = stage.block.channels(width);
             }
         }
         if self.tail.is_some() {
-            let mut builder = builder.at(format!("features.{}", self.stages.len() + 1));
+            let last = self.stages.len();
+            let mut builder = builder.stage(last);
+            let mut builder = builder.at(format!("features.{}", last + 1));
             let spec = ConvSpec::new(channels, self.features(), 1);
-            layers.push(Layer::Conv(ConvNorm::new(&mut builder, ["0", "1"], spec, norm, act)?));
+            layers.push((last, Layer::Conv(ConvNorm::new(&mut builder, ["0", "1"], spec, norm, act)?)));
         }
         Ok(Layers(layers))
     }
@@ -261,12 +280,12 @@ impl Layer {
     }
 }
 
-/// The layers of a backbone, in order.
+/// The layers of a backbone, in order, each with its stage.
 #[derive(Debug)]
-pub struct Layers(Vec<Layer>);
+pub struct Layers(Vec<(usize, Layer)>);
 
 impl Layers {
-    /// Photos N x 3 x S x S to pooled features N x F x 1 x 1.
+    /// Photos N x 3 x S x S to pooled features N x F x 1 x 1; `freeze` is what a training leaves as it is.
     ///
     /// # Errors
     /// As the operations; photos may be too small for the strides.
@@ -275,12 +294,29 @@ impl Layers {
         pass: &mut Pass<D>,
         store: &Store<D>,
         photos: &FeatureMap<D>,
+        freeze: Freeze,
+    ) -> Result<FeatureMap<D>> {
+        let map = self.last_map(pass, store, photos, freeze)?;
+        global_average(pass, &map)
+    }
+
+    /// The same before pooling: N x F x H x W.
+    ///
+    /// # Errors
+    /// As [`Layers::forward`].
+    pub fn last_map<D: Backend>(
+        &self,
+        pass: &mut Pass<D>,
+        store: &Store<D>,
+        photos: &FeatureMap<D>,
+        freeze: Freeze,
     ) -> Result<FeatureMap<D>> {
         let mut x = photos.clone();
-        for layer in &self.0 {
+        for (stage, layer) in &self.0 {
+            pass.enter(Place::Stage(*stage), freeze);
             x = layer.forward(pass, store, &x)?;
         }
-        global_average(pass, &x)
+        Ok(x)
     }
 }
 

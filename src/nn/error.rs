@@ -39,6 +39,16 @@ pub enum NnError {
         /// The one that was probably meant, as other libraries write it so; else empty.
         meant: &'static str,
     },
+    /// The backbone has no stage of that name.
+    #[error("{backbone} has no stage \"{name}\"; it has stem, stage1 to stage{last}")]
+    UnknownStage {
+        /// The backbone.
+        backbone: &'static str,
+        /// The name asked for.
+        name: String,
+        /// Number of its last stage.
+        last: usize,
+    },
     /// A weights file does not hold this network.
     #[error("{}: {reason}", path.display())]
     Weights {

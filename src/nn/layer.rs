@@ -24,7 +24,6 @@ pub fn norm<D: Backend>(builder: &mut Builder<D>, channels: usize, spec: NormSpe
         mean: add("running_mean", Role::Running, 0.0)?,
         variance: add("running_var", Role::Running, 1.0)?,
         spec,
-        frozen: false,
     })
 }
 

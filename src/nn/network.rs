@@ -7,8 +7,8 @@ use super::error::{NnError, Result};
 use super::head::{Head, HeadKind};
 use super::map::FeatureMap;
 use super::ops::{Backend, Rows, photos, to_matrix};
-use super::param::{Builder, ParamId, Role, Shape, Store};
-use super::pass::Pass;
+use super::param::{Builder, ParamId, Place, Role, Shape, Store};
+use super::pass::{Freeze, Pass};
 
 /// What a network is, apart from its values: enough to build it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Network<D: Backend> {
     pub architecture: Architecture,
     /// Its values.
     pub store: Store<D>,
+    /// What training leaves as it is.
+    pub freeze: Freeze,
     layers: Layers,
     head: Head,
 }
@@ -45,7 +47,7 @@ impl<D: Backend> Network<D> {
         let mut builder = Builder::new(&mut store, seed);
         let layers = backbone.build(&mut builder)?;
         let head = architecture.head.build(&mut builder, backbone.features(), architecture.dimensions)?;
-        Ok(Network { architecture, store, layers, head })
+        Ok(Network { architecture, store, freeze: Freeze::default(), layers, head })
     }
 
     /// Adds a matrix of rows x columns that a loss trains along with the network.
@@ -69,7 +71,8 @@ impl<D: Backend> Network<D> {
     /// As the operations.
     fn forward(&self, pass: &mut Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<FeatureMap<D>> {
         let x = photos(pass, n, side, bytes)?;
-        let features = self.layers.forward(pass, &self.store, &x)?;
+        let features = self.layers.forward(pass, &self.store, &x, self.freeze)?;
+        pass.enter(Place::Head, self.freeze);
         self.head.forward(pass, &self.store, &features)
     }
 
@@ -80,6 +83,24 @@ impl<D: Backend> Network<D> {
     pub fn embed_traced(&self, pass: &mut Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<Rows<D>> {
         let x = self.forward(pass, n, side, bytes)?;
         unit_rows(to_matrix(pass, &x)?)
+    }
+
+    /// How active the backbone's last map is at each place of one photo of `side` pixels: the mean over its channels,
+    /// rows of equal length from the top.
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn attention(&self, side: usize, bytes: &[u8]) -> Result<Vec<Vec<f32>>> {
+        let mut pass = Pass::inference(self.store.device());
+        let x = photos(&pass, 1, side, bytes)?;
+        let map = self.layers.last_map(&mut pass, &self.store, &x, self.freeze)?;
+        let dims = map.dims();
+        let values = self.store.device().unpack_map(dims, map.values());
+        let values = values.map_err(|e| NnError::device("attention", e))?;
+        let places = dims.h * dims.w;
+        let mean = |place: usize| (0..dims.c).map(|c| values[c * places + place]).sum::<f32>() / dims.c as f32;
+        let means: Vec<f32> = (0..places).map(mean).collect();
+        Ok(means.chunks(dims.w).map(<[f32]>::to_vec).collect())
     }
 
     /// N photos of `side` pixels, RGB bytes row by row, to N x D unit embeddings.

@@ -7,7 +7,7 @@ use dfdx::prelude::Gradients;
 use super::error::{NnError, Result};
 use super::map::Flat;
 use super::ops::{AdamStep, Backend, SgdStep};
-use super::param::{ParamId, Role, Shape, Store};
+use super::param::{ParamId, Place, Role, Shape, Store};
 
 const OP: &str = "optimiser";
 
@@ -39,20 +39,25 @@ pub struct Optimiser<D: Backend> {
     /// Shrinks weights (not gains and biases) by `lr * decay` a step.
     pub weight_decay: f32,
     step: u64,
-    trained: Vec<ParamId>,
+    /// What it moves, and the share of the learning rate with which.
+    trained: Vec<(ParamId, f32)>,
     /// For each trained parameter, the rule's moments.
     moments: Vec<Vec<Flat<D>>>,
 }
 
 impl<D: Backend> Optimiser<D> {
-    /// An optimiser at step 0 for every trained parameter of `store`.
+    /// An optimiser at step 0 for every trained parameter of `store`, each with the share of the learning rate that
+    /// `share` gives it; one of share 0 stays as it is.
     ///
     /// # Errors
     /// When the device has no memory.
-    pub fn new(store: &Store<D>, rule: Rule, weight_decay: f32) -> Result<Self> {
-        let trained: Vec<_> = store.ids().filter(|id| store.get(*id).role != Role::Running).collect();
-        let zeros =
-            |id: &ParamId| -> Result<Vec<Flat<D>>> { rule.moments().iter().map(|_| zeros_like(store, *id)).collect() };
+    pub fn new(store: &Store<D>, rule: Rule, weight_decay: f32, share: impl Fn(Place) -> f32) -> Result<Self> {
+        let learns = |id: &ParamId| store.get(*id).role != Role::Running;
+        let trained = store.ids().filter(learns).map(|id| (id, share(store.get(id).place)));
+        let trained: Vec<_> = trained.filter(|(_, share)| *share > 0.0).collect();
+        let zeros = |(id, _): &(ParamId, f32)| -> Result<Vec<Flat<D>>> {
+            rule.moments().iter().map(|_| zeros_like(store, *id)).collect()
+        };
         let moments = trained.iter().map(zeros).collect::<Result<_>>()?;
         Ok(Optimiser { rule, weight_decay, step: 0, trained, moments })
     }
@@ -72,11 +77,11 @@ impl<D: Backend> Optimiser<D> {
             let gradient = gradients.get_or_alloc_mut(store.value(id))?;
             store.device().add_squares(gradient, &mut sums)
         };
-        self.trained.iter().try_for_each(|id| add(*id)).map_err(|e| NnError::device(OP, e))?;
+        self.trained.iter().try_for_each(|(id, _)| add(*id)).map_err(|e| NnError::device(OP, e))?;
         Ok(store.device().total_of_squares(sums).map_err(|e| NnError::device(OP, e))?.sqrt())
     }
 
-    /// Moves every trained parameter by one step at learning rate `lr`, its gradient times `gradient_scale`.
+    /// Moves every trained parameter by one step at its share of the learning rate `lr`, its gradient times `gradient_scale`.
     ///
     /// # Errors
     /// When the device fails.
@@ -89,7 +94,8 @@ impl<D: Backend> Optimiser<D> {
     ) -> Result<()> {
         self.step += 1;
         let device = store.device().clone();
-        for (id, moments) in self.trained.iter().zip(&mut self.moments) {
+        for ((id, share), moments) in self.trained.iter().zip(&mut self.moments) {
+            let lr = lr * share;
             let decays = store.get(*id).role == Role::Weight;
             let weight_decay = if decays { self.weight_decay } else { 0.0 };
             let gradient = gradients.get_or_alloc_mut(store.value(*id)).map_err(|e| NnError::device(OP, e))?;
@@ -116,7 +122,7 @@ impl<D: Backend> Optimiser<D> {
     /// When the device fails.
     pub fn export(&self, store: &Store<D>) -> Result<Vec<(String, Shape, Vec<f32>)>> {
         let mut state = Vec::new();
-        for (id, moments) in self.trained.iter().zip(&self.moments) {
+        for ((id, _), moments) in self.trained.iter().zip(&self.moments) {
             let param = store.get(*id);
             for (kind, moment) in self.rule.moments().iter().zip(moments) {
                 let values = store.device().unpack_param(&param.shape, moment);
@@ -138,7 +144,7 @@ impl<D: Backend> Optimiser<D> {
         mut take: impl FnMut(&str, &Shape) -> Result<Vec<f32>>,
     ) -> Result<()> {
         let device = store.device();
-        for (id, moments) in self.trained.iter().zip(&mut self.moments) {
+        for ((id, _), moments) in self.trained.iter().zip(&mut self.moments) {
             let param = store.get(*id);
             for (kind, moment) in self.rule.moments().iter().zip(moments) {
                 let values = take(&format!("optimiser.{kind}.{}", param.name), &param.shape)?;

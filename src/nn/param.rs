@@ -60,6 +60,15 @@ pub enum Role {
     Running,
 }
 
+/// Where in a network a parameter is, as far as training treats parts of it differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the backbone: 0 is its stem, 1 its first stage.
+    Stage(usize),
+    /// After the backbone: the head, and what a loss trains along.
+    Head,
+}
+
 /// One parameter.
 pub struct Param<D: Backend> {
     /// torchvision's name.
@@ -68,6 +77,8 @@ pub struct Param<D: Backend> {
     pub shape: Shape,
     /// How training treats it.
     pub role: Role,
+    /// Where in the network it is.
+    pub place: Place,
     /// Values in the device's order.
     pub(in crate::nn) value: Flat<D>,
 }
@@ -158,10 +169,17 @@ impl<D: Backend> Store<D> {
     ///
     /// # Errors
     /// When the device has no memory.
-    fn add(&mut self, name: String, shape: Shape, role: Role, init: Init, seed: u64) -> Result<ParamId> {
+    fn add(
+        &mut self,
+        (name, place): (String, Place),
+        shape: Shape,
+        role: Role,
+        init: Init,
+        seed: u64,
+    ) -> Result<ParamId> {
         if self.outline {
             let value = self.device.try_tensor_from_vec(vec![0.0], (1,)).map_err(|e| NnError::device("outline", e))?;
-            self.params.push(Param { name, shape, role, value });
+            self.params.push(Param { name, shape, role, place, value });
             return Ok(ParamId(self.params.len() - 1));
         }
         let mut hash = Sha256::new();
@@ -170,7 +188,7 @@ impl<D: Backend> Store<D> {
         let mut rng = ChaCha8Rng::from_seed(hash.finalize().into());
         let values = init.draw(shape.count(), &mut rng);
         let value = self.packed(&shape, values)?;
-        self.params.push(Param { name, shape, role, value });
+        self.params.push(Param { name, shape, role, place, value });
         Ok(ParamId(self.params.len() - 1))
     }
 
@@ -198,23 +216,29 @@ impl<D: Backend> Store<D> {
     }
 }
 
-/// Builds layers: knows the prefix of their names, the seed, and the store that their parameters go to.
+/// Builds layers: knows the prefix of their names, their place, the seed, and the store that their parameters go to.
 pub struct Builder<'a, D: Backend> {
     store: &'a mut Store<D>,
     prefix: String,
+    place: Place,
     seed: u64,
 }
 
 impl<'a, D: Backend> Builder<'a, D> {
-    /// A builder at the root of the names.
+    /// A builder at the root of the names, for what is in no backbone.
     pub fn new(store: &'a mut Store<D>, seed: u64) -> Self {
-        Builder { store, prefix: String::new(), seed }
+        Builder { store, prefix: String::new(), place: Place::Head, seed }
+    }
+
+    /// The same for the backbone's stage `number`, of which 0 is the stem.
+    pub fn stage(&mut self, number: usize) -> Builder<'_, D> {
+        Builder { store: self.store, prefix: self.prefix.clone(), place: Place::Stage(number), seed: self.seed }
     }
 
     /// A builder below `part`: `layer1` then `0` gives `layer1.0.`.
     pub fn at(&mut self, part: impl std::fmt::Display) -> Builder<'_, D> {
         let prefix = format!("{}{part}.", self.prefix);
-        Builder { store: self.store, prefix, seed: self.seed }
+        Builder { store: self.store, prefix, place: self.place, seed: self.seed }
     }
 
     /// Adds the parameter `name` below this builder's prefix.
@@ -222,6 +246,6 @@ impl<'a, D: Backend> Builder<'a, D> {
     /// # Errors
     /// When the device has no memory.
     pub fn param(&mut self, name: &str, shape: Shape, role: Role, init: Init) -> Result<ParamId> {
-        self.store.add(format!("{}{name}", self.prefix), shape, role, init, self.seed)
+        self.store.add((format!("{}{name}", self.prefix), self.place), shape, role, init, self.seed)
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::backbone::Backbone;
 use super::ops::{Layout, photos, to_matrix};
 use super::param::{Builder, ParamId, Role, Store};
-use super::pass::Pass;
+use super::pass::{Freeze, Pass};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -137,11 +137,11 @@ fn compare(golden: &str) -> [Worst; 4] {
 
     let mut pass = Pass::inference(&device);
     let x = photos(&pass, golden.batch, golden.side, &rgb).unwrap();
-    let y = layers.forward(&mut pass, &store, &x).unwrap();
+    let y = layers.forward(&mut pass, &store, &x, Freeze::default()).unwrap();
     evaluation.add(&golden.features[0], &device.unpack_map(y.dims(), y.values()).unwrap(), FLOOR);
 
     let mut pass = Pass::training(&device);
-    let y = layers.forward(&mut pass, &store, &x).unwrap();
+    let y = layers.forward(&mut pass, &store, &x, Freeze::default()).unwrap();
     let dims = y.dims();
     training.add(&golden.features[1], &device.unpack_map(dims, y.values()).unwrap(), FLOOR);
     let rows = to_matrix(&mut pass, &y).unwrap();

@@ -7,7 +7,7 @@ use dfdx::prelude::{Gradients, OwnedTape, Tape};
 
 use super::map::{Dims, FeatureMap, Flat};
 use super::ops::Backend;
-use super::param::ParamId;
+use super::param::{ParamId, Place};
 
 /// Statistics of one batch norm in this pass, waiting to be absorbed.
 pub struct BatchStatistics<D: Backend> {
@@ -16,10 +16,31 @@ pub struct BatchStatistics<D: Backend> {
     pub(in crate::nn) momentum: f32,
 }
 
+/// What a training leaves as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freeze {
+    /// Stages of the backbone, counted from its stem, whose weights and statistics stay.
+    pub stages: usize,
+    /// Whether every batch norm of the backbone keeps its running statistics and normalises by them.
+    pub norms: bool,
+}
+
+/// What the layers that a pass now goes through do in a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layers {
+    /// Learn: statistics of the batch, everything recorded.
+    Learn,
+    /// Learn, but for the statistics of their norms.
+    KeepNorms,
+    /// As in an evaluation: nothing is recorded.
+    Keep,
+}
+
 /// A forward pass on device `D`.
 pub struct Pass<D: Backend> {
     device: D,
     training: bool,
+    layers: Layers,
     tape: Option<OwnedTape<f32, D>>,
     statistics: Vec<BatchStatistics<D>>,
 }
@@ -27,12 +48,13 @@ pub struct Pass<D: Backend> {
 impl<D: Backend> Pass<D> {
     /// Training: batch statistics in the norms, everything recorded.
     pub fn training(device: &D) -> Self {
-        Pass { device: device.clone(), training: true, tape: Some(OwnedTape::default()), statistics: Vec::new() }
+        let tape = Some(OwnedTape::default());
+        Pass { device: device.clone(), training: true, layers: Layers::Learn, tape, statistics: Vec::new() }
     }
 
     /// Evaluation: running statistics, nothing recorded.
     pub fn inference(device: &D) -> Self {
-        Pass { device: device.clone(), training: false, tape: None, statistics: Vec::new() }
+        Pass { device: device.clone(), training: false, layers: Layers::Learn, tape: None, statistics: Vec::new() }
     }
 
     /// Evaluation mode with gradients: running statistics, everything recorded.
@@ -47,14 +69,23 @@ impl<D: Backend> Pass<D> {
 
     /// Whether norms use the statistics of the batch.
     pub fn is_training(&self) -> bool {
-        self.training
+        self.training && self.layers == Layers::Learn
+    }
+
+    /// Goes on to what lies at `place`, of which a training leaves `freeze` as it is.
+    pub(in crate::nn) fn enter(&mut self, place: Place, freeze: Freeze) {
+        self.layers = match place {
+            Place::Stage(number) if number < freeze.stages => Layers::Keep,
+            Place::Stage(_) if freeze.norms => Layers::KeepNorms,
+            _ => Layers::Learn,
+        };
     }
 
     /// Wraps an operation's output: traced when its backward will be recorded.
     pub(in crate::nn) fn output(&self, values: Flat<D>, dims: Dims) -> FeatureMap<D> {
         match self.tape {
-            Some(_) => FeatureMap::traced(values, dims),
-            None => FeatureMap::constant(values, dims),
+            Some(_) if self.layers != Layers::Keep => FeatureMap::traced(values, dims),
+            _ => FeatureMap::constant(values, dims),
         }
     }
 

@@ -83,14 +83,7 @@ impl Work {
         match self {
             Work::Conv(spec, _) => conv2d(pass, store, &x[0], &spec, p[0], p.get(1).copied()),
             Work::Norm(activation, ..) => {
-                let norm = BatchNorm {
-                    gain: p[0],
-                    bias: p[1],
-                    mean: p[2],
-                    variance: p[3],
-                    spec: NormSpec::TORCH,
-                    frozen: false,
-                };
+                let norm = BatchNorm { gain: p[0], bias: p[1], mean: p[2], variance: p[3], spec: NormSpec::TORCH };
                 batch_norm(pass, store, &x[0], x.get(1), &norm, activation)
             }
             Work::Activate(activation) => activate(pass, &x[0], activation),

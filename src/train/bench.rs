@@ -69,7 +69,7 @@ pub fn bench<D: Backend>(device: &D, plan: &BenchPlan) -> super::error::Result<B
     let BenchPlan { backbone, batch_size, image_size, patience, .. } = *plan;
     let architecture = Architecture { backbone, head: HeadKind::Mlp, dimensions: 128 };
     let mut network = Network::new(device, architecture, 0)?;
-    let mut optimiser = Optimiser::new(&network.store, Rule::Sgd { momentum: 0.9 }, 1e-4)?;
+    let mut optimiser = Optimiser::new(&network.store, Rule::Sgd { momentum: 0.9 }, 1e-4, |_| 1.0)?;
     // any bytes that are not all alike
     let bytes: Vec<u8> = (0..batch_size * image_size * image_size * 3).map(|i| (i * 7919 % 251) as u8).collect();
     let mut step = |bytes: &[u8]| -> Result<()> {

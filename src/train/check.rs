@@ -6,6 +6,7 @@ use crate::run::config::Config;
 
 use super::error::Result;
 use super::setup::Plan;
+use super::step::freeze;
 use super::worker::device;
 
 /// Judges `config` as a whole: its values, and what they name.
@@ -14,6 +15,7 @@ use super::worker::device;
 /// The first thing that is wrong or not there.
 pub fn check(config: &Config) -> Result<()> {
     Backbone::named(&config.model.backbone)?;
+    freeze(config)?;
     // these two always work; opening a card to find that out would take its memory at each key in a form
     if !matches!(config.train.device.as_str(), "auto" | "cpu") {
         device(&config.train.device)?;

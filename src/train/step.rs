@@ -12,14 +12,15 @@ use crate::loss::arcface::arcface;
 use crate::loss::contrastive::{Pair, contrastive};
 use crate::loss::mining::Batch;
 use crate::loss::triplet::triplet;
+use crate::nn::backbone::Backbone;
 use crate::nn::error::NnError;
 use crate::nn::head::HeadKind;
 use crate::nn::init::Init;
 use crate::nn::network::{Architecture, Network};
 use crate::nn::ops::{Backend, Rows};
 use crate::nn::optim::{Optimiser, Rule};
-use crate::nn::param::ParamId;
-use crate::nn::pass::Pass;
+use crate::nn::param::{ParamId, Place};
+use crate::nn::pass::{Freeze, Pass};
 use crate::run::config::{Config, Method, Mining, OptimiserKind};
 
 use super::error::Result;
@@ -92,12 +93,50 @@ pub struct Trainer<D: Backend> {
 /// # Errors
 /// When the backbone has no row in the table.
 pub fn architecture(config: &Config) -> Result<Architecture> {
-    let backbone = crate::nn::backbone::Backbone::named(&config.model.backbone)?;
+    let backbone = Backbone::named(&config.model.backbone)?;
     let head = match config.method {
         Method::Siamese | Method::Triplet => HeadKind::Mlp,
         Method::Arcface => HeadKind::LinearNorm,
     };
     Ok(Architecture { backbone: backbone.name, head, dimensions: config.model.embedding_dim })
+}
+
+/// What a training after `config` leaves of its network as it is.
+///
+/// # Errors
+/// When the backbone has no row in the table, or no stage of that name.
+pub fn freeze(config: &Config) -> Result<Freeze> {
+    let stages = match &config.model.freeze_until {
+        Some(stage) => Backbone::named(&config.model.backbone)?.stage_named(stage)? + 1,
+        None => 0,
+    };
+    Ok(Freeze { stages, norms: config.model.freeze_norm })
+}
+
+/// How fast each part of a network learns, as a share of the learning rate.
+#[derive(Clone, Copy, Debug)]
+struct LrShares {
+    /// Of the backbone's last stage.
+    backbone: f32,
+    /// Of a stage, as a share of the one after it (Howard and Ruder 2018, discriminative fine-tuning).
+    decay: f32,
+    frozen: usize,
+    last: usize,
+}
+
+impl LrShares {
+    fn of(config: &Config, frozen: usize, stages: usize) -> LrShares {
+        let (backbone, decay) = (config.optimiser.backbone_lr_share, config.optimiser.stage_lr_decay);
+        LrShares { backbone, decay, frozen, last: stages.saturating_sub(1) }
+    }
+
+    fn at(self, place: Place) -> f32 {
+        match place {
+            Place::Head => 1.0,
+            Place::Stage(number) if number < self.frozen => 0.0,
+            Place::Stage(number) => self.backbone * self.decay.powi(self.last.saturating_sub(number) as i32),
+        }
+    }
 }
 
 impl<D: Backend> Trainer<D> {
@@ -107,7 +146,9 @@ impl<D: Backend> Trainer<D> {
     /// When the configuration names no backbone or the device has no memory.
     pub fn new(device: &D, config: &Config, individuals: usize, schedule: Schedule) -> Result<Self> {
         let seed = config.train.seed;
-        let mut network = Network::new(device, architecture(config)?, seed)?;
+        let architecture = architecture(config)?;
+        let backbone = Backbone::named(architecture.backbone)?;
+        let mut network = Network::new(device, architecture, seed)?;
         let (margin, scale) = (config.loss.margin, config.loss.scale);
         let objective = match config.method {
             Method::Siamese => Objective::Siamese { margin },
@@ -123,7 +164,9 @@ impl<D: Backend> Trainer<D> {
             OptimiserKind::Sgd => Rule::Sgd { momentum: config.optimiser.momentum },
             OptimiserKind::Adamw => Rule::AdamW,
         };
-        let optimiser = Optimiser::new(&network.store, rule, config.optimiser.weight_decay)?;
+        network.freeze = freeze(config)?;
+        let shares = LrShares::of(config, network.freeze.stages, backbone.stages());
+        let optimiser = Optimiser::new(&network.store, rule, config.optimiser.weight_decay, |place| shares.at(place))?;
         let (clip, side) = (config.optimiser.clip, config.data.image_size as usize);
         Ok(Trainer { network, optimiser, objective, schedule, clip, side, seed })
     }
@@ -282,6 +325,50 @@ mod tests {
         assert_eq!(figures.not_finite(), Some("loss"));
         assert_eq!(crate::nn::weights::identity(&trainer.network).unwrap(), before);
         assert_eq!(trainer.optimiser.step_count(), 0);
+    }
+
+    #[test]
+    fn what_is_frozen_stays_and_the_rest_moves_by_its_share() {
+        let (pixels, labels, pairs) = photos();
+        let input = StepInput { count: 4, pixels: &pixels, labels: &labels, photos: &[0, 1, 2, 3], pairs: &pairs };
+        // how far every parameter moved, by name
+        let moved = |sets: &[(&str, &str)]| {
+            let mut config = config(Method::Arcface);
+            let plain = [("optimiser.kind", "sgd"), ("optimiser.weight_decay", "0"), ("optimiser.clip", "0")];
+            plain.iter().chain(sets).for_each(|(path, value)| config.set(path, value).unwrap());
+            let mut trainer = trainer(&config);
+            let all = |t: &Trainer<Cpu>| -> Vec<Vec<f32>> {
+                t.network.store.ids().map(|id| t.network.store.export(id).unwrap()).collect()
+            };
+            let before = all(&trainer);
+            trainer.step(&input).unwrap();
+            let after = all(&trainer);
+            let names = trainer.network.store.iter().map(|p| (p.name.clone(), p.role, p.place)).collect::<Vec<_>>();
+            let way = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>();
+            names.into_iter().zip(before.iter().zip(&after).map(|(a, b)| way(a, b))).collect::<Vec<_>>()
+        };
+        for ((name, _, place), way) in moved(&[("model.freeze_until", "stage2")]) {
+            let stays = matches!(place, Place::Stage(0..=2));
+            assert_eq!(way == 0.0, stays, "{name} {way}");
+        }
+        use crate::nn::param::Role;
+        for ((name, role, place), way) in moved(&[("model.freeze_norm", "true")]) {
+            let stays = role == Role::Running && place != Place::Head;
+            assert_eq!(way == 0.0, stays, "{name} {way}");
+        }
+        let shared = [("optimiser.backbone_lr_share", "0.5"), ("optimiser.stage_lr_decay", "0.1")];
+        for (((name, role, place), way), (_, alone)) in moved(&shared).into_iter().zip(moved(&[])) {
+            let share = match place {
+                _ if role == Role::Running => 1.0,
+                Place::Head => 1.0,
+                Place::Stage(number) => 0.5 * 0.1f64.powi(4 - number as i32),
+            };
+            assert!((way / alone / share - 1.0).abs() < 0.05 || alone < 1e-6, "{name}: {way} of {alone}");
+        }
+        let mut config = config(Method::Arcface);
+        config.set("model.freeze_until", "stage5").unwrap();
+        let told = freeze(&config).unwrap_err().to_string();
+        assert!(told.contains("resnet18 has no stage \"stage5\"; it has stem, stage1 to stage4"), "{told}");
     }
 
     #[test]

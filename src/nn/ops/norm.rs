@@ -41,8 +41,6 @@ pub struct BatchNorm {
     pub variance: ParamId,
     /// What it does beside.
     pub spec: NormSpec,
-    /// Keeps the running statistics, in training too, and lets them alone.
-    pub frozen: bool,
 }
 
 /// What the kernels of a batch norm need beside the map.
@@ -132,7 +130,7 @@ pub fn batch_norm<D: Backend>(
     if let Some(residual) = residual.filter(|r| r.dims() != dims) {
         return Err(NnError::shape(OP, format!("a residual of {} on a map of {dims}", residual.dims())));
     }
-    let of_batch = pass.is_training() && !norm.frozen;
+    let of_batch = pass.is_training();
     if of_batch && dims.n * dims.h * dims.w < 2 {
         return Err(NnError::shape(OP, format!("a batch of {dims} has no variance to learn from: use more photos")));
     }

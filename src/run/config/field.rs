@@ -71,6 +71,8 @@ pub static FIELDS: &[Field] = &[
     field("model.backbone", Kind::Name, "the network that sees the photo"),
     field("model.pretrained", Kind::Bool, "begin with imported weights instead of random ones"),
     field("model.init", Kind::OptionalName, "the weights to begin with: imported ones, a run or a file, with @ and their hash; empty: random, or those imported last where pretrained is true"),
+    field("model.freeze_until", Kind::OptionalName, "last stage of the backbone that stays as it is: stem, stage1, stage2 and so on; empty: all of it learns"),
+    field("model.freeze_norm", Kind::Bool, "the backbone's batch norms keep the statistics that they began with"),
     field("model.embedding_dim", Kind::Int(2, 4096), "numbers in an embedding"),
 
     field("loss.margin", Kind::Above(0.0, 2.0), "how far different individuals are pushed apart; a distance, for arcface an angle in radians"),
@@ -82,6 +84,8 @@ pub static FIELDS: &[Field] = &[
 
     field("optimiser.kind", Kind::Choice(&["sgd", "adamw"]), "the rule that moves the weights"),
     field("optimiser.lr", Kind::Above(0.0, 10.0), "learning rate after the warm-up"),
+    field("optimiser.backbone_lr_share", Kind::Above(0.0, 1.0), "learning rate of the backbone, as a share of the head's"),
+    field("optimiser.stage_lr_decay", Kind::Above(0.0, 1.0), "learning rate of a stage of the backbone, as a share of that of the stage after it"),
     field("optimiser.weight_decay", Kind::Real(0.0, 1.0), "decoupled weight decay"),
     field("optimiser.momentum", Kind::Real(0.0, 0.9999), "momentum of sgd; adamw does not look at it"),
     field("optimiser.clip", Kind::Real(0.0, 1e6), "largest norm of the gradient; 0: no clipping"),

@@ -119,6 +119,12 @@ pub struct ModelConfig {
     /// Which weights to begin with, as `name@hash` once it is settled; in a file, empty is none.
     #[serde(with = "empty_is_none")]
     pub init: Option<String>,
+    /// Last stage of the backbone that stays as it is; in a file, empty is none.
+    #[serde(default, with = "empty_is_none")]
+    pub freeze_until: Option<String>,
+    /// The backbone's batch norms keep their statistics.
+    #[serde(default)]
+    pub freeze_norm: bool,
     /// Numbers in an embedding.
     pub embedding_dim: usize,
 }
@@ -153,6 +159,12 @@ pub struct OptimiserConfig {
     pub kind: OptimiserKind,
     /// Learning rate after the warm-up.
     pub lr: f32,
+    /// Learning rate of the backbone, as a share of the head's.
+    #[serde(default = "one")]
+    pub backbone_lr_share: f32,
+    /// Learning rate of a stage of the backbone, as a share of that of the stage after it.
+    #[serde(default = "one")]
+    pub stage_lr_decay: f32,
     /// Decoupled weight decay.
     pub weight_decay: f32,
     /// Momentum (sgd).
@@ -182,6 +194,11 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Epochs between validations; the last epoch always has one.
     pub evaluate_every: u32,
+}
+
+/// Runs begun before there was a choice moved everything alike.
+fn one() -> f32 {
+    1.0
 }
 
 fn high() -> String {

@@ -23,6 +23,8 @@ struct Panes {
 
 /// Columns of the list of datasets, beside the rest.
 const LIST: u16 = 34;
+/// Rows of a dataset in the list: its name and split, and below them how many of everything.
+const ENTRY: u16 = 2;
 /// Columns of the list of individuals.
 const INDIVIDUALS: u16 = 34;
 /// Rows of the numbers.
@@ -124,25 +126,36 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let current = state.current().map(|d| d.name.clone());
     let at = known.iter().position(|d| Some(&d.name) == current.as_ref()).unwrap_or(0);
-    for (n, place) in (0..).zip(shown(at, known.len(), rows.height)) {
-        let (dataset, line) = (&known[place], row(rows, n));
-        let style = if place == at { theme.chosen(focused) } else { theme.text() };
-        let inner = Rect { width: area.width.saturating_sub(2), ..line };
+    for (n, place) in (0..).zip(shown(at, known.len(), rows.height / ENTRY)) {
+        let dataset = &known[place];
+        let (chosen, quiet) = match place == at {
+            true => (theme.chosen(focused), theme.chosen(focused)),
+            false => (theme.text(), theme.quiet()),
+        };
+        let entry = Rect { width: area.width.saturating_sub(2), height: ENTRY, ..row(rows, n * ENTRY) };
         if place == at {
-            buf.set_style(inner, style);
+            buf.set_style(entry, chosen);
         }
-        let words = match state.scanned.get(&dataset.name) {
+        let (split, counts) = match state.scanned.get(&dataset.name) {
             Some(Ok(scanned)) => {
                 let counts = scanned.overview.counts;
-                format!("{} ind. {:>5} ph.", counts.individuals, counts.photos)
+                let counts = [(counts.individuals, "ind."), (counts.photos, "ph."), (counts.encounters, "enc.")];
+                (scanned.overview.split.name.as_str(), counts.map(|(n, unit)| format!("{n} {unit}")).join(" · "))
             }
-            Some(Err(_)) => "✗ cannot be read".to_owned(),
-            None => "·".to_owned(),
+            Some(Err(_)) => ("", "✗ cannot be read".to_owned()),
+            None => ("", "·".to_owned()),
         };
-        let room = inner.width.saturating_sub(width(&words) + 3);
-        put(buf, inner.x + 1, inner.y, room, &dataset.name, style);
-        put_right(buf, Rect { width: inner.width.saturating_sub(1), ..inner }, &words, style);
+        let inner = Rect { x: entry.x + 1, width: entry.width.saturating_sub(2), ..entry };
+        let name = width(&dataset.name).min(inner.width);
+        put(buf, inner.x, inner.y, inner.width, &dataset.name, chosen);
+        put_right(buf, Rect { x: inner.x + name, width: inner.width - name, height: 1, ..inner }, &lead(split), quiet);
+        put(buf, inner.x + 1, inner.y + 1, inner.width.saturating_sub(1), &counts, quiet);
     }
+}
+
+/// A word with space before it, so that one cut short does not touch what is at its left.
+fn lead(word: &str) -> String {
+    if word.is_empty() { String::new() } else { format!("  {word}") }
 }
 
 fn numbers(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {

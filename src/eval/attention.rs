@@ -1,0 +1,111 @@
+//! Where a pretrained network itself looks on a photo: the box of the places where its last map is most active.
+//!
+//! A network that has learnt to tell things apart answers to the animal more than to the water around it, so that the
+//! box costs nobody any drawing (cf. Zhou et al. 2016, class activation maps; here without classes). It knows neither
+//! workspace nor files.
+
+use crate::data::crop::Crop;
+use crate::data::manifest::{Manifest, Problem};
+use crate::data::prepare::unreadable;
+use crate::nn::network::Network;
+use crate::nn::ops::Backend;
+
+use super::embed::Source;
+use super::{Error, Result};
+
+/// Side in pixels at which a photo is looked at: twice the usual one, for a map of twice as many places.
+pub const SIDE: u32 = 448;
+/// A place counts where the map is at least this many times its mean.
+const ACTIVE: f64 = 1.2;
+/// Share of the box's own side that is added at each of its ends.
+const MARGIN: f64 = 0.1;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Boxes by place in the manifest; a photo that the network finds even everywhere has none.
+    pub boxes: Vec<(usize, Crop)>,
+    /// One a photo that cannot be read.
+    pub problems: Vec<Problem>,
+}
+
+/// Looks at `photos` (indices into the manifest), whole, with `network`. `progress` is called with the number done and
+/// says whether to go on.
+///
+/// # Errors
+/// When the network fails, or `progress` said no ([`Error::Interrupted`]).
+pub fn look<D: Backend>(
+    network: &Network<D>,
+    manifest: &Manifest,
+    photos: &[usize],
+    source: &Source,
+    mut progress: impl FnMut(usize) -> bool,
+) -> Result<Found> {
+    let mut found = Found::default();
+    for (done, &photo) in (1..).zip(photos) {
+        let whole = manifest.full_path(photo).into();
+        match source.cache.get(&whole, SIDE) {
+            Ok(pixels) => {
+                let map = network.attention(SIDE as usize, &pixels.rgb)?;
+                found.boxes.extend(most_active(&map).map(|crop| (photo, crop)));
+            }
+            Err(error) => found.problems.push(unreadable(manifest, photo, error)),
+        }
+        if !progress(done) {
+            return Err(Error::Interrupted);
+        }
+    }
+    Ok(found)
+}
+
+/// The smallest box around every place of the map, rows of equal length, that is at least [`ACTIVE`] times its mean,
+/// and a margin; none where no place is, or the box is the whole photo.
+fn most_active(map: &[Vec<f32>]) -> Option<Crop> {
+    let (height, width) = (map.len(), map.first()?.len());
+    let mean = map.iter().flatten().map(|v| f64::from(*v)).sum::<f64>() / (height * width) as f64;
+    let is_active = |y: usize, x: usize| f64::from(map[y][x]) >= ACTIVE * mean && mean > 0.0;
+    let rows: Vec<usize> = (0..height).filter(|&y| (0..width).any(|x| is_active(y, x))).collect();
+    let columns: Vec<usize> = (0..width).filter(|&x| (0..height).any(|y| is_active(y, x))).collect();
+    let ends = |places: &[usize], count: usize| -> Option<(f64, f64)> {
+        let (first, last) = (*places.first()? as f64, *places.last()? as f64 + 1.0);
+        let margin = MARGIN * (last - first);
+        let share = |place: f64| (place / count as f64).clamp(0.0, 1.0);
+        Some((share(first - margin), share(last + margin)))
+    };
+    let ((left, right), (top, bottom)) = (ends(&columns, width)?, ends(&rows, height)?);
+    Crop::new(left, top, right - left, bottom - top).ok().filter(|crop| *crop != Crop::FULL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_box_is_around_what_is_active_and_a_margin() {
+        let mut map = vec![vec![1.0; 10]; 20];
+        (5..10).for_each(|y| (2..4).for_each(|x| map[y][x] = 9.0));
+        let [left, top, width, height] = most_active(&map).unwrap().shares();
+        assert!((left - 0.18).abs() < 1e-6 && (width - 0.24).abs() < 1e-6, "{left} {width}");
+        assert!((top - 0.225).abs() < 1e-6 && (height - 0.3).abs() < 1e-6, "{top} {height}");
+        // at an edge the margin ends with the photo
+        let mut map = vec![vec![0.0; 4]; 4];
+        map[0][0] = 1.0;
+        assert_eq!(most_active(&map).unwrap().to_string(), "0,0,0.275,0.275");
+        for even in [vec![vec![3.0; 5]; 5], vec![vec![0.0; 5]; 5], Vec::new()] {
+            assert_eq!(most_active(&even), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_map_has_a_box_inside_the_photo_or_none(
+            map in (1usize..9).prop_flat_map(|w| prop::collection::vec(prop::collection::vec(-1e3f32..1e3, w), 1..9))
+        ) {
+            if let Some(crop) = most_active(&map) {
+                let [left, top, width, height] = crop.shares();
+                prop_assert!(left + width < 1.0 + 1e-6 && top + height < 1.0 + 1e-6);
+            }
+        }
+    }
+}
