@@ -141,11 +141,12 @@ fn words_of_import(imported: &Imported, new: bool) -> String {
     if let Some(remark) = Naming::named(&source.naming).and_then(|n| n.remark) {
         lines.push(format!("note: {remark}"));
     }
-    lines.push(format!(
-        "Next: caretta train arcface --backbone {} --pretrained --data-dir PHOTOS\n      caretta embed --model-path {name} --data-dir PHOTOS --output-dir DIR",
+    let next = format!(
+        "Next: caretta train arcface --backbone {} --pretrained --data-dir PHOTOS\n  or: caretta embed --model-path {name} \
+         --data-dir PHOTOS --output-dir DIR",
         about.backbone
-    ));
-    words::wrapped(&lines.join("\n"))
+    );
+    words::wrapped(&lines.join("\n")) + "\n" + &next
 }
 
 fn list(context: &Context) -> Result<u8> {

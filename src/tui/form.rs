@@ -226,6 +226,13 @@ impl Form {
         Outcome::Stay
     }
 
+    /// Writes `text` into the field of this path.
+    #[cfg(test)]
+    pub(super) fn put(&mut self, path: &str, text: &str) {
+        let entry = self.entries.iter_mut().find(|e| e.field.path == path).unwrap();
+        entry.text = text.to_owned();
+    }
+
     /// Takes typed or pasted text.
     pub(super) fn type_text(&mut self, text: &str) {
         let text: String = text.chars().filter(|c| !c.is_control()).collect();

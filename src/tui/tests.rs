@@ -2,6 +2,7 @@
 
 mod photos;
 mod screens;
+mod weights;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
