@@ -51,10 +51,15 @@ fn find(config: &Config, workspace: &Workspace) -> Result<Option<Found>> {
         None if config.model.pretrained => (newest(workspace, backbone.name)?.name, None),
         None => return Ok(None),
     };
-    // a name that means the same from any folder, and when there are more runs
-    let (path, name) = match workspace.resolve_model(Path::new(&name))? {
-        ModelRef::Weights(path) if Path::new(&name).exists() => (path, whole(Path::new(&name))),
-        ModelRef::Weights(path) => (path, name),
+    // a name that means the same from any folder, and when there are more runs; imported ones first, whatever lies here
+    let imported = workspace.weights_file(&name).map(ModelRef::Weights);
+    let found = imported.map_or_else(|| workspace.resolve_model(Path::new(&name)), Ok)?;
+    let (path, name) = match found {
+        ModelRef::Weights(path) if path.parent() == Some(&workspace.weights_folder()) => (path, name),
+        ModelRef::Weights(path) => {
+            let name = whole(&path);
+            (path, name)
+        }
         ModelRef::Run { run, which: Which::Auto } => {
             let known = workspace.find(Path::new(run.id())).is_ok_and(|found| found.path() == run.path());
             let name = if known { run.id().to_owned() } else { whole(run.path()) };
