@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod corrections;
+mod crop;
 mod dataset;
 mod demo;
 mod doctor;

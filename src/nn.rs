@@ -5,6 +5,8 @@
 pub mod backbone;
 pub mod block;
 pub mod error;
+#[cfg(test)]
+pub mod golden;
 pub mod head;
 pub mod init;
 pub mod layer;
@@ -17,4 +19,5 @@ pub mod param;
 mod parity_tests;
 pub mod pass;
 pub mod selftest;
+pub mod swin;
 pub mod weights;

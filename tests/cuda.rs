@@ -135,24 +135,32 @@ fn cuda_operations_agree_with_the_cpu_in_both_orders() {
     }
 }
 
-fn networks_train_as_on_the_cpu(backbone: &str) {
+fn networks_train_as_on_the_cpu(backbone: &str, steps: usize) {
     let Some(card) = Card::new() else { return };
-    let args = ["doctor", "--device", "cuda:0", "--networks", "--network", backbone, "--network-steps", "20"];
+    let count = steps.to_string();
+    let args = ["doctor", "--device", "cuda:0", "--networks", "--network", backbone, "--network-steps", &count];
     let found = card.json(&args, &[]);
     assert_eq!(found["passed"], true, "{}", found["networks"]);
     let networks = found["networks"].as_array().unwrap();
     assert_eq!(networks.len(), 3);
-    assert!(networks.iter().all(|n| n["losses"].as_array().unwrap().len() == 20 && n["backbone"] == backbone));
+    assert!(networks.iter().all(|n| n["losses"].as_array().unwrap().len() == steps && n["backbone"] == backbone));
 }
 
 #[test]
 fn cuda_trains_resnet18_for_twenty_steps_as_the_cpu_does() {
-    networks_train_as_on_the_cpu("resnet18");
+    networks_train_as_on_the_cpu("resnet18", 20);
 }
 
 #[test]
 fn cuda_trains_efficientnet_b0_for_twenty_steps_as_the_cpu_does() {
-    networks_train_as_on_the_cpu("efficientnet_b0");
+    networks_train_as_on_the_cpu("efficientnet_b0", 20);
+}
+
+/// ReLU6, hard swish and hard sigmoid within a network.
+#[test]
+fn cuda_trains_the_mobile_networks_as_the_cpu_does() {
+    networks_train_as_on_the_cpu("efficientnet_lite0", 4);
+    networks_train_as_on_the_cpu("mobilenet_v3_large", 4);
 }
 
 #[test]

@@ -123,6 +123,9 @@ pub(super) struct TrainingFlags {
     /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
     #[arg(long, value_name = "HOW")]
     precision: Option<String>,
+    /// What is seen of a photo: drawn (its box, if any) or attention (else the box where the weights to begin with look)
+    #[arg(long, value_name = "HOW")]
+    crop: Option<String>,
     /// Threads that prepare photos
     #[arg(long, value_name = "N")]
     workers: Option<String>,
@@ -172,6 +175,7 @@ impl TrainingFlags {
             ("train.seed", &self.seed),
             ("train.device", &self.device),
             ("train.precision", &self.precision),
+            ("data.crop", &self.crop),
             ("data.workers", &self.workers),
             ("data.split_column", &self.split_column),
         ];

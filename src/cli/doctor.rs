@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 
+use crate::nn::backbone::Backbone;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::{AnyDevice, Holder, on_device};
 use crate::nn::selftest::{self, Check};
@@ -139,8 +140,11 @@ fn tests<D: Backend>(device: &D, is_card: bool, exact: &dyn Fn(bool)) -> Result<
 
 fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {
     let mut all = Vec::new();
-    let wanted = |name: &&str| args.network.as_ref().is_none_or(|only| only == name);
-    for backbone in ["resnet18", "efficientnet_b0"].into_iter().filter(wanted) {
+    let chosen = args.network.iter().map(|name| Backbone::named(name)).collect::<Result<Vec<_>, _>>()?;
+    let chosen: Vec<_> = chosen.iter().map(|backbone| backbone.name).collect();
+    // a family each; the others are the same code with other numbers
+    let usual = ["resnet18", "efficientnet_b0", "efficientnet_lite0", "mobilenet_v3_large"];
+    for &backbone in if chosen.is_empty() { &usual[..] } else { &chosen[..] } {
         for method in Method::ALL {
             let (side, steps) = (args.network_side as usize, args.network_steps as usize);
             let (lr, nudge) = (args.network_lr, args.nudge);

@@ -8,13 +8,16 @@ use serde::Serialize;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
+use crate::data::formats;
 use crate::data::manifest::LEFT_OUT;
 use crate::eval::embeddings::{EMBEDDINGS_FILE, PHOTOS_FILE};
 use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings, gather};
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
+use crate::run::RunDir;
 
 use super::args::PhotoFlags;
+use super::crop::{CropFlag, look};
 use super::evaluate::Chosen;
 use super::{Context, follow, words};
 
@@ -34,6 +37,8 @@ pub(super) struct EmbedArgs {
     #[arg(long, alias = "output_dir", value_name = "DIR")]
     output_dir: PathBuf,
     #[command(flatten)]
+    crop: CropFlag,
+    #[command(flatten)]
     photos: PhotoFlags,
 }
 
@@ -47,11 +52,18 @@ fn embed_on<D: Backend>(context: &Context, args: &EmbedArgs, device: &D) -> Resu
     let mut chosen = Chosen::of(context, &args.model_path, None)?;
     let model = chosen.load(device)?;
     let dir = context.workspace.data_dir(&args.data_dir)?;
-    let manifest = context
+    let mut manifest = context
         .workspace
         .every_photo(dir.as_ref())
         .with_context(|| format!("--data-dir {}", foreign::path(&args.data_dir)))?;
     let source = args.photos.source(context);
+    let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
+    if let Some(looker) = args.crop.looker(context, config.as_ref(), &model)? {
+        let Some(corrections) = look(context, device, (dir.as_ref(), &manifest), &looker, &source)? else {
+            return Ok(super::INTERRUPTED);
+        };
+        manifest = formats::every_photo(dir.as_ref(), &corrections)?;
+    }
     let bar = follow::bar(2 * manifest.photos.len() as u64, "embedding", context.global.json);
     let gathered = gather(&model, &chosen.name, &manifest, &args.output_dir, &source, &mut |done, _| {
         bar.set_position(done as u64);

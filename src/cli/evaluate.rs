@@ -27,6 +27,7 @@ use crate::train::checkpoint;
 use crate::train::setup::split_of;
 
 use super::args::{PhotoFlags, Usage, dataset, part};
+use super::crop::{CropFlag, look};
 use super::{Context, follow, pictures, words};
 
 const EXAMPLES: &str = "\
@@ -60,6 +61,8 @@ pub(super) struct EvaluateArgs {
     /// What a query's gallery leaves out: the photos of its own encounter, or none
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = ExcludeArg::Encounter, value_name = "WHAT")]
     exclude: ExcludeArg,
+    #[command(flatten)]
+    crop: CropFlag,
     /// Which checkpoint of a run: best (highest validation mAP) or last
     #[arg(long, value_enum, hide_possible_values = true, value_name = "WHICH")]
     checkpoint: Option<CheckpointArg>,
@@ -198,8 +201,19 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
         (None, None) => return Err(Usage("--data-dir: bare weights have no photos of their own".into()).into()),
     };
     let dir = PathBuf::from(context.workspace.data_dir(&given)?);
-    let manifest = dataset(context, &given)?;
-    let corrections = context.workspace.corrections(&dir)?;
+    let model = chosen.load(device)?;
+    let mut manifest = dataset(context, &given)?;
+    let corrections = match args.crop.looker(context, config.as_ref(), &model)? {
+        Some(looker) => {
+            let source = args.photos.source(context);
+            let Some(corrections) = look(context, device, (&dir, &manifest), &looker, &source)? else {
+                return Ok(super::INTERRUPTED);
+            };
+            manifest = formats::open(&dir, &corrections)?;
+            corrections
+        }
+        None => context.workspace.corrections(&dir)?,
+    };
     // the run's column holds for the run's photos only
     let of_run = config.as_ref().filter(|_| args.data_dir.is_none()).and_then(|c| c.data.split_column.clone());
     let column = args.split_column.clone().or(of_run);
@@ -217,7 +231,6 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
         }
         (None, None) => return Err(Usage("--output-dir: bare weights have no folder of their own".into()).into()),
     };
-    let model = chosen.load(device)?;
     let of_run = config.as_ref().map(|c| &c.data);
     let asked = Asked { dir: &dir, corrections: &corrections, manifest: &manifest, split: &split };
     let chosen_by = chosen.chosen_by(&model, of_run, &asked);

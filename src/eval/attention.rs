@@ -23,8 +23,8 @@ const MARGIN: f64 = 0.1;
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Boxes by place in the manifest; a photo that the network finds even everywhere has none.
-    pub boxes: Vec<(usize, Crop)>,
+    /// Boxes by place in the manifest; none for a photo that is the same to the network everywhere.
+    pub boxes: Vec<(usize, Option<Crop>)>,
     /// One a photo that cannot be read.
     pub problems: Vec<Problem>,
 }
@@ -47,7 +47,7 @@ pub fn look<D: Backend>(
         match source.cache.get(&whole, SIDE) {
             Ok(pixels) => {
                 let map = network.attention(SIDE as usize, &pixels.rgb)?;
-                found.boxes.extend(most_active(&map).map(|crop| (photo, crop)));
+                found.boxes.push((photo, most_active(&map)));
             }
             Err(error) => found.problems.push(unreadable(manifest, photo, error)),
         }

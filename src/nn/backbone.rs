@@ -14,6 +14,7 @@ use super::map::FeatureMap;
 use super::ops::{Activation, Backend, ConvSpec, NormSpec, PoolKind, PoolSpec, global_average, pool2d};
 use super::param::{Builder, Place, Store};
 use super::pass::{Freeze, Pass};
+use super::swin::Swin;
 
 /// An architecture.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ enum Stem {
     SevenAndPool(usize),
     /// 3x3 convolution, stride 2.
     Three(usize),
+    /// Patches of 4x4 pixels as tokens.
+    Patches(usize),
 }
 
 /// How torchvision names the parameters of a stage's block, stages counted from 1 and blocks from 0.
@@ -49,6 +52,8 @@ enum Names {
     Features,
     /// `features.1`: a stage is a block.
     Flat,
+    /// `features.1.0`, `features.3.0`: between the stages patches are merged, by `features.2`.
+    Odd,
 }
 
 impl Names {
@@ -57,6 +62,7 @@ impl Names {
             Names::Layers => format!("layer{stage}.{block}"),
             Names::Features => format!("features.{stage}.{block}"),
             Names::Flat => format!("features.{stage}"),
+            Names::Odd => format!("features.{}.{block}", 2 * stage - 1),
         }
     }
 }
@@ -103,6 +109,8 @@ enum Block {
     Bottleneck,
     /// Expansion, depthwise window, squeeze and excite, projection (Sandler et al. 2018).
     Inverted(Inversion),
+    /// Attention within windows (Liu et al. 2021); the stride is the merging of patches before it.
+    Window { heads: usize },
 }
 
 /// What inverted bottlenecks differ in.
@@ -177,11 +185,6 @@ impl Backbone {
         self.tail.map_or_else(|| self.stages.last().map_or(0, last), |tail| self.scale.channels(tail))
     }
 
-    /// What its batch norms add to the variance.
-    pub fn epsilon(&self) -> f32 {
-        self.norm.epsilon
-    }
-
     /// Stages, the stem among them; a last convolution belongs to the last.
     pub fn stages(&self) -> usize {
         self.stages.len() + 1
@@ -198,6 +201,11 @@ impl Backbone {
         };
         let unknown = || NnError::UnknownStage { backbone: self.name, name: name.to_owned(), last: self.stages() - 1 };
         number.ok_or_else(unknown)
+    }
+
+    /// What its batch norms add to the variance.
+    pub fn epsilon(&self) -> f32 {
+        self.norm.epsilon
     }
 
     /// Adds the layers' parameters below `builder`.
@@ -223,12 +231,20 @@ impl Backbone {
                 layers.push((0, Layer::Conv(ConvNorm::new(&mut stem, ["0", "1"], spec, norm, act)?)));
                 width
             }
+            Stem::Patches(width) => {
+                layers.push((0, Layer::Swin(Swin::embed(&mut stem.at("features.0"), width)?)));
+                width
+            }
         };
         for (number, stage) in (1..).zip(self.stages) {
             let mut builder = builder.stage(number);
             let width = self.scale.channels(stage.width);
             for index in 0..self.scale.blocks(stage.depth) {
                 let stride = if index == 0 { stage.stride } else { 1 };
+                if let (Block::Window { .. }, 2) = (stage.block, stride) {
+                    let mut builder = builder.at(format!("features.{}", 2 * number - 2));
+                    layers.push((number, Layer::Swin(Swin::merge(&mut builder, channels)?)));
+                }
                 let mut builder = builder.at(self.names.block(number, index));
                 let layer = match stage.block {
                     Block::Basic => Layer::Residual(Residual::basic(&mut builder, channels, width, stride, norm)?),
@@ -245,10 +261,15 @@ impl Backbone {
                             InvertedSpec { channels, wide, out: width, kernel, stride, squeeze, activation, norm };
                         Layer::Inverted(Box::new(Inverted::new(&mut builder, &spec)?))
                     }
+                    Block::Window { heads } => Layer::Swin(Swin::block(&mut builder, width, heads, index % 2 == 1)?),
                 };
                 layers.push((number, layer));
                 channels = stage.block.channels(width);
             }
+        }
+        if let Stem::Patches(_) = self.stem {
+            let last = self.stages.len();
+            layers.push((last, Layer::Swin(Swin::norm(&mut builder.stage(last), channels)?)));
         }
         if self.tail.is_some() {
             let last = self.stages.len();
@@ -261,21 +282,30 @@ impl Backbone {
     }
 }
 
+/// One of them: a convolution outside the blocks, the first pooling, or a block.
 #[derive(Debug)]
-enum Layer {
+pub(super) enum Layer {
     Conv(ConvNorm),
     Pool(PoolSpec),
     Residual(Residual),
     Inverted(Box<Inverted>),
+    Swin(Swin),
 }
 
 impl Layer {
-    fn forward<D: Backend>(&self, pass: &mut Pass<D>, store: &Store<D>, x: &FeatureMap<D>) -> Result<FeatureMap<D>> {
+    /// The layer's output.
+    pub(super) fn forward<D: Backend>(
+        &self,
+        pass: &mut Pass<D>,
+        store: &Store<D>,
+        x: &FeatureMap<D>,
+    ) -> Result<FeatureMap<D>> {
         match self {
             Layer::Conv(conv) => conv.forward(pass, store, x, None),
             Layer::Pool(spec) => pool2d(pass, x, spec),
             Layer::Residual(block) => block.forward(pass, store, x),
             Layer::Inverted(block) => block.forward(pass, store, x),
+            Layer::Swin(layer) => layer.forward(pass, store, x),
         }
     }
 }
@@ -285,6 +315,13 @@ impl Layer {
 pub struct Layers(Vec<(usize, Layer)>);
 
 impl Layers {
+    /// The convolutional blocks that repeat, to look at one by itself.
+    #[cfg(test)]
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &Layer> {
+        let layers = self.0.iter().map(|(_, layer)| layer);
+        layers.filter(|layer| matches!(layer, Layer::Residual(_) | Layer::Inverted(_)))
+    }
+
     /// Photos N x 3 x S x S to pooled features N x F x 1 x 1; `freeze` is what a training leaves as it is.
     ///
     /// # Errors
@@ -340,6 +377,7 @@ mod tests {
             ("efficientnet_b3", 10_696_232, 1536),
             ("efficientnet_lite0", 3_371_008, 1280),
             ("mobilenet_v3_large", 2_971_952, 960),
+            ("swin_t", 27_519_354, 768),
         ];
         assert_eq!(expected.map(|(name, ..)| name).as_slice(), BACKBONES.iter().map(|b| b.name).collect::<Vec<_>>());
         for (name, count, features) in expected {

@@ -5,6 +5,7 @@
 //! and pointers are the device's own: for the CPU they live in `cpu/`, the only place with `unsafe`.
 
 mod activate;
+mod attention;
 mod conv;
 #[allow(unsafe_code)]
 pub mod cpu;
@@ -12,15 +13,20 @@ pub mod cpu;
 #[allow(unsafe_code)]
 pub mod cuda;
 pub mod device;
+mod layer_norm;
 mod norm;
+mod patches;
 mod photos;
 mod pool;
 mod scale;
 mod update;
 
 pub use activate::{Activation, ElementKernel, activate, add};
+pub use attention::{AttentionKernel, WindowSpec, window_attention};
 pub use conv::{ConvKernel, ConvSpec, conv2d};
+pub use layer_norm::{LayerNorm, LayerNormKernel, layer_norm};
 pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};
+pub use patches::{PatchKernel, merge_patches, reframe};
 pub use photos::{DEVIATION, MEAN, PhotoKernel, photos};
 pub use pool::{PoolKernel, PoolKind, PoolSpec, Rows, global_average, pool2d, to_matrix};
 pub use scale::{ScaleKernel, scale_channels};
@@ -74,6 +80,9 @@ pub trait Backend:
     + Layout
     + ConvKernel
     + NormKernel
+    + LayerNormKernel
+    + AttentionKernel
+    + PatchKernel
     + PoolKernel
     + ElementKernel
     + ScaleKernel
@@ -88,3 +97,5 @@ impl Backend for dfdx::prelude::Cuda {}
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod token_tests;

@@ -12,8 +12,9 @@ use super::init::Init;
 use super::map::{Dims, FeatureMap, Flat};
 use super::ops::device;
 use super::ops::{
-    Activation, AdamStep, Backend, BatchNorm, ConvSpec, NormSpec, PoolKind, PoolSpec, SgdStep, activate, add,
-    batch_norm, conv2d, global_average, photos, pool2d, scale_channels, to_matrix,
+    Activation, AdamStep, Backend, BatchNorm, ConvSpec, LayerNorm, NormSpec, PoolKind, PoolSpec, SgdStep, WindowSpec,
+    activate, add, batch_norm, conv2d, global_average, layer_norm, merge_patches, photos, pool2d, reframe,
+    scale_channels, to_matrix, window_attention,
 };
 use super::param::{Builder, ParamId, Role, Shape, Store};
 use super::pass::Pass;
@@ -49,6 +50,11 @@ enum Work {
     Scale,
     /// Two users of one map, so that gradients add up.
     Twice(ConvSpec),
+    /// Whether the map is added to what it gives, so that gradients add up.
+    LayerNorm(bool),
+    Attention(WindowSpec),
+    Merge,
+    Reframe([usize; 2]),
 }
 
 impl Work {
@@ -69,6 +75,8 @@ impl Work {
             }
             Work::Norm(..) => vec![Shape::Channels(dims.c); 4],
             Work::Twice(spec) => vec![Shape::Conv(spec); 2],
+            Work::LayerNorm(_) => vec![Shape::Channels(dims.c); 2],
+            Work::Attention(spec) => vec![Shape::Matrix(spec.differences(), spec.heads)],
             _ => Vec::new(),
         }
     }
@@ -97,6 +105,14 @@ impl Work {
                 let both = add(pass, &a, &b)?;
                 activate(pass, &both, Activation::Silu)
             }
+            Work::LayerNorm(is_added) => {
+                let norm = LayerNorm { gain: p[0], bias: p[1], epsilon: 1e-5 };
+                let y = layer_norm(pass, store, &x[0], &norm)?;
+                if is_added { add(pass, &y, &x[0]) } else { Ok(y) }
+            }
+            Work::Attention(spec) => window_attention(pass, store, &x[0], &spec, p[0]),
+            Work::Merge => merge_patches(pass, &x[0]),
+            Work::Reframe(size) => reframe(pass, &x[0], size),
         }
     }
 
@@ -221,6 +237,17 @@ fn cases() -> Vec<(Work, Dims)> {
         (Work::Scale, Dims::new(2, 19, 3, 5)),
         (Work::Scale, Dims::new(3, 140, 7, 6)),
         (Work::Add, Dims::new(2, 17, 3, 3)),
+        (Work::LayerNorm(false), Dims::new(2, 21, 3, 5)),
+        (Work::LayerNorm(true), Dims::new(3, 96, 9, 7)),
+        (Work::LayerNorm(true), Dims::new(1, 4, 1, 1)),
+        (Work::Attention(WindowSpec { heads: 3, window: 7, shift: 3 }), Dims::new(2, 288, 14, 21)),
+        (Work::Attention(WindowSpec { heads: 2, window: 7, shift: 3 }), Dims::new(1, 96, 7, 14)),
+        (Work::Attention(WindowSpec { heads: 1, window: 4, shift: 0 }), Dims::new(3, 96, 8, 4)),
+        (Work::Attention(WindowSpec { heads: 2, window: 1, shift: 0 }), Dims::new(1, 96, 2, 3)),
+        (Work::Merge, Dims::new(2, 16, 5, 4)),
+        (Work::Merge, Dims::new(1, 32, 1, 1)),
+        (Work::Reframe([7, 7]), Dims::new(2, 21, 3, 5)),
+        (Work::Reframe([2, 9]), Dims::new(2, 16, 3, 5)),
     ];
     for activation in Activation::ALL {
         cases.push((Work::Activate(activation), Dims::new(2, 17, 3, 3)));

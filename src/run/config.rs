@@ -20,8 +20,8 @@ mod sections;
 
 use file::Layer;
 pub use sections::{
-    BatchConfig, Config, DataConfig, LossConfig, Method, Mining, ModelConfig, OptimiserConfig, OptimiserKind,
-    TrainConfig,
+    BatchConfig, Config, CropChoice, DataConfig, LossConfig, Method, Mining, ModelConfig, OptimiserConfig,
+    OptimiserKind, TrainConfig,
 };
 
 impl Config {

@@ -4,12 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::eval::boxes::Looker;
 use crate::eval::weights::{self, newest, short};
 use crate::nn::backbone::Backbone;
 use crate::nn::network::Network;
 use crate::nn::ops::Backend;
 use crate::nn::weights::WeightFile;
-use crate::run::config::Config;
+use crate::run::config::{Config, CropChoice};
 use crate::run::{ModelRef, Which, Workspace};
 
 use super::error::{Result, TrainError};
@@ -28,6 +29,7 @@ struct Found {
 /// # Errors
 /// When the weights are not there, are another backbone's, or have another hash than is asked for.
 pub fn settle(config: &mut Config, workspace: &Workspace) -> Result<()> {
+    looker(config, workspace)?;
     if let Some(found) = find(config, workspace)? {
         config.model.init = Some(format!("{}@{}", found.name, short(&found.hash)));
     }
@@ -42,6 +44,18 @@ pub fn begin<D: Backend>(config: &Config, workspace: &Workspace, network: &mut N
     let Some(mut found) = find(config, workspace)? else { return Ok(None) };
     found.file.load_backbone(&found.path, network)?;
     Ok(Some(format!("the backbone begins with {} ({})", found.name, short(&found.hash))))
+}
+
+/// The network whose boxes a run that sees by attention begins with; none where it does not.
+///
+/// # Errors
+/// As [`settle`], and when the run begins with no weights.
+pub fn looker(config: &Config, workspace: &Workspace) -> Result<Option<Looker>> {
+    if config.data.crop == CropChoice::Drawn {
+        return Ok(None);
+    }
+    let found = find(config, workspace)?.ok_or(TrainError::NobodyLooks)?;
+    Ok(Some(Looker { path: found.path, hash: found.hash }))
 }
 
 fn find(config: &Config, workspace: &Workspace) -> Result<Option<Found>> {

@@ -122,6 +122,12 @@ pub enum TrainError {
         /// The hash found.
         found: String,
     },
+    /// Boxes by attention without a network that looks.
+    #[error(
+        "data.crop = attention: the run begins with random weights, which look nowhere; begin with imported ones (--pretrained) \
+         or another run's (--init)"
+    )]
+    NobodyLooks,
 }
 
 /// What to do where a batch is too large.

@@ -259,6 +259,11 @@ fn stream(seed: u64, purpose: &str, step: u64) -> ChaCha8Rng {
 }
 
 #[cfg(test)]
+mod every_backbone;
+#[cfg(test)]
+mod golden_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use dfdx::prelude::Cpu;

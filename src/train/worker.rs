@@ -4,13 +4,17 @@
 //! steps. Whatever goes wrong ends the run as failed, with the last checkpoint kept; where only a photo, a loss or the size
 //! of a batch went wrong, the steps made since are saved first.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::data::cache::PhotoCache;
+use crate::data::corrections::Corrections;
 use crate::data::counted::counted;
 use crate::data::loader::{LoadedBatch, Loader};
 use crate::data::manifest::Problem;
 use crate::data::split::Roles;
+use crate::eval::boxes::boxed;
 use crate::eval::dataset::photo_row;
 use crate::eval::embed::{Source, embed};
 use crate::eval::embeddings::{EmbeddingSet, Role};
@@ -26,7 +30,7 @@ use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::stamp::Stamp;
 use crate::run::{Phase, RunDir, Session, Workspace};
 
-use super::begin::begin;
+use super::begin::{begin, looker};
 use super::check::check;
 use super::checkpoint::{self, Progress};
 use super::error::{Result, TrainError};
@@ -109,7 +113,10 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
             }
             stopped(session).is_none()
         };
-        let corrections = surroundings.workspace.corrections(config.data.dir.as_ref())?;
+        let corrections = match on_device!(&device, device => surroundings.corrections(device, session, &config)) {
+            Err(TrainError::Eval(eval::Error::Interrupted)) => return Ok(stopped(session).unwrap_or(End::Stopped)),
+            other => other?,
+        };
         match Setup::new(&config, corrections, Some(surroundings.workspace.cache()), &mut progress) {
             Err(TrainError::Data(crate::data::DataError::Interrupted)) => {
                 return Ok(stopped(session).unwrap_or(End::Stopped));
@@ -136,6 +143,25 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
 }
 
 impl Surroundings<'_> {
+    /// How the run's dataset is corrected, with boxes where it is to have some.
+    fn corrections<D: Backend>(&self, device: &D, session: &Session, config: &Config) -> Result<Corrections> {
+        let dir = config.data.dir.as_ref();
+        let Some(looker) = looker(config, self.workspace)? else { return Ok(self.workspace.corrections(dir)?) };
+        let manifest = self.workspace.open_dataset(dir)?;
+        let cache = Arc::new(PhotoCache::open(None));
+        let source = Source { cache, workers: config.data.workers };
+        let mut told = Instant::now();
+        let boxed = boxed(device, self.workspace, (dir, &manifest), &looker, &source, &mut |done, total| {
+            if done == total || told.elapsed() > Duration::from_secs(5) {
+                told = Instant::now();
+                let _ = session.log().say(&format!("looking for the animal: {done} of {total} photos"));
+            }
+            self.stopped(session).is_none()
+        })?;
+        session.log().say(&format!("{} seen where the network looks", counted(boxed.boxes, "photo")))?;
+        Ok(boxed.corrections)
+    }
+
     /// How to end, if an order or a signal says so.
     fn stopped(&self, session: &Session) -> Option<End> {
         if self.interrupt.load(Ordering::Relaxed) {

@@ -103,6 +103,24 @@ const MOBILENET: Backbone = {
     }
 };
 
+/// Swin-T (Liu et al. 2021), without a classifier the layout of MegaDescriptor-T; timm's `swin_tiny_patch4_window7_224`.
+const SWIN: Backbone = Backbone {
+    name: "swin_t",
+    stem: Stem::Patches(96),
+    // no convolution lies outside the blocks, and none has a batch norm
+    activation: Activation::Identity,
+    norm: NormSpec::TORCH,
+    names: Names::Odd,
+    scale: Scale::NONE,
+    stages: &[
+        stage(Block::Window { heads: 3 }, 96, 2, 1),
+        stage(Block::Window { heads: 6 }, 192, 2, 2),
+        stage(Block::Window { heads: 12 }, 384, 6, 2),
+        stage(Block::Window { heads: 24 }, 768, 2, 2),
+    ],
+    tail: None,
+};
+
 /// Every backbone there is.
 pub static BACKBONES: &[Backbone] = &[
     RESNET,
@@ -122,4 +140,5 @@ pub static BACKBONES: &[Backbone] = &[
         ..EFFICIENTNET
     },
     MOBILENET,
+    SWIN,
 ];

@@ -25,6 +25,8 @@ pub enum Activation {
     Hardswish,
     /// `min(max(x + 3, 0), 6) / 6` (torch's `Hardsigmoid`).
     Hardsigmoid,
+    /// `x Phi(x)`, Phi the normal distribution's sum: exact, as torch's default `GELU` (Hendrycks and Gimpel 2016).
+    Gelu,
 }
 
 impl Activation {
@@ -34,7 +36,7 @@ impl Activation {
     }
 
     /// Every activation there is, for tests that walk them all.
-    pub const ALL: [Activation; 7] = [
+    pub const ALL: [Activation; 8] = [
         Activation::Identity,
         Activation::Relu,
         Activation::Silu,
@@ -42,6 +44,7 @@ impl Activation {
         Activation::Relu6,
         Activation::Hardswish,
         Activation::Hardsigmoid,
+        Activation::Gelu,
     ];
 }
 

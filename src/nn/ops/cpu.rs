@@ -7,17 +7,21 @@
 //! do not depend on the number of threads.
 
 mod access;
+mod attention;
 mod conv;
 mod depthwise;
 mod direct;
 mod elements;
 mod fallback;
+mod layer_norm;
 mod layout;
 mod memory;
 mod norm;
+mod patches;
 mod photos;
 pub(in crate::nn) mod plan;
 mod pool;
+mod product;
 mod simd;
 mod threads;
 mod tile;

@@ -4,15 +4,18 @@
 //! `Cuda` is dfdx's device; what this module adds lies in one `engine` a process, on the same context and stream. Nothing is
 //! changed in place but what the caller owns alone: weights, moments, running statistics, sums of gradients.
 
+mod attention;
 mod conv;
 mod cudnn;
 mod elements;
 mod engine;
 mod kernels;
+mod layer_norm;
 mod layout;
 mod library;
 mod norm;
 pub(super) mod nvml;
+mod patches;
 mod pool;
 mod reduce;
 pub(super) mod retrieval;

@@ -12,7 +12,7 @@ use crate::nn::map::FeatureMap;
 use crate::nn::param::{Builder, ParamId, Role, Store};
 use crate::nn::pass::Pass;
 
-fn random(count: usize, seed: u64) -> Vec<f32> {
+pub(super) fn random(count: usize, seed: u64) -> Vec<f32> {
     Init::Normal(1.0).draw(count, &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
@@ -26,20 +26,20 @@ fn map(dims: Dims, values: &[f32]) -> FeatureMap<Cpu> {
 }
 
 /// An operation under test: its inputs, its parameters, and what it does.
-struct Case<'a> {
-    inputs: Vec<(Dims, Vec<f32>)>,
-    params: Vec<(Shape, Vec<f32>)>,
-    run: &'a dyn Fn(&mut Pass<Cpu>, &Store<Cpu>, &[FeatureMap<Cpu>], &[ParamId]) -> FeatureMap<Cpu>,
-    training: bool,
+pub(super) struct Case<'a> {
+    pub(super) inputs: Vec<(Dims, Vec<f32>)>,
+    pub(super) params: Vec<(Shape, Vec<f32>)>,
+    pub(super) run: &'a dyn Fn(&mut Pass<Cpu>, &Store<Cpu>, &[FeatureMap<Cpu>], &[ParamId]) -> FeatureMap<Cpu>,
+    pub(super) training: bool,
     /// Leaves the parameters out of [`Case::check_gradients`].
-    only_inputs: bool,
+    pub(super) only_inputs: bool,
 }
 
 /// Output, gradients of the inputs and of the parameters, all in torchvision's order.
-struct Outcome {
-    y: Vec<f32>,
-    inputs: Vec<Vec<f32>>,
-    params: Vec<Vec<f32>>,
+pub(super) struct Outcome {
+    pub(super) y: Vec<f32>,
+    pub(super) inputs: Vec<Vec<f32>>,
+    pub(super) params: Vec<Vec<f32>>,
 }
 
 impl Case<'_> {
@@ -65,13 +65,13 @@ impl Case<'_> {
         (pass, store, ids, inputs, y)
     }
 
-    fn output(&self) -> (Dims, Vec<f32>) {
+    pub(super) fn output(&self) -> (Dims, Vec<f32>) {
         let (.., y) = self.forward();
         (y.dims(), Cpu::default().unpack_map(y.dims(), y.values()).unwrap())
     }
 
     /// Everything, for the output's gradient `gy`.
-    fn outcome(&self, gy: &[f32]) -> Outcome {
+    pub(super) fn outcome(&self, gy: &[f32]) -> Outcome {
         let device = Cpu::default();
         let (mut pass, store, ids, inputs, y) = self.forward();
         let dims = y.dims();
@@ -98,7 +98,7 @@ impl Case<'_> {
     }
 
     /// Holds the gradients against central differences of `sum(y * weight)` at every value, with step `h`.
-    fn check_gradients(&mut self, h: f32, tolerance: f64, way: &str) {
+    pub(super) fn check_gradients(&mut self, h: f32, tolerance: f64, way: &str) {
         let (dims, _) = self.output();
         let gy = random(dims.count(), 77);
         let outcome = self.outcome(&gy);
@@ -131,7 +131,7 @@ impl Case<'_> {
     }
 }
 
-fn close(ours: &[f32], expected: &[f64], tolerance: f64, what: &str) {
+pub(super) fn close(ours: &[f32], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(ours.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(1.0f64, |m, v| m.max(v.abs()));
     for (i, (a, b)) in ours.iter().zip(expected).enumerate() {
@@ -355,6 +355,7 @@ fn norm_case(dims: Dims, activation: Activation, residual: bool, training: bool,
                 Activation::Relu6 => v.clamp(0.0, 6.0),
                 Activation::Hardswish => v * (v + 3.0).clamp(0.0, 6.0) / 6.0,
                 Activation::Hardsigmoid => (v + 3.0).clamp(0.0, 6.0) / 6.0,
+                Activation::Gelu => v * super::token_tests::normal_sum(v),
             };
         }
     }

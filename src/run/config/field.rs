@@ -66,6 +66,7 @@ pub static FIELDS: &[Field] = &[
     field("data.dir", Kind::Path, "the photos: a folder, a table, or the name of a dataset"),
     field("data.split_column", Kind::OptionalName, "the table's column that says which part a photo is in; empty: the usual rule"),
     field("data.image_size", Kind::Int(32, 1024), "side of the square a photo is resized to, in pixels"),
+    field("data.crop", Kind::Choice(&["drawn", "attention"]), "what is seen of a photo: the box drawn in it, or where it has none, too, the box where the weights to begin with look"),
     field("data.workers", Kind::Int(0, 64), "threads that prepare photos; 0: the training thread does it"),
 
     field("model.backbone", Kind::Name, "the network that sees the photo"),

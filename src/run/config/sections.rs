@@ -93,6 +93,17 @@ pub struct Config {
     pub train: TrainConfig,
 }
 
+/// What is seen of a photo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CropChoice {
+    /// The box drawn by hand or from the dataset's table, else all of it.
+    #[default]
+    Drawn,
+    /// The same, but where there is no box the one where the network of the weights to begin with looks.
+    Attention,
+}
+
 /// Which photos, and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +115,9 @@ pub struct DataConfig {
     pub split_column: Option<String>,
     /// Side of the square that a photo is resized to, in pixels.
     pub image_size: u32,
+    /// What is seen of a photo.
+    #[serde(default)]
+    pub crop: CropChoice,
     /// Threads that prepare photos; 0: the training thread does it.
     pub workers: usize,
 }
@@ -117,7 +131,7 @@ pub struct ModelConfig {
     /// Begin with imported weights.
     pub pretrained: bool,
     /// Which weights to begin with, as `name@hash` once it is settled; in a file, empty is none.
-    #[serde(with = "empty_is_none")]
+    #[serde(default, with = "empty_is_none")]
     pub init: Option<String>,
     /// Last stage of the backbone that stays as it is; in a file, empty is none.
     #[serde(default, with = "empty_is_none")]

@@ -9,7 +9,7 @@ use super::access::{In, Out, filled, host, host_mut};
 use super::conv::tensor;
 use super::layout::clear_padding;
 use super::plan::{blocks, pieces};
-use super::simd::{Kernel, LANES, Lanes, isa, launch, sigmoid};
+use super::simd::{Kernel, LANES, Lanes, exp, isa, launch, normal_sum, sigmoid};
 use super::threads::parallel;
 
 type Result<T> = std::result::Result<T, <Cpu as HasErr>::Err>;
@@ -33,6 +33,7 @@ pub(super) struct Sigmoid;
 pub(super) struct Relu6;
 pub(super) struct Hardswish;
 pub(super) struct Hardsigmoid;
+pub(super) struct Gelu;
 
 impl Act for Identity {
     #[inline(always)]
@@ -137,10 +138,26 @@ impl Act for Hardsigmoid {
     }
 }
 
+impl Act for Gelu {
+    #[inline(always)]
+    unsafe fn apply<L: Lanes>(x: L) -> L {
+        // SAFETY: the contract.
+        unsafe { x.mul(normal_sum(x)) }
+    }
+    #[inline(always)]
+    unsafe fn backward<L: Lanes>(x: L, gy: L) -> L {
+        // SAFETY: the contract. Phi + x phi, phi = exp(-x^2 / 2) / sqrt(2 pi)
+        unsafe {
+            let density = exp(x.mul(x).mul(L::splat(-0.5))).mul(L::splat(0.398_942_3));
+            gy.mul(x.mul_add(density, normal_sum(x)))
+        }
+    }
+}
+
 /// Runs `$run` with `$act` as the type of `$activation`.
 macro_rules! with_act {
     ($activation:expr, $act:ident => $run:expr) => {
-        with_act!(@each $activation, $act => $run; Identity Relu Silu Sigmoid Relu6 Hardswish Hardsigmoid)
+        with_act!(@each $activation, $act => $run; Identity Relu Silu Sigmoid Relu6 Hardswish Hardsigmoid Gelu)
     };
     (@each $activation:expr, $act:ident => $run:expr; $($name:ident)*) => {
         match $activation {

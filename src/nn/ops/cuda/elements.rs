@@ -22,6 +22,7 @@ pub(super) fn number(activation: Activation) -> i32 {
         Activation::Relu6 => 4,
         Activation::Hardswish => 5,
         Activation::Hardsigmoid => 6,
+        Activation::Gelu => 7,
     }
 }
 

@@ -19,6 +19,9 @@ const SOURCE: &str = concat!(
     include_str!("kernels/conv.cu"),
     include_str!("kernels/update.cu"),
     include_str!("kernels/retrieval.cu"),
+    include_str!("kernels/layer_norm.cu"),
+    include_str!("kernels/attention.cu"),
+    include_str!("kernels/patches.cu"),
 );
 
 /// Names the kernels of `kernels/`.
@@ -40,6 +43,7 @@ kernels! {
     depthwise_7_1 depthwise_7_2 depthwise_back_7_1 depthwise_weight_7_1 depthwise_weight_7_2
     depthwise_back_3_2_4 depthwise_back_3_2_1 depthwise_back_5_2_4 depthwise_back_5_2_1 depthwise_back_7_2_4
     depthwise_back_7_2_1 conv conv_back conv_weight adam sgd squares distances
+    layer_norm layer_norm_back layer_norm_back_sums_4 layer_norm_back_sums_1 attention attention_back merge part reframe
 }
 
 /// Compiles the kernels for a card of that compute capability; in the order of [`Kernel`].

@@ -89,6 +89,25 @@ impl Sums {
         word(self.plan.parts)
     }
 
+    /// The sums of kind `which` of one segment to `out`.
+    ///
+    /// # Safety
+    /// `out` must be good for channels values.
+    pub(super) unsafe fn finish_kind(&self, engine: &Engine, which: usize, out: u64) -> Result<()> {
+        let Columns { channels, .. } = self.plan;
+        let from = self.address() + (which * channels * size_of::<f32>()) as u64;
+        let args = [
+            word(channels * self.kinds)?.into(),
+            self.parts()?.into(),
+            1.0f32.into(),
+            0i32.into(),
+            from.into(),
+            out.into(),
+        ];
+        // SAFETY: the caller's.
+        unsafe { engine.finish(Kernel::finish_sums, channels, &args) }
+    }
+
     /// `factor` times the sums to `out`, added to what is there where `more`.
     ///
     /// # Safety

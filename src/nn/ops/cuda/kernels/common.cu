@@ -8,9 +8,12 @@ typedef unsigned int u32;
 #define KERNEL extern "C" __global__ void
 #define THREADS 256
 
-// ---- activations: 0 identity, 1 relu, 2 silu, 3 sigmoid, 4 relu6, 5 hardswish, 6 hardsigmoid
+// ---- activations: 0 identity, 1 relu, 2 silu, 3 sigmoid, 4 relu6, 5 hardswish, 6 hardsigmoid, 7 gelu
 
 __device__ __forceinline__ float sigmoid_of(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// the normal distribution's sum
+__device__ __forceinline__ float normal_sum(float x) { return 0.5f * (1.0f + erff(x * 0.70710678f)); }
 
 // what is no number stays none
 __device__ __forceinline__ float clamp6(float x) { return x <= 0.0f ? 0.0f : x >= 6.0f ? 6.0f : x; }
@@ -22,6 +25,7 @@ __device__ __forceinline__ float act(int which, float x) {
     if (which == 4) return clamp6(x);
     if (which == 5) return x * (clamp6(x + 3.0f) * (1.0f / 6.0f));
     if (which == 6) return clamp6(x + 3.0f) * (1.0f / 6.0f);
+    if (which == 7) return x * normal_sum(x);
     return x;
 }
 
@@ -32,6 +36,7 @@ __device__ __forceinline__ float act_back(int which, float x, float g) {
     if (which == 4) return x > 0.0f && x < 6.0f ? g : 0.0f;
     if (which == 5) return x > -3.0f ? x < 3.0f ? g * (x * (1.0f / 3.0f) + 0.5f) : g : 0.0f;
     if (which == 6) return x + 3.0f > 0.0f && x + 3.0f < 6.0f ? g * (1.0f / 6.0f) : 0.0f;
+    if (which == 7) return g * (normal_sum(x) + x * expf(-0.5f * x * x) * 0.3989423f);
     return g;
 }
 

@@ -1,0 +1,93 @@
+//! The losses of whole networks and every parameter's gradient, against PyTorch's and pytorch-metric-learning's.
+//!
+//! `fixtures/backbones/make.py` says what is compared; `nn/parity_tests.rs` holds the networks by themselves.
+
+use dfdx::prelude::{Backward, Cpu};
+
+use crate::loss::contrastive::Pair;
+use crate::nn::golden::{Distance, Golden, fill, golden, gradients, photo_bytes};
+use crate::nn::ops::Layout;
+use crate::nn::pass::Pass;
+use crate::run::config::{Config, Method};
+use crate::train::schedule::Schedule;
+use crate::train::step::{StepInput, Trainer};
+
+const LABELS: [usize; 4] = [0, 0, 1, 1];
+
+/// A trainer whose every parameter is filled by the formula.
+fn trainer(backbone: &str, method: Method, golden: &Golden) -> Trainer<Cpu> {
+    let mut config = Config::preset(method);
+    let (width, margin) = match method {
+        Method::Siamese => ("128", "1"),
+        Method::Triplet => ("128", "0.3"),
+        Method::Arcface => ("64", "0.5"),
+    };
+    for (path, value) in [
+        ("model.backbone", backbone),
+        ("model.embedding_dim", width),
+        ("data.image_size", &golden.side.to_string()),
+        ("loss.margin", margin),
+    ] {
+        config.set(path, value).unwrap();
+    }
+    match method {
+        Method::Siamese => {}
+        Method::Triplet => config.set("loss.mining", "all").unwrap(),
+        Method::Arcface => config.set("loss.scale", "16").unwrap(),
+    }
+    let schedule = Schedule { peak: 0.0, warmup: 0, total: 1, final_share: 1.0 };
+    let mut trainer = Trainer::new(&Cpu::default(), &config, 2, schedule).unwrap();
+    fill(&mut trainer.network.store, golden.variance);
+    trainer
+}
+
+/// How far the gradients of all methods are from PyTorch's; their losses agree.
+fn distance(backbone: &str, methods: &[Method]) -> Distance {
+    let golden = golden(backbone);
+    let pixels = photo_bytes(&golden.photos, golden.batch, golden.side);
+    let all = (0..4).flat_map(|left| (left + 1..4).map(move |right| (left, right)));
+    let pairs: Vec<_> = all.map(|(left, right)| Pair { left, right, same: LABELS[left] == LABELS[right] }).collect();
+    let input = StepInput { count: 4, pixels: &pixels, labels: &LABELS, photos: &[0, 1, 2, 3], pairs: &pairs };
+    let mut sum = Distance::default();
+    for method in methods {
+        let trainer = trainer(backbone, *method, &golden);
+        let store = &trainer.network.store;
+        let mut pass = Pass::training(store.device());
+        let rows = trainer.network.embed_traced(&mut pass, input.count, golden.side, &pixels).unwrap();
+        let outcome = trainer.loss(rows, &input, 0).unwrap();
+        let loss = f64::from(store.device().read(&outcome.loss).unwrap()[0]);
+        let expected = golden.losses[method.name()];
+        assert!((loss / expected - 1.0).abs() < 1e-4, "{backbone}, {method:?}: {loss} instead of {expected}");
+        let mut found = outcome.loss.backward();
+        let found = gradients(&golden.gradients[method.name()], store, |_| true, &mut found);
+        println!("{backbone}, {method:?}: {:.1e}, {:.2} times PyTorch's", found.farthest, found.multiple());
+        sum = sum.and(found);
+    }
+    sum
+}
+
+/// Within 1e-3 where slopes jump only in the head, else as a whole within twice PyTorch's own distance.
+macro_rules! each {
+    ($($name:ident $methods:expr, $smooth:literal;)*) => {
+        $(#[test]
+        fn $name() {
+            let distance = distance(stringify!($name), $methods);
+            assert!(if $smooth { distance.farthest < 1e-3 } else { distance.multiple() < 2.0 }, "{distance:?}");
+        })*
+    };
+}
+
+// ResNet-101 is ResNet-50 with more of the same, and takes seconds
+each! {
+    resnet18 &Method::ALL, false;
+    resnet34 &Method::ALL, false;
+    resnet50 &Method::ALL, false;
+    resnet101 &[Method::Arcface], false;
+    efficientnet_b0 &Method::ALL, true;
+    efficientnet_b1 &Method::ALL, true;
+    efficientnet_b2 &Method::ALL, true;
+    efficientnet_b3 &Method::ALL, true;
+    efficientnet_lite0 &Method::ALL, false;
+    mobilenet_v3_large &Method::ALL, false;
+    swin_t &Method::ALL, true;
+}
