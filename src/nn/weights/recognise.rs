@@ -171,10 +171,10 @@ fn unknown(file: &WeightFile, nearest: Option<&Trial>) -> String {
             first.join(", ")
         );
     };
-    let some = |what: &str, names: &[String]| match names {
-        [] => String::new(),
-        [first] => format!("; {what}: {}", printable(first)),
-        [first, rest @ ..] => format!("; {what}: {} and {} more", printable(first), rest.len()),
+    let some = |what: &str, names: &[String]| {
+        let first: Vec<_> = names.iter().take(5).map(|name| printable(name)).collect();
+        let more = names.len().checked_sub(5).filter(|&n| n > 0).map_or(String::new(), |n| format!(" and {n} more"));
+        if first.is_empty() { String::new() } else { format!("; {what}: {}{more}", first.join(", ")) }
     };
     format!(
         "these are the weights of no backbone known here ({known}); nearest is {} by {}'s names, {} of {} tensors{}{}",
