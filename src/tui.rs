@@ -92,6 +92,7 @@ pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiEr
     let mut model = Model::new(workspace.root().to_owned(), theme, keymap, size, effects::now());
     let images = images.and_then(Images::from_word).unwrap_or(settings.images);
     model.images = images != Images::Off;
+    model.home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     (model.runs.chosen, model.datasets.chosen) = (kept.run, kept.dataset);
     (model.runs.whole, model.runs.sort, model.runs.charts) = (kept.whole, kept.sort, kept.charts);
     model.tab = Tab::ALL.into_iter().find(|tab| tab.name() == kept.tab).unwrap_or(Tab::Runs);
@@ -117,9 +118,10 @@ pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiEr
                 panic!("a panic that a test asked for")
             }
             Effect::Redraw => return Ok::<_, TuiError>(true),
+            Effect::Suspend if terminal::suspend()? => return Ok(true),
             Effect::Suspend => {
-                terminal::suspend()?;
-                return Ok(true);
+                let words = "there is no shell to go to: this terminal was opened for the workbench alone";
+                drop(sender.send(Message::Said(words.to_owned())));
             }
             Effect::Copy(text) => terminal::copy(&text)?,
             other => effects.perform(other),
@@ -127,6 +129,7 @@ pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiEr
         Ok(false)
     });
     drop(taken);
+    effects.finish();
     match ending? {
         Ending::Left | Ending::Gone => Ok(going_on(&model)),
         Ending::Broken(what) => Err(TuiError::Broken(what)),

@@ -10,7 +10,6 @@ use crate::data::manifest::Part;
 use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::AnyDevice;
 use crate::run::config::{Config, Method, field};
-use crate::train::begin::settle;
 
 use super::Context;
 
@@ -208,7 +207,6 @@ impl TrainingFlags {
         // said now rather than by a trainer that has begun
         crate::nn::backbone::Backbone::named(&config.model.backbone).map_err(|e| Usage(e.to_string()))?;
         config.check()?;
-        settle(&mut config, &context.workspace)?;
         Ok(config)
     }
 }

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::data::corrections::Correction;
 use crate::data::counted::counted;
 use crate::data::crop::Crop;
-use crate::data::manifest::{ProblemKind, parse_date};
-use crate::data::{export, foreign, formats};
+use crate::data::manifest::ProblemKind;
+use crate::data::{corrections, export, foreign, formats};
 use crate::run::files;
 
 use super::args::{Usage, dataset};
@@ -62,7 +64,7 @@ pub(super) struct ExportArgs {
 }
 
 fn day(text: &str) -> Result<Date, String> {
-    parse_date(text.trim()).ok_or_else(|| "no date; write it as 2019-07-31".into())
+    corrections::day(text, TimeZone::UTC.to_datetime(Timestamp::now()).date()).map_err(|e| e.to_string())
 }
 
 fn crop(text: &str) -> Result<Crop, String> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -147,8 +147,7 @@ fn open(context: &Context, given: &Path) -> Result<Manifest> {
 }
 
 fn add(context: &Context, args: &AddArgs) -> Result<u8> {
-    let manifest = context.workspace.open_dataset(&args.path)?;
-    let known = context.workspace.add_dataset(&args.path, args.name.as_deref())?;
+    let (known, manifest) = context.workspace.adopt_dataset(&args.path, args.name.as_deref())?;
     words::say_problems(&manifest.problems);
     let counts = manifest.counts();
     context.answer(&json!({ "name": known.name, "path": foreign::path(&known.path) }), || {
@@ -180,14 +179,6 @@ fn list(context: &Context) -> Result<u8> {
 }
 
 fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
-    let known = context.workspace.known_datasets()?;
-    if let Some(drawn) = known.iter().find(|d| d.name == args.name && d.drawn) {
-        bail!(
-            "{} was drawn by this program and lies in {}; remove the folder to be rid of it",
-            args.name,
-            foreign::path(&drawn.path)
-        );
-    }
     let gone = context.workspace.forget_dataset(&args.name)?;
     context.answer(&json!({ "forgotten": gone.name }), || {
         format!("{} is no name any more; the photos stay in {}", gone.name, foreign::path(&gone.path))

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::data::foreign;
+use crate::run::manage::Rest;
 use crate::run::status::Status;
 use crate::run::{RunDir, RunSummary, launch, log, manage, watch};
 
 use super::args::TrainingFlags;
 use super::run_care as care;
-use super::train::{RunAnswer, check, foreground};
+use super::train::{RunAnswer, created, foreground};
 use super::{Context, follow, words};
 
 /// The verbs of `run`.
@@ -25,7 +26,9 @@ pub(super) enum RunVerb {
     #[command(after_help = "Example:\n  caretta run start arcface --data-dir photos/ --backbone resnet18")]
     Start(Box<StartArgs>),
     /// End a run after the step it is in, with a checkpoint
-    #[command(after_help = "Example:\n  caretta run stop arcface-resnet18-2026-11-25-1")]
+    #[command(
+        after_help = "Examples:\n  caretta run stop arcface-resnet18-2026-11-25-1\n  caretta run stop arcface-resnet18-2026-11-25-1 --evaluations"
+    )]
     Stop(StopArgs),
     /// Let a run wait after the step it is in; `run resume` lets it go on
     #[command(after_help = "Example:\n  caretta run pause arcface-resnet18-2026-11-25-1")]
@@ -87,6 +90,9 @@ pub(super) struct StopArgs {
     /// Seconds to wait for it to end
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
+    /// End its evaluations that go on, and not the run; reports that stood there before stay
+    #[arg(long)]
+    evaluations: bool,
 }
 
 #[derive(Debug, Args)]
@@ -119,28 +125,28 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
         RunVerb::Ls => list(context),
         RunVerb::Start(args) => {
             let config = args.training.configuration(context)?;
-            check(context, &config)?;
-            let run = context.workspace.create_run(&config, args.training.output_dir())?;
+            let run = created(context, &config, args.training.output_dir())?;
             if args.foreground { foreground(context, &run) } else { detached(context, &run) }
         }
         RunVerb::Resume(args) => {
             let run = find(&args.named)?;
             let standing = run.standing()?;
-            match standing.status {
-                Status::Finished => bail!("{} is finished: there is nothing to resume", run.id()),
-                Status::Paused => {
+            match manage::resumable(run.id(), standing.status)? {
+                Rest::Paused => {
                     manage::go_on(&run)?;
                     let answer = RunAnswer::new(&run, &watch::settled(&run, SETTLE)?);
                     context.answer(&answer, || answer.words())?;
                     Ok(0)
                 }
-                status if status.is_live() => bail!("{} is {status}: there is nothing to resume", run.id()),
-                _ if args.foreground => foreground(context, &run),
-                _ => detached(context, &run),
+                Rest::Ended if args.foreground => foreground(context, &run),
+                Rest::Ended => detached(context, &run),
             }
         }
         RunVerb::Stop(args) => {
             let run = find(&args.named)?;
+            if args.evaluations {
+                return care::stop_evaluations(context, &run, Duration::from_secs(args.timeout));
+            }
             let standing = watch::stop(&run, Duration::from_secs(args.timeout))?;
             let answer = RunAnswer::new(&run, &standing);
             context.answer(&answer, || answer.words())?;

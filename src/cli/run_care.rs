@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -9,13 +10,12 @@ use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use crate::data::foreign;
-use crate::run::{RunDir, export, manage};
-
-use crate::train::begin::settle;
+use crate::eval::session;
+use crate::run::{RunDir, export, manage, watch};
 
 use super::args::{Usage, assign};
 use super::run::{Named, detached};
-use super::train::{check, foreground};
+use super::train::{created, foreground};
 use super::{Context, words};
 
 pub(super) const CLONE_EXAMPLES: &str = "\
@@ -47,9 +47,7 @@ pub(super) fn clone(context: &Context, of: &RunDir, args: &CloneArgs) -> Result<
     if let Some(path) = &args.data_dir {
         config.data.dir = context.workspace.data_dir(path)?;
     }
-    check(context, &config)?;
-    settle(&mut config, &context.workspace)?;
-    let run = context.workspace.create_run(&config, args.output_dir.as_deref())?;
+    let run = created(context, &config, args.output_dir.as_deref())?;
     if args.foreground { foreground(context, &run) } else { detached(context, &run) }
 }
 
@@ -128,6 +126,27 @@ pub(super) fn agreed(question: &str) -> Result<bool> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Ends the run's evaluations that go on, and waits for that at most `patience`.
+pub(super) fn stop_evaluations(context: &Context, run: &RunDir, patience: Duration) -> Result<u8> {
+    let folders = manage::live_evaluations(run)?;
+    for folder in &folders {
+        session::stop(folder)?;
+    }
+    let begin = Instant::now();
+    while !manage::live_evaluations(run)?.is_empty() {
+        if begin.elapsed() >= patience {
+            bail!("an evaluation of {} has not ended after {} s", run.id(), patience.as_secs());
+        }
+        std::thread::sleep(watch::EVERY);
+    }
+    let names: Vec<_> = folders.iter().filter_map(|f| f.file_name()).map(|n| n.to_string_lossy()).collect();
+    context.answer(&json!({ "run": run.id(), "stopped": names }), || match &names[..] {
+        [] => format!("no evaluation of {} goes on", run.id()),
+        names => format!("stopped: {}", names.join(", ")),
+    })?;
+    Ok(0)
 }
 
 #[derive(Debug, Args)]

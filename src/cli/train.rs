@@ -1,6 +1,6 @@
 //! `train`: a run in the foreground, watched; and the hidden verb of a detached one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -89,20 +89,17 @@ impl RunAnswer {
 
 pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
     let config = args.training.configuration(context)?;
-    check(context, &config)?;
-    let run = context.workspace.create_run(&config, args.training.output_dir())?;
+    let run = created(context, &config, args.training.output_dir())?;
     foreground(context, &run)
 }
 
-/// Sees whether a run of `config` could begin, so that a mistake leaves no failed run, and warns where it could not be
-/// evaluated.
-pub(super) fn check(context: &Context, config: &Config) -> Result<()> {
-    if let Some(warning) =
-        check::plan(config, &context.workspace.corrections(config.data.dir.as_ref())?)?.cannot_be_measured()
-    {
+/// A run of `config`, in `output` or in the workspace; warns where it could not be evaluated.
+pub(super) fn created(context: &Context, config: &Config, output: Option<&Path>) -> Result<RunDir> {
+    let (run, warning) = check::create(&context.workspace, config, output)?;
+    if let Some(warning) = warning {
         words::say(&format!("note: {warning}"));
     }
-    Ok(())
+    Ok(run)
 }
 
 /// Trains `run` in this process and shows what happens.

@@ -30,6 +30,26 @@ pub struct Correction {
     pub crop: Option<Crop>,
 }
 
+/// A day that no photo can have.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DayError {
+    /// It is none.
+    #[error("{0} is no day: write it as 2019-08-02")]
+    Unreadable(String),
+    /// It has not come yet.
+    #[error("{0} has not come yet: a photo was taken in the past")]
+    Future(Date),
+}
+
+/// The day that `text` names, for a photo corrected on `today`. A day later passes: farther east it has begun.
+///
+/// # Errors
+/// When it is no day, or one to come.
+pub fn day(text: &str, today: Date) -> Result<Date, DayError> {
+    let day = parse_date(text.trim()).ok_or_else(|| DayError::Unreadable(text.to_owned()))?;
+    if day > today.tomorrow().unwrap_or(today) { Err(DayError::Future(day)) } else { Ok(day) }
+}
+
 impl Correction {
     /// Whether nothing is corrected.
     pub fn is_empty(&self) -> bool {
@@ -204,6 +224,15 @@ mod tests {
     fn correction(individual: &str, date: &str, crop: &str) -> Correction {
         let individual = Some(individual.to_owned()).filter(|name| !name.is_empty());
         Correction { individual, date: parse_date(date), crop: crop.parse().ok() }
+    }
+
+    #[test]
+    fn a_photo_is_of_a_day_that_has_come() {
+        let today = jiff::civil::date(2026, 11, 27);
+        assert_eq!(day(" 2019-08-02 ", today), Ok(jiff::civil::date(2019, 8, 2)));
+        assert_eq!(day("2026-11-28", today), Ok(jiff::civil::date(2026, 11, 28)));
+        assert_eq!(day("2026-11-29", today), Err(DayError::Future(jiff::civil::date(2026, 11, 29))));
+        assert_eq!(day("2019-02-30", today), Err(DayError::Unreadable("2019-02-30".into())));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::decode::PhotoFile;
 use super::error::DataError;
 use super::manifest::{Manifest, Problem};
 use super::prepare::unreadable;
-use super::resize::Pixels;
+use super::resize::{Pixels, square};
 
 /// What to show.
 #[derive(Clone, Copy, Debug)]
@@ -98,21 +98,36 @@ pub fn preview(manifest: &Manifest, plan: &PreviewPlan) -> Result<Preview, DataE
     }
 }
 
-/// One version of a photo: 0 as an evaluation sees it, each further number augmented otherwise, the same again for the
-/// same number. `side` in pixels.
-///
-/// # Errors
-/// When the augmentation is out of range, or the photo cannot be read.
-pub fn version(file: &PhotoFile, how: &Augment, side: u32, version: u8) -> Result<RgbImage, DataError> {
-    how.check()?;
-    let cache = PhotoCache::open(None);
-    let pixels = if version == 0 {
-        cache.get(file, side)?
-    } else {
-        let source = cache.get(file, how.source_side(side))?;
-        augment(&source, how, side, &mut ChaCha8Rng::seed_from_u64(u64::from(version)))
-    };
-    Ok(RgbImage::from_raw(pixels.side, pixels.side, pixels.rgb).unwrap_or_default())
+/// A photo decoded once, to look at as many versions of it as a screen shows.
+#[derive(Clone, Debug)]
+pub struct Versions {
+    plain: Pixels,
+    source: Pixels,
+    how: Augment,
+}
+
+impl Versions {
+    /// Versions of `photo` by `how`, `side` pixels wide and high.
+    ///
+    /// # Errors
+    /// When the augmentation is out of range, or the photo cannot be read.
+    pub fn of(photo: &PhotoFile, how: &Augment, side: u32) -> Result<Versions, DataError> {
+        how.check()?;
+        let whole = photo.read()?;
+        Ok(Versions { plain: square(&whole, side), source: square(&whole, how.source_side(side)), how: *how })
+    }
+
+    /// Version 0 is the photo as an evaluation sees it, each further number is augmented otherwise, the same again for the
+    /// same number.
+    pub fn version(&self, number: u8) -> RgbImage {
+        let pixels = if number == 0 {
+            self.plain.clone()
+        } else {
+            let mut random = ChaCha8Rng::seed_from_u64(u64::from(number));
+            augment(&self.source, &self.how, self.plain.side, &mut random)
+        };
+        RgbImage::from_raw(pixels.side, pixels.side, pixels.rgb).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +153,9 @@ mod tests {
         assert_eq!(bytes(&one), bytes(&preview(&manifest, &plan).unwrap()));
         assert_ne!(one.photos[1].rgb, one.photos[2].rgb, "two versions of a photo differ");
 
-        let version = |n| version(&manifest.file(0), &augment, 32, n).unwrap();
+        let versions = Versions::of(&manifest.file(0), &augment, 32).unwrap();
+        let version = |n| versions.version(n);
+        assert_eq!(version(0).into_raw(), PhotoCache::open(None).get(&manifest.file(0), 32).unwrap().rgb);
         assert_eq!((version(0).dimensions(), version(1)), ((32, 32), version(1)));
         assert!(version(1) != version(2) && version(0) != version(1));
 

@@ -91,7 +91,7 @@ pub fn evaluate_into<D: Backend>(
         ))?;
         let answer = ask(model, question, source, &mut |done, total| {
             session.progress(done / 2, total / 2); // a photo counts twice: decoded, embedded
-            progress(done, total)
+            progress(done, total) && !session.is_told_to_stop()
         })?;
         for problem in &answer.problems {
             session.say(&problem.told())?;

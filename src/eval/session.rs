@@ -3,7 +3,8 @@
 //! The counterpart of `run::session`, for `eval/<name>/` of a run or any other folder. All files are written into a
 //! folder beside their places and moved when every one is whole, `report.json` last: an evaluation that fails or is
 //! killed leaves the report before it as it was. Killed among the moves, which take no time, it leaves no
-//! `report.json`, and without one nothing here looks complete. Orders and metrics are a trainer's; there are none.
+//! `report.json`, and without one nothing here looks complete. Of a trainer's orders it
+//! obeys the one to stop; metrics there are none.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::data::counted::counted;
+use crate::run::control::{Control, Order};
 use crate::run::dir::is_run;
 use crate::run::host::Process;
 use crate::run::lock::{self, Lock};
@@ -29,6 +31,8 @@ pub const STATE_FILE: &str = "state.json";
 pub const LOCK_FILE: &str = "lock";
 /// Everything it said.
 pub const LOG_FILE: &str = "log.txt";
+/// What it is told to do, while it runs.
+const CONTROL_FOLDER: &str = "control";
 /// The folder of files that are not all whole yet.
 const WRITING: &str = ".writing";
 
@@ -80,10 +84,28 @@ pub fn standing(folder: &Path) -> Result<Option<(Status, State)>> {
     let (status, state) = status::settle(|| {
         let held = lock::is_held(&folder.join(LOCK_FILE))?; // before the state, as for a run
         let state = State::read(folder)?;
-        let status = state.as_ref().map_or(Status::Queued, |s| status::derive(held, s.phase, false));
+        let told = held && control(folder).stands(Order::Stop);
+        let status = state.as_ref().map_or(Status::Queued, |s| status::derive(held, s.phase, told));
         Ok::<_, Error>((status, state))
     })?;
     Ok(state.map(|state| (status, state)))
+}
+
+/// The orders for whoever evaluates into `folder`.
+fn control(folder: &Path) -> Control {
+    Control::new(&folder.join(CONTROL_FOLDER))
+}
+
+/// Tells the evaluation in `folder` to end; what stood there before it stays. Whether one was there to be told.
+///
+/// # Errors
+/// When its standing cannot be read, or the order not be given.
+pub fn stop(folder: &Path) -> Result<bool> {
+    let is_live = standing(folder)?.is_some_and(|(status, _)| status.is_live());
+    if is_live {
+        control(folder).give(Order::Stop)?;
+    }
+    Ok(is_live)
 }
 
 /// A folder while an evaluation works on it.
@@ -132,6 +154,7 @@ impl Session {
         };
         let before = State::read(folder)?.filter(|s| !s.phase.ends());
         files::sweep(&folder.join(STATE_FILE));
+        sweep(&folder.join(CONTROL_FOLDER))?; // an order to one before
         sweep(&folder.join(WRITING))?;
         let (process, now) = (Process::current(), Stamp::now());
         let state = State {
@@ -161,6 +184,11 @@ impl Session {
     /// When the log cannot be written.
     pub fn say(&self, text: &str) -> Result<()> {
         Ok(self.log.say(text)?)
+    }
+
+    /// Whether it was told to end. Costs one look at the disk.
+    pub fn is_told_to_stop(&self) -> bool {
+        control(&self.folder).stands(Order::Stop)
     }
 
     /// So many photos are embedded, of so many. Told to `state.json` now and then, for whoever watches; that this
@@ -205,7 +233,8 @@ impl Session {
         self.state.exited = Some(Stamp::now());
         self.state.exit_code = Some(exit_code);
         self.state.reason = Some(reason);
-        self.write().and(said)
+        let swept = sweep(&self.folder.join(CONTROL_FOLDER));
+        self.write().and(said).and(swept)
     }
 
     fn write(&mut self) -> Result<()> {
@@ -320,6 +349,30 @@ mod tests {
         });
         assert_eq!((ends(folder).0, ends(folder).1), (Status::Failed, Some(101)));
         says(folder, "old");
+    }
+
+    #[test]
+    fn one_that_is_told_to_stop_leaves_the_report_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        assert!(!stop(folder).unwrap(), "there is none");
+        within(folder, |session| session.put(|beside| report(beside, "old"))).unwrap();
+        assert!(!stop(folder).unwrap(), "it has ended");
+        let stopped = within(folder, |session| {
+            session.progress(3, 8);
+            assert!(!session.is_told_to_stop());
+            assert!(stop(folder).unwrap() && stop(folder).unwrap(), "twice is once");
+            assert_eq!(standing(folder).unwrap().unwrap().0, Status::Stopping);
+            if session.is_told_to_stop() { Err(Error::Interrupted) } else { Ok(()) }
+        });
+        assert!(matches!(stopped, Err(Error::Interrupted)));
+        assert_eq!(ends(folder).0, Status::Stopped);
+        says(folder, "old");
+        assert_eq!(names(folder), WHOLE);
+        // an order that comes too late is none to the next
+        control(folder).give(Order::Stop).unwrap();
+        within(folder, |session| if session.is_told_to_stop() { Err(Error::Interrupted) } else { Ok(()) }).unwrap();
+        assert_eq!(names(folder), WHOLE);
     }
 
     #[test]

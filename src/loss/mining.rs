@@ -1,10 +1,12 @@
-//! Miners: which triplets of a batch the triplet loss sees.
+//! Miners: which triplets of a batch the triplet loss sees, and which pairs the contrastive loss.
 //!
 //! They work on distances that were copied to the host; no gradient flows through the choice. Of equal distances the
 //! earlier row wins. Distances that are no numbers are never chosen over one that is.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+
+use super::contrastive::Pair;
 
 /// Rows of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,18 @@ impl<'a> Batch<'a> {
             Some(old) if !better(self.distance(anchor, row), self.distance(anchor, old)) => Some(old),
             _ => Some(row),
         })
+    }
+
+    /// Every pair of two photos that has a contrastive loss at `margin`: those of the same individual, and those of
+    /// different ones that are nearer to each other.
+    pub fn pairs(&self, margin: f32) -> Vec<Pair> {
+        let rows = 0..self.labels.len();
+        let two = rows.flat_map(|left| (left + 1..self.labels.len()).map(move |right| (left, right)));
+        let counts = two.filter(|&(left, right)| self.photos[left] != self.photos[right]);
+        counts
+            .map(|(left, right)| Pair { left, right, same: self.labels[left] == self.labels[right] })
+            .filter(|pair| pair.same || self.distance(pair.left, pair.right) < margin)
+            .collect()
     }
 
     /// Every triplet there is.

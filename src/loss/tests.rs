@@ -4,8 +4,8 @@ use dfdx::prelude::{Backward, Cpu, OwnedTape, PutTape, Tensor, TensorFromVec};
 use serde::Deserialize;
 
 use super::arcface::arcface;
-use super::contrastive::{Pair, contrastive};
-use super::mining::Triplet;
+use super::contrastive::{Pair, Weighting, contrastive};
+use super::mining::{Batch, Triplet};
 use super::triplet::triplet;
 use super::*;
 use crate::nn::network::unit_rows;
@@ -72,10 +72,34 @@ fn contrastive_loss_is_the_courses() {
     for case in golden().contrastive {
         let pairs: Vec<_> =
             case.pairs.iter().map(|&(left, right, same)| Pair { left, right, same: same == 1 }).collect();
-        let (loss, gradient, _) = evaluate(&case.embeddings, case.width, |e| contrastive(e, &pairs, case.margin));
+        let (loss, gradient, _) =
+            evaluate(&case.embeddings, case.width, |e| contrastive(e, &pairs, case.margin, Weighting::Even));
         close(&[loss], &[case.loss], 1e-6);
         close(&gradient, &case.gradient, 1e-5);
     }
+}
+
+#[test]
+fn all_pairs_of_a_batch_count_half_by_kind() {
+    // unit vectors at 0, 40, 100 and 180 degrees: two individuals of two photos
+    let degrees = [0.0f32, 40.0, 100.0, 180.0];
+    let embeddings: Vec<f32> = degrees.iter().flat_map(|d| [d.to_radians().cos(), d.to_radians().sin()]).collect();
+    let (labels, photos) = ([0, 0, 1, 1], [5, 6, 7, 8]);
+    let chord = |a: usize, b: usize| 2.0 * ((degrees[a] - degrees[b]).abs() / 2.0).to_radians().sin();
+    // of different individuals only 40 and 100 degrees are within the margin
+    let pairs = Batch::new(&embeddings, &labels, &photos).pairs(1.2);
+    let listed: Vec<_> = pairs.iter().map(|p| (p.left, p.right, p.same)).collect();
+    assert_eq!(listed, [(0, 1, true), (1, 2, false), (2, 3, true)]);
+    let same = (chord(0, 1).powi(2) + chord(2, 3).powi(2)) / 2.0;
+    let different = (1.2 - chord(1, 2)).powi(2);
+    let (loss, ..) = evaluate(&embeddings, 2, |e| contrastive(e, &pairs, 1.2, Weighting::Kinds));
+    close(&[loss], &[f64::from((same + different) / 4.0)], 1e-5);
+    let balanced = &pairs[..2];
+    let [even, kinds] =
+        [Weighting::Even, Weighting::Kinds].map(|w| evaluate(&embeddings, 2, |e| contrastive(e, balanced, 1.2, w)).0);
+    close(&[even], &[f64::from(kinds)], 1e-6);
+    // the same photo twice is no pair
+    assert!(Batch::new(&embeddings[..4], &[0, 0], &[5, 5]).pairs(1.2).is_empty());
 }
 
 #[test]
@@ -114,7 +138,7 @@ fn arcface_loss_is_the_courses_at_an_angle_of_zero_and_beyond_pi_minus_the_margi
 fn identical_photos_have_a_finite_gradient() {
     let twice = [0.6, 0.8, 0.6, 0.8, 1.0, 0.0];
     let pairs = [Pair { left: 0, right: 1, same: true }, Pair { left: 1, right: 0, same: false }];
-    let (_, gradient, _) = evaluate(&twice, 2, |e| contrastive(e, &pairs, 1.0));
+    let (_, gradient, _) = evaluate(&twice, 2, |e| contrastive(e, &pairs, 1.0, Weighting::Even));
     assert!(gradient.iter().all(|g| g.is_finite()));
     let triplets = [Triplet { anchor: 0, positive: 1, negative: 2 }, Triplet { anchor: 2, positive: 0, negative: 1 }];
     let (_, gradient, _) = evaluate(&twice, 2, |e| triplet(e, &triplets, 1.0));
@@ -125,7 +149,7 @@ fn identical_photos_have_a_finite_gradient() {
 fn a_batch_with_nothing_to_learn_from_is_told_apart() {
     let values = [0.6, 0.8, 1.0, 0.0];
     let leaf = rows(&values, 2);
-    assert!(contrastive(leaf.clone().put_tape(OwnedTape::default()), &[], 1.0).is_err());
+    assert!(contrastive(leaf.clone().put_tape(OwnedTape::default()), &[], 1.0, Weighting::Even).is_err());
     let (loss, gradient, outcome) = evaluate(&values, 2, |e| triplet(e, &[], 0.3));
     assert_eq!((loss, outcome.active), (0.0, Some(0.0)));
     assert!(gradient.iter().all(|&g| g == 0.0));

@@ -19,8 +19,8 @@ pub fn norm<D: Backend>(builder: &mut Builder<D>, channels: usize, spec: NormSpe
     let shape = Shape::Channels(channels);
     let mut add = |name: &str, role: Role, value: f32| builder.param(name, shape, role, Init::Constant(value));
     Ok(BatchNorm {
-        gain: add("weight", Role::Gain, 1.0)?,
-        bias: add("bias", Role::Gain, 0.0)?,
+        gain: add("weight", Role::BatchNorm, 1.0)?,
+        bias: add("bias", Role::BatchNorm, 0.0)?,
         mean: add("running_mean", Role::Running, 0.0)?,
         variance: add("running_var", Role::Running, 1.0)?,
         spec,

@@ -7,7 +7,7 @@ use dfdx::prelude::Gradients;
 use super::error::{NnError, Result};
 use super::map::Flat;
 use super::ops::{AdamStep, Backend, SgdStep};
-use super::param::{ParamId, Place, Role, Shape, Store};
+use super::param::{Param, ParamId, Role, Shape, Store};
 
 const OP: &str = "optimiser";
 
@@ -51,9 +51,9 @@ impl<D: Backend> Optimiser<D> {
     ///
     /// # Errors
     /// When the device has no memory.
-    pub fn new(store: &Store<D>, rule: Rule, weight_decay: f32, share: impl Fn(Place) -> f32) -> Result<Self> {
+    pub fn new(store: &Store<D>, rule: Rule, weight_decay: f32, share: impl Fn(&Param<D>) -> f32) -> Result<Self> {
         let learns = |id: &ParamId| store.get(*id).role != Role::Running;
-        let trained = store.ids().filter(learns).map(|id| (id, share(store.get(id).place)));
+        let trained = store.ids().filter(learns).map(|id| (id, share(store.get(id))));
         let trained: Vec<_> = trained.filter(|(_, share)| *share > 0.0).collect();
         let zeros = |(id, _): &(ParamId, f32)| -> Result<Vec<Flat<D>>> {
             rule.moments().iter().map(|_| zeros_like(store, *id)).collect()

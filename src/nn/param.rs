@@ -56,6 +56,8 @@ pub enum Role {
     Weight,
     /// Trained, without weight decay: norms and biases.
     Gain,
+    /// The same, of a batch norm: what a frozen one keeps beside its statistics.
+    BatchNorm,
     /// Not trained by gradients: running statistics.
     Running,
 }

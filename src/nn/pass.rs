@@ -21,7 +21,8 @@ pub struct BatchStatistics<D: Backend> {
 pub struct Freeze {
     /// Stages of the backbone, counted from its stem, whose weights and statistics stay.
     pub stages: usize,
-    /// Whether every batch norm of the backbone keeps its running statistics and normalises by them.
+    /// Whether every batch norm of the backbone stays as it is and normalises by its running statistics (torchvision's
+    /// `FrozenBatchNorm2d`).
     pub norms: bool,
 }
 

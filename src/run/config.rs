@@ -109,7 +109,7 @@ impl Config {
         };
         let each = self.batch.per_individual;
         match self.method {
-            Method::Siamese if self.batch.size % 2 == 1 => {
+            Method::Siamese if each == 1 && self.batch.size % 2 == 1 => {
                 return size("siamese takes photos in pairs, so it must be even".to_owned());
             }
             Method::Triplet if each < 2 => {
@@ -119,7 +119,7 @@ impl Config {
                     problem: "triplet needs a second photo of each individual, so at least 2".to_owned(),
                 });
             }
-            Method::Triplet | Method::Arcface if each > 1 => {
+            _ if each > 1 => {
                 if !self.batch.size.is_multiple_of(each) {
                     let below = self.batch.size / each * each;
                     return size(format!(

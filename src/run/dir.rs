@@ -279,7 +279,7 @@ pub fn is_plain_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::run::config::Method;
     use crate::run::lock::Lock;
@@ -287,7 +287,7 @@ pub(super) mod tests {
     use crate::run::state::{Phase, Score};
 
     /// A configuration that may be created: the preset with some photos named.
-    pub(in crate::run) fn config() -> Config {
+    pub(crate) fn config() -> Config {
         let mut config = Config::preset(Method::Arcface);
         config.data.dir = "turtles".to_owned();
         config

@@ -263,6 +263,32 @@ pub enum RunError {
         /// What it is.
         status: Status,
     },
+    /// A run that an evaluation reads and writes into.
+    #[error(
+        "{id} is being evaluated ({evaluation}): wait for that, or stop it first (`caretta run stop {id} --evaluations`)"
+    )]
+    BeingEvaluated {
+        /// The run's id.
+        id: String,
+        /// The evaluation's name.
+        evaluation: String,
+    },
+    /// A run that goes on, or came to its end.
+    #[error("{id} is {status}: there is nothing to resume")]
+    NothingToResume {
+        /// The run's id or name.
+        id: String,
+        /// What it is.
+        status: Status,
+    },
+    /// A dataset that no register knows, because its folder is its entry.
+    #[error("{name} was drawn by this program and lies in {}; remove the folder to be rid of it", foreign::path(path))]
+    Drawn {
+        /// Its name.
+        name: String,
+        /// Its folder.
+        path: PathBuf,
+    },
     /// A name that lists could not show.
     #[error("{given:?}: not a usable name of a run; 1 to {most} characters, none of them a control character")]
     BadRunName {

@@ -5,12 +5,12 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::control::Order;
 use super::dir::{Meta, RunDir};
 use super::error::{Result, RunError};
-use super::lock::Lock;
+use super::lock::{self, Lock};
 use super::status::Status;
 use super::workspace::Workspace;
 
@@ -71,8 +71,48 @@ pub fn go_on(run: &RunDir) -> Result<bool> {
     run.control().take(Order::Pause)
 }
 
+/// How a run that rests can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Its trainer waits to be let go on: [`go_on`].
+    Paused,
+    /// It needs a trainer.
+    Ended,
+}
+
+/// How the run that people call `id` can go on as it stands.
+///
+/// # Errors
+/// When it goes on already, came to its end, or is not there.
+pub fn resumable(id: &str, status: Status) -> Result<Rest> {
+    match status {
+        Status::Paused => Ok(Rest::Paused),
+        Status::Queued | Status::Stopped | Status::Failed | Status::Crashed => Ok(Rest::Ended),
+        Status::Starting | Status::Running | Status::Stopping | Status::Finished | Status::Missing => {
+            Err(RunError::NothingToResume { id: id.to_owned(), status })
+        }
+    }
+}
+
+/// Folders of the run's evaluations that go on: those whose lock is held.
+///
+/// # Errors
+/// When a lock cannot be probed.
+pub fn live_evaluations(run: &RunDir) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(run.evaluations()).into_iter().flatten().flatten();
+    let mut live = Vec::new();
+    for folder in entries.map(|entry| entry.path()) {
+        // the name that `eval::session` gives the lock
+        if lock::is_held(&folder.join("lock"))? {
+            live.push(folder);
+        }
+    }
+    live.sort();
+    Ok(live)
+}
+
 /// What a run's folder holds, as far as it is the run's.
-fn belongings(run: &RunDir) -> ([std::path::PathBuf; 7], [std::path::PathBuf; 3]) {
+fn belongings(run: &RunDir) -> ([PathBuf; 7], [PathBuf; 3]) {
     (
         // the configuration first: without it the folder is no run, whatever else is left
         [run.config(), run.corrections(), run.state(), run.meta(), run.metrics(), run.log(), run.lock()],
@@ -84,13 +124,17 @@ impl Workspace {
     /// Removes `run` with its checkpoints and evaluations, and the pointer to it. What else lies in its folder stays.
     ///
     /// # Errors
-    /// When a trainer holds the run, or something cannot be removed.
+    /// When a trainer holds the run, an evaluation works on it, or something cannot be removed.
     pub fn remove_run(&self, run: &RunDir) -> Result<()> {
         let standing = run.standing().map(|s| s.status);
         let Some(lock) = Lock::take(&run.lock())? else {
             let status = standing.unwrap_or(Status::Running);
             return Err(RunError::StillHeld { id: run.id().to_owned(), status });
         };
+        if let Some(folder) = live_evaluations(run)?.first() {
+            let evaluation = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return Err(RunError::BeingEvaluated { id: run.id().to_owned(), evaluation });
+        }
         let (files, folders) = belongings(run);
         for file in &files {
             gone(file, fs::remove_file(file))?;
@@ -151,6 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn what_rests_can_go_on() {
+        assert_eq!(resumable("a", Status::Paused).unwrap(), Rest::Paused);
+        for status in [Status::Queued, Status::Stopped, Status::Failed, Status::Crashed] {
+            assert_eq!(resumable("a", status).unwrap(), Rest::Ended);
+        }
+        for status in [Status::Starting, Status::Running, Status::Stopping, Status::Finished, Status::Missing] {
+            let refused = resumable("a", status).unwrap_err().to_string();
+            assert_eq!(refused, format!("a is {status}: there is nothing to resume"));
+        }
+    }
+
+    #[test]
     fn a_removed_run_takes_nothing_else_with_it_and_a_held_one_stays() {
         let (dir, workspace) = workspace();
         let out = dir.path().join("models");
@@ -160,6 +216,13 @@ mod tests {
         assert!(matches!(workspace.remove_run(&run), Err(RunError::StillHeld { .. })));
         assert!(run.config().exists());
         drop(session);
+        // an evaluation would put its report into a folder that is gone
+        let evaluation = run.evaluation("test").unwrap();
+        fs::create_dir_all(&evaluation).unwrap();
+        let held = Lock::take(&evaluation.join("lock")).unwrap();
+        let refused = workspace.remove_run(&run).unwrap_err().to_string();
+        assert!(refused.contains("is being evaluated (test)") && run.config().exists(), "{refused}");
+        drop(held);
         fs::write(run.checkpoints().join("last.safetensors"), "x").unwrap();
         fs::write(out.join("my notes.txt"), "mine").unwrap();
         workspace.remove_run(&run).unwrap();

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::manifest::Manifest;
+
 use super::dir::is_plain_name;
 use super::error::{Result, RunError, near};
 use super::files;
@@ -35,6 +37,19 @@ struct Register {
 struct Entry {
     name: String,
     path: String,
+}
+
+impl Dataset {
+    /// Whether its name can be taken away and its photos stay.
+    ///
+    /// # Errors
+    /// When it was drawn: its folder is all that names it.
+    pub fn forgettable(&self) -> Result<()> {
+        if self.drawn {
+            return Err(RunError::Drawn { name: self.name.clone(), path: self.path.clone() });
+        }
+        Ok(())
+    }
 }
 
 impl Workspace {
@@ -134,12 +149,25 @@ impl Workspace {
         Ok(())
     }
 
+    /// As [`Workspace::add_dataset`], with its photos: what cannot be read is refused, and not kept as a line that never
+    /// works.
+    ///
+    /// # Errors
+    /// Those of [`Workspace::open_dataset`] and [`Workspace::add_dataset`].
+    pub fn adopt_dataset(&self, path: &Path, name: Option<&str>) -> Result<(Dataset, Manifest)> {
+        let manifest = self.open_dataset(path)?;
+        Ok((self.add_dataset(path, name)?, manifest))
+    }
+
     /// Takes `name` out of the register; the photos stay. A drawn dataset has no entry, and is known for as long as
     /// its folder is there.
     ///
     /// # Errors
-    /// When the register has no such name or cannot be written.
+    /// When the dataset was drawn, the register has no such name or cannot be written.
     pub fn forget_dataset(&self, name: &str) -> Result<Dataset> {
+        if let Some(known) = self.known_datasets()?.iter().find(|d| d.name == name) {
+            known.forgettable()?;
+        }
         self.change_register(|register| match register.datasets.iter().position(|e| e.name == name) {
             Some(at) => {
                 let entry = register.datasets.remove(at);

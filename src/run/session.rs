@@ -195,7 +195,7 @@ impl Drop for Session {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::run::control::Order;
     use crate::run::dir::tests::config;
@@ -203,7 +203,7 @@ pub(super) mod tests {
     use crate::run::status::Status;
 
     /// The record of step `n`, ten of which are an epoch.
-    pub(in crate::run) fn step(n: u64) -> Record {
+    pub(crate) fn step(n: u64) -> Record {
         step_with(n, 1.0)
     }
 

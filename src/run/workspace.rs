@@ -288,11 +288,11 @@ pub fn same_folder(a: &Path, b: &Path) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::run::dir::tests::config;
 
-    pub(in crate::run) fn workspace() -> (tempfile::TempDir, Workspace) {
+    pub(crate) fn workspace() -> (tempfile::TempDir, Workspace) {
         let dir = tempfile::tempdir().unwrap();
         let workspace = Workspace::open(Some(&dir.path().join("ws"))).unwrap();
         (dir, workspace)

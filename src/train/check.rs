@@ -1,9 +1,13 @@
 //! Whether this program can do what a configuration asks for: said before a run is made, not by a trainer that has begun.
 
+use std::path::Path;
+
 use crate::data::corrections::Corrections;
 use crate::nn::backbone::Backbone;
 use crate::run::config::Config;
+use crate::run::{RunDir, Workspace};
 
+use super::begin::settle;
 use super::error::Result;
 use super::setup::Plan;
 use super::step::freeze;
@@ -30,4 +34,17 @@ pub fn check(config: &Config) -> Result<()> {
 pub fn plan(config: &Config, corrections: &Corrections) -> Result<Plan> {
     check(config)?;
     Plan::read(config, corrections)
+}
+
+/// Makes the run that `config` asks for, once it is known that it could begin, its weights named by their hash: in
+/// `output`, else in the workspace. And a sentence where it could not be measured.
+///
+/// # Errors
+/// As [`plan`], or when the run cannot be created.
+pub fn create(workspace: &Workspace, config: &Config, output: Option<&Path>) -> Result<(RunDir, Option<String>)> {
+    let plan = plan(config, &workspace.corrections(config.data.dir.as_ref())?)?;
+    let mut config = config.clone();
+    settle(&mut config, workspace)?;
+    let run = workspace.create_run(&config, output)?;
+    Ok((run, plan.cannot_be_measured()))
 }

@@ -223,8 +223,8 @@ impl Setup {
     }
 }
 
-/// The sampler of a method: pairs for Siamese, P x K for triplets, and for ArcFace photos in random order unless it was
-/// given more than one of each individual.
+/// The sampler of a method: P x K, but where it is given one photo of each individual pairs for Siamese and photos in
+/// random order for ArcFace.
 fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
     let (size, k, seed) = (config.batch.size, config.batch.per_individual, config.train.seed);
     if labels.names().len() < 2 {
@@ -237,9 +237,9 @@ fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
         });
     }
     Ok(match config.method {
-        Method::Siamese => Arc::new(BalancedPairs::new(labels.clone(), size, seed)?),
+        Method::Siamese if k == 1 => Arc::new(BalancedPairs::new(labels.clone(), size, seed)?),
         Method::Arcface if k == 1 => Arc::new(Shuffled::new(labels, size, seed)?),
-        Method::Triplet | Method::Arcface => Arc::new(PTimesK::new(labels.clone(), size / k, k, seed)?),
+        _ => Arc::new(PTimesK::new(labels.clone(), size / k, k, seed)?),
     })
 }
 

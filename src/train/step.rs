@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::loss::Outcome;
 use crate::loss::arcface::arcface;
-use crate::loss::contrastive::{Pair, contrastive};
+use crate::loss::contrastive::{Pair, Weighting, contrastive};
 use crate::loss::mining::Batch;
 use crate::loss::triplet::triplet;
 use crate::nn::backbone::Backbone;
@@ -19,7 +19,7 @@ use crate::nn::init::Init;
 use crate::nn::network::{Architecture, Network};
 use crate::nn::ops::{Backend, Rows};
 use crate::nn::optim::{Optimiser, Rule};
-use crate::nn::param::{ParamId, Place};
+use crate::nn::param::{ParamId, Place, Role};
 use crate::nn::pass::{Freeze, Pass};
 use crate::run::config::{Config, Method, Mining, OptimiserKind};
 
@@ -32,9 +32,20 @@ const CENTRES: &str = "arcface.weight";
 /// What the network is trained for.
 #[derive(Clone, Copy, Debug)]
 enum Objective {
-    Siamese { margin: f32 },
-    Triplet { margin: f32, mining: Mining },
-    Arcface { margin: f32, scale: f32, centres: ParamId },
+    /// All pairs of a batch, else those that the sampler has put together.
+    Siamese {
+        margin: f32,
+        all_pairs: bool,
+    },
+    Triplet {
+        margin: f32,
+        mining: Mining,
+    },
+    Arcface {
+        margin: f32,
+        scale: f32,
+        centres: ParamId,
+    },
 }
 
 /// A batch of photos on its way into a step.
@@ -48,7 +59,7 @@ pub struct StepInput<'a> {
     pub labels: &'a [usize],
     /// Which photo each is; one that is there twice counts as one.
     pub photos: &'a [usize],
-    /// The pairs to compare (Siamese).
+    /// The pairs to compare (Siamese, unless it is all).
     pub pairs: &'a [Pair],
 }
 
@@ -120,20 +131,21 @@ struct LrShares {
     backbone: f32,
     /// Of a stage, as a share of the one after it (Howard and Ruder 2018, discriminative fine-tuning).
     decay: f32,
-    frozen: usize,
+    freeze: Freeze,
     last: usize,
 }
 
 impl LrShares {
-    fn of(config: &Config, frozen: usize, stages: usize) -> LrShares {
+    fn of(config: &Config, freeze: Freeze, stages: usize) -> LrShares {
         let (backbone, decay) = (config.optimiser.backbone_lr_share, config.optimiser.stage_lr_decay);
-        LrShares { backbone, decay, frozen, last: stages.saturating_sub(1) }
+        LrShares { backbone, decay, freeze, last: stages.saturating_sub(1) }
     }
 
-    fn at(self, place: Place) -> f32 {
+    fn at(self, place: Place, role: Role) -> f32 {
         match place {
             Place::Head => 1.0,
-            Place::Stage(number) if number < self.frozen => 0.0,
+            Place::Stage(number) if number < self.freeze.stages => 0.0,
+            Place::Stage(_) if self.freeze.norms && role == Role::BatchNorm => 0.0,
             Place::Stage(number) => self.backbone * self.decay.powi(self.last.saturating_sub(number) as i32),
         }
     }
@@ -151,7 +163,7 @@ impl<D: Backend> Trainer<D> {
         let mut network = Network::new(device, architecture, seed)?;
         let (margin, scale) = (config.loss.margin, config.loss.scale);
         let objective = match config.method {
-            Method::Siamese => Objective::Siamese { margin },
+            Method::Siamese => Objective::Siamese { margin, all_pairs: config.batch.per_individual > 1 },
             Method::Triplet => Objective::Triplet { margin, mining: config.loss.mining },
             Method::Arcface => {
                 let width = config.model.embedding_dim;
@@ -165,8 +177,10 @@ impl<D: Backend> Trainer<D> {
             OptimiserKind::Adamw => Rule::AdamW,
         };
         network.freeze = freeze(config)?;
-        let shares = LrShares::of(config, network.freeze.stages, backbone.stages());
-        let optimiser = Optimiser::new(&network.store, rule, config.optimiser.weight_decay, |place| shares.at(place))?;
+        let shares = LrShares::of(config, network.freeze, backbone.stages());
+        let optimiser = Optimiser::new(&network.store, rule, config.optimiser.weight_decay, |param| {
+            shares.at(param.place, param.role)
+        })?;
         let (clip, side) = (config.optimiser.clip, config.data.image_size as usize);
         Ok(Trainer { network, optimiser, objective, schedule, clip, side, seed })
     }
@@ -229,10 +243,16 @@ impl<D: Backend> Trainer<D> {
     }
 
     fn loss(&self, rows: Rows<D>, input: &StepInput, step: u64) -> Result<Outcome<D>> {
+        let read = |rows: &Rows<D>| self.network.store.device().read(rows).map_err(|e| NnError::device("mining", e));
         Ok(match self.objective {
-            Objective::Siamese { margin } => contrastive(rows, input.pairs, margin)?,
+            Objective::Siamese { margin, all_pairs: false } => contrastive(rows, input.pairs, margin, Weighting::Even)?,
+            Objective::Siamese { margin, all_pairs: true } => {
+                let values = read(&rows)?;
+                let pairs = Batch::new(&values, input.labels, input.photos).pairs(margin);
+                contrastive(rows, &pairs, margin, Weighting::Kinds)?
+            }
             Objective::Triplet { margin, mining } => {
-                let values = self.network.store.device().read(&rows).map_err(|e| NnError::device("mining", e))?;
+                let values = read(&rows)?;
                 let batch = Batch::new(&values, input.labels, input.photos);
                 let triplets = match mining {
                     Mining::All => batch.all(),
@@ -356,9 +376,8 @@ mod tests {
             let stays = matches!(place, Place::Stage(0..=2));
             assert_eq!(way == 0.0, stays, "{name} {way}");
         }
-        use crate::nn::param::Role;
         for ((name, role, place), way) in moved(&[("model.freeze_norm", "true")]) {
-            let stays = role == Role::Running && place != Place::Head;
+            let stays = matches!(role, Role::Running | Role::BatchNorm) && place != Place::Head;
             assert_eq!(way == 0.0, stays, "{name} {way}");
         }
         let shared = [("optimiser.backbone_lr_share", "0.5"), ("optimiser.stage_lr_decay", "0.1")];

@@ -6,7 +6,9 @@ pub(super) mod view;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use crate::data::counted::counted;
 use crate::data::grouped::grouped;
 use crate::run::Dataset;
 
@@ -37,8 +39,10 @@ pub(super) struct Datasets {
     pub(super) chosen: Option<String>,
     /// Those that were read.
     pub(super) scanned: HashMap<String, Result<Arc<Scanned>, String>>,
-    /// Those that are being read.
-    pub(super) scanning: Vec<String>,
+    /// Those that are being read, by name, and whether they are to be read once more after that.
+    pub(super) scanning: HashMap<String, bool>,
+    /// When the table of corrections changed that what is shown goes by.
+    pub(super) corrections: Option<SystemTime>,
     /// The pane in focus.
     pub(super) pane: Pane,
     /// Only individuals that hold this text are shown.
@@ -115,19 +119,34 @@ impl Datasets {
         Some(self.whole_scan()?.manifest.full_path(at))
     }
 
-    /// The dataset to read next: the one chosen, unless it was read or is being read.
-    pub(super) fn next_scan(&mut self) -> Option<Dataset> {
-        let current = self.current()?.clone();
-        if self.scanned.contains_key(&current.name) || self.scanning.contains(&current.name) {
+    /// The dataset `name` where it is to be read: unless it was, or one is being read. One at a time: a form may turn
+    /// through many.
+    pub(super) fn next_scan(&mut self, name: &str) -> Option<Dataset> {
+        let wanted = self.known.iter().flatten().find(|d| d.name == name)?.clone();
+        if self.scanned.contains_key(name) || !self.scanning.is_empty() {
             return None;
         }
-        self.scanning.push(current.name.clone());
-        Some(current)
+        self.scanning.insert(wanted.name.clone(), false);
+        Some(wanted)
     }
 
-    /// Takes what was read of the dataset `name`; the photo chosen stays the one it was, wherever it is now.
-    pub(super) fn read(&mut self, name: String, scanned: Result<Arc<Scanned>, String>) {
-        self.scanning.retain(|n| *n != name);
+    /// Takes what was read of `dataset`, and has it read once more where it has changed meanwhile.
+    pub(super) fn read(&mut self, dataset: Dataset, scanned: Result<Arc<Scanned>, String>) -> Vec<Effect> {
+        let again = self.scanning.remove(&dataset.name).unwrap_or(false);
+        // it was forgotten meanwhile, or its name means another folder now
+        if !self.known.iter().flatten().any(|known| *known == dataset) {
+            return Vec::new();
+        }
+        let is_current = self.current() == Some(&dataset);
+        if again && !is_current {
+            return Vec::new();
+        }
+        self.show(dataset.name.clone(), scanned);
+        if again { self.read_again(Some(&dataset.name)) } else { Vec::new() }
+    }
+
+    /// Shows what was read of the dataset `name`; the photo chosen stays the one it was, wherever it is now.
+    fn show(&mut self, name: String, scanned: Result<Arc<Scanned>, String>) {
         let is_current = self.current().is_some_and(|d| d.name == name);
         let before = self.whole_scan().filter(|_| is_current);
         let photo = before.zip(self.photos().get(self.photo)).map(|(s, &at)| s.manifest.photos[at].path.clone());
@@ -149,7 +168,7 @@ impl Datasets {
         };
         let found = row(self).or_else(|| {
             // the filter may hide whom it is now
-            self.filter.clear();
+            self.filter.clear(); // `row` finds its place by name
             row(self)
         });
         self.individual = found.unwrap_or_else(|| moved(self.individual, self.individuals().len(), Step::By(0)));
@@ -166,26 +185,55 @@ impl Datasets {
     /// Has a dataset read again, or all; what is shown stays until that is done.
     pub(super) fn read_again(&mut self, name: Option<&str>) -> Vec<Effect> {
         let Some(current) = self.current().cloned() else { return Vec::new() };
-        // another one is read when it is looked at
-        self.scanned.retain(|n, _| *n == current.name || name.is_some_and(|name| name != n));
-        if name.is_some_and(|name| name != current.name) || !self.scanned.contains_key(&current.name) {
+        let is_meant = |n: &String| name.is_none_or(|name| name == n);
+        // another one is read when it is looked at, and what could not be read is nothing to go on showing
+        self.scanned.retain(|n, scanned| !is_meant(n) || (*n == current.name && scanned.is_ok()));
+        self.scanning.iter_mut().filter(|(n, _)| is_meant(n)).for_each(|(_, again)| *again = true);
+        let is_read = self.scanned.contains_key(&current.name) && !self.scanning.contains_key(&current.name);
+        if !is_meant(&current.name) || !is_read {
             return Vec::new();
         }
-        self.scanning.push(current.name.clone());
+        self.scanning.insert(current.name.clone(), false);
         vec![Effect::Scan(current)]
     }
 
     /// Takes a new list in.
     pub(super) fn take(&mut self, known: Vec<Dataset>) {
-        self.scanned.retain(|name, _| known.iter().any(|d| d.name == *name));
+        let before = self.current().cloned();
+        // a name that means another folder now was not read
+        let same = |name: &String| {
+            let of = |list: &[Dataset]| list.iter().find(|d| d.name == *name).cloned();
+            self.known.as_deref().and_then(of) == of(&known)
+        };
+        let kept: Vec<String> = self.scanned.keys().filter(|name| same(name)).cloned().collect();
+        self.scanned.retain(|name, _| kept.contains(name));
         self.known = Some(known);
+        if before.as_ref() != self.current() {
+            self.reset();
+        }
     }
 
     /// Chooses the dataset of this name.
     pub(super) fn choose(&mut self, name: &str) {
         self.chosen = Some(name.to_owned());
+        self.reset();
+    }
+
+    /// Looks at a dataset from its beginning: nothing of the one before is chosen, open or drawn upon.
+    fn reset(&mut self) {
         (self.pane, self.individual, self.photo, self.whole) = (Pane::List, 0, 0, false);
+        (self.framing, self.augmented, self.window) = (None, false, Window::default());
         self.filter.clear();
+    }
+
+    /// Changes the filter; the individual chosen stays chosen where it is still shown.
+    pub(super) fn filter_by(&mut self, change: impl FnOnce(&mut String)) {
+        let before = self.individuals().get(self.individual).copied();
+        change(&mut self.filter);
+        match self.individuals().iter().position(|at| Some(*at) == before) {
+            Some(row) => self.individual = row,
+            None => (self.individual, self.photo) = (0, 0),
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -207,28 +255,28 @@ impl Datasets {
         self.framing = None;
     }
 
-    /// The photo chosen: name of its dataset, and its place in it.
-    fn chosen_photo(&self) -> Result<(String, usize), String> {
-        let at = self.photos().get(self.photo).copied().ok_or("no photo is chosen: Enter opens one")?;
-        Ok((self.current().map(|d| d.name.clone()).unwrap_or_default(), at))
+    /// The photo chosen: its dataset, and its place in it.
+    fn chosen_photo(&self) -> Result<(Dataset, usize), String> {
+        let at = self.photos().get(self.photo).copied();
+        self.current().cloned().zip(at).ok_or_else(|| "no photo is chosen: Enter opens one".to_owned())
     }
 
     /// What a key asks for that corrects the photo chosen.
     fn correct(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
-        let (name, at) = self.chosen_photo()?;
+        let (dataset, at) = self.chosen_photo()?;
         let photo = self.whole_scan().map(|s| s.manifest.photos[at].clone()).ok_or("no dataset has been read")?;
         let ask = |asked, text| Ok((Vec::new(), Some(Layer::Prompt(Prompt { asked, text }))));
         let crop = match action {
-            Action::Individual => return ask(Asked::Individual(name, photo.path), photo.individual),
+            Action::Individual => return ask(Asked::Individual(dataset, photo.path), photo.individual),
             Action::Date => {
                 let text = photo.date.map(|d| d.to_string()).unwrap_or_default();
-                return ask(Asked::Date(name, photo.path), text);
+                return ask(Asked::Date(dataset, photo.path), text);
             }
             Action::KeepFrame => self.framing.and_then(Framing::crop),
             _ => None,
         };
         self.framing = None;
-        Ok((vec![Effect::Correct(name, photo.path, Amendment::Crop(crop))], None))
+        Ok((vec![Effect::Correct(dataset, photo.path, Amendment::Crop(crop))], None))
     }
 
     /// Does what a key asks for; `Err` says why not. A layer is put over the tab where one is needed.
@@ -259,16 +307,11 @@ impl Datasets {
                     lines.push(String::new());
                     lines.extend(problems.iter().map(ToString::to_string));
                 }
-                layer = Some(Layer::Page(Page::new(format!("{} problems", problems.len()), lines)));
+                layer = Some(Layer::Page(Page::new(counted(problems.len(), "problem"), lines)));
             }
             Action::Delete => {
                 let current = self.current().ok_or("there is no dataset to forget")?;
-                if current.drawn {
-                    return Err(format!(
-                        "{} lies in the workspace: it is gone when its folder is deleted",
-                        current.name
-                    ));
-                }
+                current.forgettable().map_err(|e| e.to_string())?;
                 layer = Some(Layer::Confirm(Confirm {
                     question: format!("Take {} out of the list? The photos stay where they are.", current.name),
                     effect: Effect::Forget(current.name.clone()),
@@ -283,7 +326,7 @@ impl Datasets {
             Action::Back => match (self.whole, self.pane) {
                 (true, _) => (self.whole, self.augmented) = (false, false),
                 (false, Pane::Photos) => self.pane = Pane::Individuals,
-                (false, _) if !self.filter.is_empty() => self.filter.clear(),
+                (false, _) if !self.filter.is_empty() => self.filter_by(String::clear),
                 (false, _) => self.pane = Pane::List,
             },
             Action::NextPane => {

@@ -12,19 +12,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
-use crate::eval::weights;
+use crate::eval::{session, weights};
 use crate::run::config::Config;
-use crate::run::{RunDir, RunError, Workspace, files, launch, manage};
-use crate::train::begin::settle;
+use crate::run::{Dataset, RunDir, RunError, Workspace, files, launch, manage};
 use crate::train::check;
 use crate::train::demo::{self, DemoPlan};
 
 use super::message::{Amendment, Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
+
+/// Something small to be done, whose order with others matters.
+type Work = Box<dyn FnOnce(&Workspace, &Sender<Message>) + Send>;
 
 /// The threads around the model.
 pub(super) struct Effects {
@@ -32,7 +34,13 @@ pub(super) struct Effects {
     inbox: Sender<Message>,
     watching: Sender<Watching>,
     pictures: Sender<Vec<PictureKey>>,
+    small: Sender<Work>,
+    /// Tells by its end that all that was small has been done.
+    all_done: Receiver<()>,
 }
+
+/// How long a screen that is left waits for the small things asked for last.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// The present in seconds since 1970.
 pub(super) fn now() -> f64 {
@@ -74,21 +82,39 @@ impl Effects {
     pub(super) fn new(workspace: Workspace, inbox: Sender<Message>) -> Effects {
         let (watching, watched) = channel();
         let (pictures, wanted): (_, Receiver<Vec<PictureKey>>) = channel();
+        let (small, asked): (_, Receiver<Work>) = channel();
+        let (busy, all_done) = channel();
+        let of = workspace.clone();
+        vital(&inbox, "worker", move |inbox| {
+            asked.iter().for_each(|work| work(&of, inbox));
+            drop(busy);
+        });
         let of = workspace.clone();
         vital(&inbox, "poller", move |inbox| poller::run(&of, inbox, &watched));
         vital(&inbox, "photos", move |inbox| photos::run(inbox, &wanted));
-        Effects { workspace, inbox, watching, pictures }
+        Effects { workspace, inbox, watching, pictures, small, all_done }
     }
 
-    fn say(&self, message: Message) {
-        // the screen holds the other end for as long as effects are performed
-        let _ = self.inbox.send(message);
+    /// Waits until the small things asked for are done: the layout is kept, a run that was being deleted is gone.
+    pub(super) fn finish(self) {
+        let Effects { small, all_done, .. } = self;
+        drop(small);
+        // nothing is ever sent; a disk that does not answer must not keep a person from their shell
+        let _ = all_done.recv_timeout(LAST_WAIT);
+    }
+
+    /// Does something small, one after another: even a small thing may wait for a lock or a disk, and a key must not.
+    fn small(&self, work: impl FnOnce(&Workspace, &Sender<Message>) + Send + 'static) {
+        // the worker is there for as long as this is
+        let _ = self.small.send(Box::new(work));
     }
 
     /// Does something small with the run `id` and says what came of it.
-    fn care(&self, id: &str, work: impl FnOnce(&RunDir) -> Result<String, RunError>) {
-        let done = self.workspace.find(id.as_ref()).and_then(|run| work(&run));
-        self.say(done.map_or_else(|e| Message::Failed(e.to_string()), Message::Said));
+    fn care(&self, id: String, work: impl FnOnce(&Workspace, &RunDir) -> Result<String, RunError> + Send + 'static) {
+        self.small(move |workspace, inbox| {
+            let done = workspace.find(id.as_ref()).and_then(|run| work(workspace, &run));
+            tell(inbox, done.map_or_else(|e| Message::Failed(e.to_string()), Message::Said));
+        });
     }
 
     /// Does what was asked for, all but what concerns the terminal itself.
@@ -101,7 +127,8 @@ impl Effects {
             Effect::Scan(dataset) => later(
                 "scan",
                 Box::new(move |inbox| {
-                    tell(inbox, Message::Scanned(dataset.name, scan(&workspace, &dataset.path)));
+                    let scanned = scan(&workspace, &dataset.path);
+                    tell(inbox, Message::Scanned(dataset, scanned));
                 }),
             ),
             Effect::AddDataset(path) => later("add", Box::new(move |inbox| tell(inbox, added(&workspace, &path)))),
@@ -115,9 +142,14 @@ impl Effects {
             Effect::Weights => {
                 later("weights", Box::new(move |inbox| tell(inbox, Message::Weights(weights_of(&workspace)))))
             }
-            Effect::Forget(name) => self.say(match workspace.forget_dataset(&name) {
-                Ok(_) => Message::Said(format!("{name} is out of the list; its photos are where they were")),
-                Err(error) => Message::Failed(error.to_string()),
+            Effect::Forget(name) => self.small(move |workspace, inbox| {
+                tell(
+                    inbox,
+                    match workspace.forget_dataset(&name) {
+                        Ok(_) => Message::Said(format!("{name} is out of the list; its photos are where they were")),
+                        Err(error) => Message::Failed(error.to_string()),
+                    },
+                );
             }),
             Effect::Draw(plan) => later(
                 "draw",
@@ -138,8 +170,14 @@ impl Effects {
             ),
             Effect::Start(config) => later(
                 "start",
-                Box::new(move |inbox| {
-                    tell(inbox, start(&workspace, *config).map_or_else(Message::Failed, Message::Started));
+                Box::new(move |inbox| match start(&workspace, *config) {
+                    Ok((id, warning)) => {
+                        tell(inbox, Message::Started(id));
+                        if let Some(warning) = warning {
+                            tell(inbox, Message::Said(format!("it has started; note: {warning}")));
+                        }
+                    }
+                    Err(why) => tell(inbox, Message::Refused(why)),
                 }),
             ),
             Effect::Resume(id) => later(
@@ -150,32 +188,32 @@ impl Effects {
                     tell(inbox, resumed.map_or_else(Message::Failed, |()| Message::Said(format!("{id} goes on"))));
                 }),
             ),
-            Effect::Stop(id) => self.care(&id, |run| {
+            Effect::Stop(id) => self.care(id, |_, run| {
                 manage::stop(run)?;
-                Ok(format!("{id} was told to stop: it ends after its step, with a checkpoint"))
+                Ok(format!("{} was told to stop: it ends after its step, with a checkpoint", run.id()))
             }),
-            Effect::Pause(id, wait) => self.care(&id, |run| {
+            Effect::Pause(id, wait) => self.care(id, move |_, run| {
                 if wait {
                     manage::pause(run)?;
-                    return Ok(format!("{id} waits after its step; p lets it go on"));
+                    return Ok(format!("{} waits after its step; p lets it go on", run.id()));
                 }
                 manage::go_on(run)?;
-                Ok(format!("{id} goes on"))
+                Ok(format!("{} goes on", run.id()))
             }),
-            Effect::Rename(id, name) => self.care(&id, |run| {
+            Effect::Rename(id, name) => self.care(id, move |_, run| {
                 manage::rename(run, &name)?;
-                Ok(format!("{id} is called {name} now"))
+                Ok(format!("{} is called {name} now", run.id()))
             }),
-            Effect::Note(id, note) => self.care(&id, |run| {
+            Effect::Note(id, note) => self.care(id, move |_, run| {
                 manage::note(run, &note)?;
-                Ok(format!("noted beside {id}"))
+                Ok(format!("noted beside {}", run.id()))
             }),
-            Effect::Delete(id) => self.care(&id, |run| {
+            Effect::Delete(id) => self.care(id, |workspace, run| {
                 workspace.remove_run(run)?;
-                Ok(format!("{id} is deleted"))
+                Ok(format!("{} is deleted", run.id()))
             }),
-            Effect::Correct(name, photo, amendment) => {
-                later("correct", Box::new(move |inbox| tell(inbox, corrected(&workspace, name, &photo, amendment))))
+            Effect::Correct(dataset, photo, amendment) => {
+                later("correct", Box::new(move |inbox| tell(inbox, corrected(&workspace, dataset, &photo, amendment))))
             }
             Effect::Costs => {
                 later("costs", Box::new(move |inbox| tell(inbox, Message::Costs(costs::measured(&workspace)))))
@@ -184,11 +222,22 @@ impl Effects {
                 "evaluate",
                 Box::new(move |inbox| {
                     tell(inbox, Message::Said(format!("{id} is being measured; that goes on without this screen")));
-                    if let Err(why) = evaluate(&workspace, &id, &flags) {
-                        tell(inbox, Message::Failed(why));
+                    match evaluate(&workspace, &id, &flags) {
+                        Ok(true) => {}
+                        Ok(false) => tell(inbox, Message::Said(format!("the evaluation of {id} was stopped"))),
+                        Err(why) => tell(inbox, Message::Failed(why)),
                     }
                 }),
             ),
+            Effect::StopEvaluation(folder) => self.small(move |_, inbox| {
+                let told = session::stop(&folder);
+                let none = || Message::Failed("that evaluation has ended already".to_owned());
+                match told {
+                    Ok(true) => tell(inbox, Message::Said("it ends; a report from before stays".to_owned())),
+                    Ok(false) => tell(inbox, none()),
+                    Err(error) => tell(inbox, Message::Failed(error.to_string())),
+                }
+            }),
             Effect::Open(evaluation) => later(
                 "open",
                 Box::new(move |inbox| {
@@ -196,9 +245,11 @@ impl Effects {
                     tell(inbox, Message::Opened(evaluation.folder.clone(), opened));
                 }),
             ),
-            Effect::Configs(purpose, ids) => self.say(configs(&workspace, purpose, ids)),
-            Effect::Complete(text) => self.say(Message::Completed(complete(&text))),
-            Effect::Keep(kept) => keep(&workspace, &kept),
+            Effect::Configs(purpose, ids) => {
+                self.small(move |workspace, inbox| tell(inbox, configs(workspace, purpose, ids)));
+            }
+            Effect::Complete(text) => self.small(move |_, inbox| tell(inbox, Message::Completed(complete(&text)))),
+            Effect::Keep(kept) => self.small(move |workspace, _| keep(workspace, &kept)),
             Effect::Copy(_) | Effect::Graphics(_) | Effect::Suspend | Effect::Redraw => {}
         }
     }
@@ -229,11 +280,8 @@ fn expanded(path: &Path) -> PathBuf {
 
 fn added(workspace: &Workspace, path: &Path) -> Message {
     let path = expanded(path);
-    // what cannot be read is refused here, with the reason, and not kept as a line that never works
-    if let Err(error) = workspace.open_dataset(&path) {
-        return Message::Failed(error.to_string());
-    }
-    workspace.add_dataset(&path, None).map_or_else(|e| Message::Failed(e.to_string()), Message::Added)
+    let adopted = workspace.adopt_dataset(&path, None);
+    adopted.map_or_else(|e| Message::Failed(e.to_string()), |(dataset, _)| Message::Added(dataset))
 }
 
 fn imported(workspace: &Workspace, path: &Path) -> Result<String, String> {
@@ -284,7 +332,7 @@ fn draw(workspace: &Workspace, plan: &SynthPlan, inbox: &Sender<Message>) -> Mes
     match demo::turtles(&workspace.datasets(), plan, &|done, total| drawing(inbox, done, total)) {
         Ok(folder) => {
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Message::Added(crate::run::Dataset { name, path: folder, drawn: true })
+            Message::Added(Dataset { name, path: folder, drawn: true })
         }
         Err(error) => Message::Failed(error.to_string()),
     }
@@ -303,15 +351,12 @@ fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
     Ok(())
 }
 
-fn start(workspace: &Workspace, mut config: Config) -> Result<String, String> {
+/// Starts a run; its id, and a sentence where it could not be measured.
+fn start(workspace: &Workspace, mut config: Config) -> Result<(String, Option<String>), String> {
     config.data.dir = workspace.data_dir(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
-    // said before there is a run: photos, split, backbone, device
-    let corrections = workspace.corrections(config.data.dir.as_ref()).map_err(|e| e.to_string())?;
-    check::plan(&config, &corrections).map_err(|e| e.to_string())?;
-    settle(&mut config, workspace).map_err(|e| e.to_string())?;
-    let run = workspace.create_run(&config, None).map_err(|e| e.to_string())?;
+    let (run, warning) = check::create(workspace, &config, None).map_err(|e| e.to_string())?;
     resume(workspace, &run)?;
-    Ok(run.id().to_owned())
+    Ok((run.id().to_owned(), warning))
 }
 
 /// Gives a run a trainer.
@@ -319,14 +364,18 @@ fn resume(workspace: &Workspace, run: &RunDir) -> Result<(), String> {
     launch::trainer(workspace, run).map(drop).map_err(|e| e.to_string())
 }
 
-/// Measures a run in a process of its own, and waits for its last word.
-fn evaluate(workspace: &Workspace, id: &str, flags: &[String]) -> Result<(), String> {
+/// Measures a run in a process of its own, and waits for its last word; whether it came to its end.
+fn evaluate(workspace: &Workspace, id: &str, flags: &[String]) -> Result<bool, String> {
     let model = ["--model-path".to_owned(), id.to_owned()];
     verb(workspace, "evaluate", &[&model, flags].concat())
 }
 
-/// Has a verb done in a process of its own, and waits for its last word, which is the error where it fails.
-fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<(), String> {
+/// What a verb ends with that was told to stop, as one that a shell interrupts.
+const INTERRUPTED: i32 = 130;
+
+/// Has a verb done in a process of its own, and waits for its last word, which is the error where it fails; whether it
+/// came to its end rather than being told to stop.
+fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<bool, String> {
     let root = workspace.root().as_os_str().to_owned();
     let mut arguments = vec![name.into(), "--workspace".into(), root];
     arguments.extend(flags.iter().map(Into::into));
@@ -337,20 +386,27 @@ fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<(), Strin
         let _ = errors.take(1 << 20).read_to_end(&mut said);
     }
     let status = child.wait().map_err(|e| e.to_string())?;
-    if status.success() {
-        return Ok(());
+    if status.success() || status.code() == Some(INTERRUPTED) {
+        return Ok(status.success());
     }
     let said = String::from_utf8_lossy(&said);
     let last = said.trim().lines().next_back().unwrap_or("it ended without a word");
     Err(last.trim_start_matches("caretta: ").to_owned())
 }
 
-/// Corrects a photo of the dataset `name`.
-fn corrected(workspace: &Workspace, name: String, photo: &Path, amendment: Amendment) -> Message {
+/// When a table of corrections of this workspace changed last: each is replaced at once, which marks their folder.
+fn corrections_mark(workspace: &Workspace) -> Option<SystemTime> {
+    std::fs::metadata(workspace.root().join("corrections")).and_then(|meta| meta.modified()).ok()
+}
+
+/// Corrects a photo of `dataset`, as long as its name means this folder.
+fn corrected(workspace: &Workspace, dataset: Dataset, photo: &Path, amendment: Amendment) -> Message {
     let is_taken_back =
         matches!(amendment, Amendment::Individual(None) | Amendment::Date(None) | Amendment::Crop(None));
     let done = workspace.known_datasets().and_then(|known| {
-        let Some(dataset) = known.into_iter().find(|d| d.name == name) else { return Ok(None) };
+        if !known.contains(&dataset) {
+            return Ok(None);
+        }
         workspace.correct(&dataset.path, photo, |correction| amendment.apply(correction)).map(Some)
     });
     match done {
@@ -361,9 +417,9 @@ fn corrected(workspace: &Workspace, name: String, photo: &Path, amendment: Amend
             } else {
                 format!("{} is corrected, in corrections/{table} of the workspace", photo.display())
             };
-            Message::Corrected(name, words)
+            Message::Corrected(dataset, words, corrections_mark(workspace))
         }
-        Ok(None) => Message::Failed(format!("{name} is no longer in the list")),
+        Ok(None) => Message::Failed(format!("{} is no longer in the list: nothing was corrected", dataset.name)),
         Err(error) => Message::Failed(error.to_string()),
     }
 }
@@ -395,6 +451,25 @@ fn keep(workspace: &Workspace, kept: &Kept) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_small_is_done_elsewhere_in_order_and_before_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = Workspace::open(Some(dir.path())).unwrap();
+        let (inbox, _messages) = channel();
+        let effects = Effects::new(workspace.clone(), inbox);
+        let (go_on, waits) = channel::<()>();
+        effects.small(move |_, _| {
+            let _ = waits.recv();
+        });
+        for theme in ["dark", "light"] {
+            effects.perform(Effect::Keep(Kept { theme: theme.into(), ..Kept::default() }));
+        }
+        assert_eq!(read_kept(&workspace), Kept::default(), "nobody waited for the one that hangs");
+        drop(go_on);
+        effects.finish();
+        assert_eq!(read_kept(&workspace).theme, "light");
+    }
 
     #[test]
     fn a_path_is_completed_as_far_as_it_is_unique() {

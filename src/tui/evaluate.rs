@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::eval::embeddings::{EmbeddingSet, PhotoRow};
 use crate::eval::projection::Projected;
 use crate::eval::report::Report;
-use crate::eval::retrieval::{Match, Ranked, Retrieval};
+use crate::eval::retrieval::{Match, Ranked, Retrieval, distance};
 use crate::run::Status;
 
 use super::keys::{Action, Place};
@@ -55,8 +55,21 @@ pub(super) struct Opened {
     pub(super) projected: Projected,
     /// Each individual asked about: name, queries, rank-1.
     pub(super) individuals: Vec<(String, usize, f64)>,
+    /// The number of each photo's individual, in the order of their names.
+    pub(super) numbers: Vec<usize>,
     /// The folder that the photos' paths start from.
     pub(super) root: PathBuf,
+}
+
+/// Photos shown beside the one under the cursor of the embedding.
+const NEAREST: usize = 5;
+
+/// The number of each photo's individual, in the order of their names.
+pub(super) fn numbers(rows: &[PhotoRow]) -> Vec<usize> {
+    let mut names: Vec<&str> = rows.iter().map(|row| row.individual.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    rows.iter().map(|row| names.binary_search(&row.individual.as_str()).unwrap_or(0)).collect()
 }
 
 impl Opened {
@@ -105,8 +118,12 @@ pub(super) struct Evaluate {
     pub(super) at: usize,
     /// Id of the run to choose once it is listed.
     wanted: Option<String>,
-    /// Only rows that hold this text are shown: of the list, or of the queries where one is open.
-    pub(super) filter: String,
+    /// Only rows of the list that hold this text are shown.
+    filter: String,
+    /// Only queries of individuals that hold this text are shown.
+    query_filter: String,
+    /// The individual looked for in the embedding.
+    sought: String,
     /// The evaluation that is open.
     pub(super) opened: Option<Arc<Opened>>,
     /// The one that is being opened.
@@ -129,6 +146,8 @@ pub(super) struct Evaluate {
     pub(super) scroll: usize,
     /// The photo under the cursor of the embedding.
     pub(super) point: usize,
+    /// The photos nearest to it, with their distances, and which it was then.
+    near: Option<(usize, Vec<(usize, f64)>)>,
 }
 
 impl Evaluate {
@@ -145,7 +164,7 @@ impl Evaluate {
 
     /// The rows of the list.
     pub(super) fn shown(&self) -> Vec<&Evaluation> {
-        let wanted = if self.opened.is_none() { self.filter.to_lowercase() } else { String::new() };
+        let wanted = self.filter.to_lowercase();
         let holds = |e: &&Evaluation| {
             let words = [Some(&e.run_name), Some(&e.run), e.name.as_ref()];
             words.into_iter().flatten().any(|word| word.to_lowercase().contains(&wanted))
@@ -161,7 +180,7 @@ impl Evaluate {
     /// Chooses the run of this id, now or when it is listed, and shows the list.
     pub(super) fn choose(&mut self, run: &str) {
         (self.opened, self.view, self.pair) = (None, View::Queries, false);
-        self.filter.clear();
+        self.filter_by(String::clear);
         match self.shown().iter().position(|e| e.run == run) {
             Some(at) => self.at = at,
             None => self.wanted = Some(run.to_owned()),
@@ -192,13 +211,61 @@ impl Evaluate {
 
     /// Takes an evaluation that was opened.
     pub(super) fn open(&mut self, opened: Arc<Opened>) {
-        *self = Evaluate { list: self.list.take(), at: self.at, opened: Some(opened), ..Evaluate::default() };
+        let (list, filter, wanted) = (self.list.take(), std::mem::take(&mut self.filter), self.wanted.take());
+        *self = Evaluate { list, at: self.at, filter, wanted, opened: Some(opened), ..Evaluate::default() };
+    }
+
+    /// The text that rows must hold, where keys go now; in the embedding, whom it is to show.
+    pub(super) fn filter(&self) -> &str {
+        match self.place() {
+            Place::Evaluations => &self.filter,
+            Place::Scatter => &self.sought,
+            _ => &self.query_filter,
+        }
+    }
+
+    /// Changes that text; the row chosen stays chosen where it is still shown. The embedding goes to whom it names.
+    pub(super) fn filter_by(&mut self, change: impl FnOnce(&mut String)) {
+        match self.place() {
+            Place::Evaluations => {
+                let key = |e: &Evaluation| (e.run.clone(), e.folder.clone());
+                let before = self.current().map(key);
+                change(&mut self.filter);
+                let place = self.shown().iter().position(|e| before.as_ref() == Some(&key(e)));
+                self.at = place.unwrap_or(0);
+            }
+            Place::Scatter => {
+                change(&mut self.sought);
+                self.seek();
+            }
+            _ => {
+                let before = self.queries().get(self.query).copied();
+                change(&mut self.query_filter);
+                match self.queries().iter().position(|at| Some(*at) == before) {
+                    Some(place) => self.query = place,
+                    None => (self.query, self.hit, self.window) = (0, 0, Window::default()),
+                }
+            }
+        }
+    }
+
+    /// To a photo of the individual whose name begins with what is sought, or else holds it.
+    fn seek(&mut self) {
+        let (Some(opened), wanted) = (&self.opened, self.sought.to_lowercase()) else { return };
+        let named = |fits: &dyn Fn(&str) -> bool| {
+            opened.set.rows.iter().position(|row| fits(row.individual.to_lowercase().as_str()))
+        };
+        if wanted.is_empty() {
+            return;
+        }
+        let found = named(&|name| name.starts_with(&wanted)).or_else(|| named(&|name| name.contains(&wanted)));
+        self.point = found.unwrap_or(self.point);
     }
 
     /// The queries shown, by their place in the ranking.
     pub(super) fn queries(&self) -> Vec<usize> {
         let Some(opened) = &self.opened else { return Vec::new() };
-        let wanted = self.filter.to_lowercase();
+        let wanted = self.query_filter.to_lowercase();
         let queries = opened.retrieval.queries.iter().enumerate();
         queries
             .filter(|(_, q)| !self.only_mistakes || is_mistake(q))
@@ -222,10 +289,11 @@ impl Evaluate {
         match self.place() {
             Place::Evaluations => self.at = moved(self.at, self.shown().len(), step),
             Place::Report => {
+                // what is too far is taken back once the lines are known: `update` does
                 self.scroll = match step {
-                    Step::By(by) => self.scroll.saturating_add_signed(by).min(10_000),
+                    Step::By(by) => self.scroll.saturating_add_signed(by),
                     Step::First => 0,
-                    Step::Last => 10_000,
+                    Step::Last => usize::MAX,
                 };
             }
             Place::Scatter => {}
@@ -265,6 +333,26 @@ impl Evaluate {
         }
     }
 
+    /// Finds the photos nearest to the one under the cursor, where that is shown and another than before: thousands of
+    /// distances, which no frame is to wait for.
+    pub(super) fn look_around(&mut self) {
+        let Some(opened) = self.opened.as_ref().filter(|_| self.view == View::Scatter) else { return };
+        if self.near.as_ref().is_some_and(|(point, _)| *point == self.point) || self.point >= opened.set.len() {
+            return;
+        }
+        let from = opened.set.vector(self.point);
+        let others = (0..opened.set.len()).filter(|row| *row != self.point);
+        let mut all: Vec<(usize, f64)> = others.map(|row| (row, distance(from, opened.set.vector(row)))).collect();
+        all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        all.truncate(NEAREST);
+        self.near = Some((self.point, all));
+    }
+
+    /// What was found nearest to the photo under the cursor.
+    pub(super) fn near(&self) -> &[(usize, f64)] {
+        self.near.as_ref().map_or(&[], |(_, near)| near)
+    }
+
     /// Does what a key asks for; `Err` says why not.
     pub(super) fn act(&mut self, action: Action) -> Result<Vec<Effect>, String> {
         let place = self.place();
@@ -273,6 +361,13 @@ impl Evaluate {
             (Action::Evaluate, Place::Evaluations) => {
                 let current = self.current().ok_or("there is no trained run yet")?;
                 return Ok(vec![Effect::Evaluate(current.run.clone(), Vec::new())]);
+            }
+            (Action::Stop, Place::Evaluations) => {
+                let current = self.current().filter(|e| e.name.is_some()).ok_or("no evaluation goes on here")?;
+                if !current.status.is_live() {
+                    return Err(format!("this evaluation is {}: there is nothing to stop", current.status));
+                }
+                return Ok(vec![Effect::StopEvaluation(current.folder.clone())]);
             }
             (Action::Open, Place::Evaluations) => {
                 let current = self.current().ok_or("there is no evaluation yet")?.clone();
@@ -290,7 +385,7 @@ impl Evaluate {
                 let at = queries.iter().position(|q| q.query == self.point);
                 let at = at.ok_or("this photo is of the gallery and no query")?;
                 (self.view, self.only_mistakes, self.query, self.hit) = (View::Queries, false, at, 0);
-                self.filter.clear();
+                self.query_filter.clear();
             }
             (Action::View, _) => {
                 self.pair = false;
@@ -323,8 +418,8 @@ impl Evaluate {
             }
             (Action::Back, Place::Pair) if self.flip.take().is_some() => {}
             (Action::Back, Place::Pair) => self.pair = false,
-            (Action::Back, Place::Evaluations) => self.filter.clear(),
-            (Action::Back, _) if !self.filter.is_empty() => self.filter.clear(),
+            (Action::Back, Place::Evaluations) => self.filter_by(String::clear),
+            (Action::Back, Place::Queries) if !self.query_filter.is_empty() => self.filter_by(String::clear),
             (Action::Back, _) => (self.opened, self.view) = (None, View::Queries),
             (other, _) => {
                 if let Some(step) = Step::of(other) {

@@ -63,6 +63,8 @@ pub(super) struct Form {
     devices: Vec<String>,
     /// The sentence of a start that was refused.
     pub(super) refused: Option<String>,
+    /// It was asked for, and neither refused nor done yet.
+    pub(super) starting: bool,
 }
 
 /// What a key in the form came to.
@@ -90,7 +92,13 @@ impl Form {
             weights: Vec::new(),
             devices,
             refused: None,
+            starting: false,
         }
+    }
+
+    /// Takes in why the run cannot start: what was typed stays to be mended.
+    pub(super) fn refuse(&mut self, why: String) {
+        (self.refused, self.starting) = (Some(why), false);
     }
 
     /// Takes in how many photos of the dataset `name` there are to train on.
@@ -203,6 +211,9 @@ impl Form {
     pub(super) fn key(&mut self, key: KeyEvent) -> Outcome {
         let fields = self.shown().len();
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if self.starting && key.code != KeyCode::Esc {
+            return Outcome::Stay;
+        }
         self.refused = None;
         match key.code {
             KeyCode::Esc => return Outcome::Leave,
@@ -235,6 +246,9 @@ impl Form {
 
     /// Takes typed or pasted text.
     pub(super) fn type_text(&mut self, text: &str) {
+        if self.starting {
+            return;
+        }
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
         let fresh = std::mem::take(&mut self.fresh);
         self.edit(|there| {
@@ -251,7 +265,10 @@ impl Form {
 
     fn start(&mut self) -> Outcome {
         match self.config() {
-            Ok(config) => Outcome::Start(Box::new(config)),
+            Ok(config) => {
+                self.starting = true;
+                Outcome::Start(Box::new(config))
+            }
             Err(sentence) => {
                 // the first field that is wrong on its own is where to look
                 let wrong = self.shown().iter().position(|entry| self.problem(entry).is_some());

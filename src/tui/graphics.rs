@@ -8,6 +8,7 @@ pub(super) mod kitty;
 pub(super) mod overlay;
 pub(super) mod probe;
 
+use image::RgbImage;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
@@ -28,7 +29,7 @@ pub(super) enum Images {
 }
 
 /// A way to give a terminal pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Protocol {
     /// kitty's graphics protocol.
     Kitty,
@@ -45,6 +46,28 @@ pub(super) struct Graphics {
     pub(super) protocol: Protocol,
     /// Pixels of a cell: width and height.
     pub(super) cell: (u16, u16),
+}
+
+/// A photo at the size of its place, and what a terminal is sent for it where that takes time to make.
+#[derive(Debug, PartialEq)]
+pub(super) struct Picture {
+    /// Its pixels.
+    pub(super) pixels: RgbImage,
+    /// kitty's text for it; none for every other way.
+    pub(super) text: Option<String>,
+}
+
+impl Picture {
+    /// A picture for a terminal of `protocol`; none is cells. Coding it is for the thread that made its pixels.
+    pub(super) fn new(pixels: RgbImage, protocol: Option<Protocol>) -> Picture {
+        let text = if protocol == Some(Protocol::Kitty) { kitty::text(&pixels) } else { None };
+        Picture { pixels, text }
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn size(&self) -> usize {
+        self.pixels.as_raw().len() + self.text.as_ref().map_or(0, String::len)
+    }
 }
 
 impl Images {

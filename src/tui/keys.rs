@@ -40,6 +40,28 @@ pub(super) enum Place {
     System,
 }
 
+impl Place {
+    /// Where that is.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Place::First => "in an empty workspace",
+            Place::Datasets => "in the list of datasets",
+            Place::Individuals => "among individuals and their photos",
+            Place::Photo => "on a photo that is open",
+            Place::Augmented => "on a photo that is shown augmented",
+            Place::Framing => "while a box is drawn",
+            Place::Runs => "in the table of runs",
+            Place::Run => "at a run's charts",
+            Place::Evaluations => "in the list of evaluations",
+            Place::Queries => "among queries",
+            Place::Pair => "at a pair of photos",
+            Place::Report => "in a report",
+            Place::Scatter => "in the embedding",
+            Place::System => "on System",
+        }
+    }
+}
+
 /// The four tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
@@ -168,6 +190,7 @@ const DATA: &[Place] = &[P::First, P::Datasets, P::Individuals];
 const LISTS: &[Place] = &[P::Runs, P::Individuals, P::Datasets, P::Evaluations, P::Queries, P::Scatter];
 const CLOSER: &[Place] = &[P::Pair, P::Run, P::Photo];
 const MOVED: &[Place] = &[P::Pair, P::Photo, P::Framing];
+const PANES: &[Place] = &[P::Datasets, P::Individuals, P::Photo, P::Augmented, P::Runs, P::Run, P::Report];
 const OPENED: &[Place] = &[P::Queries, P::Pair, P::Report, P::Scatter];
 
 /// Everything that can be done, in the order of the footer.
@@ -186,7 +209,8 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Date, "date", &["I"], &[P::Photo], "when", "correct the photo's date"),
     row(Action::Augmented, "augmented", &["A"], &[P::Photo, P::Augmented], "augmented", "the photo as a network in training sees it"),
     row(Action::Stop, "stop", &["x"], RUNS, "stop", "end the run after the step it is in, with a checkpoint"),
-    row(Action::Resume, "resume", &["r"], RUNS, "resume", "go on with a run that stopped, failed or crashed"),
+    row(Action::Stop, "stop-evaluation", &["x"], &[P::Evaluations], "stop", "end the evaluation; a report from before stays"),
+    row(Action::Resume, "resume", &["r"], RUNS, "resume", "go on with a run that paused, stopped, failed or crashed"),
     row(Action::Pause, "pause", &["p"], RUNS, "pause", "have the run wait after its step, or let it go on"),
     row(Action::Evaluate, "evaluate", &["e"], &[P::Runs, P::Run, P::Evaluations], "evaluate", "measure the run on its own photos; goes on without this screen"),
     row(Action::EvaluateHow, "evaluate-how", &["E"], &[P::Runs, P::Run, P::Evaluations], "", "measure the run otherwise: checkpoint, photos, parts, device"),
@@ -218,8 +242,8 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Delete, "delete", &["delete"], &[P::Datasets, P::Runs, P::Run], "", "delete the run, or take the dataset out of the list; asks"),
     row(Action::Copy, "copy", &["y"], EVERYWHERE, "copy", "copy the path or name of what is chosen (OSC 52)"),
     row(Action::Filter, "filter", &["/"], LISTS, "filter", "show only rows that hold a text"),
-    row(Action::NextPane, "next-pane", &["tab"], EVERYWHERE, "pane", "to the next pane"),
-    row(Action::PreviousPane, "previous-pane", &["backtab"], EVERYWHERE, "", "to the pane before"),
+    row(Action::NextPane, "next-pane", &["tab"], PANES, "pane", "to the next pane"),
+    row(Action::PreviousPane, "previous-pane", &["backtab"], PANES, "", "to the pane before"),
     row(Action::Back, "back", &["esc"], EVERYWHERE, "", "back"),
     row(Action::Help, "help", &["?"], EVERYWHERE, "keys", "all keys that work here"),
     row(Action::Palette, "palette", &[":"], EVERYWHERE, "", "find any action by its name"),
@@ -237,11 +261,16 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::First, "first", &["home"], EVERYWHERE, "", "to the first row"),
     row(Action::Last, "last", &["end", "G"], EVERYWHERE, "", "to the last row"),
     row(Action::Theme, "theme", &["T"], EVERYWHERE, "", "the next theme: dark, light, colour-blind, plain"),
-    row(Action::Redraw, "redraw", &["ctrl-l"], EVERYWHERE, "", "draw the whole screen again"),
+    row(Action::Redraw, "redraw", &["ctrl-l"], EVERYWHERE, "", "draw the whole screen again; on Datasets, read the dataset again"),
     row(Action::Suspend, "suspend", &["ctrl-z"], EVERYWHERE, "", "to the shell; `fg` comes back"),
 ];
 
 impl Row {
+    /// The places where it works, in words.
+    pub(super) fn where_it_works(&self) -> String {
+        self.places.iter().map(|place| place.words()).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether it works at `place`.
     pub(super) fn works_at(&self, place: Place) -> bool {
         self.places.is_empty() || self.places.contains(&place)

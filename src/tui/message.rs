@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crossterm::event::KeyEvent;
-use image::RgbImage;
 
 use crate::data::corrections::Correction;
 use crate::data::crop::Crop;
@@ -20,7 +20,7 @@ use crate::run::{Dataset, RunSummary};
 
 use super::evaluate::{Evaluation, Opened};
 use super::form::Cost;
-use super::graphics::Graphics;
+use super::graphics::{Graphics, Picture, Protocol};
 use super::keys::Action;
 use super::runs::{Charts, Sort};
 use super::system::Sample;
@@ -42,10 +42,12 @@ pub(super) enum Message {
     Runs(Vec<RunSummary>, f64),
     /// What is new of a followed run.
     News(Box<News>),
+    /// A run ended by an error or without a word; the words are for people.
+    Lost(String),
     /// All datasets with a name.
     Datasets(Vec<Dataset>),
     /// A dataset was read.
-    Scanned(String, Result<Arc<Scanned>, String>),
+    Scanned(Dataset, Result<Arc<Scanned>, String>),
     /// A dataset was added, by drawing or by its path.
     Added(Dataset),
     /// All evaluations.
@@ -57,11 +59,11 @@ pub(super) enum Message {
     /// A path was completed as far as it is unique.
     Completed(String),
     /// A photo was brought to its size.
-    Picture(PictureKey, Result<Arc<RgbImage>, String>),
-    /// A photo of this dataset was corrected; the words say how.
-    Corrected(String, String),
-    /// Somebody corrected photos of some dataset.
-    Corrections,
+    Picture(PictureKey, Result<Arc<Picture>, String>),
+    /// A photo of this dataset was corrected; the words say how, the time is that of the workspace's corrections since.
+    Corrected(Dataset, String, Option<SystemTime>),
+    /// Somebody corrected photos of some dataset; the time is that of the workspace's corrections since.
+    Corrections(Option<SystemTime>),
     /// What runs have cost.
     Costs(Vec<Cost>),
     /// All imported weights.
@@ -74,6 +76,8 @@ pub(super) enum Message {
     System(Box<Sample>),
     /// A run was started.
     Started(String),
+    /// A run could not be started; why.
+    Refused(String),
     /// Something long goes on; none when it is over.
     Progress(Option<String>),
     /// Something was done.
@@ -93,6 +97,8 @@ pub(super) enum Message {
 pub(super) struct News {
     /// The run.
     pub(super) id: String,
+    /// It begins here: what was told of it before comes again.
+    pub(super) begins: bool,
     /// New records.
     pub(super) records: Vec<Record>,
     /// New lines of the log.
@@ -123,6 +129,8 @@ pub(super) struct PictureKey {
     pub(super) cells: (u16, u16),
     /// Pixels of a cell: width and height.
     pub(super) pixels: (u16, u16),
+    /// What it is drawn with, where that is finer than cells.
+    pub(super) protocol: Option<Protocol>,
     /// The part of the photo.
     pub(super) window: Window,
     /// What of the file it is.
@@ -237,8 +245,10 @@ pub(super) enum Effect {
     Delete(String),
     /// Measure a run, with these flags of the verb beside.
     Evaluate(String, Vec<String>),
-    /// Correct a photo of a dataset: the dataset's name, the photo as the dataset has it, and what.
-    Correct(String, PathBuf, Amendment),
+    /// Tell the evaluation in this folder to end.
+    StopEvaluation(PathBuf),
+    /// Correct a photo of a dataset: the photo as the dataset has it, and what.
+    Correct(Dataset, PathBuf, Amendment),
     /// Look up what runs have cost.
     Costs,
     /// Open an evaluation.
@@ -297,6 +307,8 @@ pub(super) enum Purpose {
 pub(super) struct Watching {
     /// Runs whose metrics and log are read.
     pub(super) runs: Vec<String>,
+    /// They are seen; else what was read of them is kept and no more is read.
+    pub(super) seen: bool,
     /// Evaluations are listed.
     pub(super) evaluations: bool,
     /// The machine is looked at.

@@ -4,25 +4,27 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use image::RgbImage;
+use ratatui::layout::Rect;
 
 use crate::nn::ops::device::CardUse;
 
 use super::datasets::Datasets;
 use super::evaluate::Evaluate;
-use super::graphics::{Graphics, Protocol};
+use super::graphics::{Graphics, Picture, Protocol};
 use super::keys::{Keymap, Place, Tab};
 use super::message::{Look, PictureKey, Watching, Window};
 use super::popup::Layer;
 use super::runs::Runs;
 use super::system::System;
-use super::theme::{Depth, Theme};
+use super::theme::Theme;
 
 /// The state of the screen.
 #[derive(Debug)]
 pub(super) struct Model {
     /// The workspace.
     pub(super) workspace: PathBuf,
+    /// The person's home folder, which paths show as `~`.
+    pub(super) home: Option<PathBuf>,
     /// The tab shown.
     pub(super) tab: Tab,
     /// The tab with the datasets.
@@ -39,6 +41,8 @@ pub(super) struct Model {
     pub(super) pictures: Pictures,
     /// The last thing said, and whether it is something wrong.
     pub(super) notice: Option<(String, bool)>,
+    /// When that was, in seconds since 1970.
+    noticed_at: f64,
     /// Something long that goes on.
     pub(super) progress: Option<String>,
     /// What was said, the newest last.
@@ -49,8 +53,6 @@ pub(super) struct Model {
     pub(super) size: (u16, u16),
     /// Colours.
     pub(super) theme: Theme,
-    /// How many colours the terminal has.
-    pub(super) depth: Depth,
     /// Keys.
     pub(super) keymap: Keymap,
     /// Pictures are shown at all.
@@ -81,6 +83,7 @@ impl Model {
     pub(super) fn new(workspace: PathBuf, theme: Theme, keymap: Keymap, size: (u16, u16), now: f64) -> Model {
         Model {
             workspace,
+            home: None,
             tab: Tab::Runs,
             datasets: Datasets::default(),
             runs: Runs::default(),
@@ -89,11 +92,11 @@ impl Model {
             layers: Vec::new(),
             pictures: Pictures::default(),
             notice: None,
+            noticed_at: now,
             progress: None,
             log: VecDeque::new(),
             now,
             size,
-            depth: theme.depth,
             theme,
             keymap,
             images: true,
@@ -102,6 +105,17 @@ impl Model {
             card: None,
             watched: Watching::default(),
         }
+    }
+
+    /// The workspace as the header shows it.
+    pub(super) fn shown_workspace(&self) -> String {
+        let below = self.home.as_ref().and_then(|home| self.workspace.strip_prefix(home).ok());
+        below.map_or_else(|| self.workspace.display().to_string(), |below| format!("~/{}", below.display()))
+    }
+
+    /// The whole screen.
+    pub(super) fn area(&self) -> Rect {
+        Rect::new(0, 0, self.size.0, self.size.1)
     }
 
     /// Devices that a form offers.
@@ -140,7 +154,7 @@ impl Model {
             // xterm takes sixels no wider than this
             cells.0 = cells.0.min((996 / pixels.0).max(1));
         }
-        PictureKey { path, cells, pixels, window, look: Look::File }
+        PictureKey { path, cells, pixels, protocol: finer.map(|g| g.protocol), window, look: Look::File }
     }
 
     /// Says something at the bottom of the screen, and keeps it in the log.
@@ -150,13 +164,24 @@ impl Model {
         if self.log.len() > 1000 {
             self.log.pop_front();
         }
-        self.notice = Some((text, wrong));
+        (self.notice, self.noticed_at) = (Some((text, wrong)), self.now);
+    }
+
+    /// It is `now`. What was said goes after a while, as a key takes it away at once: what is done sooner than what is
+    /// wrong. The log keeps both.
+    pub(super) fn tick(&mut self, now: f64) {
+        self.now = now;
+        let patience = if self.notice.as_ref().is_some_and(|(_, wrong)| *wrong) { 300.0 } else { 20.0 };
+        if now - self.noticed_at > patience {
+            self.notice = None;
+        }
     }
 
     /// What is to be looked at now.
     pub(super) fn watching(&self) -> Watching {
         Watching {
-            runs: self.runs.watching(self.tab == Tab::Runs),
+            runs: self.runs.watching(),
+            seen: self.tab == Tab::Runs,
             evaluations: self.tab == Tab::Evaluate,
             system: self.tab == Tab::System,
         }
@@ -166,7 +191,7 @@ impl Model {
 /// Photos at their sizes, as many as fit a bounded memory.
 #[derive(Debug, Default)]
 pub(super) struct Pictures {
-    ready: HashMap<PictureKey, (u64, Result<Arc<RgbImage>, String>)>,
+    ready: HashMap<PictureKey, (u64, Result<Arc<Picture>, String>)>,
     asked: HashSet<PictureKey>,
     bytes: usize,
     clock: u64,
@@ -177,7 +202,7 @@ const MOST_BYTES: usize = 64 << 20;
 
 impl Pictures {
     /// The picture, if it is ready; the error says why it cannot be.
-    pub(super) fn get(&self, key: &PictureKey) -> Option<&Result<Arc<RgbImage>, String>> {
+    pub(super) fn get(&self, key: &PictureKey) -> Option<&Result<Arc<Picture>, String>> {
         self.ready.get(key).map(|(_, picture)| picture)
     }
 
@@ -199,8 +224,8 @@ impl Pictures {
     }
 
     /// Takes a picture in; those not shown for longest make room.
-    pub(super) fn put(&mut self, key: PictureKey, picture: Result<Arc<RgbImage>, String>) {
-        let size = |p: &Result<Arc<RgbImage>, String>| p.as_ref().map_or(64, |p| p.as_raw().len());
+    pub(super) fn put(&mut self, key: PictureKey, picture: Result<Arc<Picture>, String>) {
+        let size = |p: &Result<Arc<Picture>, String>| p.as_ref().map_or(64, |p| p.size());
         self.asked.remove(&key);
         self.bytes += size(&picture);
         if let Some((_, before)) = self.ready.insert(key, (self.clock, picture)) {
@@ -223,6 +248,7 @@ mod tests {
             path: format!("{n}.jpg").into(),
             cells: (10, 5),
             pixels: (1, 2),
+            protocol: None,
             window: Window::default(),
             look: Look::File,
         }
@@ -233,7 +259,7 @@ mod tests {
         let mut pictures = Pictures::default();
         assert_eq!(pictures.want(&[key(1), key(2)]), Some(vec![key(1), key(2)]));
         assert_eq!(pictures.want(&[key(1), key(2)]), None, "asked already");
-        let large = || Ok(Arc::new(RgbImage::new(2000, 2000)));
+        let large = || Ok(Arc::new(Picture::new(image::RgbImage::new(2000, 2000), None)));
         pictures.put(key(1), large());
         assert_eq!(pictures.want(&[key(1), key(2)]), None);
         assert_eq!(pictures.want(&[key(1), key(2), key(3)]), Some(vec![key(2), key(3)]));

@@ -4,6 +4,8 @@ pub(super) mod view;
 
 use std::path::PathBuf;
 
+use crate::run::Dataset;
+
 use super::choices::Choices;
 use super::form::Form;
 use super::keys::{Action, Keymap, Place, Row, TABLE};
@@ -53,9 +55,9 @@ pub(super) enum Asked {
     /// A note beside the run of this id.
     Note(String),
     /// Who is on the photo of a dataset.
-    Individual(String, PathBuf),
+    Individual(Dataset, PathBuf),
     /// When the photo of a dataset was taken.
-    Date(String, PathBuf),
+    Date(Dataset, PathBuf),
 }
 
 impl Asked {
@@ -131,17 +133,22 @@ pub(super) struct Palette {
 }
 
 impl Palette {
-    /// The rows found, the best first.
+    /// The rows found, the best first: those that hold the very text, of those what works here.
     pub(super) fn found(&self) -> Vec<&'static Row> {
         let mut found: Vec<_> = TABLE
             .iter()
-            .filter(|row| row.works_at(self.place) && row.action != Action::Palette)
+            .filter(|row| row.action != Action::Palette)
             .filter_map(|row| fuzzy(&self.text, &format!("{} {}", row.name, row.help)).map(|far| (far, row)))
+            // scattered letters are found in much
+            .map(|(far, row)| ((far >= SCATTERED, !row.works_at(self.place), far), row))
             .collect();
-        found.sort_by_key(|(far, _)| *far);
+        found.sort_by_key(|(order, _)| *order);
         found.into_iter().map(|(_, row)| row).collect()
     }
 }
+
+/// From this on letters are not side by side.
+const SCATTERED: usize = 1000;
 
 /// How far `text` is from holding the letters of `wanted` in their order, side by side and early; none where it does
 /// not hold them.
@@ -150,7 +157,7 @@ fn fuzzy(wanted: &str, text: &str) -> Option<usize> {
     if let Some(at) = text.find(&wanted) {
         return Some(at);
     }
-    let mut far = 1000;
+    let mut far = SCATTERED;
     let mut rest = text.as_str();
     for letter in wanted.chars().filter(|c| *c != ' ') {
         let at = rest.find(letter)?;
@@ -184,6 +191,9 @@ mod tests {
         assert_eq!(find("nwrn")[0], "new-run");
         assert!(find("checkpoint").contains(&"stop"), "the sentence counts too");
         assert!(find("zzz").is_empty());
-        assert!(!find("").contains(&"flip"), "only what works here");
+        let all = find("");
+        assert_eq!(all.len(), TABLE.len() - 1, "every action");
+        let place = |name: &str| all.iter().position(|n| *n == name).unwrap();
+        assert!(place("stop") < place("flip"), "what works here comes first");
     }
 }

@@ -5,6 +5,7 @@ pub(super) mod view;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use crate::run::manage::{self, Rest};
 use crate::run::{RunSummary, Status};
 
 use self::series::{Along, Series};
@@ -186,10 +187,7 @@ impl Runs {
     }
 
     /// Ids of the runs whose metrics are to be read.
-    pub(super) fn watching(&self, shown: bool) -> Vec<String> {
-        if !shown {
-            return Vec::new();
-        }
+    pub(super) fn watching(&self) -> Vec<String> {
         let chosen = self.current().map(|run| run.id.clone());
         let marked = if self.charts.overlay { self.marked.as_slice() } else { &[] };
         let ids: BTreeSet<String> = chosen.into_iter().chain(marked.iter().cloned()).collect();
@@ -209,6 +207,9 @@ impl Runs {
     /// Takes news of a followed run in.
     pub(super) fn news(&mut self, news: News) {
         let followed = self.followed.entry(news.id).or_default();
+        if news.begins {
+            *followed = Followed::default();
+        }
         followed.series.take(&news.records);
         followed.log.extend(news.log);
         let surplus = followed.log.len().saturating_sub(LOG_LINES);
@@ -222,6 +223,15 @@ impl Runs {
     /// Forgets what is not looked at any more.
     pub(super) fn keep(&mut self, ids: &[String]) {
         self.followed.retain(|id, _| ids.contains(id));
+    }
+
+    /// Changes the filter; the run chosen stays chosen where it is still shown.
+    pub(super) fn filter_by(&mut self, change: impl FnOnce(&mut String)) {
+        change(&mut self.filter);
+        let shown = self.shown();
+        if !shown.iter().any(|run| Some(&run.id) == self.chosen.as_ref()) {
+            self.chosen = shown.first().map(|run| run.id.clone());
+        }
     }
 
     /// Chooses another row.
@@ -275,11 +285,10 @@ impl Runs {
             }
             Action::Resume => {
                 let run = run()?;
-                let can = matches!(run.status, Status::Stopped | Status::Failed | Status::Crashed | Status::Queued);
-                if !can {
-                    return Err(format!("{} is {}: there is nothing to resume", run.name, run.status));
-                }
-                effects.push(Effect::Resume(run.id));
+                effects.push(match manage::resumable(&run.name, run.status).map_err(|e| e.to_string())? {
+                    Rest::Paused => Effect::Pause(run.id, false),
+                    Rest::Ended => Effect::Resume(run.id),
+                });
             }
             Action::Evaluate => effects.push(Effect::Evaluate(run()?.id, Vec::new())),
             Action::Clone => effects.push(Effect::Configs(Purpose::Clone, vec![run()?.id])),
@@ -342,7 +351,7 @@ impl Runs {
         } else if self.charts.overlay {
             self.charts.overlay = false;
         } else {
-            self.filter.clear();
+            self.filter_by(String::clear);
         }
     }
 

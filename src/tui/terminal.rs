@@ -69,11 +69,23 @@ impl Drop for Taken {
     }
 }
 
-/// Steps away to the shell until it lets the process go on.
-pub(super) fn suspend() -> io::Result<()> {
+/// Steps away to the shell until it lets the process go on; whether there is a shell that could.
+pub(super) fn suspend() -> io::Result<bool> {
+    if !has_shell() {
+        return Ok(false);
+    }
     give_back();
     signal_hook::low_level::emulate_default_handler(SIGTSTP)?;
-    enter()
+    enter()?;
+    Ok(true)
+}
+
+/// Whether somebody can continue this process once it is stopped: a shell that gave it a process group of its own, in
+/// this session. `ssh -t host caretta` and `tmux new caretta` have none, and it would stay stopped for ever.
+fn has_shell() -> bool {
+    use rustix::process::{getpgrp, getppid, getsid};
+    let session = getsid(None).ok();
+    session != Some(getpgrp()) && getppid().is_some_and(|parent| getsid(Some(parent)).ok() == session)
 }
 
 /// Has `text` put into the clipboard by the terminal, over SSH too (OSC 52).
@@ -89,9 +101,11 @@ pub(super) fn base64(bytes: &[u8]) -> String {
         let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
         let word = byte(0) << 16 | byte(1) << 8 | byte(2);
         let letter = |n: u32| char::from(LETTERS[(word >> (18 - 6 * n) & 63) as usize]);
-        (0..4).map(|n| if n as usize <= chunk.len() { letter(n) } else { '=' }).collect::<String>()
+        [0, 1, 2, 3].map(|n| if n as usize <= chunk.len() { letter(n) } else { '=' })
     };
-    bytes.chunks(3).map(letters).collect()
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    bytes.chunks(3).for_each(|chunk| text.extend(letters(chunk)));
+    text
 }
 
 /// Reads keys for as long as the terminal gives any; where the terminal was asked for pictures, its answers first.

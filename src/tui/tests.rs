@@ -1,5 +1,7 @@
 //! The screen driven as a person drives it: keys into the real loop, on a backend that keeps its cells.
 
+mod datasets;
+mod lists;
 mod photos;
 mod screens;
 mod weights;
@@ -29,7 +31,7 @@ use crate::run::{Dataset, RunSummary, Status};
 
 use super::evaluate::{Evaluation, Opened};
 use super::graphics::overlay::{Canvas, Change, Placed};
-use super::graphics::{Graphics, Protocol};
+use super::graphics::{Graphics, Picture, Protocol};
 use super::keys::{Keymap, Place, Tab};
 use super::message::{Amendment, Effect, Look, Message, News, Purpose, Scanned};
 use super::model::{Ending, Model};
@@ -48,7 +50,7 @@ fn keys(text: &str) -> Vec<Message> {
     text.chars().map(|c| key(KeyCode::Char(c))).collect()
 }
 
-fn model(size: (u16, u16)) -> Model {
+pub(super) fn model(size: (u16, u16)) -> Model {
     Model::new("/data/caretta".into(), Theme::named("dark", Depth::True), Keymap::default(), size, 1000.0)
 }
 
@@ -86,7 +88,11 @@ fn runs() -> Message {
 }
 
 fn datasets() -> Message {
-    Message::Datasets(vec![Dataset { name: "turtles".into(), path: "/data/turtles".into(), drawn: false }])
+    Message::Datasets(vec![turtles()])
+}
+
+fn turtles() -> Dataset {
+    Dataset { name: "turtles".into(), path: "/data/turtles".into(), drawn: false }
 }
 
 fn scanned() -> Message {
@@ -97,7 +103,7 @@ fn scanned_of(rows: &[(&str, &str)]) -> Message {
     let manifest = crate::data::manifest::testing::manifest(rows);
     let overview = Overview::of(&manifest, &SplitChoice::Auto).unwrap();
     let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED).unwrap();
-    Message::Scanned("turtles".into(), Ok(Arc::new(Scanned { manifest, overview, split })))
+    Message::Scanned(turtles(), Ok(Arc::new(Scanned { manifest, overview, split })))
 }
 
 fn news(id: &str) -> Message {
@@ -123,7 +129,7 @@ fn news(id: &str) -> Message {
     }
     let checkpoints = Some(vec![("best".into(), 13_000_000, 900.0)]);
     let log = vec!["said at the end".to_owned()];
-    Message::News(Box::new(News { id: id.into(), records, log, checkpoints, whole: true }))
+    Message::News(Box::new(News { id: id.into(), begins: true, records, log, checkpoints, whole: true }))
 }
 
 fn evaluation() -> Evaluation {
@@ -175,7 +181,8 @@ fn opened() -> Message {
     let projected = Pca.project(&set.vectors, set.dim).unwrap();
     let individuals = vec![("t1".into(), 1, 0.0), ("t2".into(), 1, 1.0)];
     let root = "/data/turtles".into();
-    let opened = Opened { report, retrieval: evaluation_of.retrieval, set, projected, individuals, root };
+    let numbers = super::evaluate::numbers(&set.rows);
+    let opened = Opened { report, retrieval: evaluation_of.retrieval, set, projected, individuals, numbers, root };
     Message::Opened(evaluation().folder, Ok(Arc::new(opened)))
 }
 
@@ -212,7 +219,7 @@ impl Canvas for Sheet {
 }
 
 /// Messages through the real loop; photos that are asked for come as plain red.
-fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, Ending, usize) {
+pub(super) fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, Ending, usize) {
     let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
     let mut asked = Vec::new();
     let (mut ending, mut frames) = (Ending::Gone, 0);
@@ -232,7 +239,7 @@ fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, End
         }
         asked.retain(|effect| {
             let Effect::Pictures(wanted) = effect else { return true };
-            let red = Arc::new(RgbImage::from_pixel(8, 6, Rgb([200, 0, 0])));
+            let red = Arc::new(Picture::new(RgbImage::from_pixel(8, 6, Rgb([200, 0, 0])), None));
             wanted.iter().rev().for_each(|key| left.push_front(Message::Picture(key.clone(), Ok(red.clone()))));
             false
         });
@@ -240,7 +247,7 @@ fn drive(model: &mut Model, messages: Vec<Message>) -> (Buffer, Vec<Effect>, End
     (terminal.backend().buffer().clone(), asked, ending, frames)
 }
 
-fn text(buffer: &Buffer) -> String {
+pub(super) fn text(buffer: &Buffer) -> String {
     let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
     (0..buffer.area.height).map(|y| line(y).trim_end().to_owned() + "\n").collect()
 }
@@ -407,9 +414,17 @@ fn a_run_is_started_from_the_form_and_shown() {
     assert!(asked.is_empty(), "what is wrong does not start");
     let start = Message::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL));
     let (_, asked, ..) = drive(&mut model, vec![vec![key(KeyCode::Backspace)], keys("2"), vec![start]].concat_all());
-    let [Effect::Start(config)] = &asked[..] else { panic!("{asked:?}") };
+    let first = asked;
+    let [Effect::Start(config)] = &first[..] else { panic!("{first:?}") };
     assert_eq!((config.data.image_size, config.data.dir.as_str()), (32, "turtles"));
+    // the form is there until it has started: what is refused is mended
+    let (buffer, ..) = drive(&mut model, vec![Message::Refused("no photos to train on".into())]);
+    assert!(text(&buffer).contains("▸ data.image_size") && text(&buffer).contains("no photos to train on"));
+    let start = Message::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL));
+    let (_, asked, ..) = drive(&mut model, vec![vec![start], keys("7")].concat_all());
+    assert!(matches!(&asked[..], [Effect::Start(again)] if again == config), "{asked:?}");
     drive(&mut model, vec![Message::Started("epsilon".into())]);
+    assert!(model.layers.is_empty());
     assert_eq!((model.tab, model.runs.chosen.as_deref()), (Tab::Runs, Some("epsilon")));
 }
 
@@ -534,7 +549,8 @@ fn nothing_is_drawn_while_nothing_changes() {
 #[test]
 fn what_panics_or_hangs_up_ends_the_screen() {
     let mut model = model((80, 24));
-    assert_eq!(update(&mut model, Message::Hangup), []);
+    let effects = update(&mut model, Message::Hangup);
+    assert!(matches!(&effects[..], [Effect::Keep(kept), ..] if kept.tab == "Runs"), "the layout is kept: {effects:?}");
     assert_eq!(model.ending, Some(Ending::Gone));
     let (.., ending, _) = drive(&mut self::model((80, 24)), vec![Message::Panicked("keys panicked: x".into())]);
     assert_eq!(ending, Ending::Broken("keys panicked: x".into()));

@@ -56,7 +56,7 @@ fn indexed(r: u8, g: u8, b: u8) -> u8 {
 /// The colours of a screen.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Theme {
-    /// Its name in the settings.
+    /// Its name in the settings; without colour it is the one that was chosen all the same.
     pub(super) name: &'static str,
     /// For photos.
     pub(super) depth: Depth,
@@ -85,8 +85,10 @@ impl Theme {
             quiet,
             series,
         };
-        match name {
-            _ if depth == Depth::None => Theme::plain(),
+        let known = NAMES.into_iter().find(|known| *known == name).unwrap_or(NAMES[0]);
+        match known {
+            // what was chosen is kept for a terminal with colours
+            _ if depth == Depth::None => Theme { name: known, ..Theme::plain() },
             "plain" => Theme { depth, ..Theme::plain() },
             "light" => {
                 let series = [Blue, Red, Magenta, Indexed(94), Indexed(30), Black];
@@ -160,6 +162,11 @@ impl Theme {
         if focused { style.fg(self.accent) } else { style.fg(self.quiet) }
     }
 
+    /// Where the next character goes: a block, whatever the font makes of the sign in it.
+    pub(super) fn cursor(&self) -> Style {
+        self.accent().add_modifier(Modifier::REVERSED)
+    }
+
     /// Something wrong.
     pub(super) fn wrong(&self) -> Style {
         Style::reset().fg(self.failed)
@@ -202,6 +209,7 @@ mod tests {
         assert_eq!(of(&[("NO_COLOR", ""), ("COLORTERM", "truecolor")]).depth, Depth::True);
         assert_eq!(of(&[("TERM", "xterm-256color")]).depth, Depth::Palette);
         let plain = of(&[("NO_COLOR", "1")]);
+        assert_eq!(plain.name, "dark", "what a session without colour keeps");
         for style in [plain.accent(), plain.wrong(), plain.status(Status::Running), plain.chosen(true), plain.series(2)]
         {
             assert_eq!(style.fg, Some(Color::Reset));

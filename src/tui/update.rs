@@ -1,33 +1,34 @@
 //! What a message changes, and what it asks for. No file, no clock, no thread: the same model and message give the same
 //! model and effects.
 
+mod popups;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::data::manifest::parse_date;
 use crate::data::synth::SynthPlan;
+use crate::run::Dataset;
 use crate::run::config::{Config, Method};
 
 use super::choices::Choices;
-use super::form::{Form, Offer, Outcome};
+use super::form::{Form, Offer};
 use super::keys::{Action, Place, Tab};
-use super::message::{Amendment, Effect, Kept, Message, Purpose};
+use super::message::{Effect, Kept, Message, Purpose};
 use super::model::{Ending, Model};
 use super::popup::{Asked, Layer, Page, Palette, Prompt};
-use super::theme::{NAMES, Theme};
-use super::widgets::list::{Step, moved};
+use super::theme::{Depth, NAMES, Theme};
 
 /// Takes `message` in and tells what is to be done.
 pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let mut effects = take(model, message);
+    clamp(model);
+    model.evaluate.look_around();
     let watching = model.watching();
     if watching != model.watched {
         model.runs.keep(&watching.runs);
         model.watched = watching.clone();
         effects.push(Effect::Watch(watching));
     }
-    if model.tab == Tab::Datasets
-        && let Some(dataset) = model.datasets.next_scan()
-    {
+    if let Some(dataset) = next_scan(model) {
         effects.push(Effect::Scan(dataset));
     }
     let shown = super::view::pictures(model);
@@ -37,13 +38,36 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     effects
 }
 
+/// Takes back what was scrolled too far, so that the first key back moves.
+fn clamp(model: &mut Model) {
+    let area = super::view::body(model.area());
+    if model.evaluate.scroll > 0 {
+        model.evaluate.scroll = model.evaluate.scroll.min(super::evaluate::view::most_scroll(model, area));
+    }
+    model.system.back = model.system.back.min(super::system::view::most_back(model, area));
+    let most = model.layers.last().map_or(0, |layer| super::popup::view::most_from(model, layer, area));
+    if let Some(Layer::Help(_, from) | Layer::Page(Page { from, .. })) = model.layers.last_mut() {
+        *from = (*from).min(most);
+    }
+}
+
+/// The dataset that is to be read now: the one looked at, or the one that a form names.
+fn next_scan(model: &mut Model) -> Option<Dataset> {
+    let name = match model.layers.last() {
+        Some(Layer::Form(form)) => form.text("data.dir").to_owned(),
+        _ if model.tab == Tab::Datasets => model.datasets.current()?.name.clone(),
+        _ => return None,
+    };
+    model.datasets.next_scan(&name)
+}
+
 fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Key(key) => return key_pressed(model, key),
         Message::Paste(text) => return pasted(model, &text),
         Message::Resize(columns, rows) => model.size = (columns, rows),
         Message::Redraw => return vec![Effect::Redraw],
-        Message::Tick(now) => model.now = now,
+        Message::Tick(now) => model.tick(now),
         Message::Runs(runs, now) => {
             model.runs.take(runs, now);
             model.now = model.now.max(now);
@@ -54,12 +78,13 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 model.runs.news(*news);
             }
         }
+        Message::Lost(words) => model.say(words, true),
         Message::Datasets(known) => model.datasets.take(known),
-        Message::Scanned(name, scanned) => {
+        Message::Scanned(dataset, scanned) => {
             if let (Some(Layer::Form(form)), Ok(scanned)) = (model.layers.last_mut(), &scanned) {
-                form.learn(&name, scanned.overview.split.train);
+                form.learn(&dataset.name, scanned.overview.split.train);
             }
-            model.datasets.read(name, scanned);
+            return model.datasets.read(dataset, scanned);
         }
         Message::Added(dataset) => {
             model.datasets.choose(&dataset.name);
@@ -90,11 +115,17 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
         }
         Message::Picture(key, picture) => model.pictures.put(key, picture),
-        Message::Corrected(name, words) => {
+        Message::Corrected(dataset, words, mark) => {
             model.say(words, false);
-            return model.datasets.read_again(Some(&name));
+            model.datasets.corrections = mark;
+            return model.datasets.read_again(Some(&dataset.name));
         }
-        Message::Corrections => return model.datasets.read_again(None),
+        // what was corrected here is being read already
+        Message::Corrections(mark) if mark.is_some() && mark == model.datasets.corrections => {}
+        Message::Corrections(mark) => {
+            model.datasets.corrections = mark;
+            return model.datasets.read_again(None);
+        }
         Message::Costs(costs) => {
             if let Some(Layer::Form(form)) = model.layers.last_mut() {
                 form.costs = costs;
@@ -113,15 +144,28 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::System(sample) => model.system.take(*sample),
         Message::Started(id) => {
+            model.layers.retain(|layer| !matches!(layer, Layer::Form(form) if form.starting));
             model.say(format!("{id} has started; it goes on without this screen"), false);
             (model.tab, model.runs.chosen) = (Tab::Runs, Some(id));
             model.runs.filter.clear();
+        }
+        Message::Refused(why) => {
+            let starting = |layer: &mut Layer| match layer {
+                Layer::Form(form) if form.starting => Some(form.refuse(why.clone())),
+                _ => None,
+            };
+            if model.layers.iter_mut().find_map(starting).is_none() {
+                model.say(why, true);
+            }
         }
         Message::Progress(progress) => model.progress = progress,
         Message::Said(text) => model.say(text, false),
         Message::Failed(text) => model.say(text, true),
         Message::Suspend => return vec![Effect::Suspend],
-        Message::Hangup => model.ending = Some(Ending::Gone),
+        Message::Hangup => {
+            model.ending = Some(Ending::Gone);
+            return vec![kept(model)];
+        }
         Message::Panicked(what) => model.ending = Some(Ending::Broken(what)),
     }
     Vec::new()
@@ -157,16 +201,14 @@ fn configs_read(model: &mut Model, purpose: Purpose, mut configs: Vec<(String, C
 
 fn open_form(model: &mut Model, config: &Config) -> Vec<Effect> {
     let scanned = &model.datasets.scanned;
-    let offer = |d: &crate::run::Dataset| Offer {
+    let offer = |d: &Dataset| Offer {
         name: d.name.clone(),
         train: scanned.get(&d.name).and_then(|s| s.as_ref().ok()).map(|s| s.overview.split.train),
     };
     let offers = model.datasets.known.iter().flatten().map(offer).collect();
     let form = Form::new(config, offers, model.devices());
     model.layers.push(Layer::Form(Box::new(form)));
-    let dataset = model.datasets.known.iter().flatten().find(|d| d.name == config.data.dir).cloned();
-    let unread = dataset.filter(|d| !model.datasets.scanned.contains_key(&d.name));
-    [Effect::Costs, Effect::Weights].into_iter().chain(unread.map(Effect::Scan)).collect()
+    vec![Effect::Costs, Effect::Weights]
 }
 
 fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
@@ -175,18 +217,18 @@ fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
         Some(Layer::Prompt(prompt)) => prompt.text.push_str(&line),
         Some(Layer::Form(form)) => form.type_text(&line),
         Some(Layer::Palette(palette)) => palette.text.push_str(&line),
-        Some(Layer::Filter) => filter_text(model).push_str(&line),
+        Some(Layer::Filter) => change_filter(model, |text| text.push_str(&line)),
         _ => {}
     }
     Vec::new()
 }
 
-/// The text that the rows of the tab shown must hold.
-fn filter_text(model: &mut Model) -> &mut String {
+/// Changes the text that the rows of the tab shown must hold; what is chosen stays chosen where it is still shown.
+fn change_filter(model: &mut Model, change: impl FnOnce(&mut String)) {
     match model.tab {
-        Tab::Datasets => &mut model.datasets.filter,
-        Tab::Evaluate => &mut model.evaluate.filter,
-        Tab::Runs | Tab::System => &mut model.runs.filter,
+        Tab::Datasets => model.datasets.filter_by(change),
+        Tab::Evaluate => model.evaluate.filter_by(change),
+        Tab::Runs | Tab::System => model.runs.filter_by(change),
     }
 }
 
@@ -202,7 +244,7 @@ fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         return leave(model);
     }
     if control('l') {
-        return vec![Effect::Redraw];
+        return redraw(model);
     }
     if control('z') {
         return vec![Effect::Suspend];
@@ -216,166 +258,24 @@ fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             None => Vec::new(),
         };
     }
-    layer_key(model, key)
+    popups::layer_key(model, key)
+}
+
+/// Draws everything again; on the tab with the datasets the one looked at is read again too, as its folder may have
+/// changed.
+fn redraw(model: &mut Model) -> Vec<Effect> {
+    let mut effects = vec![Effect::Redraw];
+    if model.tab == Tab::Datasets
+        && let Some(name) = model.datasets.current().map(|d| d.name.clone())
+    {
+        effects.extend(model.datasets.read_again(Some(&name)));
+    }
+    effects
 }
 
 fn leave(model: &mut Model) -> Vec<Effect> {
     model.ending = Some(Ending::Left);
     vec![kept(model)]
-}
-
-fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
-    let Some(layer) = model.layers.last_mut() else { return Vec::new() };
-    let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
-    match (layer, key.code) {
-        (Layer::Form(form), _) => match form.key(key) {
-            Outcome::Stay => {}
-            Outcome::Leave => drop(model.layers.pop()),
-            Outcome::Start(config) => {
-                model.layers.pop();
-                model.say("starting …".to_owned(), false);
-                return vec![Effect::Start(config)];
-            }
-        },
-        (Layer::Choices(choices), code) => match code {
-            KeyCode::Esc | KeyCode::Char('q') => drop(model.layers.pop()),
-            KeyCode::Up | KeyCode::Char('k') => choices.at = moved(choices.at, choices.points.len(), Step::By(-1)),
-            KeyCode::Down | KeyCode::Tab | KeyCode::Char('j') => {
-                choices.at = moved(choices.at, choices.points.len(), Step::By(1));
-            }
-            KeyCode::Left | KeyCode::Char('h') => choices.turn(false),
-            KeyCode::Right | KeyCode::Char(' ' | 'l') => choices.turn(true),
-            KeyCode::Enter => {
-                let effect = choices.effect();
-                model.evaluate.choose(&choices.run.clone());
-                model.layers.pop();
-                model.tab = Tab::Evaluate;
-                return vec![effect];
-            }
-            _ => {}
-        },
-        (Layer::Filter, KeyCode::Esc) => {
-            filter_text(model).clear();
-            model.layers.pop();
-        }
-        (Layer::Filter, KeyCode::Enter) => drop(model.layers.pop()),
-        (Layer::Filter, KeyCode::Up) => return act(model, Action::Up),
-        (Layer::Filter, KeyCode::Down) => return act(model, Action::Down),
-        (Layer::Filter, KeyCode::Backspace) => drop(filter_text(model).pop()),
-        (Layer::Filter, KeyCode::Char(c)) if plain => {
-            filter_text(model).push(c);
-            filtered(model);
-        }
-        (_, KeyCode::Esc) => drop(model.layers.pop()),
-        (Layer::Confirm(_), KeyCode::Char('y') | KeyCode::Enter) => {
-            if let Some(Layer::Confirm(confirm)) = model.layers.pop() {
-                return vec![confirm.effect];
-            }
-        }
-        (Layer::Confirm(_), _) => drop(model.layers.pop()),
-        (Layer::Prompt(prompt), KeyCode::Enter) => {
-            let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
-            match answered(asked, text) {
-                Ok(effects) => {
-                    model.layers.pop();
-                    return effects;
-                }
-                // what cannot be read stays to be mended
-                Err(why) => model.say(why, true),
-            }
-        }
-        (Layer::Prompt(prompt), KeyCode::Tab) if matches!(prompt.asked, Asked::Path | Asked::Weights) => {
-            return vec![Effect::Complete(prompt.text.clone())];
-        }
-        (Layer::Prompt(prompt), KeyCode::Backspace) => drop(prompt.text.pop()),
-        (Layer::Prompt(prompt), KeyCode::Char('u')) if !plain => prompt.text.clear(),
-        (Layer::Prompt(prompt), KeyCode::Char(c)) if plain => prompt.text.push(c),
-        (Layer::Palette(palette), KeyCode::Enter) => {
-            let found = palette.found().get(palette.at).map(|row| row.action);
-            model.layers.pop();
-            if let Some(action) = found {
-                return act(model, action);
-            }
-        }
-        (Layer::Palette(palette), KeyCode::Up) => palette.at = palette.at.saturating_sub(1),
-        (Layer::Palette(palette), KeyCode::Down) => {
-            palette.at = moved(palette.at, palette.found().len(), Step::By(1));
-        }
-        (Layer::Palette(palette), KeyCode::Backspace) => {
-            palette.text.pop();
-            palette.at = 0;
-        }
-        (Layer::Palette(palette), KeyCode::Char(c)) if plain => {
-            palette.text.push(c);
-            palette.at = 0;
-        }
-        (Layer::Page(page), code) => {
-            let last = page.lines.len().saturating_sub(1);
-            match code {
-                KeyCode::Up | KeyCode::Char('k') => page.from = page.from.saturating_sub(1),
-                KeyCode::Down | KeyCode::Char('j') => page.from = (page.from + 1).min(last),
-                KeyCode::PageUp => page.from = page.from.saturating_sub(10),
-                KeyCode::PageDown => page.from = (page.from + 10).min(last),
-                KeyCode::Char('q') | KeyCode::Enter => drop(model.layers.pop()),
-                _ => {}
-            }
-        }
-        (Layer::Help(..), KeyCode::Char('q' | '?') | KeyCode::Enter) => drop(model.layers.pop()),
-        (Layer::Help(_, from), KeyCode::Up | KeyCode::Char('k')) => *from = from.saturating_sub(1),
-        // past the last line the view stands still
-        (Layer::Help(_, from), KeyCode::Down | KeyCode::Char('j')) => *from = (*from + 1).min(60),
-        (Layer::Help(_, from), KeyCode::PageDown) => *from = (*from + 10).min(60),
-        (Layer::Help(_, from), KeyCode::PageUp) => *from = from.saturating_sub(10),
-        _ => {}
-    }
-    Vec::new()
-}
-
-/// What a typed line asks for; `Err` says why it cannot be read.
-fn answered(asked: Asked, text: String) -> Result<Vec<Effect>, String> {
-    let some = (!text.is_empty()).then_some(text.as_str());
-    Ok(vec![match asked {
-        Asked::Path | Asked::Weights if text.is_empty() => return Ok(Vec::new()),
-        Asked::Weights => Effect::ImportWeights(text.into()),
-        Asked::Path => Effect::AddDataset(text.into()),
-        Asked::Name(id) => Effect::Rename(id, text),
-        Asked::Note(id) => Effect::Note(id, text),
-        Asked::Individual(dataset, photo) => {
-            Effect::Correct(dataset, photo, Amendment::Individual(some.map(str::to_owned)))
-        }
-        Asked::Date(dataset, photo) => {
-            let day = |text| parse_date(text).ok_or_else(|| format!("{text} is no day: write it as 2019-08-02"));
-            Effect::Correct(dataset, photo, Amendment::Date(some.map(day).transpose()?))
-        }
-        Asked::Turtles => Effect::Draw(plan_of(&text).ok_or_else(|| format!("{text}: write it as 24 x 12 x 3"))?),
-    }])
-}
-
-/// The turtles that `24 x 12 x 3` asks for; what is out of range is for the drawing to say.
-fn plan_of(text: &str) -> Option<SynthPlan> {
-    let counts: Vec<usize> =
-        text.split(['x', '×', ' ', ',']).filter(|w| !w.is_empty()).map_while(|w| w.parse().ok()).collect();
-    match counts[..] {
-        [individuals, encounters, photos] => {
-            Some(SynthPlan { individuals, encounters, photos, ..SynthPlan::default() })
-        }
-        _ => None,
-    }
-}
-
-/// After a filter has changed, what is chosen is among what is shown.
-fn filtered(model: &mut Model) {
-    match model.tab {
-        Tab::Datasets => (model.datasets.individual, model.datasets.photo) = (0, 0),
-        Tab::Evaluate => (model.evaluate.query, model.evaluate.hit) = (0, 0),
-        Tab::Runs | Tab::System => {
-            let first = model.runs.shown().first().map(|run| run.id.clone());
-            let chosen = model.runs.chosen.clone();
-            if !model.runs.shown().iter().any(|run| Some(&run.id) == chosen.as_ref()) {
-                model.runs.chosen = first;
-            }
-        }
-    }
 }
 
 fn kept(model: &Model) -> Effect {
@@ -395,12 +295,12 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     let place = model.place();
     match action {
         Action::Quit => return leave(model),
-        Action::Redraw => return vec![Effect::Redraw],
+        Action::Redraw => return redraw(model),
         Action::Suspend => return vec![Effect::Suspend],
         Action::Help => model.layers.push(Layer::Help(place, 0)),
         Action::Palette => model.layers.push(Layer::Palette(Palette { place, text: String::new(), at: 0 })),
         Action::Filter => {
-            filter_text(model).clear();
+            change_filter(model, String::clear);
             model.layers.push(Layer::Filter);
         }
         Action::ToTab(tab) => {
@@ -411,10 +311,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Theme => {
             let at = NAMES.iter().position(|name| *name == model.theme.name).unwrap_or(0);
             let next = NAMES[(at + 1) % NAMES.len()];
-            // a plain theme has lost the terminal's depth
-            let depth = if model.theme.depth == super::theme::Depth::None { model.depth } else { model.theme.depth };
-            model.theme = Theme::named(next, depth);
-            model.say(format!("theme {}", model.theme.name), false);
+            model.theme = Theme::named(next, model.theme.depth);
+            let plain = if model.theme.depth == Depth::None { ", shown without colour here" } else { "" };
+            model.say(format!("theme {}{plain}", model.theme.name), false);
             return vec![kept(model)];
         }
         Action::AddDataset => {
@@ -470,8 +369,12 @@ fn act_on_tab(model: &mut Model, action: Action) -> Vec<Effect> {
         Tab::Evaluate => model.evaluate.act(action).map(|effects| (effects, None)),
         Tab::System => {
             match action {
-                Action::Up => model.system.back = (model.system.back + 1).min(model.log.len()),
+                Action::Up => model.system.back += 1,
+                Action::PageUp => model.system.back += 10,
+                Action::First => model.system.back = usize::MAX,
                 Action::Down => model.system.back = model.system.back.saturating_sub(1),
+                Action::PageDown => model.system.back = model.system.back.saturating_sub(10),
+                Action::Last => model.system.back = 0,
                 _ => {}
             }
             Ok((Vec::new(), None))

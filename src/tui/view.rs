@@ -61,7 +61,7 @@ pub(super) fn view(model: &Model, buf: &mut Buffer) {
 }
 
 /// What header, words and footer leave.
-fn body(area: Rect) -> Rect {
+pub(super) fn body(area: Rect) -> Rect {
     Rect { y: area.y + 1, height: area.height.saturating_sub(3), ..area }
 }
 
@@ -81,7 +81,7 @@ fn slots(model: &Model, body: Rect) -> Vec<(Rect, PictureKey)> {
 
 /// The photos that are shown now, or will be once they are ready.
 pub(super) fn pictures(model: &Model) -> Vec<PictureKey> {
-    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    let area = model.area();
     if is_too_small(model.size) || covered(model) {
         return Vec::new();
     }
@@ -90,13 +90,13 @@ pub(super) fn pictures(model: &Model) -> Vec<PictureKey> {
 
 /// The pictures that lie over the cells of the screen now; none where they are cells themselves.
 pub(super) fn placed(model: &Model) -> Vec<Placed> {
-    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    let area = model.area();
     if model.finer().is_none() || is_too_small(model.size) || covered(model) {
         return Vec::new();
     }
     let placed = |(place, key): (Rect, PictureKey)| {
         let picture = model.pictures.get(&key)?.as_ref().ok()?.clone();
-        Some(Placed { area: photo::covered(place, picture.dimensions(), key.pixels), key, picture })
+        Some(Placed { area: photo::covered(place, picture.pixels.dimensions(), key.pixels), key, picture })
     };
     slots(model, body(area)).into_iter().filter_map(placed).collect()
 }
@@ -105,12 +105,13 @@ fn draw_picture(model: &Model, place: Rect, key: &PictureKey, buf: &mut Buffer) 
     match model.pictures.get(key) {
         Some(Ok(picture)) if model.finer().is_some() => {
             // the terminal's own pixels lie there
-            for at in photo::covered(place, picture.dimensions(), key.pixels).intersection(buf.area).positions() {
+            for at in photo::covered(place, picture.pixels.dimensions(), key.pixels).intersection(buf.area).positions()
+            {
                 buf[at].reset();
                 buf[at].set_diff_option(CellDiffOption::Skip);
             }
         }
-        Some(Ok(picture)) => photo::draw(buf, place, picture, model.theme.depth),
+        Some(Ok(picture)) => photo::draw(buf, place, &picture.pixels, model.theme.depth),
         Some(Err(why)) => {
             for (y, line) in (0..place.height).zip(wrap(why, place.width)) {
                 put(buf, place.x, place.y + y, place.width, &line, model.theme.wrong());
@@ -138,13 +139,8 @@ fn header(model: &Model, line: Rect, buf: &mut Buffer) {
     let right = format!("{device}{running} ");
     let rest = Rect { x: x + 1, width: line.right().saturating_sub(x + 1), ..line };
     let space = rest.width.saturating_sub(width(&right) + 13);
-    let home = std::env::var("HOME").unwrap_or_default();
-    let path = model.workspace.display().to_string();
-    let path = match path.strip_prefix(&home) {
-        Some(below) if !home.is_empty() && below.starts_with('/') => format!("~{below}"),
-        _ => path,
-    };
-    let place = if space > 6 { format!("workspace {} · ", fit_end(&path, space)) } else { String::new() };
+    let place =
+        if space > 6 { format!("workspace {} · ", fit_end(&model.shown_workspace(), space)) } else { String::new() };
     put_right(buf, rest, &format!("{place}{right}"), theme.quiet());
     if live > 0 {
         let words = format!("● {live} running ");
@@ -163,11 +159,15 @@ fn words(model: &Model, line: Rect, buf: &mut Buffer) {
     let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
     if let Some(Layer::Filter) = model.layers.last() {
         let text = match model.tab {
-            Tab::Datasets => &model.datasets.filter,
-            Tab::Evaluate => &model.evaluate.filter,
+            Tab::Datasets => model.datasets.filter.as_str(),
+            Tab::Evaluate => model.evaluate.filter(),
             Tab::Runs | Tab::System => &model.runs.filter,
         };
-        let pieces = [("/".to_owned(), theme.accent()), (text.clone(), theme.text()), ("▏".to_owned(), theme.accent())];
+        let pieces = [
+            ("/".to_owned(), theme.accent()),
+            (text.to_owned(), theme.text()),
+            (popup::view::CURSOR.to_owned(), theme.cursor()),
+        ];
         put_all(buf, inner, &pieces);
         return;
     }

@@ -48,7 +48,6 @@ pub enum Kind {
 const ALL: &[Method] = &[Method::Siamese, Method::Triplet, Method::Arcface];
 const TRIPLET: &[Method] = &[Method::Triplet];
 const ARCFACE: &[Method] = &[Method::Arcface];
-const GROUPED: &[Method] = &[Method::Triplet, Method::Arcface];
 
 const fn field(path: &'static str, kind: Kind, help: &'static str) -> Field {
     Field { path, help, kind, methods: ALL }
@@ -73,7 +72,7 @@ pub static FIELDS: &[Field] = &[
     field("model.pretrained", Kind::Bool, "begin with imported weights instead of random ones"),
     field("model.init", Kind::OptionalName, "the weights to begin with: imported ones, a run or a file, with @ and their hash; empty: random, or those imported last where pretrained is true"),
     field("model.freeze_until", Kind::OptionalName, "last stage of the backbone that stays as it is: stem, stage1, stage2 and so on; empty: all of it learns"),
-    field("model.freeze_norm", Kind::Bool, "the backbone's batch norms keep the statistics that they began with"),
+    field("model.freeze_norm", Kind::Bool, "the backbone's batch norms stay as they began, and normalise by the statistics that they began with"),
     field("model.embedding_dim", Kind::Int(2, 4096), "numbers in an embedding"),
 
     field("loss.margin", Kind::Above(0.0, 2.0), "how far different individuals are pushed apart; a distance, for arcface an angle in radians"),
@@ -81,7 +80,7 @@ pub static FIELDS: &[Field] = &[
     only(ARCFACE, "loss.scale", Kind::Above(0.0, 1024.0), "factor on the cosines before the softmax"),
 
     field("batch.size", Kind::Int(2, 4096), "photos in a step; a pair counts as two"),
-    only(GROUPED, "batch.per_individual", Kind::Int(1, 64), "photos of each individual in a batch; 1, for arcface: photos in random order"),
+    field("batch.per_individual", Kind::Int(1, 64), "photos of each individual in a batch; 1, for siamese: pairs, half of them of the same individual, for arcface: photos in random order"),
 
     field("optimiser.kind", Kind::Choice(&["sgd", "adamw"]), "the rule that moves the weights"),
     field("optimiser.lr", Kind::Above(0.0, 10.0), "learning rate after the warm-up"),

@@ -4,6 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::data::counted::counted;
 use crate::data::manifest::Part;
 use crate::tui::datasets::Pane;
 use crate::tui::message::{Look, PictureKey, Scanned, Window};
@@ -109,6 +110,13 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
     if let Some(place) = panes.photos {
         if model.datasets.whole {
             whole_words(model, &scanned, row(place, place.height - 1), buf);
+            if model.datasets.augmented {
+                let above = Rect { height: place.height - 1, ..place };
+                for (n, tile) in (0..).zip(versions(above)) {
+                    let words = if n == 0 { "as an evaluation sees it".to_owned() } else { format!("version {n}") };
+                    put(buf, tile.x, tile.bottom(), tile.width, &words, theme.quiet());
+                }
+            }
         } else {
             let place = inset(place, buf);
             grid_words(model, &scanned, place, buf);
@@ -167,8 +175,10 @@ fn numbers(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
         None => " · undated".to_owned(),
     };
     let size = format!(
-        "{} individuals · {} photos · {} encounters{years}",
-        counts.individuals, counts.photos, counts.encounters
+        "{} · {} · {}{years}",
+        counted(counts.individuals, "individual"),
+        counted(counts.photos, "photo"),
+        counted(counts.encounters, "encounter")
     );
     let x = put_all(buf, row(area, 0), &[(format!("{}  ", o.name), theme.bold()), (size, theme.text())]);
     let left = area.right().saturating_sub(x + 2);
@@ -201,7 +211,7 @@ fn numbers(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
     };
     let kinds: usize = o.problem_kinds.values().sum();
     let single = if o.single_encounter > 0 {
-        format!(" · {} individuals with one encounter", o.single_encounter)
+        format!(" · {} with one encounter", counted(o.single_encounter, "individual"))
     } else {
         String::new()
     };
@@ -284,7 +294,7 @@ fn grid_words(model: &Model, scanned: &Scanned, area: Rect, buf: &mut Buffer) {
     let photos = state.photos();
     let focused = state.pane == Pane::Photos;
     let Some(name) = state.individual() else { return };
-    let head = format!("{name} ▸ {} photos", photos.len());
+    let head = format!("{name} ▸ {}", counted(photos.len(), "photo"));
     put(buf, area.x, area.y, area.width, &head, if focused { theme.accent() } else { theme.quiet() });
     for (place, tile, begins) in tiles(model, scanned, area) {
         let photo = &scanned.manifest.photos[photos[place]];
@@ -330,10 +340,10 @@ fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
     put(buf, line.x, line.y, line.width, &words, theme.text());
 }
 
-/// Where the versions of an augmented photo lie: as many as fit, all alike, with a cell between.
+/// Where the versions of an augmented photo lie: as many as fit, all alike, with a column between and a line below each.
 fn versions(area: Rect) -> Vec<Rect> {
     const TILE: (u16, u16) = (30, 15);
-    let (wide, high) = (TILE.0.min(area.width), TILE.1.min(area.height));
+    let (wide, high) = (TILE.0.min(area.width), TILE.1.min(area.height.saturating_sub(1)));
     let (across, down) = (area.width / (wide + 1), area.height / (high + 1));
     let tile = |n: u16| {
         let (column, row) = (n % across.max(1), n / across.max(1));
@@ -347,7 +357,7 @@ pub(in crate::tui) fn over_photos(model: &Model, area: Rect, buf: &mut Buffer) {
     let Some(framing) = model.datasets.framing else { return };
     let Some((place, key)) = photos(model, area).pop() else { return };
     let Some(Ok(picture)) = model.pictures.get(&key) else { return };
-    let cells = photo::covered(place, picture.dimensions(), key.pixels);
+    let cells = photo::covered(place, picture.pixels.dimensions(), key.pixels);
     let [left, top, width, height] = framing.shares();
     let at = |begin: u16, side: u16, share: f64| begin + (f64::from(side.saturating_sub(1)) * share).round() as u16;
     let (x0, x1) = (at(cells.x, cells.width, left), at(cells.x, cells.width, left + width));

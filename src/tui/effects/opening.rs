@@ -9,7 +9,7 @@ use crate::eval::projection::pca::Pca;
 use crate::eval::report::{Excluded, REPORT_FILE, Report};
 use crate::eval::retrieval::{Retrieval, Rule, retrieve};
 use crate::run::Workspace;
-use crate::tui::evaluate::{Evaluation, Opened};
+use crate::tui::evaluate::{Evaluation, Opened, numbers};
 
 /// Opens `evaluation`; the error is a sentence.
 pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Opened, String> {
@@ -24,7 +24,8 @@ pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Ope
     let (report, set, retrieval, projected) = read().map_err(|e: crate::eval::Error| e.to_string())?;
     let individuals = individuals(&set, &retrieval);
     let root = root(workspace, evaluation, &report, &set.rows[0].photo);
-    Ok(Opened { report, set, retrieval, projected, individuals, root })
+    let numbers = numbers(&set.rows);
+    Ok(Opened { report, set, retrieval, projected, individuals, numbers, root })
 }
 
 /// Each individual asked about: name, queries, rank-1; the worst first.

@@ -12,8 +12,9 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
 use crate::data::decode::{self, PhotoFile};
-use crate::data::preview;
+use crate::data::preview::Versions;
 use crate::run::config::{Config, Method};
+use crate::tui::graphics::Picture;
 use crate::tui::message::{Look, Message, PictureKey};
 use crate::tui::widgets::photo::fitted;
 
@@ -50,31 +51,46 @@ pub(super) fn run(inbox: &Sender<Message>, wishes: &Receiver<Vec<PictureKey>>) {
     }
 }
 
-fn picture(decoded: &mut Decoded, key: &PictureKey) -> Result<Arc<RgbImage>, String> {
+fn picture(decoded: &mut Decoded, key: &PictureKey) -> Result<Arc<Picture>, String> {
+    pixels(decoded, key).map(|pixels| Arc::new(Picture::new(pixels, key.protocol)))
+}
+
+fn pixels(decoded: &mut Decoded, key: &PictureKey) -> Result<RgbImage, String> {
     let photo = match key.look {
-        Look::File => return decoded.get(&key.path).map(|photo| Arc::new(scaled(&photo, key))),
+        Look::File => return decoded.get(&key.path).map(|photo| scaled(&photo, key)),
         Look::Framed(crop) => {
             let photo = decoded.get(&key.path)?;
             let mut picture = scaled(&photo, key);
             outline(&mut picture, key.window.of(photo.dimensions()), crop.pixels(photo.width(), photo.height()));
-            return Ok(Arc::new(picture));
+            return Ok(picture);
         }
         Look::Crop(crop) => crop.of(&*decoded.get(&key.path)?),
         Look::Augmented(crop, version) => {
             let file = PhotoFile { path: key.path.clone(), crop };
-            preview::version(&file, &Config::preset(Method::Arcface).augment, SIDE, version)
-                .map_err(|e| e.to_string())?
+            decoded.versions(file)?.version(version)
         }
     };
-    Ok(Arc::new(scaled(&photo, key)))
+    Ok(scaled(&photo, key))
 }
 
 #[derive(Default)]
 struct Decoded {
     photos: VecDeque<(PathBuf, Arc<RgbImage>)>,
+    /// The photo whose versions were asked for last.
+    versions: Option<(PhotoFile, Versions)>,
 }
 
 impl Decoded {
+    /// Versions of `file` by the usual augmentation: a page of them decodes it once.
+    fn versions(&mut self, file: PhotoFile) -> Result<&Versions, String> {
+        if self.versions.as_ref().is_none_or(|(of, _)| *of != file) {
+            let how = Config::preset(Method::Arcface).augment;
+            let versions = Versions::of(&file, &how, SIDE).map_err(|e| e.to_string())?;
+            self.versions = Some((file, versions));
+        }
+        self.versions.as_ref().map(|(_, versions)| versions).ok_or_else(String::new)
+    }
+
     fn get(&mut self, path: &PathBuf) -> Result<Arc<RgbImage>, String> {
         if let Some(at) = self.photos.iter().position(|(p, _)| p == path)
             && let Some(found) = self.photos.remove(at)
@@ -151,6 +167,7 @@ mod tests {
             path: "a.jpg".into(),
             cells: (40, 15),
             pixels: (1, 2),
+            protocol: None,
             window: Window { zoom, off: (0, 0) },
             look: Look::File,
         };

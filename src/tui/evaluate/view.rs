@@ -2,8 +2,9 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
+use crate::data::counted::counted;
 use crate::eval::report::words as report_words;
 use crate::eval::retrieval::Ranked;
 use crate::run::Status;
@@ -54,7 +55,7 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
         return;
     }
     let rows = state.shown();
-    let head = format!("Runs and reports {}{}", rows.len(), filter_mark(&state.filter));
+    let head = format!("Runs and reports {}{}", rows.len(), filter_mark(state.filter()));
     put(buf, inner.x, inner.y, inner.width, &head, theme.accent());
     let run_width = rows.iter().map(|e| width(&e.run_name)).max().unwrap_or(8).clamp(8, 40);
     let line =
@@ -85,11 +86,25 @@ fn standing(state: &Evaluate, e: &Evaluation) -> String {
     match (e.status, &e.name) {
         (_, None) => "not measured yet: e does".to_owned(),
         (Status::Starting | Status::Running | Status::Stopping, _) => match e.done {
+            _ if e.status == Status::Stopping => "stopping …".to_owned(),
             (_, 0) => "starting …".to_owned(),
-            (done, total) => format!("{done} of {total} photos"),
+            (done, total) => format!("{done} of {}", counted(total, "photo")),
         },
-        (Status::Failed | Status::Crashed, _) if e.rank1.is_none() => e.reason.clone(),
+        (Status::Failed | Status::Crashed | Status::Stopped, _) if e.rank1.is_none() => e.reason.clone(),
+        // the figures are those of a report that this one has not replaced
+        (Status::Failed | Status::Crashed | Status::Stopped, _) => {
+            let figures = format!("{:>6} {:>6}  {:>6}", share(e.rank1), share(e.map), share(e.careless));
+            format!("{figures}  from before it {}", ended(e.status))
+        }
         _ => format!("{:>6} {:>6}  {:>6}", share(e.rank1), share(e.map), share(e.careless)),
+    }
+}
+
+fn ended(status: Status) -> &'static str {
+    match status {
+        Status::Stopped => "was stopped",
+        Status::Failed => "failed",
+        _ => "crashed",
     }
 }
 
@@ -173,7 +188,7 @@ fn queries(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let all = &opened.retrieval.queries;
     let mistakes = all.iter().filter(|q| is_mistake(q)).count();
     let only = if state.only_mistakes { " (only these)" } else { "" };
-    let filter = filter_mark(&state.filter);
+    let filter = filter_mark(state.filter());
     let words = format!(" Queries {} · mistakes {mistakes}{only}{filter}", all.len());
     put(buf, list.x, list.y, list.width, &words, theme.accent());
     let inner = below(list, 1);
@@ -312,11 +327,27 @@ fn report_lines(model: &Model, opened: &Opened, most: u16) -> Vec<(String, Style
     lines
 }
 
+/// Where the report's lines lie, beside its charts or alone.
+fn report_text(area: Rect) -> (Rect, bool) {
+    let wide = area.width >= 120;
+    (if wide { Rect { width: 72, ..area } } else { area }, wide)
+}
+
+/// The last line that the report may begin with in `area`, the tab's.
+pub(in crate::tui) fn most_scroll(model: &Model, area: Rect) -> usize {
+    let Some(opened) = &model.evaluate.opened else { return 0 };
+    let (text, _) = report_text(below(area, 1));
+    report_lines(model, opened, lines_width(text)).len().saturating_sub(usize::from(text.height))
+}
+
+fn lines_width(text: Rect) -> u16 {
+    text.width.saturating_sub(3).min(100)
+}
+
 fn report(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let theme = &model.theme;
-    let wide = area.width >= 120;
-    let text = if wide { Rect { width: 72, ..area } } else { area };
-    let lines = report_lines(model, opened, text.width.saturating_sub(3).min(100));
+    let (text, wide) = report_text(area);
+    let lines = report_lines(model, opened, lines_width(text));
     let from = model.evaluate.scroll.min(lines.len().saturating_sub(usize::from(text.height)));
     for (n, (line, style)) in (0..text.height).zip(&lines[from..]) {
         put(buf, text.x + 1, text.y + n, text.width.saturating_sub(2), line, *style);
@@ -376,6 +407,34 @@ fn report(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     chart::draw(buf, plot, &curves, &Axes { x: (0.0, 2.0), along: "distance", ..axes });
 }
 
+/// The letter of an individual: with its colour it tells them apart, though both come again where there are many.
+fn letter(number: usize) -> char {
+    char::from(b'a' + (number % 26) as u8)
+}
+
+/// Which colour and letter is whose: the one under the cursor first, then as many others as fit.
+fn legend(model: &Model, opened: &Opened, chosen: usize, line: Rect, buf: &mut Buffer) {
+    let theme = &model.theme;
+    let mut names: Vec<(usize, &str)> =
+        opened.numbers.iter().zip(&opened.set.rows).map(|(n, row)| (*n, row.individual.as_str())).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.sort_by_key(|(n, _)| *n != chosen);
+    let mut x = line.x + 1;
+    let mut left = names.len();
+    for (n, name) in names {
+        let words = format!("{} {name}  ", letter(n));
+        let style = if n == chosen { theme.series(n).add_modifier(Modifier::BOLD) } else { theme.series(n) };
+        // room for what tells how many more there are
+        if x + width(&words) + 9 > line.right() && left > 1 {
+            put(buf, x, line.y, line.right().saturating_sub(x), &format!("+ {left} more"), theme.quiet());
+            return;
+        }
+        x = put(buf, x, line.y, line.right().saturating_sub(x), &words, style);
+        left -= 1;
+    }
+}
+
 /// Where points and the photo under the cursor lie.
 fn scatter_places(area: Rect) -> (Rect, Rect) {
     let side = if area.width >= 90 { area.width * 2 / 5 } else { area.width / 3 };
@@ -397,33 +456,30 @@ fn scatter(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
         width: field.width.saturating_sub(2),
         height: field.height.saturating_sub(2),
     };
-    let mut names: Vec<&str> = opened.set.rows.iter().map(|r| r.individual.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let number = |row: usize| names.binary_search(&opened.photo(row).individual.as_str()).unwrap_or(0);
+    let number = |row: usize| opened.numbers.get(row).copied().unwrap_or(0);
     let place = |p: &[f64; 2]| {
         let x = (p[0] - left) / wide * f64::from(plot.width.saturating_sub(1));
         let y = (1.0 - (p[1] - bottom) / high) * f64::from(plot.height.saturating_sub(1));
         (x, y)
     };
     let mut dots = Dots::new(plot);
-    let chosen = opened.photo(state.point.min(points.len().saturating_sub(1))).individual.clone();
+    let chosen = number(state.point);
     for (row, point) in points.iter().enumerate() {
         let (x, y) = place(point);
         dots.dot((x * 2.0) as usize, (y * 4.0) as usize, number(row));
     }
     dots.put(buf, |owner| theme.series(owner));
     // the individual under the cursor by its letter, the cursor over all
-    for (row_of, point) in points.iter().enumerate().filter(|(row, _)| opened.photo(*row).individual == chosen) {
+    for (row_of, point) in points.iter().enumerate().filter(|(row, _)| number(*row) == chosen) {
         let (x, y) = place(point);
-        let letter = char::from(b'a' + (number(row_of) % 26) as u8).to_string();
+        let letter = letter(number(row_of)).to_string();
         put(
             buf,
             plot.x + x.round() as u16,
             plot.y + y.round() as u16,
             1,
             &letter,
-            theme.series(number(row_of)).add_modifier(ratatui::style::Modifier::BOLD),
+            theme.series(number(row_of)).add_modifier(Modifier::BOLD),
         );
     }
     if let Some(point) = points.get(state.point) {
@@ -432,12 +488,13 @@ fn scatter(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     }
     let axes = format!(" {} against {}", opened.projected.axes[0], opened.projected.axes[1]);
     put(buf, field.x, field.bottom() - 1, field.width, &axes, theme.quiet());
+    legend(model, opened, chosen, row(field, 0), buf);
     let place = rule(model, side, buf);
     if state.point < opened.set.len() {
         let who = opened.photo(state.point);
         let words = format!("{} {} · {}", who.individual, opened.when(state.point), who.role);
         put(buf, place.x, place.y, place.width, &words, theme.bold());
-        for (n, (row_of, distance)) in (0..).zip(nearest(opened, state.point)) {
+        for (n, &(row_of, distance)) in (0..).zip(state.near()) {
             let y = place.bottom().saturating_sub(5) + n;
             let right = opened.photo(row_of).individual == who.individual;
             let (mark, style) = if right { ("✓", theme.right()) } else { ("✗", theme.wrong()) };
@@ -446,17 +503,6 @@ fn scatter(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
             put(buf, x, y, place.width, &words, theme.text());
         }
     }
-}
-
-/// The five photos nearest to one, and their distances.
-fn nearest(opened: &Opened, point: usize) -> Vec<(usize, f64)> {
-    let from = opened.set.vector(point);
-    let others = (0..opened.set.len()).filter(|row| *row != point);
-    let mut all: Vec<(usize, f64)> =
-        others.map(|row| (row, crate::eval::retrieval::distance(from, opened.set.vector(row)))).collect();
-    all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-    all.truncate(5);
-    all
 }
 
 /// The photos that the tab shows, each with its place.

@@ -7,7 +7,7 @@ use crate::tui::form::Form;
 use crate::tui::model::Model;
 use crate::tui::popup::view::clear;
 use crate::tui::widgets::list::shown;
-use crate::tui::widgets::text::{fit_end, put, put_all, row, wrap};
+use crate::tui::widgets::text::{fit_end, put, put_all, put_right, row, wrap};
 
 /// Draws the form over `area`.
 pub(in crate::tui) fn draw(model: &Model, form: &Form, area: Rect, buf: &mut Buffer) {
@@ -15,7 +15,9 @@ pub(in crate::tui) fn draw(model: &Model, form: &Form, area: Rect, buf: &mut Buf
     let fields = form.shown();
     let inner = clear(model, "new run", (96, fields.len() as u16 + 6), area, buf);
     let list = Rect { height: inner.height.saturating_sub(5), ..inner };
-    for (n, place) in (0..).zip(shown(form.at, fields.len() + 1, list.height)) {
+    let seen = shown(form.at, fields.len() + 1, list.height);
+    let (above, below) = (seen.start, fields.len() + 1 - seen.end);
+    for (n, place) in (0..).zip(seen) {
         let line = row(list, n);
         let focused = place == form.at;
         let Some(entry) = fields.get(place) else {
@@ -40,9 +42,15 @@ pub(in crate::tui) fn draw(model: &Model, form: &Form, area: Rect, buf: &mut Buf
         let sign = if problem.is_some() { " ✗" } else { "" };
         put_all(buf, line, &[(name, if focused { theme.accent() } else { theme.quiet() }), (value + sign, style)]);
     }
+    for (n, sign, hidden) in [(0, "▲", above), (list.height.saturating_sub(1), "▼", below)] {
+        if hidden > 0 {
+            put_right(buf, row(list, n), &format!("{sign} {hidden} more"), theme.accent());
+        }
+    }
     let foot = Rect { y: list.bottom(), height: inner.bottom() - list.bottom(), ..inner };
     put(buf, foot.x, foot.y, foot.width, &"─".repeat(usize::from(foot.width)), theme.quiet());
     let words = match (form.refused.clone(), form.focused()) {
+        _ if form.starting => ("starting …".to_owned(), theme.text()),
         (Some(refused), _) => (refused, theme.wrong()),
         (None, Some(entry)) => match form.problem(entry) {
             Some(problem) => (problem, theme.wrong()),

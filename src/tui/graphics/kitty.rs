@@ -13,16 +13,20 @@ use crate::tui::terminal::base64;
 /// Bytes of base64 in a piece; the protocol's limit.
 const PIECE: usize = 4096;
 
-/// Puts `picture` where the cursor is, as image `id`, without moving the cursor and without an answer (`q=2`).
-///
-/// # Errors
-/// Those of `out`.
-pub(super) fn put(out: &mut impl Write, id: u32, picture: &RgbImage) -> io::Result<()> {
+/// `picture` as the protocol takes it: a PNG in base64; none where that cannot be made.
+pub(super) fn text(picture: &RgbImage) -> Option<String> {
     let mut png = Vec::new();
     let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Sub);
     let (width, height) = picture.dimensions();
-    encoder.write_image(picture.as_raw(), width, height, ExtendedColorType::Rgb8).map_err(io::Error::other)?;
-    let text = base64(&png);
+    encoder.write_image(picture.as_raw(), width, height, ExtendedColorType::Rgb8).ok()?;
+    Some(base64(&png))
+}
+
+/// Puts the picture of `text` where the cursor is, as image `id`, without moving the cursor and without an answer (`q=2`).
+///
+/// # Errors
+/// Those of `out`.
+pub(super) fn put(out: &mut impl Write, id: u32, text: &str) -> io::Result<()> {
     let mut pieces = text.as_bytes().chunks(PIECE).peekable();
     let mut head = format!("a=T,f=100,i={id},C=1,q=2,");
     while let Some(piece) = pieces.next() {
@@ -58,7 +62,7 @@ mod tests {
             Rgb([(dice >> 24) as u8, (dice >> 16) as u8, (dice >> 8) as u8])
         });
         let mut out = Vec::new();
-        put(&mut out, 7, &picture).unwrap();
+        put(&mut out, 7, &super::text(&picture).unwrap()).unwrap();
         let text = String::from_utf8(out).unwrap();
         let pieces: Vec<&str> = text.split_terminator("\x1b\\").collect();
         assert!(pieces.len() > 2 && pieces[0].starts_with("\x1b_Ga=T,f=100,i=7,C=1,q=2,m=1;"));

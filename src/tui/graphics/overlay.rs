@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use crossterm::cursor::MoveTo;
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-use image::{DynamicImage, RgbImage};
+use image::DynamicImage;
 use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
 
-use super::{Graphics, Protocol, kitty};
+use super::{Graphics, Picture, Protocol, kitty};
 use crate::tui::message::PictureKey;
 use crate::tui::terminal::PICTURED;
 
@@ -23,7 +23,7 @@ pub(in crate::tui) struct Placed {
     /// What it is of.
     pub(in crate::tui) key: PictureKey,
     /// Its pixels.
-    pub(in crate::tui) picture: Arc<RgbImage>,
+    pub(in crate::tui) picture: Arc<Picture>,
 }
 
 impl PartialEq for Placed {
@@ -130,10 +130,11 @@ impl Canvas for Overlay {
                     }
                 }
                 for new in &change.new {
+                    let Some(text) = &new.picture.text else { continue };
                     // 31 is the probe's
                     self.last_id = self.last_id % 0xff_ffff + 100;
                     queue!(out, MoveTo(new.area.x, new.area.y))?;
-                    kitty::put(&mut out, self.last_id, &new.picture)?;
+                    kitty::put(&mut out, self.last_id, text)?;
                     self.numbered.push((self.last_id, new.clone()));
                 }
             }
@@ -162,7 +163,9 @@ const VIUERS_CELL: (u32, u32) = (6, 12);
 /// Prints a picture through viuer. One that cannot be drawn leaves its place empty.
 fn print(protocol: Protocol, placed: &Placed) -> io::Result<()> {
     let (width, height) = match protocol {
-        Protocol::Sixel => (placed.picture.width() / VIUERS_CELL.0, placed.picture.height() / VIUERS_CELL.1),
+        Protocol::Sixel => {
+            (placed.picture.pixels.width() / VIUERS_CELL.0, placed.picture.pixels.height() / VIUERS_CELL.1)
+        }
         Protocol::Kitty | Protocol::Iterm => (u32::from(placed.area.width), u32::from(placed.area.height)),
     };
     let config = viuer::Config {
@@ -177,7 +180,7 @@ fn print(protocol: Protocol, placed: &Placed) -> io::Result<()> {
         use_sixel: protocol == Protocol::Sixel,
         ..viuer::Config::default()
     };
-    match viuer::print(&DynamicImage::ImageRgb8((*placed.picture).clone()), &config) {
+    match viuer::print(&DynamicImage::ImageRgb8(placed.picture.pixels.clone()), &config) {
         Err(viuer::ViuError::Io(error)) => Err(error),
         _ => Ok(()),
     }
@@ -193,10 +196,11 @@ mod tests {
             path: name.into(),
             cells: (4, 2),
             pixels: (10, 20),
+            protocol: Some(Protocol::Kitty),
             window: Window::default(),
             look: Look::File,
         };
-        Placed { area: Rect::new(x, 1, 4, 2), key, picture: Arc::new(RgbImage::new(40, 40)) }
+        Placed { area: Rect::new(x, 1, 4, 2), key, picture: Arc::new(Picture::new(image::RgbImage::new(40, 40), None)) }
     }
 
     #[test]

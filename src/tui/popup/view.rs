@@ -46,13 +46,19 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
             let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
             for (n, place) in (0..).zip(shown(palette.at, found.len(), list.height)) {
                 let line = row(list, n);
-                let style = if place == palette.at { theme.chosen(true) } else { theme.text() };
+                let works = found[place].works_at(palette.place);
+                let style = match (place == palette.at, works) {
+                    (true, _) => theme.chosen(works),
+                    (false, true) => theme.text(),
+                    (false, false) => theme.quiet(),
+                };
                 if place == palette.at {
                     buf.set_style(line, style);
                 }
                 let keys: Vec<_> = model.keymap.keys(found[place]);
                 let key = keys.first().map(|k| crate::tui::keys::shown(k)).unwrap_or_default();
-                let words = format!("{:18} {:10} {}", found[place].name, key, found[place].help);
+                let not_here = if works { "" } else { "not here: " };
+                let words = format!("{:18} {:10} {not_here}{}", found[place].name, key, found[place].help);
                 put(buf, line.x, line.y, line.width, &words, style);
             }
         }
@@ -87,12 +93,29 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
     }
 }
 
+/// Where the next character goes; the terminal's own cursor is hidden.
+pub(in crate::tui) const CURSOR: &str = "▏";
+
 /// A line that is being typed; its end is always seen.
 fn typed(model: &Model, text: &str, line: Rect, buf: &mut Buffer) {
     let text = crate::tui::widgets::text::fit_end(text, line.width.saturating_sub(3));
-    let pieces =
-        [("› ".to_owned(), model.theme.accent()), (text, model.theme.text()), ("▏".to_owned(), model.theme.accent())];
+    let pieces = [
+        ("› ".to_owned(), model.theme.accent()),
+        (text, model.theme.text()),
+        (CURSOR.to_owned(), model.theme.cursor()),
+    ];
     put_all(buf, line, &pieces);
+}
+
+/// The last line that a help or a page may begin with over `area`; 0 for every other layer.
+pub(in crate::tui) fn most_from(model: &Model, layer: &Layer, area: Rect) -> usize {
+    let lines = match layer {
+        Layer::Help(place, _) => help(*place, &model.keymap).len(),
+        Layer::Page(page) => page.lines.len(),
+        _ => 0,
+    };
+    // a rule above and one below
+    lines.saturating_sub(usize::from(area.height.saturating_sub(2)))
 }
 
 /// Clears a field of at most `size` in the middle of `area`; what of it is left to write into.

@@ -129,6 +129,10 @@ impl Along {
     }
 }
 
+fn is_validation(epoch: &Epoch) -> bool {
+    epoch.rank1.is_some() || epoch.map.is_some()
+}
+
 /// All figures of a run.
 #[derive(Debug, Clone, Default)]
 pub(in crate::tui) struct Series {
@@ -160,15 +164,18 @@ impl Series {
                 }
                 Record::Epoch(e) => {
                     if self.epochs.last().is_some_and(|last| last.epoch == e.epoch) {
-                        self.epochs.pop();
+                        self.keep_epochs(self.epochs.len() - 1);
                     }
                     self.epochs.push(e.clone());
-                    self.validate();
+                    if is_validation(e) {
+                        self.validations.push(e.step);
+                        let or_nan = |v: Option<f64>| v.map_or(f32::NAN, |v| v as f32);
+                        self.validated.iter_mut().zip([e.rank1, e.map]).for_each(|(c, v)| c.push(or_nan(v)));
+                    }
                 }
                 Record::Resume { step, .. } => {
                     self.keep_steps(self.step.partition_point(|s| s <= step));
-                    self.epochs.retain(|e| e.step <= *step);
-                    self.validate();
+                    self.keep_epochs(self.epochs.partition_point(|e| e.step <= *step));
                 }
                 Record::Unknown => {}
             }
@@ -182,15 +189,12 @@ impl Series {
         self.columns.iter_mut().for_each(|c| c.truncate(len));
     }
 
-    fn validate(&mut self) {
-        let seen = || self.epochs.iter().filter(|e| e.rank1.is_some() || e.map.is_some());
-        self.validations = seen().map(|e| e.step).collect();
-        let column = |of: fn(&Epoch) -> Option<f64>| {
-            let mut column = Column::default();
-            seen().for_each(|e| column.push(of(e).map_or(f32::NAN, |v| v as f32)));
-            column
-        };
-        self.validated = [column(|e| e.rank1), column(|e| e.map)];
+    fn keep_epochs(&mut self, len: usize) {
+        let gone = self.epochs[len..].iter().filter(|e| is_validation(e)).count();
+        self.epochs.truncate(len);
+        let left = self.validations.len() - gone;
+        self.validations.truncate(left);
+        self.validated.iter_mut().for_each(|c| c.truncate(left));
     }
 
     fn column(&self, figure: Figure) -> &Column {
@@ -347,6 +351,44 @@ mod tests {
         assert_eq!((series.len(), series.last(Figure::Loss), series.last(Figure::Rank1)), (301, Some(5.0), None));
         let buckets = series.buckets(Figure::Loss, Along::Step, (0.0, 301.0), 3);
         assert_eq!(buckets[2].map(|b| b.most), Some(5.0));
+    }
+
+    #[test]
+    fn an_epoch_told_again_and_one_without_a_validation_leave_the_others_in_place() {
+        let mut series = Series::default();
+        let epoch = |n: u32, map: Option<f64>| {
+            let mut epoch = Epoch::new(n, u64::from(n) * 10);
+            epoch.map = map;
+            Record::Epoch(epoch)
+        };
+        let steps: Vec<_> = (1..=40).map(|n| step(n, 1.0)).collect();
+        series.take(&steps);
+        series.take(&[epoch(1, Some(0.1)), epoch(2, None), epoch(3, Some(0.3)), epoch(3, Some(0.4))]);
+        let map = |series: &Series| {
+            let buckets = series.buckets(Figure::Map, Along::Step, (0.0, 40.0), 40);
+            buckets.iter().flatten().map(|b| b.last).collect::<Vec<_>>()
+        };
+        assert_eq!(map(&series), [0.1, 0.4]);
+        series.take(&[Record::Resume { step: 25, time: 0.0 }]);
+        assert_eq!((map(&series), series.epochs.len()), (vec![0.1], 2));
+        series.take(&[step(26, 1.0), epoch(3, Some(0.5))]);
+        assert_eq!(map(&series), [0.1, 0.5]);
+    }
+
+    #[test]
+    fn a_million_points_are_no_more_than_a_bucket_a_column() {
+        let mut series = Series::default();
+        for piece in 0..100 {
+            let records: Vec<_> = (1..=10_000).map(|n| step(piece * 10_000 + n, n as f32)).collect();
+            series.take(&records);
+        }
+        assert_eq!(series.len(), 1_000_000);
+        let buckets = series.buckets(Figure::Loss, Along::Step, (0.0, 1e6), 400);
+        assert_eq!(buckets.len(), 400);
+        assert!(buckets.iter().flatten().all(|b| b.least >= 1.0 && b.most <= 10_000.0 && b.least <= b.most));
+        assert_eq!(buckets.iter().flatten().count(), 400);
+        // a look at a hundredth of them costs and shows as much
+        assert_eq!(series.buckets(Figure::Loss, Along::Step, (5e5, 5.1e5), 400).iter().flatten().count(), 400);
     }
 
     #[test]

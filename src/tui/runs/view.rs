@@ -7,7 +7,7 @@ use ratatui::style::{Modifier, Style};
 use crate::run::{RunSummary, Status};
 use crate::tui::model::Model;
 use crate::tui::runs::Followed;
-use crate::tui::runs::series::{Along, Figure, Series};
+use crate::tui::runs::series::{Figure, Series};
 use crate::tui::view::rule;
 use crate::tui::widgets::chart::{self, Axes, Bucket, Curve};
 use crate::tui::widgets::list::shown;
@@ -359,7 +359,7 @@ fn chart_of(model: &Model, run: &RunSummary, group: &Group, area: Rect, buf: &mu
             curves.push(Curve { buckets, style, marker });
         }
     }
-    let mut pieces = vec![(chart_name(model, run, group, log), theme.bold())];
+    let mut pieces = vec![(chart_name(model, run, group, &axes), theme.bold())];
     pieces.extend(legend);
     if group.name == "loss"
         && let Some(gradient) = overlaid.last().and_then(|(_, s)| s.last(Figure::Gradient))
@@ -375,7 +375,7 @@ fn chart_of(model: &Model, run: &RunSummary, group: &Group, area: Rect, buf: &mu
     chart::draw(buf, plot, &curves, &axes);
 }
 
-fn chart_name(model: &Model, run: &RunSummary, group: &Group, log: bool) -> String {
+fn chart_name(model: &Model, run: &RunSummary, group: &Group, axes: &Axes) -> String {
     let charts = &model.runs.charts;
     let mut name = group.name.to_owned();
     if group.name == "rank-1" {
@@ -383,17 +383,14 @@ fn chart_name(model: &Model, run: &RunSummary, group: &Group, log: bool) -> Stri
             model.runs.followed.get(&run.id).and_then(|f| f.series.epochs.iter().rev().find_map(|e| e.part.clone()));
         name = part.map_or(name, |part| format!("rank-1 ({part})"));
     }
-    if log {
+    if axes.log {
         name += " (log)";
     }
     if charts.smoothing > 0.0 {
         name += &format!(" · smoothing {:.1}", charts.smoothing);
     }
-    if let (Some(share), Along::Epoch | Along::Step | Along::Time) = (charts.cursor, charts.along) {
-        let extent = model.runs.followed.get(&run.id).map_or(1.0, |f| f.series.extent(charts.along).1);
-        let (from, to) = charts.window;
-        let at = extent * (from + (to - from) * share);
-        name += &format!(" · at {} {at:.1}", charts.along.word());
+    if let Some(at) = axes.cursor {
+        name += &format!(" · at {} {at:.1}", axes.along);
     }
     name
 }

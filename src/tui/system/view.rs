@@ -4,7 +4,27 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::model::Model;
+use crate::tui::system::Sample;
 use crate::tui::widgets::text::{blocks, bytes, put, row};
+
+/// The rows that the log has in `area`, the tab's: what the lines above leave.
+fn log_rows(model: &Model, area: Rect) -> usize {
+    let Some(sample) = &model.system.sample else { return 0 };
+    usize::from(area.height.saturating_sub(MACHINE + 4 + processes_shown(sample, area)))
+}
+
+/// Lines of the machine: processors, memory, disk, card.
+const MACHINE: u16 = 4;
+
+fn processes_shown(sample: &Sample, area: Rect) -> u16 {
+    let left = area.height.saturating_sub(MACHINE + 2);
+    (left / 2).min(sample.processes.len() as u16)
+}
+
+/// The most lines that the log can be scrolled back in `area`, the tab's.
+pub(in crate::tui) fn most_back(model: &Model, area: Rect) -> usize {
+    model.log.len().saturating_sub(log_rows(model, area))
+}
 
 /// Draws the tab.
 pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
@@ -52,9 +72,7 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
     let mut y = inner.y + next;
     put(buf, inner.x, y, inner.width, "processes of ours        pid    cpu   memory", theme.bold());
     y += 1;
-    let left = inner.bottom().saturating_sub(y);
-    let processes = usize::from(left / 2).min(sample.processes.len());
-    for process in sample.processes.iter().take(processes) {
+    for process in sample.processes.iter().take(usize::from(processes_shown(sample, area))) {
         let cpu = process.cpu.map_or_else(|| "    ·".into(), percent);
         let words = format!("{:>28}  {cpu}  {:>7}  {}", process.pid, bytes(process.memory), process.command);
         put(buf, inner.x, y, inner.width, &words, theme.text());

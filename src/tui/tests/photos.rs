@@ -3,7 +3,7 @@
 use super::*;
 
 /// The photo of an individual over the whole pane.
-fn at_a_photo(model: &mut Model) {
+pub(super) fn at_a_photo(model: &mut Model) {
     drive(
         model,
         vec![full(), keys("1"), vec![key(KeyCode::Enter), key(KeyCode::Enter), key(KeyCode::Enter)]].concat_all(),
@@ -21,17 +21,17 @@ fn a_box_is_drawn_on_a_photo_and_kept() {
         assert!(["┏", "┓", "┗", "┛", "crop 0.25,0.25,0.5,0.5"].iter().all(|part| shown.contains(part)), "{shown}");
         assert_eq!(cell(&buffer, "┏").fg, model.theme.accent().fg.unwrap());
         let (_, asked, ..) = drive(&mut model, vec![keys("hkL"), vec![key(KeyCode::Enter)]].concat_all());
-        let Some(Effect::Correct(name, photo, Amendment::Crop(Some(crop)))) = asked.first() else {
+        let Some(Effect::Correct(dataset, photo, Amendment::Crop(Some(crop)))) = asked.first() else {
             panic!("{asked:?}")
         };
-        assert_eq!((name.as_str(), crop.to_string().as_str()), ("turtles", "0.23,0.23,0.52,0.5"), "{photo:?}");
+        assert_eq!((dataset.name.as_str(), crop.to_string().as_str()), ("turtles", "0.23,0.23,0.52,0.5"), "{photo:?}");
         let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
         assert!(!text(&buffer).contains("┏"));
         let (_, asked, ..) = drive(&mut model, vec![keys("b"), vec![key(KeyCode::Backspace)]].concat_all());
         assert!(matches!(&asked[..], [Effect::Correct(.., Amendment::Crop(None))]), "{asked:?}");
         drive(&mut model, vec![keys("b"), vec![key(KeyCode::Esc)]].concat_all());
         assert_eq!(model.place(), Place::Photo, "Esc leaves the box and not the photo");
-        let effects = update(&mut model, Message::Corrected("turtles".into(), "corrected".into()));
+        let effects = update(&mut model, Message::Corrected(turtles(), "corrected".into(), None));
         assert!(effects.iter().any(|e| matches!(e, Effect::Scan(_))), "it is read again: {effects:?}");
     }
 }
@@ -40,6 +40,7 @@ fn a_box_is_drawn_on_a_photo_and_kept() {
 fn who_and_when_are_corrected_by_typing() {
     let mut model = model((100, 30));
     at_a_photo(&mut model);
+    drive(&mut model, vec![Message::Tick(1_796_000_000.0)]); // the end of November 2026
     let clear = Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
     let (_, asked, ..) =
         drive(&mut model, vec![keys("i"), vec![clear], keys("t9"), vec![key(KeyCode::Enter)]].concat_all());
@@ -51,7 +52,10 @@ fn who_and_when_are_corrected_by_typing() {
     let date = |text: &str| vec![keys("I"), vec![clear()], keys(text), vec![key(KeyCode::Enter)]].concat_all();
     let (buffer, asked, ..) = drive(&mut model, date("2019-02-30"));
     assert!(asked.is_empty() && text(&buffer).contains("is no day: write it as 2019-08-02"), "{asked:?}");
-    let (_, asked, ..) = drive(&mut model, date("2019-08-02"));
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    let (buffer, asked, ..) = drive(&mut model, date("2027-08-02"));
+    assert!(asked.is_empty() && text(&buffer).contains("2027-08-02 has not come yet"), "{asked:?}");
+    let (_, asked, ..) = drive(&mut model, vec![vec![key(KeyCode::Esc)], date("2019-08-02")].concat_all());
     assert!(matches!(&asked[..], [Effect::Correct(_, _, Amendment::Date(Some(_)))]), "{asked:?}");
     let (_, asked, ..) = drive(&mut model, date(""));
     assert!(matches!(&asked[..], [Effect::Correct(_, _, Amendment::Date(None))]), "empty takes it back: {asked:?}");
@@ -65,7 +69,10 @@ fn a_photo_is_shown_as_a_training_sees_it() {
     let looks: std::collections::HashSet<_> =
         crate::tui::view::pictures(&model).into_iter().map(|key| key.look).collect();
     assert!(looks.len() >= 8 && looks.contains(&Look::Augmented(None, 0)), "{looks:?}");
-    assert!(text(&buffer).contains("as a training does"), "{}", text(&buffer));
+    let shown = text(&buffer);
+    for words in ["as a training does", "as an evaluation sees it", "version 1", "version 2"] {
+        assert!(shown.contains(words), "{words}\n{shown}");
+    }
     drive(&mut model, vec![key(KeyCode::Esc)]);
     assert_eq!(model.place(), Place::Photo);
 }
