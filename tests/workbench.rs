@@ -5,7 +5,9 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -18,6 +20,9 @@ struct Screen {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
+    reader: JoinHandle<()>,
+    /// The reader is to end with what it reads next.
+    reads_last: Arc<AtomicBool>,
 }
 
 const ROWS: u16 = 45;
@@ -57,16 +62,21 @@ impl Screen {
         let mut reader = pair.master.try_clone_reader().unwrap();
         let raw = Arc::new(Mutex::new(Vec::new()));
         let (to, count, all) = (Arc::clone(&parser), Arc::clone(&bytes), Arc::clone(&raw));
-        std::thread::spawn(move || {
+        let reads_last = Arc::new(AtomicBool::new(false));
+        let is_last = Arc::clone(&reads_last);
+        let reader = std::thread::spawn(move || {
             let mut block = [0; 4096];
             while let Ok(n @ 1..) = reader.read(&mut block) {
                 to.lock().unwrap().process(&block[..n]);
                 *count.lock().unwrap() += n;
                 all.lock().unwrap().extend_from_slice(&block[..n]);
+                if is_last.load(Ordering::SeqCst) {
+                    break;
+                }
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Screen { parser, bytes, raw, keys, child, master: pair.master }
+        Screen { parser, bytes, raw, keys, child, master: pair.master, reader, reads_last }
     }
 
     fn text(&self) -> String {
@@ -135,13 +145,16 @@ impl Screen {
         kill(signal, self.child.process_id().unwrap().into());
     }
 
-    /// Closes the terminal; the program that was in it.
-    fn close(self) -> Box<dyn Child + Send + Sync> {
-        let Screen { child, keys, master, .. } = self;
+    /// Closes the terminal, as a window that is closed or a link that is dropped does: the system then hangs up. The
+    /// program that was in it.
+    fn close(mut self) -> Box<dyn Child + Send + Sync> {
+        // the reader has a copy of the terminal, and waits in it until the program writes
+        self.reads_last.store(true, Ordering::SeqCst);
+        self.press("\x0c"); // Ctrl-L draws all again
+        let Screen { child, keys, master, reader, .. } = self;
+        reader.join().unwrap();
         drop(keys);
         drop(master);
-        // the reader's copy of the terminal is closed by the hang-up of the program's end at the latest
-        kill("-HUP", child.process_id().unwrap().into());
         child
     }
 }
@@ -169,7 +182,7 @@ fn verb(workspace: &Path, arguments: &[&str]) -> String {
 fn a_run_outlives_its_terminal_and_a_crash_is_seen_at_once() {
     let (_dir, workspace) = workspace();
     verb(&workspace, &["dataset", "synth", "--individuals", "4", "--encounters", "4", "--photos", "2"]);
-    let (one, two) = (Screen::open(&workspace), Screen::open(&workspace));
+    let (one, mut two) = (Screen::open(&workspace), Screen::open(&workspace));
     two.sees("4 System");
     let settings = "--backbone resnet18 --image-size 32 --embedding-dim 16 --batch-size 8 --epochs 3000";
     let name = verb(&workspace, &["dataset", "ls", "--json"]);
@@ -193,8 +206,13 @@ fn a_run_outlives_its_terminal_and_a_crash_is_seen_at_once() {
         assert!(begin.elapsed() < Duration::from_secs(60), "it went with its terminal: {}", state());
         std::thread::sleep(Duration::from_millis(50));
     }
+    // on any tab
+    two.press("4");
+    two.sees("log of this workbench");
     kill("-KILL", state()["process"]["pid"].as_u64().unwrap());
-    two.sees_within("† arcface-resnet18", Duration::from_secs(5));
+    two.sees_within("crashed; it said last:", Duration::from_secs(5));
+    two.press("2");
+    two.sees("† arcface-resnet18");
     two.sees("died in epoch");
 }
 
@@ -313,6 +331,17 @@ fn the_shell_gets_the_terminal_while_it_is_stopped() {
     std::thread::sleep(Duration::from_millis(300));
     screen.press("exit\n");
     screen.ends_within(Duration::from_secs(5));
+}
+
+#[test]
+fn where_no_shell_could_continue_it_ctrl_z_says_so() {
+    let (_dir, workspace) = workspace();
+    let mut screen = Screen::open(&workspace);
+    screen.sees("No photos yet.");
+    screen.press("\x1a"); // Ctrl-Z
+    screen.sees_within("there is no shell to go to", Duration::from_secs(10));
+    screen.press("q");
+    assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
 }
 
 #[test]

@@ -288,6 +288,12 @@ mod tests {
         assert!(written.iter().all(|path| path.is_file()));
         let report = std::fs::read(folder.join("report.json")).unwrap();
 
+        // told to stop while it embeds
+        let told = evaluate_into(&folder, &model, &question, &source, &mut |_, _| session::stop(&folder).unwrap());
+        assert!(matches!(told, Err(crate::eval::Error::Interrupted)));
+        assert_eq!(session::standing(&folder).unwrap().unwrap().0, Status::Stopped);
+        assert_eq!(std::fs::read(folder.join("report.json")).unwrap(), report);
+
         [2, 3].iter().for_each(|&i| std::fs::remove_file(m.full_path(i)).unwrap());
         let error = evaluate().unwrap_err().to_string();
         for word in ["2 of 4 photos", "0 queries and 2 gallery", "2.jpg", "--data-dir"] {

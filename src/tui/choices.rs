@@ -1,5 +1,7 @@
 //! A question with some answers each to a few points, chosen with the arrows: how a run is to be evaluated.
 
+use std::collections::BTreeSet;
+
 use super::message::Effect;
 
 /// One point.
@@ -25,8 +27,14 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    /// How the run `run` may be evaluated, on its own photos or on one of `datasets`, on one of `devices`.
-    pub(super) fn of_evaluation(run: String, datasets: &[String], devices: &[String]) -> Choices {
+    /// How the run `run` may be evaluated: on its own photos or on one of `datasets`, parted by one of `columns`, on one of
+    /// `devices`.
+    pub(super) fn of_evaluation(
+        run: String,
+        datasets: &[String],
+        columns: &BTreeSet<String>,
+        devices: &[String],
+    ) -> Choices {
         let told = |label, answers: &[(&str, &str)], flag: &str| {
             let answer =
                 |(words, value): &(&str, &str)| ((*words).to_owned(), vec![flag.to_owned(), (*value).to_owned()]);
@@ -42,6 +50,7 @@ impl Choices {
             point
         };
         let names: Vec<&str> = datasets.iter().map(String::as_str).collect();
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
         let all = [("nothing: with same-encounter photos", "none")];
         let points = vec![
@@ -50,6 +59,7 @@ impl Choices {
                 "best, where a valid part chose it, else last",
             ),
             usual(point("photos", &names, "--data-dir"), "those that the run trained on"),
+            usual(point("split", &columns, "--split-column"), "the run's own, else the usual column"),
             point("gallery", &["train", "valid", "test"], "--gallery-split"),
             usual(point("queries", &["test", "valid", "train"], "--query-split"), "test, or else valid"),
             usual(told("left out of the gallery", &all, "--exclude"), "photos of the query's own encounter"),
@@ -78,19 +88,28 @@ mod tests {
 
     #[test]
     fn what_is_chosen_becomes_the_verbs_flags() {
-        let mut choices = Choices::of_evaluation("r1".into(), &["turtles".into()], &["auto".into(), "cpu".into()]);
+        let mut choices = Choices::of_evaluation(
+            "r1".into(),
+            &["turtles".into()],
+            &["split_open".to_owned()].into(),
+            &["auto".into(), "cpu".into()],
+        );
         let usual = ["--gallery-split", "train", "--device", "auto"].map(str::to_owned).to_vec();
         assert_eq!(choices.effect(), Effect::Evaluate("r1".into(), usual));
         choices.turn(true);
         choices.at = 1;
         choices.turn(false);
-        choices.at = 4;
+        choices.at = 2;
+        choices.turn(true);
+        choices.at = 5;
         choices.turn(true);
         let expected = [
             "--checkpoint",
             "best",
             "--data-dir",
             "turtles",
+            "--split-column",
+            "split_open",
             "--gallery-split",
             "train",
             "--exclude",

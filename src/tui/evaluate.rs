@@ -144,6 +144,8 @@ pub(super) struct Evaluate {
     pub(super) window: Window,
     /// First line of the report that is shown.
     pub(super) scroll: usize,
+    /// The report's charts have the place of its lines.
+    pub(super) charts: bool,
     /// The photo under the cursor of the embedding.
     pub(super) point: usize,
     /// The photos nearest to it, with their distances, and which it was then.
@@ -395,6 +397,7 @@ impl Evaluate {
                     View::Scatter => View::Queries,
                 };
             }
+            (Action::NextPane | Action::PreviousPane, Place::Report) => self.charts = !self.charts,
             (Action::OnlyMistakes, _) => {
                 self.only_mistakes = !self.only_mistakes;
                 (self.query, self.hit) = (0, 0);

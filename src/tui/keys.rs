@@ -229,6 +229,7 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::PreviousMistake, "previous-mistake", &["["], &[P::Queries, P::Pair], "previous", "to the mistake before"),
     row(Action::OnlyMistakes, "only-mistakes", &["m"], &[P::Queries], "only mistakes", "show only the queries that went wrong"),
     row(Action::View, "view", &["v"], OPENED, "view", "report, queries, embedding"),
+    row(Action::View, "run-view", &["v"], &[P::Run], "view", "charts, log, checkpoints; PgUp and PgDn go through them"),
     row(Action::Flip, "flip", &["g"], &[P::Pair], "flip", "show the two photos in one place, in turn"),
     row(Action::ZoomIn, "larger", &["+", "="], &[P::Framing], "larger", "a larger box"),
     row(Action::ZoomOut, "smaller", &["-"], &[P::Framing], "smaller", "a smaller box"),

@@ -84,6 +84,18 @@ fn whole() -> (f64, f64) {
     (0.0, 1.0)
 }
 
+/// What of a run its pane shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum RunView {
+    /// Its figures, with the end of its log.
+    #[default]
+    Charts,
+    /// Its log.
+    Log,
+    /// Its checkpoints.
+    Checkpoints,
+}
+
 /// A run whose metrics and log are read.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
@@ -120,6 +132,12 @@ pub(super) struct Runs {
     pub(super) followed: HashMap<String, Followed>,
     /// How charts are drawn.
     pub(super) charts: Charts,
+    /// What of a run its pane shows.
+    pub(super) view: RunView,
+    /// The first chart shown.
+    pub(super) from: usize,
+    /// Lines of the log that are scrolled back.
+    pub(super) back: usize,
 }
 
 impl Default for Runs {
@@ -135,6 +153,9 @@ impl Default for Runs {
             whole: false,
             followed: HashMap::new(),
             charts: Charts::default(),
+            view: RunView::Charts,
+            from: 0,
+            back: 0,
         }
     }
 }
@@ -239,6 +260,24 @@ impl Runs {
         let shown = self.shown();
         let at = shown.iter().position(|run| Some(&run.id) == self.chosen.as_ref()).unwrap_or(0);
         self.chosen = shown.get(moved(at, shown.len(), step)).map(|run| run.id.clone());
+        self.back = 0;
+    }
+
+    /// Shows other charts or lines of the run; `update` takes back what is too far. Whether there is anything to scroll.
+    fn scroll(&mut self, action: Action) -> bool {
+        let (from, back) = match action {
+            Action::PageDown => (self.from.saturating_add(2), self.back.saturating_sub(10)),
+            Action::PageUp => (self.from.saturating_sub(2), self.back.saturating_add(10)),
+            Action::First => (0, usize::MAX),
+            Action::Last => (usize::MAX, 0),
+            _ => return false,
+        };
+        match self.view {
+            RunView::Charts => self.from = from,
+            RunView::Log => self.back = back,
+            RunView::Checkpoints => {}
+        }
+        true
     }
 
     /// Does what a key asks for; `Err` says why not. A layer is put over the tab where one is needed.
@@ -328,6 +367,14 @@ impl Runs {
                 run()?;
                 self.whole = true;
             }
+            Action::View => {
+                self.view = match self.view {
+                    RunView::Charts => RunView::Log,
+                    RunView::Log => RunView::Checkpoints,
+                    RunView::Checkpoints => RunView::Charts,
+                };
+            }
+            other if self.place() == Place::Run && self.scroll(other) => {}
             Action::NextPane | Action::PreviousPane => self.in_detail = !self.in_detail,
             Action::Back => self.back(),
             other => {

@@ -3,6 +3,8 @@
 
 mod popups;
 
+use std::collections::BTreeSet;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::data::synth::SynthPlan;
@@ -44,6 +46,8 @@ fn clamp(model: &mut Model) {
     if model.evaluate.scroll > 0 {
         model.evaluate.scroll = model.evaluate.scroll.min(super::evaluate::view::most_scroll(model, area));
     }
+    let (charts, lines) = super::runs::view::most_scrolled(model, area);
+    (model.runs.from, model.runs.back) = (model.runs.from.min(charts), model.runs.back.min(lines));
     model.system.back = model.system.back.min(super::system::view::most_back(model, area));
     let most = model.layers.last().map_or(0, |layer| super::popup::view::most_from(model, layer, area));
     if let Some(Layer::Help(_, from) | Layer::Page(Page { from, .. })) = model.layers.last_mut() {
@@ -150,12 +154,13 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.runs.filter.clear();
         }
         Message::Refused(why) => {
-            let starting = |layer: &mut Layer| match layer {
-                Layer::Form(form) if form.starting => Some(form.refuse(why.clone())),
+            let form = model.layers.iter_mut().find_map(|layer| match layer {
+                Layer::Form(form) if form.starting => Some(form),
                 _ => None,
-            };
-            if model.layers.iter_mut().find_map(starting).is_none() {
-                model.say(why, true);
+            });
+            match form {
+                Some(form) => form.refuse(why),
+                None => model.say(why, true),
             }
         }
         Message::Progress(progress) => model.progress = progress,
@@ -357,7 +362,10 @@ fn evaluate_how(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let datasets: Vec<String> = model.datasets.known.iter().flatten().map(|d| d.name.clone()).collect();
-    let choices = Choices::of_evaluation(run, &datasets, &model.devices());
+    // of those that were read: the verb says where photos have no such column
+    let read = model.datasets.scanned.values().filter_map(|scanned| scanned.as_ref().ok());
+    let columns: BTreeSet<String> = read.flat_map(|s| s.manifest.split_columns.keys().cloned()).collect();
+    let choices = Choices::of_evaluation(run, &datasets, &columns, &model.devices());
     model.layers.push(Layer::Choices(Box::new(choices)));
     Vec::new()
 }

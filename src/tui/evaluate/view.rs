@@ -162,21 +162,22 @@ fn histogram_rows(area: Rect) -> u16 {
     if area.height >= 18 { 2 } else { 0 }
 }
 
-/// The tiles of the matches: how many fit, each with a line of words above its photo.
-fn hit_tiles(area: Rect, hits: usize) -> Vec<Rect> {
+/// The tiles of the matches: the page of them that the match chosen is on, each with its place among the matches and a
+/// line of words above its photo.
+fn hit_tiles(area: Rect, hits: usize, chosen: usize) -> Vec<(usize, Rect)> {
     let across = (area.width / 22).clamp(1, 4);
     let wide = area.width / across;
     let down = (area.height / 9).clamp(1, 4);
     let high = area.height / down;
-    (0..across * down)
-        .take(hits)
-        .map(|n| Rect {
-            x: area.x + (n % across) * wide,
-            y: area.y + (n / across) * high,
-            width: wide.saturating_sub(1),
-            height: high,
-        })
-        .collect()
+    let page = usize::from(across * down);
+    let tile = |n: u16| Rect {
+        x: area.x + (n % across) * wide,
+        y: area.y + (n / across) * high,
+        width: wide.saturating_sub(1),
+        height: high,
+    };
+    let from = chosen / page * page;
+    (from..hits.min(from + page)).zip((0..).map(tile)).collect()
 }
 
 fn queries(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
@@ -204,7 +205,8 @@ fn queries(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let words = format!("query {} {}", who.individual, opened.when(ranked.query));
     put(buf, place.x, place.y, place.width, &words, theme.bold());
     let place = rule(model, hits, buf);
-    for (n, (tile, hit)) in hit_tiles(place, ranked.nearest.len()).into_iter().zip(&ranked.nearest).enumerate() {
+    for (n, tile) in hit_tiles(place, ranked.nearest.len(), state.hit) {
+        let hit = &ranked.nearest[n];
         let verdict = if hit.correct { ("✓", theme.right()) } else { ("✗", theme.wrong()) };
         let chosen = if n == state.hit { theme.accent() } else { theme.text() };
         let pieces = [
@@ -296,9 +298,13 @@ fn pair(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
 fn report_lines(model: &Model, opened: &Opened, most: u16) -> Vec<(String, Style)> {
     let theme = &model.theme;
     let report = &opened.report;
+    let queries = report.figures.queries;
     let about = format!(
-        "{} · {} queries against {} photos, {} without a match",
-        report.context.split, report.figures.queries, report.figures.gallery, report.figures.queries_without_match
+        "{} · {queries} {} against {}, {} without a match",
+        report.context.split,
+        if queries == 1 { "query" } else { "queries" },
+        counted(report.figures.gallery, "photo"),
+        report.figures.queries_without_match
     );
     let mut lines = vec![(format!("{} on {}", report.context.model, report.context.dataset), theme.bold())];
     lines.extend(wrap(&about, most).into_iter().map(|line| (line, theme.text())));
@@ -345,17 +351,25 @@ fn lines_width(text: Rect) -> u16 {
 }
 
 fn report(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
-    let theme = &model.theme;
     let (text, wide) = report_text(area);
+    if model.evaluate.charts {
+        report_charts(model, opened, area, buf);
+        return;
+    }
     let lines = report_lines(model, opened, lines_width(text));
     let from = model.evaluate.scroll.min(lines.len().saturating_sub(usize::from(text.height)));
     for (n, (line, style)) in (0..text.height).zip(&lines[from..]) {
         put(buf, text.x + 1, text.y + n, text.width.saturating_sub(2), line, *style);
     }
-    if !wide {
-        return;
+    if wide {
+        let right = rule(model, Rect { x: area.x + 72, width: area.width - 72, ..area }, buf);
+        report_charts(model, opened, right, buf);
     }
-    let right = rule(model, Rect { x: area.x + 72, width: area.width - 72, ..area }, buf);
+}
+
+/// How many queries are found within the nearest so many, and how far photos of one and of two individuals are.
+fn report_charts(model: &Model, opened: &Opened, right: Rect, buf: &mut Buffer) {
+    let theme = &model.theme;
     let high = right.height / 2;
     put(buf, right.x, right.y, right.width, "share of queries found within the nearest (CMC)", theme.bold());
     let plot = Rect { y: right.y + 1, height: high.saturating_sub(2), ..right };
@@ -531,8 +545,8 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
             let upper = Rect { height: body.height - histogram_rows(body), ..body };
             let (_, query, hits) = browser(upper);
             found.push(key(below(inset(query), 1), ranked.query, Window::default()));
-            for (tile, hit) in hit_tiles(inset(hits), ranked.nearest.len()).into_iter().zip(&ranked.nearest) {
-                found.push(key(below(tile, 1), hit.row, Window::default()));
+            for (n, tile) in hit_tiles(inset(hits), ranked.nearest.len(), state.hit) {
+                found.push(key(below(tile, 1), ranked.nearest[n].row, Window::default()));
             }
         }
         View::Scatter if state.point < opened.set.len() => {

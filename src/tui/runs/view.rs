@@ -4,10 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
+use crate::data::counted::counted;
 use crate::run::{RunSummary, Status};
+use crate::tui::keys::Place;
 use crate::tui::model::Model;
-use crate::tui::runs::Followed;
 use crate::tui::runs::series::{Figure, Series};
+use crate::tui::runs::{Followed, RunView};
 use crate::tui::view::rule;
 use crate::tui::widgets::chart::{self, Axes, Bucket, Curve};
 use crate::tui::widgets::list::shown;
@@ -34,9 +36,9 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
         return;
     }
     match model.runs.current() {
-        Some(run) if model.runs.whole => whole(model, run, area, buf),
+        Some(run) if model.runs.whole => detail(model, run, area, buf),
         Some(run) if area.width >= SIDE_BY_SIDE => {
-            let left = (area.width * 2 / 5).clamp(56, 84);
+            let left = table_width(area);
             table(model, Rect { width: left, ..area }, buf);
             let right = rule(model, Rect { x: area.x + left, width: area.width - left, ..area }, buf);
             detail(model, run, right, buf);
@@ -209,69 +211,130 @@ fn title(model: &Model, run: &RunSummary, line: Rect, buf: &mut Buffer) {
     put_all(buf, line, &pieces);
 }
 
-fn detail(model: &Model, run: &RunSummary, area: Rect, buf: &mut Buffer) {
-    title(model, run, row(area, 0), buf);
-    let Some(followed) = model.runs.followed.get(&run.id) else {
-        put(buf, area.x, area.y + 2, area.width, "Reading its figures …", model.theme.quiet());
-        return;
-    };
-    let log_height = if area.height >= 24 { 5 } else { 2 };
-    let charts = Rect { y: area.y + 1, height: area.height.saturating_sub(2 + log_height), ..area };
-    let figures = groups(followed);
-    let fits = usize::from(charts.height / 7).clamp(1, 4).min(figures.len());
-    let each = charts.height / fits as u16;
-    // what is left over goes to the first, the most telling
-    let over = charts.height - each * fits as u16;
-    for (n, group) in (0..).zip(figures.iter().take(fits)) {
-        let (top, height) = if n == 0 { (0, each + over) } else { (over + n * each, each) };
-        let place = Rect { y: charts.y + top, height, ..charts };
-        chart_of(model, run, group, place, buf);
-    }
-    let line = row(area, area.height - 1 - log_height);
-    put(buf, line.x, line.y, line.width, &pace(&followed.series), model.theme.text());
-    let log = Rect { y: line.y + 1, height: log_height, ..area };
-    log_lines(model, followed, log, buf);
+/// Where a run's charts lie below its title, over the line that says its pace and the end of its log.
+struct Layout {
+    charts: Rect,
+    /// Charts side by side.
+    across: usize,
+    /// Charts that fit.
+    fits: usize,
+    pace: Rect,
+    log: Rect,
 }
 
-fn whole(model: &Model, run: &RunSummary, area: Rect, buf: &mut Buffer) {
+impl Layout {
+    /// In `area`, the run's own, which is the whole screen or a pane of it.
+    fn of(area: Rect, whole: bool) -> Layout {
+        let log_height = match whole {
+            true => (area.height / 4).clamp(3, 14),
+            false if area.height >= 24 => 5,
+            false => 2,
+        };
+        let charts = Rect { y: area.y + 1, height: area.height.saturating_sub(2 + log_height), ..area };
+        let pace = row(area, area.height - 1 - log_height);
+        let log = Rect { y: pace.y + 1, height: log_height, ..area };
+        let across = if whole && area.width >= 120 { 2 } else { 1 };
+        let fits = match whole {
+            true => (usize::from(charts.height / 6) * across).max(1),
+            false => usize::from(charts.height / 7).clamp(1, 4),
+        };
+        Layout { charts, across, fits, pace, log }
+    }
+}
+
+/// Where the chosen run's own pane lies in `area`, the tab's; none where only the table is shown.
+fn pane(model: &Model, area: Rect) -> Option<Rect> {
+    match area.width >= SIDE_BY_SIDE {
+        _ if model.runs.whole => Some(area),
+        true => {
+            let left = table_width(area);
+            Some(Rect { x: area.x + left + 2, width: area.width.saturating_sub(left + 2), ..area })
+        }
+        false => model.runs.in_detail.then_some(area),
+    }
+}
+
+/// Columns of the table beside a run's pane.
+fn table_width(area: Rect) -> u16 {
+    (area.width * 2 / 5).clamp(56, 84)
+}
+
+/// The last chart that may be the first, and the most lines that the log can be scrolled back, in `area`, the tab's.
+pub(in crate::tui) fn most_scrolled(model: &Model, area: Rect) -> (usize, usize) {
+    let followed = model.runs.current().and_then(|run| model.runs.followed.get(&run.id));
+    let (Some(followed), Some(pane)) = (followed, pane(model, area)) else { return (0, 0) };
+    let charts = groups(followed).len().saturating_sub(Layout::of(pane, model.runs.whole).fits);
+    (charts, followed.log.len().saturating_sub(usize::from(pane.height.saturating_sub(2))))
+}
+
+/// A run's own pane: its title, and below it what is looked at.
+fn detail(model: &Model, run: &RunSummary, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.runs);
     title(model, run, row(area, 0), buf);
-    let Some(followed) = model.runs.followed.get(&run.id) else {
-        put(buf, area.x, area.y + 2, area.width, "Reading its figures …", model.theme.quiet());
+    let Some(followed) = state.followed.get(&run.id) else {
+        put(buf, area.x, area.y + 2, area.width, "Reading its figures …", theme.quiet());
         return;
     };
-    let log_height = (area.height / 4).clamp(3, 14);
-    let charts = Rect { y: area.y + 1, height: area.height.saturating_sub(2 + log_height), ..area };
+    let below = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
+    match state.view {
+        RunView::Charts => charts(model, run, followed, area, buf),
+        RunView::Log => {
+            let back = if state.back > 0 { format!(" · {} back", counted(state.back, "line")) } else { String::new() };
+            let head = format!("log · its last {}{back}", counted(followed.log.len(), "line"));
+            put(buf, area.x, area.y + 1, area.width, &head, theme.quiet());
+            log_lines(model, followed, state.back, below, buf);
+        }
+        RunView::Checkpoints => {
+            put(buf, area.x, area.y + 1, area.width, "checkpoints", theme.quiet());
+            checkpoints(model, followed, below, buf);
+        }
+    }
+}
+
+fn charts(model: &Model, run: &RunSummary, followed: &Followed, area: Rect, buf: &mut Buffer) {
+    let Layout { charts, across, fits, pace: line, log } = Layout::of(area, model.runs.whole);
     let figures = groups(followed);
-    let across = if area.width >= 120 { 2 } else { 1 };
-    let fits = (usize::from(charts.height / 6) * across).clamp(1, figures.len());
+    let fits = fits.min(figures.len());
+    let from = model.runs.from.min(figures.len() - fits);
     let down = fits.div_ceil(across) as u16;
     let (wide, high) = (charts.width / across as u16, charts.height / down);
-    for (n, group) in figures.iter().take(fits).enumerate() {
+    // what is left over goes to the first, the most telling
+    let over = charts.height - high * down;
+    for (n, group) in figures.iter().skip(from).take(fits).enumerate() {
         let (column, line) = ((n % across) as u16, (n / across) as u16);
-        let x = charts.x + column * wide;
-        let place = Rect { x, y: charts.y + line * high, width: wide.saturating_sub(1), height: high };
-        chart_of(model, run, group, place, buf);
+        let (top, height) = if line == 0 { (0, high + over) } else { (over + line * high, high) };
+        let width = if across > 1 { wide.saturating_sub(1) } else { wide };
+        chart_of(model, run, group, Rect { x: charts.x + column * wide, y: charts.y + top, width, height }, buf);
     }
-    let line = row(area, area.height - 1 - log_height);
-    put(buf, line.x, line.y, line.width, &pace(&followed.series), model.theme.text());
-    let below = Rect { y: line.y + 1, height: log_height, ..area };
-    let side = if area.width >= 100 { 44 } else { 0 };
-    log_lines(model, followed, Rect { width: below.width - side, ..below }, buf);
+    let more = if fits < figures.len() && model.runs.place() == Place::Run {
+        format!("charts {} to {} of {} · PgDn PgUp", from + 1, from + fits, figures.len())
+    } else {
+        String::new()
+    };
+    put_right(buf, line, &more, model.theme.quiet());
+    let room = line.width.saturating_sub(text::width(&more) + 2);
+    put(buf, line.x, line.y, room, &pace(&followed.series, room), model.theme.text());
+    let side = if model.runs.whole && area.width >= 100 { 44 } else { 0 };
+    log_lines(model, followed, 0, Rect { width: log.width - side, ..log }, buf);
     if side > 0 {
-        let right = rule(model, Rect { x: below.right() - side, width: side, ..below }, buf);
+        let right = rule(model, Rect { x: log.right() - side, width: side, ..log }, buf);
         put(buf, right.x, right.y, right.width, "checkpoints", model.theme.quiet());
-        for (n, (name, size, when)) in (1..right.height).zip(&followed.checkpoints) {
-            let words = format!("{name}  {}  {} ago", bytes(*size), time((model.now - when).max(0.0)));
-            put(buf, right.x, right.y + n, right.width, &words, model.theme.text());
-        }
-        if followed.checkpoints.is_empty() {
-            put(buf, right.x, right.y + 1, right.width, "none yet", model.theme.quiet());
-        }
+        checkpoints(model, followed, Rect { y: right.y + 1, height: right.height.saturating_sub(1), ..right }, buf);
     }
 }
 
-/// What is said under the charts.
-fn pace(series: &Series) -> String {
+fn checkpoints(model: &Model, followed: &Followed, area: Rect, buf: &mut Buffer) {
+    for (n, (name, size, when)) in (0..area.height).zip(&followed.checkpoints) {
+        let words = format!("{name}  {}  {} ago", bytes(*size), time((model.now - when).max(0.0)));
+        put(buf, area.x, area.y + n, area.width, &words, model.theme.text());
+    }
+    if followed.checkpoints.is_empty() {
+        put(buf, area.x, area.y, area.width, "none yet", model.theme.quiet());
+    }
+}
+
+/// What is said under the charts, as much of it as has room.
+fn pace(series: &Series, room: u16) -> String {
     let figure = |f: Figure| series.last(f).map(f64::from);
     let words = [
         figure(Figure::Rate).map(|v| format!("lr {}", number(v))),
@@ -280,11 +343,16 @@ fn pace(series: &Series) -> String {
         figure(Figure::Speed).map(|v| format!("{v:.0} photos/s")),
         figure(Figure::Wait).map(|v| format!("waiting for data {:.0} %", v * 100.0)),
     ];
-    words.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    let joined = |line: String, word: String| if line.is_empty() { word } else { format!("{line} · {word}") };
+    words.into_iter().flatten().fold(String::new(), |line, word| {
+        let longer = joined(line.clone(), word);
+        if text::width(&longer) <= room { longer } else { line }
+    })
 }
 
-fn log_lines(model: &Model, followed: &Followed, area: Rect, buf: &mut Buffer) {
-    let from = followed.log.len().saturating_sub(usize::from(area.height));
+/// The log's end, without so many lines of it.
+fn log_lines(model: &Model, followed: &Followed, back: usize, area: Rect, buf: &mut Buffer) {
+    let from = followed.log.len().saturating_sub(usize::from(area.height) + back);
     for (n, line) in (0..area.height).zip(followed.log.iter().skip(from)) {
         put(buf, area.x, area.y + n, area.width, line, model.theme.quiet());
     }

@@ -168,3 +168,75 @@ fn the_form_shows_that_it_goes_on_and_where_the_cursor_is() {
     let (buffer, ..) = drive(&mut model, keys("R"));
     assert!(cell(&buffer, "▏").modifier.contains(Modifier::REVERSED));
 }
+
+#[test]
+fn a_small_screen_reaches_every_chart_the_log_and_the_checkpoints() {
+    let mut model = model((80, 24));
+    let lines = (0..100).map(|n| format!("line {n}")).collect();
+    let more = Message::News(Box::new(News { id: "beta".into(), log: lines, ..News::default() }));
+    drive(&mut model, vec![full(), vec![more, key(KeyCode::Tab)]].concat_all());
+    let mut seen = String::new();
+    for _ in 0..10 {
+        seen += &text(&drive(&mut model, vec![Message::Tick(1001.0)]).0);
+        drive(&mut model, vec![key(KeyCode::PageDown)]);
+    }
+    for chart in ["rank-1", "loss", "angle", "learning rate", "photos/s", "waiting for data", "gradient"] {
+        let named = |line: &&str| line.trim_start().starts_with(chart);
+        assert!(seen.lines().any(|line| named(&line)), "{chart}\n{seen}");
+    }
+    let from = model.runs.from;
+    drive(&mut model, vec![key(KeyCode::PageUp)]);
+    assert_eq!(model.runs.from, from - 2, "the end is no farther than the last chart");
+
+    let (buffer, ..) = drive(&mut model, keys("v"));
+    assert!(text(&buffer).contains("line 99") && !text(&buffer).contains("line 10\n"), "{}", text(&buffer));
+    let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Home)]);
+    assert!(text(&buffer).contains("said at the end") && text(&buffer).contains("line 10\n"), "{}", text(&buffer));
+    let (buffer, ..) = drive(&mut model, keys("v"));
+    assert!(text(&buffer).contains("best  13.0 MB"), "{}", text(&buffer));
+}
+
+#[test]
+fn a_small_screen_reaches_every_match_and_the_reports_charts() {
+    let mut model = model((80, 24));
+    drive(&mut model, vec![full(), keys("3"), vec![listed(), key(KeyCode::Enter), opened()]].concat_all());
+    let (buffer, ..) = drive(&mut model, keys("l"));
+    assert!(text(&buffer).contains("▸2 ✓ t1"), "{}", text(&buffer));
+    assert!(super::super::view::pictures(&model).iter().any(|key| key.path.ends_with("g1.jpg")), "and its photo");
+    let (buffer, ..) = drive(&mut model, vec![keys("v"), vec![key(KeyCode::Tab)]].concat_all());
+    let shown = text(&buffer);
+    assert!(shown.contains("(CMC)") && shown.contains("distances: a same b different"), "{shown}");
+    let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Tab)]);
+    assert!(text(&buffer).contains("chance"));
+}
+
+#[test]
+fn a_runs_figures_are_kept_on_another_tab_and_taken_in_once() {
+    let mut model = model((160, 50));
+    drive(&mut model, full());
+    let points = |model: &Model| model.runs.followed.get("beta").map(|f| (f.series.len(), f.log.len()));
+    assert_eq!(points(&model), Some((60, 1)));
+    let asked = drive(&mut model, keys("4")).1;
+    assert!(asked.iter().any(|e| matches!(e, Effect::Watch(w) if w.runs == ["beta"] && !w.seen)), "{asked:?}");
+    assert_eq!(points(&model), Some((60, 1)));
+    // told from its beginning, after pieces that came too late
+    drive(&mut model, vec![keys("2"), vec![news("beta"), news("beta")]].concat_all());
+    assert_eq!(points(&model), Some((60, 1)));
+}
+
+#[test]
+fn in_an_overlay_the_cursor_is_told_by_the_axis_and_not_by_the_shorter_run() {
+    let mut model = model((160, 50));
+    let short = match news("alpha") {
+        Message::News(mut news) => {
+            news.records.truncate(21);
+            Message::News(news)
+        }
+        other => other,
+    };
+    // beta, with three epochs, is marked; alpha, with one, is chosen
+    drive(&mut model, vec![full(), keys(" o")].concat_all());
+    assert_eq!(model.runs.current().map(|run| run.id.as_str()), Some("alpha"));
+    let (buffer, ..) = drive(&mut model, vec![vec![short, news("beta"), key(KeyCode::Tab)], keys("l")].concat_all());
+    assert!(text(&buffer).contains("loss (log) · at epoch 3.0"), "{}", text(&buffer));
+}

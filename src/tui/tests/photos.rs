@@ -82,7 +82,7 @@ fn how_to_evaluate_is_chosen() {
     let mut model = model((100, 30));
     drive(&mut model, full());
     let (buffer, ..) = drive(&mut model, keys("E"));
-    for words in ["checkpoint", "photos", "gallery", "queries", "left out of the gallery", "device"] {
+    for words in ["checkpoint", "photos", "split", "gallery", "queries", "left out of the gallery", "device"] {
         assert!(text(&buffer).contains(words), "{words}\n{}", text(&buffer));
     }
     let (_, asked, ..) = drive(&mut model, vec![keys("ll"), vec![key(KeyCode::Enter)]].concat_all());
