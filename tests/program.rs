@@ -245,7 +245,7 @@ fn what_is_wrong_is_said_with_the_way_out() {
         Refusal { args: train(&["--lr", "fast"]), code: 2, says: &["optimiser.lr = fast", "number"] },
         Refusal { args: train(&["--backbone", "resnet19"]), code: 2, says: &["resnet18"] },
         Refusal { args: train(&["--mining", "hard"]), code: 2, says: &["mining", "triplet"] },
-        Refusal { args: train(&["--pretrained"]), code: 1, says: &["--pretrained", "random weights"] },
+        Refusal { args: train(&["--pretrained"]), code: 1, says: &["resnet50-11ad3fa6.pth", "caretta weights import"] },
         Refusal { args: train(&["--device", "cuda:0"]), code: 1, says: &["cuda:0", "CPU"] },
         Refusal { args: train(&["--split-column", "split_odd"]), code: 1, says: &["split_odd", "split_closed"] },
         refusal(&["evaluate", "--model-path", "nothing"], 1, &["nothing", "run ls"]),

@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
+use crate::eval::model::About;
+use crate::eval::weights::export::export as write;
 use crate::eval::weights::{self, Imported, Wishes, short};
 use crate::nn::weights::names::Naming;
 
+use super::args::Usage;
+use super::evaluate::Chosen;
 use super::run_care::agreed;
 use super::{Context, words};
 
@@ -28,6 +33,11 @@ pub(super) enum WeightsVerb {
     /// Remove imported weights from the workspace
     #[command(after_help = "Example:\n  caretta weights rm resnet50-11ad3fa6 --yes")]
     Rm(RmArgs),
+    /// Write a model's weights as safetensors with the names of torchvision or timm
+    #[command(
+        after_help = "Examples:\n  caretta weights export arcface-resnet50 --output turtles.safetensors\n  caretta weights export efficientnet-lite0-57934424 --names timm --output lite0.safetensors"
+    )]
+    Export(ExportArgs),
     /// See whether imported weights are as they were, and make a network
     #[command(after_help = "Examples:\n  caretta weights verify\n  caretta weights verify resnet50-11ad3fa6")]
     Verify(VerifyArgs),
@@ -61,6 +71,19 @@ pub(super) struct VerifyArgs {
     names: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// A run's id or folder, the name of imported weights, or a file of weights
+    model: PathBuf,
+    /// Whose names the parameters get: torchvision or timm
+    #[arg(long, default_value = "torchvision", value_parser = PossibleValuesParser::new(["torchvision", "timm"]))]
+    #[arg(hide_possible_values = true, value_name = "LIBRARY")]
+    names: String,
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
 fn epsilon(text: &str) -> Result<f32, String> {
     text.parse().ok().filter(|x: &f32| *x > 0.0 && *x <= 0.1).ok_or_else(|| "give a number such as 1e-3".into())
 }
@@ -70,6 +93,7 @@ pub(super) fn weights(context: &Context, verb: &WeightsVerb) -> Result<u8> {
         WeightsVerb::Import(args) => import(context, args),
         WeightsVerb::Ls => list(context),
         WeightsVerb::Rm(args) => remove(context, args),
+        WeightsVerb::Export(args) => export(context, args),
         WeightsVerb::Verify(args) => verify(context, args),
     }
 }
@@ -117,11 +141,12 @@ fn words_of_import(imported: &Imported, new: bool) -> String {
     if let Some(remark) = Naming::named(&source.naming).and_then(|n| n.remark) {
         lines.push(format!("note: {remark}"));
     }
-    lines.push(format!(
-        "Next: caretta train arcface --backbone {} --pretrained --data-dir PHOTOS\n      caretta embed --model-path {name} --data-dir PHOTOS --output-dir DIR",
+    let next = format!(
+        "Next: caretta train arcface --backbone {} --pretrained --data-dir PHOTOS\n  or: caretta embed --model-path {name} \
+         --data-dir PHOTOS --output-dir DIR",
         about.backbone
-    ));
-    words::wrapped(&lines.join("\n"))
+    );
+    words::wrapped(&lines.join("\n")) + "\n" + &next
 }
 
 fn list(context: &Context) -> Result<u8> {
@@ -154,6 +179,44 @@ fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
     }
     found.iter().try_for_each(weights::remove)?;
     context.answer(&json!({ "removed": names }), || format!("removed: {}", names.join(", ")))?;
+    Ok(0)
+}
+
+fn export(context: &Context, args: &ExportArgs) -> Result<u8> {
+    if args.output.extension().is_none_or(|e| e != "safetensors") {
+        let given = foreign::path(&args.output);
+        return Err(
+            Usage(format!("--output {given}: let the name end in .safetensors, which is what is written")).into()
+        );
+    }
+    let Some(naming) = Naming::named(&args.names) else {
+        return Err(Usage(format!("--names {}: there are torchvision and timm", args.names)).into());
+    };
+    let mut chosen = Chosen::of(context, &args.model, None)?;
+    let model = chosen.load(&dfdx::prelude::Cpu::default())?;
+    write(&model, naming, &args.output)?;
+    let About { backbone, head, preprocessing, embedding_dim } = &model.about;
+    let answer = json!({
+        "model": chosen.name, "identity": model.identity, "names": naming.name, "file": foreign::path(&args.output),
+        "backbone": backbone, "head": head, "embedding_dim": embedding_dim, "preprocessing": preprocessing,
+    });
+    context.answer(&answer, || {
+        let head = match head.as_str() {
+            "pooled" => String::new(),
+            head => format!("; the {head} head's tensors begin with embedding."),
+        };
+        format!(
+            "{}: {} of {} by {}'s names{head}\nphotos {} pixels, {}; (RGB / 255 - {:?}) / {:?}; an embedding has unit length",
+            foreign::path(&args.output),
+            backbone,
+            chosen.name,
+            naming.name,
+            preprocessing.image_size,
+            preprocessing.resize,
+            preprocessing.mean,
+            preprocessing.deviation
+        )
+    })?;
     Ok(0)
 }
 

@@ -194,6 +194,14 @@ pub enum Error {
         /// Names spelt alike.
         near: Vec<String>,
     },
+    /// A library that does not have a backbone.
+    #[error("{naming} has no {backbone}; choose other --names")]
+    NoSuchNames {
+        /// The library.
+        naming: String,
+        /// The backbone.
+        backbone: String,
+    },
     /// A backbone without imported weights.
     #[error(
         "no weights of {backbone} are imported, so --pretrained has nothing to begin with: {fetch}\nwithout --pretrained a run begins with random weights"

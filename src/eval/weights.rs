@@ -3,6 +3,8 @@
 //! A file is all there is of them: its name is what commands take, its line of JSON says the architecture and the source,
 //! and its values have our names. Whatever reads a model reads it like a checkpoint.
 
+pub mod export;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -39,7 +39,9 @@ impl Workspace {
         if let Some(found) = self.checkpoint_file(given)? {
             return Ok(found);
         }
-        if let Some(imported) = given.to_str().filter(|_| !given.exists()).and_then(|name| self.weights_file(name)) {
+        // a folder of photos that is called so is no model
+        let is_model = given.is_file() || is_run(given);
+        if let Some(imported) = given.to_str().filter(|_| !is_model).and_then(|name| self.weights_file(name)) {
             return Ok(ModelRef::Weights(imported));
         }
         match given.extension().and_then(|e| e.to_str()) {

@@ -11,7 +11,7 @@ use crate::nn::network::Network;
 use crate::nn::ops::Backend;
 use crate::nn::weights::WeightFile;
 use crate::run::config::{Config, CropChoice};
-use crate::run::{ModelRef, Workspace};
+use crate::run::{ModelRef, Which, Workspace};
 
 use super::error::{Result, TrainError};
 
@@ -65,21 +65,36 @@ fn find(config: &Config, workspace: &Workspace) -> Result<Option<Found>> {
         None if config.model.pretrained => (newest(workspace, backbone.name)?.name, None),
         None => return Ok(None),
     };
-    let path = match workspace.resolve_model(Path::new(&name))? {
-        ModelRef::Weights(path) => path,
-        ModelRef::Run { run, which } => run.checkpoint(which)?,
+    // a name that means the same from any folder, and when there are more runs; imported ones first, whatever lies here
+    let imported = workspace.weights_file(&name).map(ModelRef::Weights);
+    let found = imported.map_or_else(|| workspace.resolve_model(Path::new(&name)), Ok)?;
+    let (path, name) = match found {
+        ModelRef::Weights(path) if path.parent() == Some(&workspace.weights_folder()) => (path, name),
+        ModelRef::Weights(path) => {
+            let name = whole(&path);
+            (path, name)
+        }
+        ModelRef::Run { run, which: Which::Auto } => {
+            let known = workspace.find(Path::new(run.id())).is_ok_and(|found| found.path() == run.path());
+            let name = if known { run.id().to_owned() } else { whole(run.path()) };
+            (run.checkpoint(Which::Auto)?, name)
+        }
+        ModelRef::Run { run, which } => {
+            let path = run.checkpoint(which)?;
+            let name = whole(&path);
+            (path, name)
+        }
     };
     let (file, hash) = weights::of_backbone(&path, backbone)?;
     if let Some(asked) = asked.filter(|asked| !hash.starts_with(asked.as_str())) {
         return Err(TrainError::OtherWeights { given: name, asked, found: short(&hash).to_owned() });
     }
-    // a path from wherever the command was given
-    let name = if Path::new(&name).exists() {
-        std::path::absolute(&name).map_or(name, |path| path.to_string_lossy().into_owned())
-    } else {
-        name
-    };
     Ok(Some(Found { path, file, name, hash }))
+}
+
+/// A path that means the same from any folder.
+fn whole(path: &Path) -> String {
+    std::path::absolute(path).as_deref().unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// `name@hash` in its parts; what follows an `@` and is no hash belongs to the name.

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
-use crate::eval::{boxes, session};
+use crate::eval::{boxes, session, weights};
 use crate::run::config::Config;
 use crate::run::{Dataset, RunDir, RunError, Workspace, files, launch, manage};
 use crate::train::check;
@@ -132,6 +132,16 @@ impl Effects {
                 }),
             ),
             Effect::AddDataset(path) => later("add", Box::new(move |inbox| tell(inbox, added(&workspace, &path)))),
+            Effect::ImportWeights(path) => later(
+                "import",
+                Box::new(move |inbox| {
+                    tell(inbox, imported(&workspace, &path).map_or_else(Message::Failed, Message::Said));
+                    tell(inbox, Message::Weights(weights_of(&workspace)));
+                }),
+            ),
+            Effect::Weights => {
+                later("weights", Box::new(move |inbox| tell(inbox, Message::Weights(weights_of(&workspace)))))
+            }
             Effect::Forget(name) => self.small(move |workspace, inbox| {
                 tell(
                     inbox,
@@ -274,6 +284,19 @@ fn added(workspace: &Workspace, path: &Path) -> Message {
     let path = expanded(path);
     let adopted = workspace.adopt_dataset(&path, None);
     adopted.map_or_else(|e| Message::Failed(e.to_string()), |(dataset, _)| Message::Added(dataset))
+}
+
+fn imported(workspace: &Workspace, path: &Path) -> Result<String, String> {
+    let (imported, new) =
+        weights::import(workspace, &expanded(path), weights::Wishes::default()).map_err(|e| e.to_string())?;
+    let backbone = &imported.about.backbone;
+    let how = if new { "imported" } else { "here already" };
+    Ok(format!("{}: weights of {backbone}, {how}; the form for a new run offers them", imported.name))
+}
+
+/// The imported weights that can be read.
+fn weights_of(workspace: &Workspace) -> Vec<weights::Imported> {
+    weights::known(workspace).into_iter().flatten().flatten().collect()
 }
 
 /// `text` as far as every file or folder that begins so goes on alike; a folder alone ends in `/`.

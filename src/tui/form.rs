@@ -57,6 +57,8 @@ pub(super) struct Form {
     pub(super) offers: Vec<Offer>,
     /// What runs of this workspace have cost.
     pub(super) costs: Vec<Cost>,
+    /// Imported weights to choose from: name and backbone.
+    pub(super) weights: Vec<(String, String)>,
     /// Devices to choose from.
     devices: Vec<String>,
     /// The sentence of a start that was refused.
@@ -87,6 +89,7 @@ impl Form {
             fresh: true,
             offers,
             costs: Vec::new(),
+            weights: Vec::new(),
             devices,
             refused: None,
             starting: false,
@@ -130,6 +133,13 @@ impl Form {
         match (entry.field.path, entry.field.kind) {
             ("data.dir", _) => self.offers.iter().map(|o| o.name.clone()).collect(),
             ("model.backbone", _) => BACKBONES.iter().map(|b| b.name.to_owned()).collect(),
+            ("model.init", _) => {
+                let backbone = self.text("model.backbone");
+                let fitting = self.weights.iter().filter(|(_, of)| of == backbone).map(|(name, _)| name.clone());
+                let fitting: Vec<String> = fitting.collect();
+                // none where there is nothing to choose
+                if fitting.is_empty() { fitting } else { std::iter::once(String::new()).chain(fitting).collect() }
+            }
             (_, Kind::Choice(words)) => words.iter().map(|w| (*w).to_owned()).collect(),
             (_, Kind::Bool) => ["false", "true"].map(str::to_owned).to_vec(),
             (_, Kind::Device) => self.devices.clone(),
@@ -144,6 +154,12 @@ impl Form {
         }
         if entry.field.path == "data.dir" && entry.text.is_empty() {
             return Some("no photos chosen yet: ← and → go through the datasets, or type a path".to_owned());
+        }
+        if entry.field.path == "model.init"
+            && let Some((name, of)) = self.weights.iter().find(|(name, _)| *name == entry.text)
+            && of != self.text("model.backbone")
+        {
+            return Some(format!("{name} are weights of {of}: ← and → go through those that fit"));
         }
         entry.field.parse(&entry.text).err().map(|e| e.to_string())
     }
@@ -219,6 +235,13 @@ impl Form {
             _ => {}
         }
         Outcome::Stay
+    }
+
+    /// Writes `text` into the field of this path.
+    #[cfg(test)]
+    pub(super) fn put(&mut self, path: &str, text: &str) {
+        let entry = self.entries.iter_mut().find(|e| e.field.path == path).unwrap();
+        entry.text = text.to_owned();
     }
 
     /// Takes typed or pasted text.

@@ -115,6 +115,7 @@ pub(super) enum Action {
     Right,
     Open,
     AddDataset,
+    ImportWeights,
     Synthetic,
     Tour,
     Delete,
@@ -196,6 +197,7 @@ const OPENED: &[Place] = &[P::Queries, P::Pair, P::Report, P::Scatter];
 #[rustfmt::skip] // a table: one action a line
 pub(super) static TABLE: &[Row] = &[
     row(Action::AddDataset, "add-dataset", &["a"], DATA, "add", "add a folder or a table of photos"),
+    row(Action::ImportWeights, "import-weights", &["i"], &[P::System], "import weights", "import a file of a backbone's weights, for new runs to begin with"),
     row(Action::Synthetic, "synthetic", &["s"], DATA, "synthetic", "draw a dataset of synthetic turtles"),
     row(Action::Tour, "demo", &["d"], DATA, "demo", "the whole tour: draw, train, evaluate"),
     row(Action::NewRun, "new-run", &["n"], &[P::Runs, P::Run, P::Datasets, P::Individuals], "new run", "a new run: a form with the values of a method"),

@@ -12,6 +12,7 @@ use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
 use crate::data::split::Split;
 use crate::data::synth::SynthPlan;
+use crate::eval::weights::Imported;
 use crate::nn::ops::device::CardUse;
 use crate::run::config::Config;
 use crate::run::metrics::Record;
@@ -65,6 +66,8 @@ pub(super) enum Message {
     Corrections(Option<SystemTime>),
     /// What runs have cost.
     Costs(Vec<Cost>),
+    /// All imported weights.
+    Weights(Vec<Imported>),
     /// The card that there is.
     Card(Option<CardUse>),
     /// The terminal draws pictures finer than cells.
@@ -227,6 +230,10 @@ pub(super) enum Effect {
     Scan(Dataset),
     /// Add the dataset at a path.
     AddDataset(PathBuf),
+    /// Import the weights in a file.
+    ImportWeights(PathBuf),
+    /// List the imported weights.
+    Weights,
     /// Take a dataset out of the register.
     Forget(String),
     /// Draw synthetic turtles.

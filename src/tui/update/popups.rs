@@ -72,7 +72,7 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 Err(why) => model.say(why, true),
             }
         }
-        (Layer::Prompt(prompt), KeyCode::Tab) if prompt.asked == Asked::Path => {
+        (Layer::Prompt(prompt), KeyCode::Tab) if matches!(prompt.asked, Asked::Path | Asked::Weights) => {
             return vec![Effect::Complete(prompt.text.clone())];
         }
         (Layer::Prompt(prompt), KeyCode::Backspace) => drop(prompt.text.pop()),
@@ -130,7 +130,8 @@ fn scroll(from: &mut usize, code: KeyCode) {
 fn answered(asked: Asked, text: String, now: f64) -> Result<Vec<Effect>, String> {
     let some = (!text.is_empty()).then_some(text.as_str());
     Ok(vec![match asked {
-        Asked::Path if text.is_empty() => return Ok(Vec::new()),
+        Asked::Path | Asked::Weights if text.is_empty() => return Ok(Vec::new()),
+        Asked::Weights => Effect::ImportWeights(text.into()),
         Asked::Path => Effect::AddDataset(text.into()),
         Asked::Name(id) => Effect::Rename(id, text),
         Asked::Note(id) => Effect::Note(id, text),

@@ -1,0 +1,64 @@
+//! Weights in the workbench: imported by a path, listed with the machine, offered by the form.
+
+use super::*;
+use crate::eval::model::About;
+use crate::eval::weights::{Imported, Source};
+use crate::nn::backbone::Backbone;
+use crate::run::stamp::Stamp;
+use crate::tui::form::Form;
+use crate::tui::popup::Layer;
+
+fn weights(name: &str, backbone: &str) -> Imported {
+    let source = Source {
+        file: format!("{name}.pth"),
+        bytes: 1,
+        sha256: String::new(),
+        imported: Stamp::from_millis(0),
+        naming: "torchvision".into(),
+        unwrapped: Vec::new(),
+        prefix: String::new(),
+        converted: None,
+        epsilons: None,
+        unused: Vec::new(),
+        identity: String::new(),
+    };
+    let about = About::of_backbone(Backbone::named(backbone).unwrap());
+    Imported { name: name.into(), path: format!("/w/{name}.safetensors").into(), about, source }
+}
+
+fn listed() -> Message {
+    Message::Weights(vec![weights("lite0", "efficientnet_lite0"), weights("r18", "resnet18")])
+}
+
+#[test]
+fn weights_are_imported_by_a_path_and_listed() {
+    let mut model = model((160, 50));
+    let sample = Message::System(Box::new(Sample { cpu: Some(0.5), cores: 2, ..Sample::default() }));
+    let (_, asked, ..) = drive(&mut model, vec![full(), keys("4"), vec![sample]].concat_all());
+    assert!(asked.contains(&Effect::Weights), "{asked:?}");
+    let (buffer, ..) = drive(&mut model, keys("i"));
+    assert!(text(&buffer).contains("File of weights"), "{}", text(&buffer));
+    let (_, asked, ..) = drive(&mut model, vec![keys("/a.pth"), vec![key(KeyCode::Enter)]].concat_all());
+    assert_eq!(asked, [Effect::ImportWeights("/a.pth".into())]);
+    let (buffer, ..) = drive(&mut model, vec![listed()]);
+    let shown = text(&buffer);
+    assert!(shown.contains("imported weights") && shown.contains("lite0") && shown.contains("resnet18"), "{shown}");
+}
+
+#[test]
+fn the_form_offers_weights_that_fit_the_backbone_and_refuses_others() {
+    let mut model = model((160, 50));
+    let (_, asked, ..) = drive(&mut model, vec![full(), keys("n")].concat_all());
+    assert!(asked.contains(&Effect::Weights), "{asked:?}");
+    drive(&mut model, vec![listed()]);
+    let Some(Layer::Form(form)) = model.layers.last_mut() else { panic!("no form") };
+    let entry = |form: &Form| form.shown().into_iter().find(|e| e.field.path == "model.init").cloned().unwrap();
+    assert!(form.choices(&entry(form)).is_empty(), "none fit a resnet50");
+    form.put("model.backbone", "resnet18");
+    assert_eq!(form.choices(&entry(form)), ["", "r18"]);
+    form.put("model.init", "lite0");
+    let problem = form.problem(&entry(form)).unwrap();
+    assert!(problem.contains("efficientnet_lite0"), "{problem}");
+    form.put("model.init", "r18");
+    assert_eq!(form.problem(&entry(form)), None);
+}
