@@ -135,11 +135,11 @@ fn cuda_operations_agree_with_the_cpu_in_both_orders() {
     }
 }
 
-fn networks_train_as_on_the_cpu(backbone: &str, steps: usize) {
+fn networks_train_as_on_the_cpu(backbone: &str, side: usize, steps: usize) {
     let Some(card) = Card::new() else { return };
-    let count = steps.to_string();
-    let args = ["doctor", "--device", "cuda:0", "--networks", "--network", backbone, "--network-steps", &count];
-    let found = card.json(&args, &[]);
+    let (side, count) = (side.to_string(), steps.to_string());
+    let args = ["doctor", "--device", "cuda:0", "--networks", "--network", backbone];
+    let found = card.json(&[&args[..], &["--network-side", &side, "--network-steps", &count]].concat(), &[]);
     assert_eq!(found["passed"], true, "{}", found["networks"]);
     let networks = found["networks"].as_array().unwrap();
     assert_eq!(networks.len(), 3);
@@ -148,19 +148,25 @@ fn networks_train_as_on_the_cpu(backbone: &str, steps: usize) {
 
 #[test]
 fn cuda_trains_resnet18_for_twenty_steps_as_the_cpu_does() {
-    networks_train_as_on_the_cpu("resnet18", 20);
+    networks_train_as_on_the_cpu("resnet18", 64, 20);
 }
 
 #[test]
 fn cuda_trains_efficientnet_b0_for_twenty_steps_as_the_cpu_does() {
-    networks_train_as_on_the_cpu("efficientnet_b0", 20);
+    networks_train_as_on_the_cpu("efficientnet_b0", 64, 20);
 }
 
 /// ReLU6, hard swish and hard sigmoid within a network.
 #[test]
 fn cuda_trains_the_mobile_networks_as_the_cpu_does() {
-    networks_train_as_on_the_cpu("efficientnet_lite0", 4);
-    networks_train_as_on_the_cpu("mobilenet_v3_large", 4);
+    networks_train_as_on_the_cpu("efficientnet_lite0", 64, 4);
+    networks_train_as_on_the_cpu("mobilenet_v3_large", 64, 4);
+}
+
+/// Two steps: the stand-in multiplies by plain loops, and the network is large.
+#[test]
+fn cuda_trains_swin_t_as_the_cpu_does() {
+    networks_train_as_on_the_cpu("swin_t", 32, 2);
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {
     let chosen = args.network.iter().map(|name| Backbone::named(name)).collect::<Result<Vec<_>, _>>()?;
     let chosen: Vec<_> = chosen.iter().map(|backbone| backbone.name).collect();
     // a family each; the others are the same code with other numbers
-    let usual = ["resnet18", "efficientnet_b0", "efficientnet_lite0", "mobilenet_v3_large"];
+    let usual = ["resnet18", "efficientnet_b0", "mobilenet_v3_large", "swin_t"];
     for &backbone in if chosen.is_empty() { &usual[..] } else { &chosen[..] } {
         for method in Method::ALL {
             let (side, steps) = (args.network_side as usize, args.network_steps as usize);

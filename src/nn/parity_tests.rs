@@ -105,7 +105,15 @@ fn holds(name: &str, smooth: bool) {
     let mut ours = filled(name);
     let blocks = single_blocks(&ours);
     let Whole { evaluation, training, gradients, running } = whole(&mut ours);
-    println!("{name}: {evaluation:?} {training:?} {running:?}, gradients {gradients:?}, blocks {blocks:?}");
+    for (what, distance) in [
+        ("evaluation", evaluation),
+        ("training", training),
+        ("running", running),
+        ("gradients", gradients),
+        ("blocks", blocks),
+    ] {
+        println!("{name}, {what}: {:.1e}, {:.2} times PyTorch's", distance.farthest, distance.multiple());
+    }
     assert!(evaluation.farthest < 1e-4 && training.farthest < 1e-4 && running.farthest < 1e-4);
     assert!(blocks.farthest < 1e-3);
     assert!(if smooth { gradients.farthest < 1e-3 } else { gradients.multiple() < 2.0 });

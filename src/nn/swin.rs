@@ -108,12 +108,12 @@ impl WindowBlock {
 }
 
 /// A layer of a Swin transformer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Swin {
     /// Patches of pixels as tokens, normalised.
     Embed(PatchEmbed),
     /// Attention and hidden layer.
-    Block(WindowBlock),
+    Block(Box<WindowBlock>),
     /// Four tokens as one, half as many channels as they had.
     Merge(PatchMerging),
     /// The last norm.
@@ -148,7 +148,7 @@ impl Swin {
     /// # Errors
     /// When the device has no memory.
     pub fn block<D: Backend>(builder: &mut Builder<D>, width: usize, heads: usize, shifted: bool) -> Result<Self> {
-        Ok(Swin::Block(WindowBlock::new(builder, width, heads, shifted)?))
+        Ok(Swin::Block(Box::new(WindowBlock::new(builder, width, heads, shifted)?)))
     }
 
     /// Four neighbours of `width` channels as one of twice as many.

@@ -360,9 +360,9 @@ impl<'a, D: Backend> Work<'a, D> {
         let TrainError::Network(NnError::OutOfMemory { room, .. }) = error else { return error };
         let (batch, each) = (self.config.batch.size, self.config.batch.per_individual);
         let (grain, least) = match self.config.method {
+            _ if each > 1 => (each, 2 * each),
             Method::Siamese => (2, 4),
-            _ if each == 1 => (1, 1),
-            _ => (each, 2 * each),
+            _ => (1, 1),
         };
         match fit::largest(batch, grain, least, |count| self.trainer.rehearse(count)) {
             Ok(fits) => TrainError::OutOfMemory { step: self.progress.step + 1, room, batch, fits },

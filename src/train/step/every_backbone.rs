@@ -37,35 +37,52 @@ fn turtles() -> Vec<u8> {
     files.iter().flat_map(pixels).collect()
 }
 
-#[test]
-fn every_backbone_trains_and_embeds() {
-    const STEPS: usize = 2;
+/// Embeds, makes two steps, embeds again.
+fn trains_and_embeds(backbone: &str) {
     let pixels = turtles();
-    for backbone in BACKBONES {
-        let mut config = Config::preset(Method::Arcface);
-        for (path, value) in [
-            ("model.backbone", backbone.name),
-            ("model.embedding_dim", "16"),
-            ("data.image_size", &SIDE.to_string()),
-            ("loss.scale", "16"),
-        ] {
-            config.set(path, value).unwrap();
-        }
-        let schedule = Schedule { peak: 0.001, warmup: 0, total: 100, final_share: 1.0 };
-        let mut trainer = Trainer::new(&Cpu::default(), &config, 2, schedule).unwrap();
-        let photos = [0, 1, 2, 3];
-        let input = StepInput { count: 4, pixels: &pixels, labels: &[0, 0, 1, 1], photos: &photos, pairs: &[] };
-        let before = trainer.network.embed(4, SIDE as usize, &pixels).unwrap();
-        for _ in 0..STEPS {
-            let figures = trainer.step(&input).unwrap();
-            assert!(figures.not_finite().is_none() && figures.grad_norm > 0.0, "{}: {figures:?}", backbone.name);
-        }
-        let after = trainer.network.embed(4, SIDE as usize, &pixels).unwrap();
-        for row in after.chunks_exact(16) {
-            assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5, "{}", backbone.name);
-        }
-        let farthest = after.iter().zip(&before).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(farthest > 1e-3, "{}: training moved no embedding", backbone.name);
-        assert_ne!(after[..16], after[48..], "{}: one embedding for all", backbone.name);
+    let mut config = Config::preset(Method::Arcface);
+    for (path, value) in [
+        ("model.backbone", backbone),
+        ("model.embedding_dim", "16"),
+        ("data.image_size", &SIDE.to_string()),
+        ("loss.scale", "16"),
+    ] {
+        config.set(path, value).unwrap();
     }
+    let schedule = Schedule { peak: 0.001, warmup: 0, total: 100, final_share: 1.0 };
+    let mut trainer = Trainer::new(&Cpu::default(), &config, 2, schedule).unwrap();
+    let input = StepInput { count: 4, pixels: &pixels, labels: &[0, 0, 1, 1], photos: &[0, 1, 2, 3], pairs: &[] };
+    let before = trainer.network.embed(4, SIDE as usize, &pixels).unwrap();
+    for _ in 0..2 {
+        let figures = trainer.step(&input).unwrap();
+        assert!(figures.not_finite().is_none() && figures.grad_norm > 0.0, "{figures:?}");
+    }
+    let after = trainer.network.embed(4, SIDE as usize, &pixels).unwrap();
+    for row in after.chunks_exact(16) {
+        assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+    let farthest = after.iter().zip(&before).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(farthest > 1e-3, "training moved no embedding");
+    assert_ne!(after[..16], after[48..], "one embedding for all");
+}
+
+macro_rules! each {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            trains_and_embeds(stringify!($name));
+        })*
+
+        #[test]
+        fn none_is_left_out() {
+            let tried = [$(stringify!($name)),*];
+            assert!(BACKBONES.iter().all(|b| tried.contains(&b.name)));
+        }
+    };
+}
+
+each! {
+    resnet18 resnet34 resnet50 resnet101
+    efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_lite0
+    mobilenet_v3_large swin_t
 }
