@@ -233,7 +233,8 @@ mod tests {
 
         assert_eq!(workspace.forget_dataset("schildkr-ten").unwrap().path, one);
         assert!(one.is_dir(), "the photos stay");
-        assert!(matches!(workspace.forget_dataset("turtles-666"), Err(RunError::UnknownData { .. })));
+        let refused = workspace.forget_dataset("turtles-666");
+        assert!(matches!(refused, Err(RunError::Drawn { .. })), "its folder is its entry: {refused:?}");
         assert!(workspace.data_dir("schildkr-ten".as_ref()).is_err());
     }
 

@@ -127,7 +127,9 @@ impl Effects {
             Effect::Scan(dataset) => later(
                 "scan",
                 Box::new(move |inbox| {
-                    let scanned = scan(&workspace, &dataset.path);
+                    // one is read at a time: an answer must come
+                    let scanned = catch_unwind(AssertUnwindSafe(|| scan(&workspace, &dataset.path)));
+                    let scanned = scanned.unwrap_or_else(|_| Err("reading it panicked: a mistake of ours".to_owned()));
                     tell(inbox, Message::Scanned(dataset, scanned));
                 }),
             ),
@@ -348,8 +350,9 @@ fn tour(workspace: &Workspace, inbox: &Sender<Message>) -> Result<(), String> {
     tell(inbox, Message::Progress(None));
     let words = "a run begins on the turtles and is measured when it is done; both go on without this screen";
     tell(inbox, Message::Said(words.to_owned()));
-    verb(workspace, "demo", &["--json".to_owned()])?;
-    tell(inbox, Message::Said("the tour is done: 3 shows what came out".to_owned()));
+    let is_whole = verb(workspace, "demo", &["--json".to_owned()])?;
+    let words = if is_whole { "the tour is done: 3 shows what came out" } else { "the tour was stopped" };
+    tell(inbox, Message::Said(words.to_owned()));
     Ok(())
 }
 
