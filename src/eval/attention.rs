@@ -1,4 +1,4 @@
-//! Where a pretrained network itself looks on a photo: the box of the places where its last map is most active.
+//! Where a pretrained network itself looks on a photo: the box of the region where its last map is most active.
 //!
 //! A network that has learnt to tell things apart answers to the animal more than to the water around it, so that the
 //! box costs nobody any drawing (cf. Zhou et al. 2016, class activation maps; here without classes). It knows neither
@@ -58,22 +58,45 @@ pub fn look<D: Backend>(
     Ok(found)
 }
 
-/// The smallest box around every place of the map, rows of equal length, that is at least [`ACTIVE`] times its mean,
-/// and a margin; none where no place is, or the box is the whole photo.
+/// The smallest box around the region of the map, rows of equal length, that is most active of those whose places are
+/// all at least [`ACTIVE`] times the mean, and a margin; none where there is no such place, or the box is the whole photo.
 fn most_active(map: &[Vec<f32>]) -> Option<Crop> {
     let (height, width) = (map.len(), map.first()?.len());
     let mean = map.iter().flatten().map(|v| f64::from(*v)).sum::<f64>() / (height * width) as f64;
-    let is_active = |y: usize, x: usize| f64::from(map[y][x]) >= ACTIVE * mean && mean > 0.0;
-    let rows: Vec<usize> = (0..height).filter(|&y| (0..width).any(|x| is_active(y, x))).collect();
-    let columns: Vec<usize> = (0..width).filter(|&x| (0..height).any(|y| is_active(y, x))).collect();
-    let ends = |places: &[usize], count: usize| -> Option<(f64, f64)> {
-        let (first, last) = (*places.first()? as f64, *places.last()? as f64 + 1.0);
+    // beyond the mean, so that a wide faint region does not win over the animal
+    let weight = |region: &[(usize, usize)]| region.iter().map(|&(y, x)| f64::from(map[y][x]) - mean).sum::<f64>();
+    let regions = regions(height, width, |y, x| mean > 0.0 && f64::from(map[y][x]) >= ACTIVE * mean);
+    let region = regions.into_iter().max_by(|a, b| weight(a).total_cmp(&weight(b)))?;
+    let ends = |of: fn(&(usize, usize)) -> usize, count: usize| -> Option<(f64, f64)> {
+        let (first, last) = (region.iter().map(of).min()? as f64, region.iter().map(of).max()? as f64 + 1.0);
         let margin = MARGIN * (last - first);
         let share = |place: f64| (place / count as f64).clamp(0.0, 1.0);
         Some((share(first - margin), share(last + margin)))
     };
-    let ((left, right), (top, bottom)) = (ends(&columns, width)?, ends(&rows, height)?);
+    let ((left, right), (top, bottom)) = (ends(|p| p.1, width)?, ends(|p| p.0, height)?);
     Crop::new(left, top, right - left, bottom - top).ok().filter(|crop| *crop != Crop::FULL)
+}
+
+/// The places (row, column) for which `is_in` holds, by regions whose places touch by a side.
+fn regions(height: usize, width: usize, is_in: impl Fn(usize, usize) -> bool) -> Vec<Vec<(usize, usize)>> {
+    let mut open: Vec<Vec<bool>> = (0..height).map(|y| (0..width).map(|x| is_in(y, x)).collect()).collect();
+    let mut all = Vec::new();
+    for begin in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+        let (mut region, mut waiting) = (Vec::new(), vec![begin]);
+        while let Some((y, x)) = waiting.pop() {
+            if !std::mem::take(&mut open[y][x]) {
+                continue;
+            }
+            region.push((y, x));
+            let rows = [y.wrapping_sub(1), y + 1].into_iter().filter(|&y| y < height).map(|y| (y, x));
+            let columns = [x.wrapping_sub(1), x + 1].into_iter().filter(|&x| x < width).map(|x| (y, x));
+            waiting.extend(rows.chain(columns));
+        }
+        if !region.is_empty() {
+            all.push(region);
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -88,6 +111,9 @@ mod tests {
         let [left, top, width, height] = most_active(&map).unwrap().shares();
         assert!((left - 0.18).abs() < 1e-6 && (width - 0.24).abs() < 1e-6, "{left} {width}");
         assert!((top - 0.225).abs() < 1e-6 && (height - 0.3).abs() < 1e-6, "{top} {height}");
+        // what is active elsewhere, and less, does not stretch it
+        map[19][9] = 8.0;
+        assert_eq!(most_active(&map).unwrap().shares(), [left, top, width, height]);
         // at an edge the margin ends with the photo
         let mut map = vec![vec![0.0; 4]; 4];
         map[0][0] = 1.0;
