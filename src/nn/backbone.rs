@@ -13,7 +13,7 @@ use super::layer::ConvNorm;
 use super::map::FeatureMap;
 use super::ops::{Activation, Backend, ConvSpec, NormSpec, PoolKind, PoolSpec, global_average, pool2d};
 use super::param::{Builder, Place, Store};
-use super::pass::{Freeze, Pass};
+use super::pass::Pass;
 use super::swin::Swin;
 
 /// An architecture.
@@ -322,7 +322,7 @@ impl Layers {
         layers.filter(|layer| matches!(layer, Layer::Residual(_) | Layer::Inverted(_)))
     }
 
-    /// Photos N x 3 x S x S to pooled features N x F x 1 x 1; `freeze` is what a training leaves as it is.
+    /// Photos N x 3 x S x S to pooled features N x F x 1 x 1.
     ///
     /// # Errors
     /// As the operations; photos may be too small for the strides.
@@ -331,9 +331,8 @@ impl Layers {
         pass: &mut Pass<D>,
         store: &Store<D>,
         photos: &FeatureMap<D>,
-        freeze: Freeze,
     ) -> Result<FeatureMap<D>> {
-        let map = self.last_map(pass, store, photos, freeze)?;
+        let map = self.last_map(pass, store, photos)?;
         global_average(pass, &map)
     }
 
@@ -346,11 +345,10 @@ impl Layers {
         pass: &mut Pass<D>,
         store: &Store<D>,
         photos: &FeatureMap<D>,
-        freeze: Freeze,
     ) -> Result<FeatureMap<D>> {
         let mut x = photos.clone();
         for (stage, layer) in &self.0 {
-            pass.enter(Place::Stage(*stage), freeze);
+            pass.enter(Place::Stage(*stage));
             x = layer.forward(pass, store, &x)?;
         }
         Ok(x)

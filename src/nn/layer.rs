@@ -76,7 +76,7 @@ impl ConvNorm {
 pub struct Linear {
     spec: ConvSpec,
     weight: ParamId,
-    bias: ParamId,
+    bias: Option<ParamId>,
 }
 
 impl Linear {
@@ -85,11 +85,24 @@ impl Linear {
     /// # Errors
     /// When the device has no memory.
     pub fn new<D: Backend>(builder: &mut Builder<D>, inputs: usize, outputs: usize) -> Result<Self> {
-        let spec = ConvSpec::new(inputs, outputs, 1);
         let init = Init::linear(inputs);
-        let weight = builder.param("weight", Shape::Linear(spec), Role::Weight, init)?;
-        let bias = builder.param("bias", Shape::Channels(outputs), Role::Gain, init)?;
-        Ok(Linear { spec, weight, bias })
+        Self::with(builder, Shape::Linear, ConvSpec::new(inputs, outputs, 1), init, Some(init))
+    }
+
+    /// `weight`, written as `shape` has it, and below it `bias` where it begins as something: also a convolution.
+    ///
+    /// # Errors
+    /// When the device has no memory.
+    pub fn with<D: Backend>(
+        builder: &mut Builder<D>,
+        shape: fn(ConvSpec) -> Shape,
+        spec: ConvSpec,
+        init: Init,
+        bias: Option<Init>,
+    ) -> Result<Self> {
+        let weight = builder.param("weight", shape(spec), Role::Weight, init)?;
+        let bias = bias.map(|init| builder.param("bias", Shape::Channels(spec.out_channels), Role::Gain, init));
+        Ok(Linear { spec, weight, bias: bias.transpose()? })
     }
 
     /// N x inputs x 1 x 1 to N x outputs x 1 x 1.
@@ -102,15 +115,15 @@ impl Linear {
         store: &Store<D>,
         x: &FeatureMap<D>,
     ) -> Result<FeatureMap<D>> {
-        conv2d(pass, store, x, &self.spec, self.weight, Some(self.bias))
+        conv2d(pass, store, x, &self.spec, self.weight, self.bias)
     }
 }
 
 /// Squeeze and excite (Hu et al. 2018): each channel scaled by what the means of all channels say.
 #[derive(Clone, Copy, Debug)]
 pub struct SqueezeExcite {
-    reduce: (ConvSpec, ParamId, ParamId),
-    expand: (ConvSpec, ParamId, ParamId),
+    reduce: Linear,
+    expand: Linear,
     activations: [Activation; 2],
 }
 
@@ -126,11 +139,8 @@ impl SqueezeExcite {
         activations: [Activation; 2],
     ) -> Result<Self> {
         let mut add = |name: &str, spec: ConvSpec| -> Result<_> {
-            let mut builder = builder.at(name);
             let init = Init::kaiming_fan_out(spec.out_channels);
-            let weight = builder.param("weight", Shape::Conv(spec), Role::Weight, init)?;
-            let bias = builder.param("bias", Shape::Channels(spec.out_channels), Role::Gain, Init::Constant(0.0))?;
-            Ok((spec, weight, bias))
+            Linear::with(&mut builder.at(name), Shape::Conv, spec, init, Some(Init::Constant(0.0)))
         };
         Ok(SqueezeExcite {
             reduce: add("fc1", ConvSpec::new(channels, squeezed, 1))?,
@@ -150,8 +160,8 @@ impl SqueezeExcite {
         x: &FeatureMap<D>,
     ) -> Result<FeatureMap<D>> {
         let mut s = global_average(pass, x)?;
-        for ((spec, weight, bias), activation) in [self.reduce, self.expand].into_iter().zip(self.activations) {
-            s = conv2d(pass, store, &s, &spec, weight, Some(bias))?;
+        for (layer, activation) in [self.reduce, self.expand].into_iter().zip(self.activations) {
+            s = layer.forward(pass, store, &s)?;
             s = activate(pass, &s, activation)?;
         }
         scale_channels(pass, x, &s)

@@ -70,9 +70,10 @@ impl<D: Backend> Network<D> {
     /// # Errors
     /// As the operations.
     fn forward(&self, pass: &mut Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<FeatureMap<D>> {
+        pass.freeze = self.freeze;
         let x = photos(pass, n, side, bytes)?;
-        let features = self.layers.forward(pass, &self.store, &x, self.freeze)?;
-        pass.enter(Place::Head, self.freeze);
+        let features = self.layers.forward(pass, &self.store, &x)?;
+        pass.enter(Place::Head);
         self.head.forward(pass, &self.store, &features)
     }
 
@@ -93,7 +94,7 @@ impl<D: Backend> Network<D> {
     pub fn attention(&self, side: usize, bytes: &[u8]) -> Result<Vec<Vec<f32>>> {
         let mut pass = Pass::inference(self.store.device());
         let x = photos(&pass, 1, side, bytes)?;
-        let map = self.layers.last_map(&mut pass, &self.store, &x, self.freeze)?;
+        let map = self.layers.last_map(&mut pass, &self.store, &x)?;
         let dims = map.dims();
         let values = self.store.device().unpack_map(dims, map.values());
         let values = values.map_err(|e| NnError::device("attention", e))?;

@@ -10,7 +10,7 @@ use super::golden::{Distance, Golden, fill, golden, gradients, noise, photo_byte
 use super::map::{Dims, FeatureMap, Flat};
 use super::ops::{Layout, photos, to_matrix};
 use super::param::{Builder, Shape, Store};
-use super::pass::{Freeze, Pass};
+use super::pass::Pass;
 
 struct Ours {
     store: Store<Cpu>,
@@ -51,11 +51,11 @@ fn whole(ours: &mut Ours) -> Whole {
     let rgb = photo_bytes(&golden.photos, golden.batch, golden.side);
     let mut pass = Pass::inference(&device);
     let x = photos(&pass, golden.batch, golden.side, &rgb).unwrap();
-    let y = layers.forward(&mut pass, store, &x, Freeze::default()).unwrap();
+    let y = layers.forward(&mut pass, store, &x).unwrap();
     let evaluation = golden.features[0].distance(&device.unpack_map(y.dims(), y.values()).unwrap());
 
     let mut pass = Pass::training(&device);
-    let y = layers.forward(&mut pass, store, &x, Freeze::default()).unwrap();
+    let y = layers.forward(&mut pass, store, &x).unwrap();
     let dims = y.dims();
     let training = golden.features[1].distance(&device.unpack_map(dims, y.values()).unwrap());
     let rows = to_matrix(&mut pass, &y).unwrap();

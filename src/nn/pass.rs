@@ -41,6 +41,8 @@ enum Layers {
 pub struct Pass<D: Backend> {
     device: D,
     training: bool,
+    /// What the network that is passed leaves as it is in a training.
+    pub(in crate::nn) freeze: Freeze,
     layers: Layers,
     tape: Option<OwnedTape<f32, D>>,
     statistics: Vec<BatchStatistics<D>>,
@@ -50,12 +52,26 @@ impl<D: Backend> Pass<D> {
     /// Training: batch statistics in the norms, everything recorded.
     pub fn training(device: &D) -> Self {
         let tape = Some(OwnedTape::default());
-        Pass { device: device.clone(), training: true, layers: Layers::Learn, tape, statistics: Vec::new() }
+        Pass {
+            device: device.clone(),
+            training: true,
+            freeze: Freeze::default(),
+            layers: Layers::Learn,
+            tape,
+            statistics: Vec::new(),
+        }
     }
 
     /// Evaluation: running statistics, nothing recorded.
     pub fn inference(device: &D) -> Self {
-        Pass { device: device.clone(), training: false, layers: Layers::Learn, tape: None, statistics: Vec::new() }
+        Pass {
+            device: device.clone(),
+            training: false,
+            freeze: Freeze::default(),
+            layers: Layers::Learn,
+            tape: None,
+            statistics: Vec::new(),
+        }
     }
 
     /// Evaluation mode with gradients: running statistics, everything recorded.
@@ -73,11 +89,11 @@ impl<D: Backend> Pass<D> {
         self.training && self.layers == Layers::Learn
     }
 
-    /// Goes on to what lies at `place`, of which a training leaves `freeze` as it is.
-    pub(in crate::nn) fn enter(&mut self, place: Place, freeze: Freeze) {
+    /// Goes on to what lies at `place`.
+    pub(in crate::nn) fn enter(&mut self, place: Place) {
         self.layers = match place {
-            Place::Stage(number) if number < freeze.stages => Layers::Keep,
-            Place::Stage(_) if freeze.norms => Layers::KeepNorms,
+            Place::Stage(number) if number < self.freeze.stages => Layers::Keep,
+            Place::Stage(_) if self.freeze.norms => Layers::KeepNorms,
             _ => Layers::Learn,
         };
     }

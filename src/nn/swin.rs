@@ -9,9 +9,10 @@
 
 use super::error::Result;
 use super::init::Init;
+use super::layer::Linear;
 use super::map::FeatureMap;
 use super::ops::{
-    Activation, Backend, ConvSpec, LayerNorm, WindowSpec, activate, add, conv2d, layer_norm, merge_patches, reframe,
+    Activation, Backend, ConvSpec, LayerNorm, WindowSpec, activate, add, layer_norm, merge_patches, reframe,
     window_attention,
 };
 use super::param::{Builder, ParamId, Role, Shape, Store};
@@ -38,26 +39,10 @@ fn norm<D: Backend>(builder: &mut Builder<D>, channels: usize) -> Result<LayerNo
     Ok(LayerNorm { gain: add("weight", 1.0)?, bias: add("bias", 0.0)?, epsilon: EPSILON })
 }
 
-/// A linear layer over the tokens of a map, or one that makes the first tokens of pixels.
-#[derive(Clone, Copy, Debug)]
-struct Projection {
-    spec: ConvSpec,
-    weight: ParamId,
-    bias: Option<ParamId>,
-}
-
-impl Projection {
-    /// `weight` (outputs x inputs) and, where asked for, `bias` below `builder`.
-    fn new<D: Backend>(builder: &mut Builder<D>, [inputs, outputs]: [usize; 2], has_bias: bool) -> Result<Self> {
-        let spec = ConvSpec::new(inputs, outputs, 1);
-        let weight = builder.param("weight", Shape::Linear(spec), Role::Weight, INIT)?;
-        let mut bias = || builder.param("bias", Shape::Channels(outputs), Role::Gain, Init::Constant(0.0));
-        Ok(Projection { spec, weight, bias: if has_bias { Some(bias()?) } else { None } })
-    }
-
-    fn forward<D: Backend>(&self, pass: &mut Pass<D>, store: &Store<D>, x: &FeatureMap<D>) -> Result<FeatureMap<D>> {
-        conv2d(pass, store, x, &self.spec, self.weight, self.bias)
-    }
+/// A linear layer over the tokens of a map, `weight` (outputs x inputs) and, where asked for, `bias` below `builder`.
+fn projection<D: Backend>(builder: &mut Builder<D>, [inputs, outputs]: [usize; 2], has_bias: bool) -> Result<Linear> {
+    let bias = has_bias.then_some(Init::Constant(0.0));
+    Linear::with(builder, Shape::Linear, ConvSpec::new(inputs, outputs, 1), INIT, bias)
 }
 
 /// A block: attention within windows, then a hidden layer at every token, each beside a skip.
@@ -66,9 +51,9 @@ pub struct WindowBlock {
     norms: [LayerNorm; 2],
     attention: WindowSpec,
     table: ParamId,
-    qkv: Projection,
-    proj: Projection,
-    hidden: [Projection; 2],
+    qkv: Linear,
+    proj: Linear,
+    hidden: [Linear; 2],
 }
 
 impl WindowBlock {
@@ -79,13 +64,13 @@ impl WindowBlock {
         let shape = Shape::Matrix(attention.differences(), heads);
         // no weight decay, as in the paper's own recipe
         let table = below.param("relative_position_bias_table", shape, Role::Gain, INIT)?;
-        let qkv = Projection::new(&mut below.at("qkv"), [width, 3 * width], true)?;
-        let proj = Projection::new(&mut below.at("proj"), [width, width], true)?;
+        let qkv = projection(&mut below.at("qkv"), [width, 3 * width], true)?;
+        let proj = projection(&mut below.at("proj"), [width, width], true)?;
         let second = norm(&mut builder.at("norm2"), width)?;
         let mut below = builder.at("mlp");
         let hidden = [
-            Projection::new(&mut below.at(0), [width, HIDDEN * width], true)?,
-            Projection::new(&mut below.at(3), [HIDDEN * width, width], true)?,
+            projection(&mut below.at(0), [width, HIDDEN * width], true)?,
+            projection(&mut below.at(3), [HIDDEN * width, width], true)?,
         ];
         Ok(WindowBlock { norms: [first, second], attention, table, qkv, proj, hidden })
     }
@@ -111,22 +96,14 @@ impl WindowBlock {
 #[derive(Clone, Debug)]
 pub enum Swin {
     /// Patches of pixels as tokens, normalised.
-    Embed(PatchEmbed),
+    Embed(Linear, LayerNorm),
     /// Attention and hidden layer.
     Block(Box<WindowBlock>),
     /// Four tokens as one, half as many channels as they had.
-    Merge(PatchMerging),
+    Merge(LayerNorm, Linear),
     /// The last norm.
     Norm(LayerNorm),
 }
-
-/// [`Swin::Embed`].
-#[derive(Clone, Copy, Debug)]
-pub struct PatchEmbed(Projection, LayerNorm);
-
-/// [`Swin::Merge`].
-#[derive(Clone, Copy, Debug)]
-pub struct PatchMerging(LayerNorm, Projection);
 
 impl Swin {
     /// The first layer: photos to tokens of `width` channels; a side's rest that is no whole patch is not seen.
@@ -136,11 +113,8 @@ impl Swin {
     pub fn embed<D: Backend>(builder: &mut Builder<D>, width: usize) -> Result<Self> {
         let spec = ConvSpec { stride: [PATCH; 2], padding: [0; 2], ..ConvSpec::new(3, width, PATCH) };
         let init = Init::linear(3 * PATCH * PATCH);
-        let mut below = builder.at(0);
-        let weight = below.param("weight", Shape::Conv(spec), Role::Weight, init)?;
-        let bias = Some(below.param("bias", Shape::Channels(width), Role::Gain, init)?);
-        let norm = norm(&mut builder.at(2), width)?;
-        Ok(Swin::Embed(PatchEmbed(Projection { spec, weight, bias }, norm)))
+        let patches = Linear::with(&mut builder.at(0), Shape::Conv, spec, init, Some(init))?;
+        Ok(Swin::Embed(patches, norm(&mut builder.at(2), width)?))
     }
 
     /// A block of `width` channels; every second one of a stage is shifted.
@@ -156,8 +130,8 @@ impl Swin {
     /// # Errors
     /// When the device has no memory.
     pub fn merge<D: Backend>(builder: &mut Builder<D>, width: usize) -> Result<Self> {
-        let reduction = Projection::new(&mut builder.at("reduction"), [4 * width, 2 * width], false)?;
-        Ok(Swin::Merge(PatchMerging(norm(&mut builder.at("norm"), 4 * width)?, reduction)))
+        let reduction = projection(&mut builder.at("reduction"), [4 * width, 2 * width], false)?;
+        Ok(Swin::Merge(norm(&mut builder.at("norm"), 4 * width)?, reduction))
     }
 
     /// The last norm.
@@ -179,12 +153,12 @@ impl Swin {
         x: &FeatureMap<D>,
     ) -> Result<FeatureMap<D>> {
         match self {
-            Swin::Embed(PatchEmbed(patches, norm)) => {
+            Swin::Embed(patches, norm) => {
                 let x = patches.forward(pass, store, x)?;
                 layer_norm(pass, store, &x, norm)
             }
             Swin::Block(block) => block.forward(pass, store, x),
-            Swin::Merge(PatchMerging(norm, reduction)) => {
+            Swin::Merge(norm, reduction) => {
                 let x = merge_patches(pass, x)?;
                 let x = layer_norm(pass, store, &x, norm)?;
                 reduction.forward(pass, store, &x)

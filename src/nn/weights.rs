@@ -12,18 +12,17 @@ pub mod recognise;
 pub mod torch;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use sha2::{Digest, Sha256};
 
-use super::backbone::Backbone;
 use super::error::{NnError, Result};
 use super::network::Network;
 use super::ops::Backend;
-use super::param::Shape;
+use super::param::{Place, Shape};
 use kinds::Kind;
 
 /// The one key of the header.
@@ -133,7 +132,7 @@ impl WeightFile {
                     return Err(bad(path, format!("{} holds {other:?}, which cannot be read", printable(name))));
                 }
             };
-            let values = if matches!(kind, Kind::Whole(_)) { Vec::new() } else { kind.widen(view.data()) };
+            let values = kind.widen(view.data());
             tensors.push((name.to_owned(), view.shape().to_vec(), values, kind));
         }
         Ok(WeightFile { about, ..WeightFile::default() }.filled(tensors))
@@ -194,27 +193,27 @@ impl WeightFile {
     /// # Errors
     /// When one is missing or of other sizes; the network is then partly loaded and not to be used.
     pub fn load_network<D: Backend>(&mut self, path: &Path, network: &mut Network<D>) -> Result<()> {
-        for id in network.store.ids() {
-            let (name, shape) = (network.store.get(id).name.clone(), network.store.get(id).shape);
-            let values = self.take(path, &name, &shape)?;
-            network.store.import(id, values)?;
-        }
-        Ok(())
+        self.load(path, network, |_| true)
     }
-}
 
-impl WeightFile {
     /// Moves the values of the backbone's parameters into `network`; the others keep theirs.
     ///
     /// # Errors
-    /// When one is missing or of other sizes; the network is then partly loaded and not to be used.
+    /// As [`WeightFile::load_network`].
     pub fn load_backbone<D: Backend>(&mut self, path: &Path, network: &mut Network<D>) -> Result<()> {
-        let backbone = Backbone::named(network.architecture.backbone)?;
-        let names: BTreeSet<String> = recognise::outline(backbone)?.into_iter().map(|(name, _)| name).collect();
+        self.load(path, network, |place| place != Place::Head)
+    }
+
+    fn load<D: Backend>(
+        &mut self,
+        path: &Path,
+        network: &mut Network<D>,
+        is_wanted: impl Fn(Place) -> bool,
+    ) -> Result<()> {
         for id in network.store.ids() {
-            let (name, shape) = (network.store.get(id).name.clone(), network.store.get(id).shape);
-            if names.contains(&name) {
-                let values = self.take(path, &name, &shape)?;
+            let param = network.store.get(id);
+            if is_wanted(param.place) {
+                let values = self.take(path, &param.name, &param.shape)?;
                 network.store.import(id, values)?;
             }
         }

@@ -36,10 +36,10 @@ pub(super) struct Case<'a> {
 }
 
 /// Output, gradients of the inputs and of the parameters, all in torchvision's order.
-pub(super) struct Outcome {
-    pub(super) y: Vec<f32>,
-    pub(super) inputs: Vec<Vec<f32>>,
-    pub(super) params: Vec<Vec<f32>>,
+struct Outcome {
+    y: Vec<f32>,
+    inputs: Vec<Vec<f32>>,
+    params: Vec<Vec<f32>>,
 }
 
 impl Case<'_> {
@@ -71,7 +71,7 @@ impl Case<'_> {
     }
 
     /// Everything, for the output's gradient `gy`.
-    pub(super) fn outcome(&self, gy: &[f32]) -> Outcome {
+    fn outcome(&self, gy: &[f32]) -> Outcome {
         let device = Cpu::default();
         let (mut pass, store, ids, inputs, y) = self.forward();
         let dims = y.dims();

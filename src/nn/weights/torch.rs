@@ -55,7 +55,8 @@ pub fn read(bytes: &[u8]) -> Result<StateDict> {
     for _ in 0..4 {
         let entries = file.entries(at).ok_or_else(|| layout("it holds no dictionary of tensors"))?;
         if entries.iter().any(|(_, value)| matches!(file.heap.get(*value), Value::Tensor(_))) {
-            let mut budget = file.budget;
+            // shared numbers count each time, and a tensor may repeat one
+            let mut budget = bytes.len();
             for (name, value) in &entries {
                 if let Value::Tensor(view) = file.heap.get(*value) {
                     let numbers = file
@@ -66,8 +67,8 @@ pub fn read(bytes: &[u8]) -> Result<StateDict> {
             }
             return Ok(dict);
         }
-        let inner =
-            WRAPPERS.iter().find_map(|&w| entries.iter().find(|(name, v)| *name == w && file.entries(*v).is_some()));
+        let is_dict = |value: Ref| matches!(file.heap.get(value), Value::Dict(_));
+        let inner = WRAPPERS.iter().find_map(|&w| entries.iter().find(|(name, value)| *name == w && is_dict(*value)));
         let Some((name, value)) = inner else { break };
         dict.unwrapped.push((*name).to_owned());
         at = *value;
@@ -84,8 +85,6 @@ struct Source<'a> {
     heap: Heap,
     root: Ref,
     storages: HashMap<String, &'a [u8]>,
-    /// Numbers that its tensors may have in all: shared ones count each time, and a tensor may repeat one.
-    budget: usize,
 }
 
 impl<'a> Source<'a> {
@@ -106,18 +105,14 @@ impl<'a> Source<'a> {
                 storages.insert(key.to_owned(), archive.get(name).map_err(layout)?.unwrap_or_default());
             }
         }
-        Ok(Source { heap, root, storages, budget: bytes.len() })
+        Ok(Source { heap, root, storages })
     }
 
     fn legacy(bytes: &'a [u8]) -> Result<Self> {
         let number = |bytes: &'a [u8]| -> Result<(i128, &'a [u8])> {
-            match pickle::load(bytes)? {
-                (heap, at, rest) if matches!(heap.get(at), Value::Int(_)) => {
-                    let Value::Int(number) = heap.get(at) else { return Err(layout("not a file of torch.save")) };
-                    Ok((*number, rest))
-                }
-                _ => Err(layout("not a file of torch.save")),
-            }
+            let (heap, at, rest) = pickle::load(bytes)?;
+            let Value::Int(number) = heap.get(at) else { return Err(layout("not a file of torch.save")) };
+            Ok((*number, rest))
         };
         let (magic, rest) = number(bytes)?;
         let (protocol, rest) = number(rest)?;
@@ -145,7 +140,7 @@ impl<'a> Source<'a> {
             storages.insert(key.to_owned(), numbers);
             rest = after;
         }
-        Ok(Source { heap, root, storages, budget: bytes.len() })
+        Ok(Source { heap, root, storages })
     }
 
     /// Entries of a dictionary whose keys are texts; none where it is something else. Of equal keys the later counts.
@@ -156,13 +151,11 @@ impl<'a> Source<'a> {
         for &(key, value) in entries {
             // other keys (an optimiser numbers its moments) name no weights
             let Some(key) = self.heap.text(key) else { continue };
-            match places.insert(key, found.len()) {
-                Some(place) => {
-                    places.insert(key, place);
-                    found[place].1 = value;
-                }
-                None => found.push((key, value)),
-            }
+            let place = *places.entry(key).or_insert_with(|| {
+                found.push((key, value));
+                found.len() - 1
+            });
+            found[place].1 = value;
         }
         Some(found)
     }

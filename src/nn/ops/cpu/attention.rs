@@ -31,12 +31,31 @@ struct Plan<'a> {
     /// Lengths of a line of weights, and of a row of a head.
     line: usize,
     portions: Vec<Range<usize>>,
+    /// Each pair of places: where it lies among the weights, and its difference's row of the table.
+    pairs: Vec<(usize, usize)>,
+    /// The windows of a photo: [`Window::places`] and [`Window::regions`].
+    cells: Vec<(Vec<usize>, Option<Vec<f32>>)>,
 }
 
 impl<'a> Plan<'a> {
     fn new(windows: &'a Windows) -> Plan<'a> {
         let line = windows.places().div_ceil(LANES) * LANES;
-        Plan { windows, line, portions: pieces(windows.count(), PORTION).collect() }
+        let side = windows.side;
+        let difference = |query: usize, key: usize| {
+            let down = query / side + side - 1 - key / side;
+            let right = query % side + side - 1 - key % side;
+            down * (2 * side - 1) + right
+        };
+        let both = (0..side * side).flat_map(|query| (0..side * side).map(move |key| (query, key)));
+        let pairs = both.map(|(query, key)| (query * line + key, difference(query, key))).collect();
+        let cells = (0..windows.grid[0] * windows.grid[1]).map(|at| cell(windows, line, at)).collect();
+        Plan { windows, line, portions: pieces(windows.count(), PORTION).collect(), pairs, cells }
+    }
+
+    /// The window of that number.
+    fn window(&self, number: usize) -> Window<'_> {
+        let (places, regions) = &self.cells[number % self.cells.len()];
+        Window { photo: number / self.cells.len(), places, regions: regions.as_deref() }
     }
 
     fn tasks(&self) -> usize {
@@ -54,55 +73,69 @@ impl<'a> Plan<'a> {
         (places * self.windows.width, places * self.line)
     }
 
-    /// The bias of each pair of places for `head`, query by query, lines filled up with [`NOWHERE`].
-    fn biases(&self, head: usize, table: &[f32]) -> Vec<f32> {
-        let heads = self.windows.heads;
-        let mut biases = vec![NOWHERE; self.sizes().1];
-        self.each_pair(|pair, difference| biases[pair] = table[difference * heads + head]);
+    /// The bias of each pair of places, head by head and query by query, lines filled up with [`NOWHERE`].
+    fn biases(&self, table: &[f32]) -> Vec<f32> {
+        let (heads, count) = (self.windows.heads, self.sizes().1);
+        let mut biases = vec![NOWHERE; heads * count];
+        for (head, biases) in biases.chunks_exact_mut(count).enumerate() {
+            self.pairs.iter().for_each(|&(pair, difference)| biases[pair] = table[difference * heads + head]);
+        }
         biases
     }
 
-    /// Calls `visit` with the place of each pair of places among the weights, and their difference's row of the table.
-    fn each_pair(&self, mut visit: impl FnMut(usize, usize)) {
-        let side = self.windows.side;
-        for query in 0..side * side {
-            for key in 0..side * side {
-                let down = query / side + side - 1 - key / side;
-                let right = query % side + side - 1 - key % side;
-                visit(query * self.line + key, down * (2 * side - 1) + right);
-            }
+    /// The weights of a head in `window`, from the queries (left scaled) and the keys (left as rows, and turned).
+    ///
+    /// # Safety
+    /// `source` must be good for the map, the pointers for matrices of queries, keys, turned keys and weights.
+    unsafe fn weigh(
+        &self,
+        source: In,
+        biases: &[f32],
+        window: &Window,
+        head: usize,
+        [queries, keys, turned_keys, weights]: [*mut f32; 4],
+    ) {
+        let (windows, width, line) = (self.windows, self.windows.width, self.line);
+        let (places, regions) = (windows.places(), window.regions);
+        // SAFETY: the caller's.
+        unsafe {
+            part(windows, window, head, 0).gather(source, queries);
+            scale(queries, places * width, windows.scale());
+            part(windows, window, head, 1).gather(source, keys);
+            turned(keys, places, width, turned_keys, line);
+            launch(isa(), Weights { places, width, line, queries, keys: turned_keys, biases, regions, weights });
         }
     }
 }
 
 /// One window: its photo, where its places lie in a plane, and which border each came from.
-struct Window {
+struct Window<'a> {
     photo: usize,
-    places: Vec<usize>,
+    places: &'a [usize],
     /// A number for each region that a shift brought together, as lanes; none where there is one region only.
-    regions: Option<Vec<f32>>,
+    regions: Option<&'a [f32]>,
 }
 
-impl Window {
-    fn new(plan: &Plan, number: usize) -> Window {
-        let Windows { side, shift, grid, out, .. } = *plan.windows;
-        let (photo, at) = (number / (grid[0] * grid[1]), number % (grid[0] * grid[1]));
-        let first = [at / grid[1] * side, at % grid[1] * side];
-        let size = [out.h, out.w];
-        let mut places = Vec::with_capacity(side * side);
-        let mut regions = vec![0.0; plan.line];
-        for i in 0..side * side {
-            let shifted = [first[0] + i / side, first[1] + i % side];
-            let place = [0, 1].map(|axis| (shifted[axis] + shift[axis]) % size[axis]);
-            // what went over the border and came back is another region
-            let region = [0, 1].map(|axis| usize::from(shifted[axis] + shift[axis] >= size[axis]));
-            places.push(place[0] * out.w + place[1]);
-            regions[i] = (2 * region[0] + region[1]) as f32;
-        }
-        let mixed = regions[..side * side].iter().any(|r| *r != regions[0]);
-        Window { photo, places, regions: mixed.then_some(regions) }
+/// Places and regions of the window at `at` of a photo's.
+fn cell(windows: &Windows, line: usize, at: usize) -> (Vec<usize>, Option<Vec<f32>>) {
+    let Windows { side, shift, grid, out, .. } = *windows;
+    let first = [at / grid[1] * side, at % grid[1] * side];
+    let size = [out.h, out.w];
+    let mut places = Vec::with_capacity(side * side);
+    let mut regions = vec![0.0; line];
+    for i in 0..side * side {
+        let shifted = [first[0] + i / side, first[1] + i % side];
+        let place = [0, 1].map(|axis| (shifted[axis] + shift[axis]) % size[axis]);
+        // what went over the border and came back is another region
+        let region = [0, 1].map(|axis| usize::from(shifted[axis] + shift[axis] >= size[axis]));
+        places.push(place[0] * out.w + place[1]);
+        regions[i] = (2 * region[0] + region[1]) as f32;
     }
+    let mixed = regions[..side * side].iter().any(|r| *r != regions[0]);
+    (places, mixed.then_some(regions))
+}
 
+impl Window<'_> {
     /// The first value of the window's photo and of block `block` in a map of `channels`.
     fn plane(&self, out: Dims, channels: usize, block: usize) -> usize {
         (self.photo * channels / LANES + block) * out.h * out.w * LANES
@@ -111,7 +144,7 @@ impl Window {
 
 /// Lines of a head in a map, from or to rows of its own.
 struct Rows<'a> {
-    window: &'a Window,
+    window: &'a Window<'a>,
     out: Dims,
     /// Channels of the map, and the first one of the head.
     channels: usize,
@@ -301,9 +334,14 @@ impl Kernel for Back {
 }
 
 /// Gathers a part (0 queries, 1 keys, 2 values) of a head.
-fn part<'a>(windows: &Windows, window: &'a Window, head: usize, part: usize) -> Rows<'a> {
+fn part<'a>(windows: &Windows, window: &'a Window<'a>, head: usize, part: usize) -> Rows<'a> {
     let (channels, width) = (windows.out.c, windows.width);
     Rows { window, out: windows.out, channels: 3 * channels, first: part * channels + head * width, width }
+}
+
+/// A head's lines in a map of its channels alone: the output, and its gradient.
+fn own<'a>(windows: &Windows, window: &'a Window<'a>, head: usize) -> Rows<'a> {
+    Rows { channels: windows.out.c, ..part(windows, window, head, 0) }
 }
 
 /// # Safety
@@ -319,43 +357,24 @@ impl AttentionKernel for Cpu {
         let (source, table) = (In::from(host(qkv)), host(table));
         let (places, width, line) = (windows.places(), windows.width, plan.line);
         let (rows, pairs) = plan.sizes();
+        let all = plan.biases(table);
         let run = |out: Out| {
             parallel(plan.tasks(), &|task| {
                 let (head, numbers) = plan.task(task);
-                let biases = plan.biases(head, table);
+                let biases = &all[head * pairs..][..pairs];
                 scratch(3 * rows + width * line + pairs, |memory| {
                     for number in numbers.clone() {
-                        let window = Window::new(&plan, number);
+                        let window = plan.window(number);
                         // SAFETY: scratch is large enough for each matrix; a task writes its head's lines of its windows.
                         unsafe {
                             let [queries, values, mixed] = [0, 1, 2].map(|i| memory.add(i * rows));
                             let turned_keys = memory.add(3 * rows);
                             let weights = turned_keys.add(width * line);
-                            part(windows, &window, head, 1).gather(source, values);
-                            turned(values, places, width, turned_keys, line);
-                            part(windows, &window, head, 0).gather(source, queries);
-                            scale(queries, rows, windows.scale());
+                            // the keys are not needed any more when the values come
+                            plan.weigh(source, biases, &window, head, [queries, values, turned_keys, weights]);
                             part(windows, &window, head, 2).gather(source, values);
-                            launch(
-                                isa(),
-                                Weights {
-                                    places,
-                                    width,
-                                    line,
-                                    queries,
-                                    keys: turned_keys,
-                                    biases: &biases,
-                                    regions: window.regions.as_deref(),
-                                    weights,
-                                },
-                            );
                             launch(isa(), Mix { places, width, line, weights, values, out: mixed });
-                            let target = Rows {
-                                channels: windows.out.c,
-                                first: head * width,
-                                ..part(windows, &window, head, 0)
-                            };
-                            target.spread(mixed, out);
+                            own(windows, &window, head).spread(mixed, out);
                         }
                     }
                 });
@@ -379,13 +398,14 @@ impl AttentionKernel for Cpu {
         let (rows, pairs) = plan.sizes();
         let mut of_biases = vec![0.0; plan.tasks() * pairs];
         let sums = Out::from(&mut of_biases[..]);
+        let all = plan.biases(table);
         let run = |out: Out| {
             parallel(plan.tasks(), &|task| {
                 let (head, numbers) = plan.task(task);
-                let biases = plan.biases(head, table);
+                let biases = &all[head * pairs..][..pairs];
                 scratch(7 * rows + 2 * width * line + 2 * pairs, |memory| {
                     for number in numbers.clone() {
-                        let window = Window::new(&plan, number);
+                        let window = plan.window(number);
                         // SAFETY: scratch is large enough for each matrix; a task writes its head's lines of its windows,
                         // and sums of its own.
                         unsafe {
@@ -395,31 +415,10 @@ impl AttentionKernel for Cpu {
                             let turned_values = turned_keys.add(width * line);
                             let weights = turned_values.add(width * line);
                             let of_logits = weights.add(pairs);
-                            let own = Rows {
-                                channels: windows.out.c,
-                                first: head * width,
-                                ..part(windows, &window, head, 0)
-                            };
-                            own.gather(gradients, gradient);
-                            for (i, rows) in [queries, keys, values].into_iter().enumerate() {
-                                part(windows, &window, head, i).gather(source, rows);
-                            }
-                            scale(queries, rows, windows.scale());
-                            turned(keys, places, width, turned_keys, line);
+                            own(windows, &window, head).gather(gradients, gradient);
+                            plan.weigh(source, biases, &window, head, [queries, keys, turned_keys, weights]);
+                            part(windows, &window, head, 2).gather(source, values);
                             turned(values, places, width, turned_values, line);
-                            launch(
-                                isa(),
-                                Weights {
-                                    places,
-                                    width,
-                                    line,
-                                    queries,
-                                    keys: turned_keys,
-                                    biases: &biases,
-                                    regions: window.regions.as_deref(),
-                                    weights,
-                                },
-                            );
                             launch(
                                 isa(),
                                 Back {
@@ -451,7 +450,9 @@ impl AttentionKernel for Cpu {
         let mut total = vec![0.0f64; of_table.len()];
         for (task, of_pairs) in of_biases.chunks_exact(pairs).enumerate() {
             let head = task % windows.heads;
-            plan.each_pair(|pair, difference| total[difference * windows.heads + head] += f64::from(of_pairs[pair]));
+            for &(pair, difference) in &plan.pairs {
+                total[difference * windows.heads + head] += f64::from(of_pairs[pair]);
+            }
         }
         of_table.iter_mut().zip(total).for_each(|(into, total)| *into += total as f32);
         Ok(given)

@@ -7,6 +7,7 @@ use crate::nn::ops::LayerNormKernel;
 use crate::nn::ops::layer_norm::{LayerNormGradients, Normed};
 
 use super::engine::{Kernel, THREADS, address, empty, engine, word};
+use super::norm::rows;
 use super::reduce::Columns;
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
@@ -22,7 +23,7 @@ impl LayerNormKernel for Cuda {
         bias: &Flat<Cuda>,
         epsilon: f32,
     ) -> Result<Normed<Cuda>> {
-        let (dims, rows) = (x.0, x.0.n * x.0.h * x.0.w);
+        let (dims, rows) = (x.0, rows(x.0));
         let normed = Normed { y: empty(self, dims.count())?, places: empty(self, 2 * rows)? };
         let args = [
             word(rows)?.into(),
@@ -49,7 +50,7 @@ impl LayerNormKernel for Cuda {
         into: Option<Flat<Cuda>>,
     ) -> Result<LayerNormGradients<Cuda>> {
         let engine = engine()?;
-        let (dims, rows) = (x.0, x.0.n * x.0.h * x.0.w);
+        let (dims, rows) = (x.0, rows(x.0));
         // `into` was summed up for this map alone
         let more = into.is_some();
         let gx = into.map_or_else(|| empty(self, dims.count()), Ok)?;

@@ -28,7 +28,7 @@ fn maybe(map: Option<&Flat<Cuda>>) -> Result<u64> {
 }
 
 /// Values of a channel.
-fn rows(dims: Dims) -> usize {
+pub(super) fn rows(dims: Dims) -> usize {
     dims.n * dims.h * dims.w
 }
 

@@ -94,18 +94,9 @@ impl Sums {
     /// # Safety
     /// `out` must be good for channels values.
     pub(super) unsafe fn finish_kind(&self, engine: &Engine, which: usize, out: u64) -> Result<()> {
-        let Columns { channels, .. } = self.plan;
-        let from = self.address() + (which * channels * size_of::<f32>()) as u64;
-        let args = [
-            word(channels * self.kinds)?.into(),
-            self.parts()?.into(),
-            1.0f32.into(),
-            0i32.into(),
-            from.into(),
-            out.into(),
-        ];
+        let channels = self.plan.channels;
         // SAFETY: the caller's.
-        unsafe { engine.finish(Kernel::finish_sums, channels, &args) }
+        unsafe { self.add_up(engine, [which * channels, channels], 1.0, false, out) }
     }
 
     /// `factor` times the sums to `out`, added to what is there where `more`.
@@ -113,16 +104,33 @@ impl Sums {
     /// # Safety
     /// `out` must be good for segments x kinds x channels values.
     pub(super) unsafe fn finish(self, engine: &Engine, factor: f32, more: bool, out: u64) -> Result<()> {
-        let width = self.plan.channels * self.kinds;
+        let count = self.plan.segments * self.plan.channels * self.kinds;
+        // SAFETY: the caller's.
+        unsafe { self.add_up(engine, [0, count], factor, more, out) }
+    }
+
+    /// `count` sums from the one at `first` on.
+    ///
+    /// # Safety
+    /// `out` must be good for `count` values.
+    unsafe fn add_up(
+        &self,
+        engine: &Engine,
+        [first, count]: [usize; 2],
+        factor: f32,
+        more: bool,
+        out: u64,
+    ) -> Result<()> {
+        let from = self.address() + (first * size_of::<f32>()) as u64;
         let args = [
-            word(width)?.into(),
+            word(self.plan.channels * self.kinds)?.into(),
             self.parts()?.into(),
             factor.into(),
             i32::from(more).into(),
-            self.address().into(),
+            from.into(),
             out.into(),
         ];
         // SAFETY: the caller's.
-        unsafe { engine.finish(Kernel::finish_sums, self.plan.segments * width, &args) }
+        unsafe { engine.finish(Kernel::finish_sums, count, &args) }
     }
 }
