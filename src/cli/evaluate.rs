@@ -6,7 +6,6 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::data::corrections::Corrections;
-use crate::data::counted::counted;
 use crate::data::fingerprint::Fingerprint;
 use crate::data::foreign;
 use crate::data::formats;
@@ -201,25 +200,17 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
         (None, None) => return Err(Usage("--data-dir: bare weights have no photos of their own".into()).into()),
     };
     let dir = PathBuf::from(context.workspace.data_dir(&given)?);
-    let model = chosen.load(device)?;
     let mut manifest = dataset(context, &given)?;
-    let corrections = match args.crop.looker(context, config.as_ref(), &model)? {
-        Some(looker) => {
-            let source = args.photos.source(context);
-            let Some(corrections) = look(context, device, (&dir, &manifest), &looker, &source)? else {
-                return Ok(super::INTERRUPTED);
-            };
-            manifest = formats::open(&dir, &corrections)?;
-            corrections
-        }
-        None => context.workspace.corrections(&dir)?,
-    };
     // the run's column holds for the run's photos only
     let of_run = config.as_ref().filter(|_| args.data_dir.is_none()).and_then(|c| c.data.split_column.clone());
     let column = args.split_column.clone().or(of_run);
     let choice = SplitChoice::from(column);
-    let split = split::assign(&manifest, &choice, split::RATIO, split::SEED)?;
-    let roles = split::roles(&split, Some(args.gallery_split), args.query_split)?;
+    let parted = |manifest: &Manifest| -> Result<_> {
+        let split = split::assign(manifest, &choice, split::RATIO, split::SEED)?;
+        let roles = split::roles(&split, Some(args.gallery_split), args.query_split)?;
+        Ok((split, roles))
+    };
+    let (mut split, mut roles) = parted(&manifest)?;
     let folder = match (&args.output_dir, &chosen.run) {
         (Some(dir), _) => dir.clone(),
         (None, Some(run)) => {
@@ -230,6 +221,19 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
             run.evaluation(&folder_name(args, &roles, other(own, &manifest.name), checkpoint))?
         }
         (None, None) => return Err(Usage("--output-dir: bare weights have no folder of their own".into()).into()),
+    };
+    let model = chosen.load(device)?;
+    let corrections = match args.crop.looker(context, config.as_ref(), &model)? {
+        Some(looker) => {
+            let source = args.photos.source(context);
+            let Some(corrections) = look(context, device, (&dir, &manifest), &looker, &source)? else {
+                return Ok(super::INTERRUPTED);
+            };
+            manifest = formats::open(&dir, &corrections)?;
+            (split, roles) = parted(&manifest)?; // photos may have come meanwhile
+            corrections
+        }
+        None => context.workspace.corrections(&dir)?,
     };
     let of_run = config.as_ref().map(|c| &c.data);
     let asked = Asked { dir: &dir, corrections: &corrections, manifest: &manifest, split: &split };
@@ -341,13 +345,7 @@ pub(super) fn figures(report: &Report) -> String {
     rows.push(row("with same-encounter photos", &report.without_exclusion));
     let head = ["", "rank-1", "rank-5", "rank-10", "mAP", "balanced rank-1"];
     let mut text = format!("{} · {} · {}\n", context.model, context.dataset, context.split);
-    text += &format!(
-        "{} {} against {}, {} without a match\n\n",
-        figures.queries,
-        if figures.queries == 1 { "query" } else { "queries" },
-        counted(figures.gallery, "photo"),
-        figures.queries_without_match
-    );
+    text += &format!("{}\n\n", report_words::asked(figures));
     text += &words::table(&head, &rows);
     text.push('\n');
     for remark in report_words::remarks(report) {

@@ -4,9 +4,13 @@
 //! box costs nobody any drawing (cf. Zhou et al. 2016, class activation maps; here without classes). It knows neither
 //! workspace nor files.
 
+use std::sync::Arc;
+
 use crate::data::crop::Crop;
+use crate::data::loader::{Loader, LoaderConfig};
 use crate::data::manifest::{Manifest, Problem};
 use crate::data::prepare::unreadable;
+use crate::data::sampler::in_order;
 use crate::nn::network::Network;
 use crate::nn::ops::Backend;
 
@@ -14,7 +18,7 @@ use super::embed::Source;
 use super::{Error, Result};
 
 /// Side in pixels at which a photo is looked at: twice the usual one, for a map of twice as many places.
-pub const SIDE: u32 = 448;
+const SIDE: u32 = 448;
 /// A place counts where the map is at least this many times its mean.
 const ACTIVE: f64 = 1.2;
 /// Share of the box's own side that is added at each of its ends.
@@ -42,11 +46,20 @@ pub fn look<D: Backend>(
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<Found> {
     let mut found = Found::default();
-    for (done, &photo) in (1..).zip(photos) {
-        let whole = manifest.full_path(photo).into();
-        match source.cache.get(&whole, SIDE) {
-            Ok(pixels) => {
-                let map = network.attention(SIDE as usize, &pixels.rgb)?;
+    let config = LoaderConfig {
+        photos: photos.iter().map(|&photo| manifest.full_path(photo).into()).collect(),
+        cache: Arc::clone(&source.cache),
+        side: SIDE,
+        augment: None,
+        seed: 0,
+        workers: source.workers,
+        depth: 2,
+    };
+    let loader = Loader::start(config, (0..).zip(in_order(photos.len(), 1)));
+    for ((done, &photo), loaded) in (1..).zip(photos).zip(loader) {
+        match loaded {
+            Ok(loaded) => {
+                let map = network.attention(SIDE as usize, &loaded.pixels)?;
                 found.boxes.push((photo, most_active(&map)));
             }
             Err(error) => found.problems.push(unreadable(manifest, photo, error)),

@@ -43,27 +43,33 @@ pub struct Boxed {
 /// # Errors
 /// When a table cannot be read.
 pub fn found(workspace: &Workspace, dataset: &Path) -> Result<Corrections> {
-    let corrections = workspace.corrections_file(dataset)?;
-    let stem = corrections.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let Ok(entries) = std::fs::read_dir(workspace.root().join("boxes")) else { return Ok(Corrections::NONE) };
-    let of_dataset = |name: &str| name.strip_prefix(&stem).is_some_and(|rest| rest.starts_with('.'));
+    let begin = format!("{}.", stem(workspace, dataset)?);
+    let Ok(entries) = std::fs::read_dir(folder(workspace)) else { return Ok(Corrections::NONE) };
+    let of_dataset = |name: &str| name.starts_with(&begin);
     let tables = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(of_dataset));
     let newest = tables.max_by_key(|entry| entry.metadata().and_then(|m| m.modified()).ok());
     newest.map_or(Ok(Corrections::NONE), |entry| Ok(Corrections::read(&entry.path())?))
 }
 
-/// The table with the boxes that the network of that hash found in the dataset at `dataset`.
-///
-/// # Errors
-/// When the path cannot be made absolute.
-pub fn table(workspace: &Workspace, dataset: &Path, hash: &str) -> Result<PathBuf> {
+/// The box that was found in `photo`, by its path from the dataset's folder; none too where all of the photo counts.
+pub fn box_in(found: &Corrections, photo: &Path) -> Option<Crop> {
+    found.get(photo)?.crop.filter(|crop| *crop != Crop::FULL)
+}
+
+/// Where the tables lie.
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.root().join("boxes")
+}
+
+/// What the names of a dataset's tables begin with: that of its corrections.
+fn stem(workspace: &Workspace, dataset: &Path) -> Result<String> {
     let corrections = workspace.corrections_file(dataset)?;
-    let stem = corrections.file_stem().unwrap_or_default().to_string_lossy();
-    Ok(workspace.root().join("boxes").join(format!("{stem}.{}.csv", short(hash))))
+    Ok(corrections.file_stem().unwrap_or_default().to_string_lossy().into_owned())
 }
 
 /// The corrections of the dataset at `dataset`, which `manifest` is as they have it, with boxes where `looker` looks;
-/// photos that it has not seen yet are looked at on `device`. `progress` is called with the number looked at, of how many, and says whether to go on.
+/// photos that it has not seen yet are looked at on `device`. `progress` is called with the number looked at, of how many,
+/// and says whether to go on.
 ///
 /// # Errors
 /// When the network cannot be loaded or fails, a table cannot be read or written, or `progress` said no
@@ -77,7 +83,7 @@ pub fn boxed<D: Backend>(
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Boxed> {
     let mut corrections = workspace.corrections(dataset)?;
-    let place = table(workspace, dataset, &looker.hash)?;
+    let place = folder(workspace).join(format!("{}.{}.csv", stem(workspace, dataset)?, short(&looker.hash)));
     let mut known = Corrections::read(&place)?;
     let path = |photo: usize| manifest.photos[photo].path.as_path();
     // one that was taken back by hand stays whole
@@ -94,14 +100,12 @@ pub fn boxed<D: Backend>(
             known.set(path(photo), Correction { crop: Some(crop.unwrap_or(Crop::FULL)), ..Correction::default() });
         }
         problems = found.problems;
-        files::create_folder(&workspace.root().join("boxes"))?;
+        files::create_folder(&folder(workspace))?;
         files::replace(&place, &known.to_csv()?)?;
     }
     let mut boxes = 0;
     for photo in bare {
-        let Some(crop) = known.get(path(photo)).and_then(|c| c.crop).filter(|crop| *crop != Crop::FULL) else {
-            continue;
-        };
+        let Some(crop) = box_in(&known, path(photo)) else { continue };
         let correction = corrections.get(path(photo)).cloned().unwrap_or_default();
         corrections.set(path(photo), Correction { crop: Some(crop), ..correction });
         boxes += 1;

@@ -28,7 +28,7 @@ use super::{Error, Result};
 /// Where an evaluation stands, as it last said.
 pub const STATE_FILE: &str = "state.json";
 /// Held by the kernel while it runs.
-pub const LOCK_FILE: &str = "lock";
+pub const LOCK_FILE: &str = lock::FILE;
 /// Everything it said.
 pub const LOG_FILE: &str = "log.txt";
 /// What it is told to do, while it runs.

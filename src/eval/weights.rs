@@ -16,7 +16,7 @@ use crate::nn::backbone::Backbone;
 use crate::nn::weights::published::{Published, digits};
 use crate::nn::weights::recognise::{Recognised, identity_of, recognise};
 use crate::nn::weights::{self, WeightFile};
-use crate::run::dir::is_plain_name;
+use crate::run::dir::{free_name, is_plain_name, plain_name};
 use crate::run::error::near;
 use crate::run::stamp::Stamp;
 use crate::run::{RunError, Workspace, files};
@@ -126,10 +126,8 @@ pub fn import(workspace: &Workspace, path: &Path, wishes: Wishes) -> Result<(Imp
         }
         Some(name) => name.to_owned(),
         None => {
-            let base = name_for(&file);
-            let numbered = (2..).map(|n| format!("{base}-{n}"));
-            let free = std::iter::once(base.clone()).chain(numbered).find(|n| workspace.weights_file(n).is_none());
-            free.unwrap_or(base)
+            let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
+            free_name(plain_name(stem, "weights"), |name| workspace.weights_file(name).is_some())
         }
     };
     let line = Line { about: About::of_backbone(backbone), source };
@@ -141,19 +139,16 @@ pub fn import(workspace: &Workspace, path: &Path, wishes: Wishes) -> Result<(Imp
     Ok((Imported { name, path: place, about: line.about, source: line.source }, true))
 }
 
-/// A plain name made of a file's, without its ending.
-fn name_for(file: &str) -> String {
-    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
-    let name: String = stem.trim_start_matches('.').chars().take(60).map(plain).collect();
-    if name.is_empty() { "weights".to_owned() } else { name }
-}
-
 /// All imported weights by name; one that cannot be read hides no other.
 ///
 /// # Errors
 /// When the folder cannot be read.
 pub fn known(workspace: &Workspace) -> Result<Vec<Result<Imported>>> {
+    Ok(names(workspace)?.iter().map(|name| find(workspace, name)).collect())
+}
+
+/// Names of all imported weights, sorted.
+fn names(workspace: &Workspace) -> Result<Vec<String>> {
     let folder = workspace.weights_folder();
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -166,7 +161,7 @@ pub fn known(workspace: &Workspace) -> Result<Vec<Result<Imported>>> {
         .filter(|name| workspace.weights_file(name).is_some())
         .collect();
     names.sort();
-    Ok(names.iter().map(|name| find(workspace, name)).collect())
+    Ok(names)
 }
 
 /// The imported weights of this name.
@@ -175,9 +170,7 @@ pub fn known(workspace: &Workspace) -> Result<Vec<Result<Imported>>> {
 /// When there are none, or what they say of themselves cannot be read.
 pub fn find(workspace: &Workspace, name: &str) -> Result<Imported> {
     let Some(path) = workspace.weights_file(name) else {
-        let folder = fs::read_dir(workspace.weights_folder()).into_iter().flatten().flatten();
-        let names: Vec<String> =
-            folder.filter_map(|e| e.file_name().to_str()?.strip_suffix(".safetensors").map(str::to_owned)).collect();
+        let names = names(workspace).unwrap_or_default();
         return Err(Error::UnknownWeights {
             given: name.to_owned(),
             near: near(name, names.iter().map(String::as_str)),

@@ -155,7 +155,7 @@ impl RunDir {
 
     /// `lock`.
     pub fn lock(&self) -> PathBuf {
-        self.path.join("lock")
+        self.path.join(lock::FILE)
     }
 
     /// `checkpoints/`.
@@ -276,6 +276,19 @@ pub fn is_run(path: &Path) -> bool {
 pub fn is_plain_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.chars().all(plain)
+}
+
+/// A plain name made of `text`, or `other` where nothing is left of it.
+pub fn plain_name(text: &str, other: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = text.trim_start_matches('.').chars().take(60).map(plain).collect();
+    if name.is_empty() { other.to_owned() } else { name }
+}
+
+/// `base`, or with the first number from 2 on that makes it free.
+pub fn free_name(base: String, is_taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (2..).map(|n| format!("{base}-{n}"));
+    std::iter::once(base.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or(base)
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::error::{Result, RunError};
 
+/// Name of the lock in the folder of a run or of an evaluation.
+pub const FILE: &str = "lock";
 /// How long a trainer tries; a reader's probe takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 

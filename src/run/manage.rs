@@ -102,8 +102,7 @@ pub fn live_evaluations(run: &RunDir) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(run.evaluations()).into_iter().flatten().flatten();
     let mut live = Vec::new();
     for folder in entries.map(|entry| entry.path()) {
-        // the name that `eval::session` gives the lock
-        if lock::is_held(&folder.join("lock"))? {
+        if lock::is_held(&folder.join(lock::FILE))? {
             live.push(folder);
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::manifest::Manifest;
 
-use super::dir::is_plain_name;
+use super::dir::{free_name, is_plain_name, plain_name};
 use super::error::{Result, RunError, near};
 use super::files;
 use super::lock::Lock;
@@ -127,12 +127,7 @@ impl Workspace {
                     }
                     None => name.to_owned(),
                 },
-                None => {
-                    let base = name_for(&path);
-                    let numbered = (2..).map(|n| format!("{base}-{n}"));
-                    let free = std::iter::once(base.clone()).chain(numbered).find(|name| holder(name).is_none());
-                    free.unwrap_or(base)
-                }
+                None => free_name(name_for(&path), |name| holder(name).is_some()),
             };
             register.datasets.push(Entry { name: name.clone(), path: text });
             Ok(Dataset { name, path, drawn: false })
@@ -185,9 +180,7 @@ impl Workspace {
 pub(super) fn name_for(path: &Path) -> String {
     let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
     let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
-    let name: String = name.trim_start_matches('.').chars().take(60).map(plain).collect();
-    if name.is_empty() { "photos".to_owned() } else { name }
+    plain_name(&name, "photos")
 }
 
 #[cfg(test)]

@@ -27,11 +27,13 @@ struct Found {
 /// Makes `model.init` of `config` say which weights, with their hash: a run is then repeated with the same, or not at all.
 ///
 /// # Errors
-/// When the weights are not there, are another backbone's, or have another hash than is asked for.
+/// When the weights are not there, are another backbone's, or have another hash than is asked for; when there are none
+/// and photos are to be seen where they look.
 pub fn settle(config: &mut Config, workspace: &Workspace) -> Result<()> {
-    looker(config, workspace)?;
-    if let Some(found) = find(config, workspace)? {
-        config.model.init = Some(format!("{}@{}", found.name, short(&found.hash)));
+    match find(config, workspace)? {
+        Some(found) => config.model.init = Some(format!("{}@{}", found.name, short(&found.hash))),
+        None if config.data.crop == CropChoice::Attention => return Err(TrainError::NobodyLooks),
+        None => {}
     }
     Ok(())
 }

@@ -19,9 +19,9 @@ use crate::nn::init::Init;
 use crate::nn::network::{Architecture, Network};
 use crate::nn::ops::{Backend, Rows};
 use crate::nn::optim::{Optimiser, Rule};
-use crate::nn::param::{ParamId, Place, Role};
+use crate::nn::param::{Param, ParamId, Place, Role};
 use crate::nn::pass::{Freeze, Pass};
-use crate::run::config::{Config, Method, Mining, OptimiserKind};
+use crate::run::config::{Config, Method, Mining, OptimiserConfig, OptimiserKind};
 
 use super::error::Result;
 use super::schedule::Schedule;
@@ -124,29 +124,15 @@ pub fn freeze(config: &Config) -> Result<Freeze> {
     Ok(Freeze { stages, norms: config.model.freeze_norm })
 }
 
-/// How fast each part of a network learns, as a share of the learning rate.
-#[derive(Clone, Copy, Debug)]
-struct LrShares {
-    /// Of the backbone's last stage.
-    backbone: f32,
-    /// Of a stage, as a share of the one after it (Howard and Ruder 2018, discriminative fine-tuning).
-    decay: f32,
-    freeze: Freeze,
-    last: usize,
-}
-
-impl LrShares {
-    fn of(config: &Config, freeze: Freeze, stages: usize) -> LrShares {
-        let (backbone, decay) = (config.optimiser.backbone_lr_share, config.optimiser.stage_lr_decay);
-        LrShares { backbone, decay, freeze, last: stages.saturating_sub(1) }
-    }
-
-    fn at(self, place: Place, role: Role) -> f32 {
-        match place {
-            Place::Head => 1.0,
-            Place::Stage(number) if number < self.freeze.stages => 0.0,
-            Place::Stage(_) if self.freeze.norms && role == Role::BatchNorm => 0.0,
-            Place::Stage(number) => self.backbone * self.decay.powi(self.last.saturating_sub(number) as i32),
+/// The share of the learning rate at which a parameter learns in a backbone of so many stages (Howard and Ruder 2018,
+/// discriminative fine-tuning); 0: not at all.
+fn lr_share(config: &OptimiserConfig, freeze: Freeze, stages: usize, place: Place, role: Role) -> f32 {
+    match place {
+        Place::Head => 1.0,
+        Place::Stage(number) if number < freeze.stages => 0.0,
+        Place::Stage(_) if freeze.norms && role == Role::BatchNorm => 0.0,
+        Place::Stage(number) => {
+            config.backbone_lr_share * config.stage_lr_decay.powi(stages.saturating_sub(number + 1) as i32)
         }
     }
 }
@@ -177,10 +163,9 @@ impl<D: Backend> Trainer<D> {
             OptimiserKind::Adamw => Rule::AdamW,
         };
         network.freeze = freeze(config)?;
-        let shares = LrShares::of(config, network.freeze, backbone.stages());
-        let optimiser = Optimiser::new(&network.store, rule, config.optimiser.weight_decay, |param| {
-            shares.at(param.place, param.role)
-        })?;
+        let (kept, stages) = (network.freeze, backbone.stages());
+        let share = |param: &Param<D>| lr_share(&config.optimiser, kept, stages, param.place, param.role);
+        let optimiser = Optimiser::new(&network.store, rule, config.optimiser.weight_decay, share)?;
         let (clip, side) = (config.optimiser.clip, config.data.image_size as usize);
         Ok(Trainer { network, optimiser, objective, schedule, clip, side, seed })
     }

@@ -104,19 +104,11 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     device.set_exact(config.train.precision == "fp32");
     let stopped = |session: &Session| surroundings.stopped(session);
     let setup = {
-        let mut told = Instant::now();
-        let mut progress = |done: usize, total: usize| {
-            if done == total || told.elapsed() > Duration::from_secs(5) {
-                told = Instant::now();
-                // saying how far it is must not end a run
-                let _ = session.log().say(&format!("photos looked at: {done} of {total}"));
-            }
-            stopped(session).is_none()
-        };
         let corrections = match on_device!(&device, device => surroundings.corrections(device, session, &config)) {
             Err(TrainError::Eval(eval::Error::Interrupted)) => return Ok(stopped(session).unwrap_or(End::Stopped)),
             other => other?,
         };
+        let mut progress = surroundings.progress(session, |done, total| format!("photos looked at: {done} of {total}"));
         match Setup::new(&config, corrections, Some(surroundings.workspace.cache()), &mut progress) {
             Err(TrainError::Data(crate::data::DataError::Interrupted)) => {
                 return Ok(stopped(session).unwrap_or(End::Stopped));
@@ -150,16 +142,24 @@ impl Surroundings<'_> {
         let manifest = self.workspace.open_dataset(dir)?;
         let cache = Arc::new(PhotoCache::open(None));
         let source = Source { cache, workers: config.data.workers };
-        let mut told = Instant::now();
-        let boxed = boxed(device, self.workspace, (dir, &manifest), &looker, &source, &mut |done, total| {
-            if done == total || told.elapsed() > Duration::from_secs(5) {
-                told = Instant::now();
-                let _ = session.log().say(&format!("looking for the animal: {done} of {total} photos"));
-            }
-            self.stopped(session).is_none()
-        })?;
+        let words = |done, total| format!("looking for the animal: {done} of {total} photos");
+        let mut progress = self.progress(session, words);
+        let boxed = boxed(device, self.workspace, (dir, &manifest), &looker, &source, &mut progress)?;
         session.log().say(&format!("{} seen where the network looks", counted(boxed.boxes, "photo")))?;
         Ok(boxed.corrections)
+    }
+
+    /// Says in the log, now and then, how many are done of how many; whether to go on.
+    fn progress(&self, session: &Session, words: fn(usize, usize) -> String) -> impl FnMut(usize, usize) -> bool {
+        let mut told = Instant::now();
+        move |done, total| {
+            if done == total || told.elapsed() > Duration::from_secs(5) {
+                told = Instant::now();
+                // saying how far it is must not end a run
+                let _ = session.log().say(&words(done, total));
+            }
+            self.stopped(session).is_none()
+        }
     }
 
     /// How to end, if an order or a signal says so.

@@ -199,16 +199,12 @@ impl Datasets {
 
     /// Takes a new list in.
     pub(super) fn take(&mut self, known: Vec<Dataset>) {
-        let before = self.current().cloned();
+        let current = self.current().cloned();
+        let before = self.known.replace(known).unwrap_or_default();
+        let now = self.known.as_deref().unwrap_or_default();
         // a name that means another folder now was not read
-        let same = |name: &String| {
-            let of = |list: &[Dataset]| list.iter().find(|d| d.name == *name).cloned();
-            self.known.as_deref().and_then(of) == of(&known)
-        };
-        let kept: Vec<String> = self.scanned.keys().filter(|name| same(name)).cloned().collect();
-        self.scanned.retain(|name, _| kept.contains(name));
-        self.known = Some(known);
-        if before.as_ref() != self.current() {
+        self.scanned.retain(|name, _| before.iter().any(|d| d.name == *name && now.contains(d)));
+        if current.as_ref() != self.current() {
             self.reset();
         }
     }

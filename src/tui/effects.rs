@@ -22,6 +22,7 @@ use crate::run::config::Config;
 use crate::run::{Dataset, RunDir, RunError, Workspace, files, launch, manage};
 use crate::train::check;
 use crate::train::demo::{self, DemoPlan};
+use crate::train::worker::End;
 
 use super::message::{Amendment, Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
 
@@ -232,13 +233,12 @@ impl Effects {
                 }),
             ),
             Effect::StopEvaluation(folder) => self.small(move |_, inbox| {
-                let told = session::stop(&folder);
-                let none = || Message::Failed("that evaluation has ended already".to_owned());
-                match told {
-                    Ok(true) => tell(inbox, Message::Said("it ends; a report from before stays".to_owned())),
-                    Ok(false) => tell(inbox, none()),
-                    Err(error) => tell(inbox, Message::Failed(error.to_string())),
-                }
+                let answer = match session::stop(&folder) {
+                    Ok(true) => Message::Said("it ends; a report from before stays".to_owned()),
+                    Ok(false) => Message::Failed("that evaluation has ended already".to_owned()),
+                    Err(error) => Message::Failed(error.to_string()),
+                };
+                tell(inbox, answer);
             }),
             Effect::Open(evaluation) => later(
                 "open",
@@ -375,9 +375,6 @@ fn evaluate(workspace: &Workspace, id: &str, flags: &[String]) -> Result<bool, S
     verb(workspace, "evaluate", &[&model, flags].concat())
 }
 
-/// What a verb ends with that was told to stop, as one that a shell interrupts.
-const INTERRUPTED: i32 = 130;
-
 /// Has a verb done in a process of its own, and waits for its last word, which is the error where it fails; whether it
 /// came to its end rather than being told to stop.
 fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<bool, String> {
@@ -391,7 +388,7 @@ fn verb(workspace: &Workspace, name: &str, flags: &[String]) -> Result<bool, Str
         let _ = errors.take(1 << 20).read_to_end(&mut said);
     }
     let status = child.wait().map_err(|e| e.to_string())?;
-    if status.success() || status.code() == Some(INTERRUPTED) {
+    if status.success() || status.code() == Some(End::Interrupted.exit_code()) {
         return Ok(status.success());
     }
     let said = String::from_utf8_lossy(&said);

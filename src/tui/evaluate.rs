@@ -57,6 +57,8 @@ pub(super) struct Opened {
     pub(super) individuals: Vec<(String, usize, f64)>,
     /// The number of each photo's individual, in the order of their names.
     pub(super) numbers: Vec<usize>,
+    /// The individuals' names, by their numbers.
+    pub(super) names: Vec<String>,
     /// The folder that the photos' paths start from.
     pub(super) root: PathBuf,
 }
@@ -64,12 +66,13 @@ pub(super) struct Opened {
 /// Photos shown beside the one under the cursor of the embedding.
 const NEAREST: usize = 5;
 
-/// The number of each photo's individual, in the order of their names.
-pub(super) fn numbers(rows: &[PhotoRow]) -> Vec<usize> {
+/// The individuals' names in order, and of each photo its individual's place among them.
+pub(super) fn numbers(rows: &[PhotoRow]) -> (Vec<String>, Vec<usize>) {
     let mut names: Vec<&str> = rows.iter().map(|row| row.individual.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    rows.iter().map(|row| names.binary_search(&row.individual.as_str()).unwrap_or(0)).collect()
+    let numbers = rows.iter().map(|row| names.binary_search(&row.individual.as_str()).unwrap_or(0)).collect();
+    (names.into_iter().map(str::to_owned).collect(), numbers)
 }
 
 impl Opened {

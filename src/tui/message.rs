@@ -12,6 +12,7 @@ use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
 use crate::data::split::Split;
 use crate::data::synth::SynthPlan;
+use crate::eval::boxes::box_in;
 use crate::eval::weights::Imported;
 use crate::nn::ops::device::CardUse;
 use crate::run::config::Config;
@@ -126,8 +127,8 @@ impl Scanned {
     /// The box of the photo at that place in the manifest, and whether it was only found by a network.
     pub(super) fn crop(&self, place: usize) -> Option<(Crop, bool)> {
         let photo = &self.manifest.photos[place];
-        let found = || self.found.get(&photo.path).and_then(|c| c.crop).filter(|crop| *crop != Crop::FULL);
-        photo.crop.map(|crop| (crop, false)).or_else(|| found().map(|crop| (crop, true)))
+        let found = || box_in(&self.found, &photo.path).map(|crop| (crop, true));
+        photo.crop.map(|crop| (crop, false)).or_else(found)
     }
 }
 

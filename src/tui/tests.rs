@@ -182,8 +182,9 @@ fn opened() -> Message {
     let projected = Pca.project(&set.vectors, set.dim).unwrap();
     let individuals = vec![("t1".into(), 1, 0.0), ("t2".into(), 1, 1.0)];
     let root = "/data/turtles".into();
-    let numbers = super::evaluate::numbers(&set.rows);
-    let opened = Opened { report, retrieval: evaluation_of.retrieval, set, projected, individuals, numbers, root };
+    let (names, numbers) = super::evaluate::numbers(&set.rows);
+    let opened =
+        Opened { report, retrieval: evaluation_of.retrieval, set, projected, individuals, numbers, names, root };
     Message::Opened(evaluation().folder, Ok(Arc::new(opened)))
 }
 

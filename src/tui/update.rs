@@ -27,6 +27,9 @@ pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     let watching = model.watching();
     if watching != model.watched {
         model.runs.keep(&watching.runs);
+        if watching.system && !model.watched.system {
+            effects.push(Effect::Weights);
+        }
         model.watched = watching.clone();
         effects.push(Effect::Watch(watching));
     }
@@ -310,8 +313,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::ToTab(tab) => {
             model.tab = tab;
-            let listed = (tab == Tab::System).then_some(Effect::Weights);
-            return std::iter::once(kept(model)).chain(listed).collect();
+            return vec![kept(model)];
         }
         Action::Theme => {
             let at = NAMES.iter().position(|name| *name == model.theme.name).unwrap_or(0);

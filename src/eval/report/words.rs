@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::super::metrics::{Figures, Geometry};
 use super::{Excluded, MATCHES_FILE, Picture, Report};
+use crate::data::counted::counted;
 use crate::data::foreign::is_harmful;
 
 /// The leak in words: what a careless evaluation would have said, and by how much it is too high.
@@ -71,6 +72,13 @@ pub fn near_chance(report: &Report) -> Option<String> {
     (rank1 <= chance + 2.0 * error).then(|| {
         format!("rank-1 is not clearly above that of chance ({chance:.3}): this model tells these individuals hardly better than a guess.")
     })
+}
+
+/// How much was asked against how much, in a line.
+pub fn asked(figures: &Figures) -> String {
+    let Figures { queries, gallery, queries_without_match, .. } = figures;
+    let word = if *queries == 1 { "query" } else { "queries" };
+    format!("{queries} {word} against {}, {queries_without_match} without a match", counted(*gallery, "photo"))
 }
 
 /// What must be said of the figures, a sentence each, the weightiest first.

@@ -3,6 +3,7 @@
 use dfdx::prelude::Cpu;
 use image::imageops::FilterType;
 
+use crate::data::formats::as_written;
 use crate::data::synth::{SynthPlan, draw};
 use crate::nn::backbone::BACKBONES;
 use crate::run::config::{Config, Method};
@@ -17,18 +18,8 @@ fn turtles() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let plan = SynthPlan { individuals: 2, encounters: 1, photos: 2, width: 64, height: 48, seed: 3 };
     draw(&plan, dir.path(), &|_, _| true).unwrap();
-    let mut files = Vec::new();
-    let mut folders = vec![dir.path().to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "jpg" || e == "png") {
-                files.push(path);
-            }
-        }
-    }
+    let manifest = as_written(dir.path()).unwrap();
+    let mut files: Vec<_> = (0..manifest.photos.len()).map(|photo| manifest.full_path(photo)).collect();
     files.sort();
     assert_eq!(files.len(), 4, "{files:?}");
     let pixels = |path: &std::path::PathBuf| {

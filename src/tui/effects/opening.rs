@@ -24,8 +24,8 @@ pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Ope
     let (report, set, retrieval, projected) = read().map_err(|e: crate::eval::Error| e.to_string())?;
     let individuals = individuals(&set, &retrieval);
     let root = root(workspace, evaluation, &report, &set.rows[0].photo);
-    let numbers = numbers(&set.rows);
-    Ok(Opened { report, set, retrieval, projected, individuals, numbers, root })
+    let (names, numbers) = numbers(&set.rows);
+    Ok(Opened { report, set, retrieval, projected, individuals, numbers, names, root })
 }
 
 /// Each individual asked about: name, queries, rank-1; the worst first.

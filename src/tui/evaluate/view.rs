@@ -298,14 +298,7 @@ fn pair(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
 fn report_lines(model: &Model, opened: &Opened, most: u16) -> Vec<(String, Style)> {
     let theme = &model.theme;
     let report = &opened.report;
-    let queries = report.figures.queries;
-    let about = format!(
-        "{} · {queries} {} against {}, {} without a match",
-        report.context.split,
-        if queries == 1 { "query" } else { "queries" },
-        counted(report.figures.gallery, "photo"),
-        report.figures.queries_without_match
-    );
+    let about = format!("{} · {}", report.context.split, report_words::asked(&report.figures));
     let mut lines = vec![(format!("{} on {}", report.context.model, report.context.dataset), theme.bold())];
     lines.extend(wrap(&about, most).into_iter().map(|line| (line, theme.text())));
     lines.push((String::new(), theme.text()));
@@ -429,14 +422,10 @@ fn letter(number: usize) -> char {
 /// Which colour and letter is whose: the one under the cursor first, then as many others as fit.
 fn legend(model: &Model, opened: &Opened, chosen: usize, line: Rect, buf: &mut Buffer) {
     let theme = &model.theme;
-    let mut names: Vec<(usize, &str)> =
-        opened.numbers.iter().zip(&opened.set.rows).map(|(n, row)| (*n, row.individual.as_str())).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.sort_by_key(|(n, _)| *n != chosen);
     let mut x = line.x + 1;
-    let mut left = names.len();
-    for (n, name) in names {
+    let mut left = opened.names.len();
+    for n in std::iter::once(chosen).chain((0..left).filter(|n| *n != chosen)) {
+        let Some(name) = opened.names.get(n) else { continue };
         let words = format!("{} {name}  ", letter(n));
         let style = if n == chosen { theme.series(n).add_modifier(Modifier::BOLD) } else { theme.series(n) };
         // room for what tells how many more there are

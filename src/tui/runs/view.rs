@@ -35,17 +35,16 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
         );
         return;
     }
-    match model.runs.current() {
-        Some(run) if model.runs.whole => detail(model, run, area, buf),
-        Some(run) if area.width >= SIDE_BY_SIDE => {
-            let left = table_width(area);
-            table(model, Rect { width: left, ..area }, buf);
-            let right = rule(model, Rect { x: area.x + left, width: area.width - left, ..area }, buf);
-            detail(model, run, right, buf);
-        }
-        Some(run) if model.runs.in_detail => detail(model, run, area, buf),
-        _ => table(model, area, buf),
+    let (Some(run), Some(place)) = (model.runs.current(), pane(model, area)) else {
+        table(model, area, buf);
+        return;
+    };
+    if place != area {
+        let left = table_width(area);
+        table(model, Rect { width: left, ..area }, buf);
+        rule(model, Rect { x: area.x + left, width: area.width - left, ..area }, buf);
     }
+    detail(model, run, place, buf);
 }
 
 /// What there is to say of the run chosen.

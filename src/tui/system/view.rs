@@ -7,10 +7,15 @@ use crate::tui::model::Model;
 use crate::tui::system::Sample;
 use crate::tui::widgets::text::{blocks, bytes, put, row};
 
-/// The rows that the log has in `area`, the tab's: what the lines above leave.
-fn log_rows(model: &Model, area: Rect) -> usize {
-    let Some(sample) = &model.system.sample else { return 0 };
-    usize::from(area.height.saturating_sub(MACHINE + 4 + processes_shown(sample, area)))
+/// Weights listed, and rows of the log below its head, in `area`, the tab's: what the lines above leave.
+fn below(model: &Model, sample: &Sample, area: Rect) -> (usize, u16) {
+    let left = area.height.saturating_sub(MACHINE + 3 + processes_shown(sample, area));
+    let all = model.system.weights.len();
+    if all == 0 || left <= 2 {
+        return (0, left.saturating_sub(1));
+    }
+    let listed = all.min(usize::from((left - 1) / 2));
+    (listed, left.saturating_sub(3 + listed as u16 + u16::from(listed < all)))
 }
 
 /// Lines of the machine: processors, memory, disk, card.
@@ -23,7 +28,8 @@ fn processes_shown(sample: &Sample, area: Rect) -> u16 {
 
 /// The most lines that the log can be scrolled back in `area`, the tab's.
 pub(in crate::tui) fn most_back(model: &Model, area: Rect) -> usize {
-    model.log.len().saturating_sub(log_rows(model, area))
+    let rows = model.system.sample.as_ref().map_or(0, |sample| below(model, sample, area).1);
+    model.log.len().saturating_sub(usize::from(rows))
 }
 
 /// Draws the tab.
@@ -80,16 +86,17 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
     }
     y += 1;
     let weights = &model.system.weights;
-    if !weights.is_empty() && y + 2 < inner.bottom() {
+    let (listed, _) = below(model, sample, area);
+    if listed > 0 {
         put(buf, inner.x, y, inner.width, "imported weights", theme.bold());
         y += 1;
-        let left = usize::from(inner.bottom().saturating_sub(y) / 2);
-        for one in weights.iter().take(left) {
+        for one in weights.iter().take(listed) {
             let words = format!("{:40}  {:20}  {}", one.name, one.about.backbone, one.source.imported.local());
             put(buf, inner.x, y, inner.width, &words, theme.text());
             y += 1;
         }
-        if let Some(more) = weights.len().checked_sub(left).filter(|&more| more > 0) {
+        if weights.len() > listed {
+            let more = weights.len() - listed;
             put(buf, inner.x, y, inner.width, &format!("and {more} more"), theme.quiet());
             y += 1;
         }
