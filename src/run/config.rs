@@ -16,9 +16,11 @@ use super::files;
 
 pub mod field;
 mod file;
+mod outline;
 mod sections;
 
 use file::Layer;
+pub use outline::Outline;
 pub use sections::{
     BatchConfig, Config, CropChoice, DataConfig, LossConfig, Method, Mining, ModelConfig, OptimiserConfig,
     OptimiserKind, TrainConfig,
@@ -51,8 +53,11 @@ impl Config {
     }
 
     fn layer(path: &Path) -> Result<Layer> {
-        let text = fs::read_to_string(path).map_err(|e| RunError::io("read", path, e))?;
-        Layer::read(path, &text)
+        Layer::read(path, &Config::text(path)?)
+    }
+
+    fn text(path: &Path) -> Result<String> {
+        fs::read_to_string(path).map_err(|e| RunError::io("read", path, e))
     }
 
     fn over_preset(method: Method, path: &Path, layer: Layer) -> Result<Config> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Config;
+use super::config::{Config, Outline};
 use super::control::{Control, Order};
 use super::error::{Result, RunError};
 use super::state::State;
@@ -198,6 +198,11 @@ impl RunDir {
     /// What the run was configured with.
     pub fn read_config(&self) -> Result<Config> {
         Config::load(&self.config())
+    }
+
+    /// What a list shows of the configuration.
+    pub fn read_outline(&self) -> Result<Outline> {
+        Outline::load(&self.config())
     }
 
     /// What was corrected about its dataset when it began.

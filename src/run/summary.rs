@@ -66,13 +66,13 @@ impl RunSummary {
                 line.name = meta.name;
             }
         }
-        match run.read_config() {
-            Ok(config) => {
-                line.method = Some(config.method);
-                line.backbone = Some(config.model.backbone);
-                let dataset = Path::new(&config.data.dir);
+        match run.read_outline() {
+            Ok(outline) => {
+                line.method = Some(outline.method);
+                line.backbone = Some(outline.model.backbone);
+                let dataset = Path::new(&outline.data.dir);
                 line.dataset = dataset.file_name().map(|n| n.to_string_lossy().into_owned());
-                line.epochs = Some(config.train.epochs);
+                line.epochs = Some(outline.train.epochs);
             }
             Err(e) => line.reason = e.to_string(),
         }

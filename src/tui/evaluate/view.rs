@@ -490,6 +490,8 @@ fn scatter(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
         put(buf, plot.x + x.round() as u16, plot.y + y.round() as u16, 1, "◉", theme.accent());
     }
     let axes = format!(" {} against {}", opened.projected.axes[0], opened.projected.axes[1]);
+    // where there is no room, whose share it is goes without saying
+    let axes = if width(&axes) > field.width { axes.replace(" of the variance", "") } else { axes };
     put(buf, field.x, field.bottom() - 1, field.width, &axes, theme.quiet());
     legend(model, opened, chosen, row(field, 0), buf);
     let place = rule(model, side, buf);

@@ -26,9 +26,9 @@ pub(in crate::tui) fn draw(model: &Model, form: &Form, area: Rect, buf: &mut Buf
             continue;
         };
         let problem = form.problem(entry);
-        let name = format!("{} {:26}", if focused { "▸" } else { " " }, entry.field.path);
+        let name = format!("{} {:29}", if focused { "▸" } else { " " }, entry.field.path);
         let turns = focused && !form.choices(entry).is_empty();
-        let text = fit_end(&entry.text, line.width.saturating_sub(40));
+        let text = fit_end(&entry.text, line.width.saturating_sub(43));
         let value = match (focused, turns) {
             (true, true) => format!("‹ {text}▏›"),
             (true, false) => format!("{text}▏"),

@@ -79,7 +79,7 @@ pub(in crate::tui) enum Figure {
     Gradient,
     /// Photos a second.
     Speed,
-    /// Share of time spent waiting for photos.
+    /// Percent of the time spent waiting for photos.
     Wait,
     /// Rank-1 of a validation.
     Rank1,
@@ -159,7 +159,7 @@ impl Series {
                     self.epoch.push(s.epoch);
                     self.time.push(s.time);
                     let or_nan = |v: Option<f32>| v.unwrap_or(f32::NAN);
-                    let values = [s.loss, s.lr, or_nan(s.active), or_nan(s.angle), s.grad_norm, s.photos_per_s, s.wait];
+                    let values = [s.loss, s.lr, or_nan(s.active), or_nan(s.angle), s.grad_norm, s.photos_per_s, s.wait * 100.0];
                     self.columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
                 }
                 Record::Epoch(e) => {

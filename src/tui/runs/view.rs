@@ -130,8 +130,8 @@ fn table(model: &Model, area: Rect, buf: &mut Buffer) {
     // columns go, the most spare first, until the name has its room
     let mut columns: Vec<&Column> = COLUMNS.iter().collect();
     let wide = |columns: &[&Column]| columns.iter().map(|c| c.width + 2).sum::<u16>();
-    let longest = rows.iter().map(|run| text::width(&run.name)).max().unwrap_or(8).clamp(8, 34);
-    while wide(&columns) + longest + 6 > area.width {
+    let longest = rows.iter().map(|run| text::width(&run.name)).max().unwrap_or(8).max(8);
+    while wide(&columns) + longest.min(34) + 6 > area.width {
         let Some((at, _)) = columns.iter().enumerate().max_by_key(|(_, c)| c.spare) else { break };
         columns.remove(at);
     }
@@ -165,7 +165,7 @@ fn table(model: &Model, area: Rect, buf: &mut Buffer) {
         let mark = if state.marked.contains(&run.id) { "»" } else { " " };
         put(buf, line.x + 1, line.y, 1, mark, over(theme.accent()));
         put(buf, line.x + 2, line.y, 1, run.status.sign(), over(theme.status(run.status)));
-        put(buf, line.x + 4, line.y, name_width, &run.name, over(theme.text()));
+        put(buf, line.x + 4, line.y, name_width, &text::fit_middle(&run.name, name_width), over(theme.text()));
         for (column, &x) in columns.iter().zip(&starts) {
             let is_best = column.head == "rank-1" && best > 0.0 && run.best_rank1 == Some(best);
             let style = if is_best { theme.bold() } else { theme.text() };
@@ -340,7 +340,7 @@ fn pace(series: &Series, room: u16) -> String {
         figure(Figure::Active).map(|v| format!("active {v:.2}")),
         figure(Figure::Angle).map(|v| format!("angle {v:.0}°")),
         figure(Figure::Speed).map(|v| format!("{v:.0} photos/s")),
-        figure(Figure::Wait).map(|v| format!("waiting for data {:.0} %", v * 100.0)),
+        figure(Figure::Wait).map(|v| format!("waiting for data {v:.0} %")),
     ];
     let joined = |line: String, word: String| if line.is_empty() { word } else { format!("{line} · {word}") };
     words.into_iter().flatten().fold(String::new(), |line, word| {
@@ -373,7 +373,7 @@ fn groups(followed: &Followed) -> Vec<Group> {
         Group { name: "angle", figures: &[Figure::Angle] },
         Group { name: "learning rate", figures: &[Figure::Rate] },
         Group { name: "photos/s", figures: &[Figure::Speed] },
-        Group { name: "waiting for data", figures: &[Figure::Wait] },
+        Group { name: "waiting for data, %", figures: &[Figure::Wait] },
         Group { name: "gradient", figures: &[Figure::Gradient] },
     ];
     // the first two are always there, empty at first

@@ -37,6 +37,17 @@ pub(in crate::tui) fn fit(text: &str, most: u16) -> String {
     cut
 }
 
+/// As [`fit`], keeping both ends: for names that differ at their end.
+pub(in crate::tui) fn fit_middle(text: &str, most: u16) -> String {
+    let text = foreign::line(text);
+    if width(&text) <= most {
+        return text;
+    }
+    let end = fit_end(&text, most / 2 + 1);
+    let begin = fit(&text, most + 1 - width(&end));
+    format!("{}{end}", begin.trim_end_matches('…'))
+}
+
 /// As [`fit`], keeping the end: for paths.
 pub(in crate::tui) fn fit_end(text: &str, most: u16) -> String {
     let text = foreign::line(text);
@@ -175,6 +186,8 @@ mod tests {
         assert_eq!(fit("海亀海亀", 5), "海亀…");
         assert_eq!(fit("a\u{1b}[2J", 20), "a\\u{1b}[2J");
         assert_eq!(fit_end("/data/photos/turtles", 8), "…turtles");
+        assert_eq!(fit_middle("arcface-2026-11-27-1", 11), "arcfa…-27-1");
+        assert_eq!((fit_middle("海亀海亀", 5).as_str(), fit_middle("turtle", 1).as_str()), ("海…亀", "…"));
         assert_eq!(fit("x", 0), "");
     }
 
