@@ -14,7 +14,7 @@ use crate::tui::model::Model;
 use crate::tui::view::rule;
 use crate::tui::widgets::chart::{self, Axes, Bucket, Curve, Dots};
 use crate::tui::widgets::list::shown;
-use crate::tui::widgets::text::{blocks, filter_mark, put, put_all, put_right, row, share, width, wrap};
+use crate::tui::widgets::text::{blocks, filter_mark, fit_middle, put, put_all, put_right, row, share, width, wrap};
 
 /// Columns of the list of queries.
 const QUERIES: u16 = 36;
@@ -57,11 +57,20 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
     let rows = state.shown();
     let head = format!("Runs and reports {}{}", rows.len(), filter_mark(state.filter()));
     put(buf, inner.x, inner.y, inner.width, &head, theme.accent());
-    let run_width = rows.iter().map(|e| width(&e.run_name)).max().unwrap_or(8).clamp(8, 40);
-    let line =
-        |run: &str, name: &str, figures: &str| format!("{run:w$}  {name:16} {figures}", w = usize::from(run_width));
+    // the figures keep their room, names give way
+    let longest = |of: &dyn Fn(&Evaluation) -> u16| rows.iter().map(|e| of(e)).max().unwrap_or(0).max(8);
+    let asked_width = longest(&|e| width(e.name.as_deref().unwrap_or_default())).min(16);
+    let room = inner.width.saturating_sub(2 + 2 + asked_width + 2 + FIGURES);
+    let run_width = longest(&|e| width(&e.run_name)).min(room.max(8));
+    let line = |at: Rect, [run, asked, figures]: [&str; 3], style: Style, buf: &mut Buffer| {
+        put(buf, at.x + 2, at.y, run_width, &fit_middle(run, run_width), style);
+        let asked_at = at.x + 2 + run_width + 2;
+        put(buf, asked_at, at.y, asked_width, &fit_middle(asked, asked_width), style);
+        let figures_at = asked_at + asked_width + 2;
+        put(buf, figures_at, at.y, at.right().saturating_sub(figures_at), figures, style);
+    };
     let heads = "rank-1    mAP  with same encounter";
-    put(buf, inner.x + 2, inner.y + 1, inner.width, &line("run", "asked", heads), theme.quiet());
+    line(row(inner, 1), ["run", "asked", heads], theme.quiet(), buf);
     let body = below(inner, 2);
     for (n, place) in (0..).zip(shown(state.at, rows.len(), body.height)) {
         let (evaluation, line_of) = (rows[place], row(body, n));
@@ -73,11 +82,13 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
         let sign_style = if is_chosen { style } else { theme.status(evaluation.status) };
         let mark = if evaluation.name.is_some() { evaluation.status.sign() } else { "·" };
         put(buf, line_of.x, line_of.y, 1, mark, sign_style);
-        let run = crate::tui::widgets::text::fit(&evaluation.run_name, run_width);
-        let words = line(&run, evaluation.name.as_deref().unwrap_or("·"), &standing(state, evaluation));
-        put(buf, line_of.x + 2, line_of.y, line_of.width.saturating_sub(2), &words, style);
+        let asked = evaluation.name.as_deref().unwrap_or("·");
+        line(line_of, [&evaluation.run_name, asked, &standing(state, evaluation)], style, buf);
     }
 }
+
+/// Columns that an evaluation's figures take.
+const FIGURES: u16 = 22;
 
 fn standing(state: &Evaluate, e: &Evaluation) -> String {
     if state.opening.as_ref() == Some(&e.folder) {

@@ -159,7 +159,8 @@ impl Series {
                     self.epoch.push(s.epoch);
                     self.time.push(s.time);
                     let or_nan = |v: Option<f32>| v.unwrap_or(f32::NAN);
-                    let values = [s.loss, s.lr, or_nan(s.active), or_nan(s.angle), s.grad_norm, s.photos_per_s, s.wait * 100.0];
+                    let values =
+                        [s.loss, s.lr, or_nan(s.active), or_nan(s.angle), s.grad_norm, s.photos_per_s, s.wait * 100.0];
                     self.columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
                 }
                 Record::Epoch(e) => {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use crate::tui::model::Model;
 use crate::tui::system::Sample;
-use crate::tui::widgets::text::{blocks, bytes, put, row};
+use crate::tui::widgets::text::{blocks, bytes, fit_middle, put, row};
 
 /// Weights listed, and rows of the log below its head, in `area`, the tab's: what the lines above leave.
 fn below(model: &Model, sample: &Sample, area: Rect) -> (usize, u16) {
@@ -91,7 +91,10 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
         put(buf, inner.x, y, inner.width, "imported weights", theme.bold());
         y += 1;
         for one in weights.iter().take(listed) {
-            let words = format!("{:40}  {:20}  {}", one.name, one.about.backbone, one.source.imported.local());
+            let name = fit_middle(&one.name, 38);
+            let imported = one.source.imported.local();
+            let to_the_minute = imported.get(..16).unwrap_or(&imported);
+            let words = format!("{name:38}  {:18}  {to_the_minute}", one.about.backbone);
             put(buf, inner.x, y, inner.width, &words, theme.text());
             y += 1;
         }
