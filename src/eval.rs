@@ -11,10 +11,12 @@ pub mod compare;
 pub mod dataset;
 pub mod embed;
 pub mod embeddings;
+pub mod encounters;
 mod error;
 pub mod figures;
 pub mod gather;
 pub mod histogram;
+pub mod intervals;
 pub mod metrics;
 pub mod model;
 pub mod pairs;
@@ -25,6 +27,7 @@ pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod verdict;
+pub mod verification;
 pub mod weights;
 
 pub use error::Error;

@@ -21,17 +21,23 @@ def figures(x, rows, rule):
     met = np.array([f"{r['individual']}\0{r['encounter']}" if r["encounter"] else f"\0\0{i}" for i, r in enumerate(rows)])
     query, gallery = np.isin(role, ["query", "both"]), np.isin(role, ["gallery", "both"])
     queries, hits, precisions, matches = np.flatnonzero(query), [], [], []
+    at_r, pairs = [], {True: [], False: []}
     for q in queries:
         counted = (gallery | query) if rule == "everything" else gallery & ((met != met[q]) | (rule == "none"))
         counted = np.flatnonzero(counted & (np.arange(len(rows)) != q))
         distance = np.sqrt(((x[counted] - x[q]) ** 2).sum(1))
         order = np.argsort(distance, kind="stable")
         correct = (who[counted] == who[q])[order] & (who[q] != "")
+        if who[q] != "":
+            for same in (True, False):
+                pairs[same].append(distance[(who[counted] != "") & ((who[counted] == who[q]) == same)])
         matches += [(q, k + 1, counted[j], distance[j], correct[k]) for k, j in enumerate(order[:10])]
         if correct.any():
             ranks = np.flatnonzero(correct) + 1
             hits.append((who[q], ranks[0]))
             precisions.append((np.arange(1, len(ranks) + 1) / ranks).mean())
+            first = ranks[ranks <= len(ranks)]
+            at_r.append(((np.arange(1, len(first) + 1) / first).sum() / len(ranks), len(first) / len(ranks)))
     first = np.array([rank for _, rank in hits])
     names = np.array([name for name, _ in hits])
     found = {"queries": len(queries), "queries_without_match": len(queries) - len(hits)}
@@ -40,7 +46,23 @@ def figures(x, rows, rule):
         found[key] = (first <= value).mean() if len(hits) else None
     found["map"] = np.mean(precisions) if hits else None
     found["balanced_rank1"] = np.mean([(first[names == n] == 1).mean() for n in np.unique(names)]) if hits else None
+    found["map_at_r"], found["r_precision"] = np.mean(at_r, 0) if at_r else (None, None)
+    same, different = (np.sort(np.concatenate(pairs[k] or [np.zeros(0)])) for k in (True, False))
+    there = len(same) and len(different)
+    # of pairs of two, those farther than a pair of one; ties count half
+    farther = len(different) - (np.searchsorted(different, same, "left") + np.searchsorted(different, same, "right")) / 2
+    found["auc"] = farther.mean() / len(different) if there else None
+    accepted = np.searchsorted(different, same, "right") / max(len(different), 1)
+    tar = np.searchsorted(same, same, "right") / max(len(same), 1)
+    for far in (0.1, 0.01, 0.001):
+        found[f"tar_at_far.{far}"] = max(tar[accepted <= far], default=0.0) if there else None
     return found, matches
+
+
+def told(figures, key):
+    for part in key.split(".", 1):
+        figures = figures[part]
+    return figures
 
 
 def main(folder):
@@ -48,15 +70,16 @@ def main(folder):
     rows = list(csv.DictReader(open(folder / "photos.csv", newline="", encoding="utf-8")))
     report = json.load(open(folder / "report.json"))
     wrong = 0
-    for name, rule, told in [
+    for name, rule, report_of in [
         ("", report["excluded"], report),
         ("without_exclusion.", "everything", report["without_exclusion"]),
     ]:
         found, matches = figures(x, rows, rule)
         for key, value in found.items():
-            same = value == told[key] if value is None or told[key] is None else abs(value - told[key]) <= 1e-9
+            there = told(report_of, key)
+            same = value == there if value is None or there is None else abs(value - there) <= 1e-9
             wrong += not same
-            print(f"{name + key:40} {value!s:24} {'' if same else f'report.json says {told[key]}'}")
+            print(f"{name + key:40} {value!s:24} {'' if same else f'report.json says {there}'}")
         if not name and (folder / "matches.csv").exists():
             listed = list(csv.DictReader(open(folder / "matches.csv", newline="", encoding="utf-8")))
             ours = [(rows[q]["photo"], r, rows[g]["photo"], d, c) for q, r, g, d, c in matches]

@@ -328,26 +328,16 @@ fn folder_name(
 pub(super) fn figures(report: &Report) -> String {
     let context = &report.context;
     let figures = &report.figures;
-    let row = |name: &str, f: &crate::eval::metrics::Figures| {
-        vec![
-            name.to_owned(),
-            words::share(f.rank1),
-            words::share(f.rank5),
-            words::share(f.rank10),
-            words::share(f.map),
-            words::share(f.balanced_rank1),
-        ]
-    };
-    let mut rows = vec![row("model", figures)];
-    if let Some(chance) = &report.chance {
-        rows.push(row("chance", &chance.figures));
-    }
-    rows.push(row("with same-encounter photos", &report.without_exclusion));
-    let head = ["", "rank-1", "rank-5", "rank-10", "mAP", "balanced rank-1"];
+    let rows = report_words::table_rows(report);
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, cells)| [&[name.to_owned()], &cells[..]].concat()).collect();
     let mut text = format!("{} · {} · {}\n", context.model, context.dataset, context.split);
     text += &format!("{}\n\n", report_words::asked(figures));
-    text += &words::table(&head, &rows);
-    text.push('\n');
+    text += &words::table(&report_words::TABLE_HEAD, &rows);
+    let others = report_words::other_figures(report);
+    if !others.is_empty() {
+        text += &format!("\n{others}\n");
+    }
     for remark in report_words::remarks(report) {
         text += &format!("\n{remark}");
     }

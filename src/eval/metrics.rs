@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::embeddings::EmbeddingSet;
 use super::retrieval::{Ranked, Retrieval};
+use super::verification::{FALSE_ACCEPT_RATES, TarAtFar, Verification};
 
 /// The figures of one ranking. Shares are from 0 to 1 and not rounded; `None` (null in a file)
 /// where no query has a match.
@@ -32,6 +33,18 @@ pub struct Figures {
     pub map: Option<f64>,
     /// Mean over individuals of their rank-1, so that one seen often weighs as one seen rarely.
     pub balanced_rank1: Option<f64>,
+    /// MAP@R: mean over queries of the average precision over the first R places, R photos being of their individual.
+    #[serde(default)]
+    pub map_at_r: Option<f64>,
+    /// Mean over queries of the share of those R places that show their individual.
+    #[serde(default)]
+    pub r_precision: Option<f64>,
+    /// Chance that a counted pair of one individual is nearer than one of two.
+    #[serde(default)]
+    pub auc: Option<f64>,
+    /// Share of counted pairs of one individual that a threshold accepts which lets through so many of two.
+    #[serde(default)]
+    pub tar_at_far: TarAtFar,
 }
 
 /// How the embeddings lie. Distances are means over the counted pairs.
@@ -45,20 +58,40 @@ pub struct Geometry {
     pub spread: f64,
 }
 
+/// What a query is worth for each figure that is a mean over queries.
+struct Worth<'a> {
+    within: &'a dyn Fn(&Ranked, usize) -> f64,
+    precision: &'a dyn Fn(&Ranked) -> f64,
+    precision_at_r: &'a dyn Fn(&Ranked) -> f64,
+    r_precision: &'a dyn Fn(&Ranked) -> f64,
+}
+
 /// The figures of `retrieval`.
 pub fn figures(retrieval: &Retrieval) -> Figures {
-    let within = |most: usize| move |query: &Ranked| f64::from(query.first_correct.is_some_and(|rank| rank <= most));
-    collect(retrieval, within(1), within(5), within(10), |query: &Ranked| query.average_precision.unwrap_or(0.0))
+    let worth = Worth {
+        within: &|query, most| f64::from(query.first_correct.is_some_and(|rank| rank <= most)),
+        precision: &|query| query.average_precision.unwrap_or(0.0),
+        precision_at_r: &|query| query.average_precision_at_r.unwrap_or(0.0),
+        r_precision: &|query| query.r_precision.unwrap_or(0.0),
+    };
+    let Verification { auc, tar_at_far, .. } = retrieval.verification;
+    Figures { auc, tar_at_far, ..collect(retrieval, &worth) }
 }
 
 /// The expectation of [`figures`] over random rankings of the same photos by the same rule.
 pub fn chance(retrieval: &Retrieval) -> Figures {
     let most = retrieval.queries.iter().map(|query| query.counted).max();
     let harmonic = harmonic_numbers(most.unwrap_or(0));
-    let within = |most: usize| move |query: &Ranked| random_hit(query.counted, query.relevant, most);
-    collect(retrieval, within(1), within(5), within(10), |query: &Ranked| {
-        random_average_precision(query.counted, query.relevant, &harmonic)
-    })
+    let worth = Worth {
+        within: &|query, most| random_hit(query.counted, query.relevant, most),
+        precision: &|query| random_average_precision(query.counted, query.relevant, query.counted, &harmonic),
+        precision_at_r: &|query| random_average_precision(query.counted, query.relevant, query.relevant, &harmonic),
+        r_precision: &|query| query.relevant as f64 / query.counted as f64,
+    };
+    // a distance that says nothing accepts as many of one individual as of two
+    let pairs = retrieval.verification.auc.is_some();
+    let tar_at_far = TarAtFar::of(FALSE_ACCEPT_RATES.map(|far| pairs.then_some(far)));
+    Figures { auc: pairs.then_some(0.5), tar_at_far, ..collect(retrieval, &worth) }
 }
 
 /// Mean distances over the counted pairs, and the spread of all embeddings of the set.
@@ -85,28 +118,27 @@ pub fn spread(set: &EmbeddingSet) -> f64 {
     variance.sqrt()
 }
 
-/// Means over the queries that have a match, of what each of them is worth for each figure.
-fn collect(
-    retrieval: &Retrieval,
-    rank1: impl Fn(&Ranked) -> f64,
-    rank5: impl Fn(&Ranked) -> f64,
-    rank10: impl Fn(&Ranked) -> f64,
-    precision: impl Fn(&Ranked) -> f64,
-) -> Figures {
+/// Means over the queries that have a match, of what each of them is worth; no figures of pairs.
+fn collect(retrieval: &Retrieval, worth: &Worth<'_>) -> Figures {
     let matched: Vec<&Ranked> = (retrieval.queries.iter()).filter(|query| query.relevant > 0).collect();
     let mean = |worth: &dyn Fn(&Ranked) -> f64| {
         let sum: f64 = matched.iter().map(|query| worth(query)).sum();
         (!matched.is_empty()).then(|| sum / matched.len() as f64)
     };
+    let within = |most: usize| move |query: &Ranked| (worth.within)(query, most);
     Figures {
         queries: retrieval.queries.len(),
         gallery: retrieval.gallery,
         queries_without_match: retrieval.queries.len() - matched.len(),
-        rank1: mean(&rank1),
-        rank5: mean(&rank5),
-        rank10: mean(&rank10),
-        map: mean(&precision),
-        balanced_rank1: balanced(&matched, &rank1),
+        rank1: mean(&within(1)),
+        rank5: mean(&within(5)),
+        rank10: mean(&within(10)),
+        map: mean(worth.precision),
+        balanced_rank1: balanced(&matched, &within(1)),
+        map_at_r: mean(worth.precision_at_r),
+        r_precision: mean(worth.r_precision),
+        auc: None,
+        tar_at_far: TarAtFar::default(),
     }
 }
 
@@ -132,15 +164,15 @@ fn random_hit(counted: usize, relevant: usize, most: usize) -> f64 {
     1.0 - missed.product::<f64>()
 }
 
-/// Expected average precision of `relevant` among `counted` photos in random order. A relevant
-/// photo stands at rank i with probability R/N; given that, each of the i - 1 before it is relevant
-/// with probability (R-1)/(N-1). Summed over the ranks: (H_N + (R-1)/(N-1) (N - H_N)) / N.
-fn random_average_precision(counted: usize, relevant: usize, harmonic: &[f64]) -> f64 {
+/// Expected average precision of `relevant` among `counted` photos in random order, over the first `places`. A
+/// relevant photo stands at rank i with probability R/N; given that, each of the i - 1 before it is relevant with
+/// probability (R-1)/(N-1). Summed over the first K ranks: (H_K + (R-1)/(N-1) (K - H_K)) / N.
+fn random_average_precision(counted: usize, relevant: usize, places: usize, harmonic: &[f64]) -> f64 {
     if counted <= 1 {
         return 1.0;
     }
-    let (n, r, h) = (counted as f64, relevant as f64, harmonic[counted]);
-    (h + (r - 1.0) / (n - 1.0) * (n - h)) / n
+    let (n, r, k, h) = (counted as f64, relevant as f64, places as f64, harmonic[places]);
+    (h + (r - 1.0) / (n - 1.0) * (k - h)) / n
 }
 
 /// H_0 to H_n.
@@ -171,6 +203,7 @@ mod tests {
         let queries = queries.iter().map(|&(label, list)| {
             let hits: Vec<usize> =
                 (list.iter().enumerate()).filter(|(_, found)| **found == label).map(|(before, _)| before + 1).collect();
+            let at_r = &hits[..hits.partition_point(|&rank| rank <= counts[label])];
             Ranked {
                 query: 0,
                 individual: Some(label),
@@ -178,6 +211,8 @@ mod tests {
                 relevant: counts[label],
                 first_correct: hits.first().copied(),
                 average_precision: Some(average_precision(&hits, counts[label])),
+                average_precision_at_r: Some(average_precision(at_r, counts[label])),
+                r_precision: Some(at_r.len() as f64 / counts[label] as f64),
                 nearest: Vec::new(),
             }
         });
@@ -187,6 +222,7 @@ mod tests {
             queries: queries.collect(),
             same: Default::default(),
             different: Default::default(),
+            verification: Default::default(),
         }
     }
 
@@ -208,11 +244,15 @@ mod tests {
         let outside = figures(&from_labels(&queries, &[2, 3, 5, 4, 5]));
         close(outside.rank1, 0.333333);
         close(outside.map, 0.311296);
+        close(outside.map_at_r, 0.244630);
+        close(outside.r_precision, 0.372222);
         // The queries among the references: the first column is the query itself.
         let queries: Vec<_> = labels.into_iter().zip(lists.map(|list| &list[1..])).collect();
         let inside = figures(&from_labels(&queries, &[1, 2, 4, 3, 4]));
         close(inside.rank1, 0.166667);
         close(inside.map, 0.350694);
+        close(inside.map_at_r, 0.267361);
+        close(inside.r_precision, 0.388889);
     }
 
     /// The definitions once more, by counting: nothing here is shared with the code above.
@@ -222,7 +262,8 @@ mod tests {
             let pairs = set.vector(a).iter().zip(set.vector(b));
             pairs.map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum::<f64>().sqrt()
         };
-        let (mut hits, mut precisions) = ([0.0; 3], 0.0);
+        let (mut hits, mut precisions, mut at_r, mut within_r) = ([0.0; 3], 0.0, 0.0, 0.0);
+        let mut pairs = [Vec::new(), Vec::new()];
         let mut rates = BTreeMap::<String, Vec<f64>>::new();
         let (mut queries, mut matched) = (0, 0);
         for q in (0..rows.len()).filter(|&q| rows[q].role.is_query()) {
@@ -239,6 +280,9 @@ mod tests {
             };
             let counted: Vec<usize> = (0..rows.len()).filter(counts).collect();
             let right = |g: &usize| !rows[q].individual.is_empty() && rows[q].individual == rows[*g].individual;
+            for &g in counted.iter().filter(|g| !rows[q].individual.is_empty() && !rows[**g].individual.is_empty()) {
+                pairs[usize::from(right(&g))].push(apart(q, g));
+            }
             // How many stand before a photo or at its place.
             let rank = |of: usize| {
                 let before = |g: &&usize| (apart(q, **g), **g) <= (apart(q, of), of);
@@ -253,9 +297,14 @@ mod tests {
             }
             let at = |i: usize| (i + 1) as f64 / ranks[i] as f64;
             precisions += (0..ranks.len()).map(at).sum::<f64>() / ranks.len() as f64;
+            let early: Vec<usize> = (0..ranks.len()).filter(|&i| ranks[i] <= ranks.len()).collect();
+            at_r += early.iter().map(|&i| at(i)).sum::<f64>() / ranks.len() as f64;
+            within_r += early.len() as f64 / ranks.len() as f64;
             let rate = rates.entry(rows[q].individual.clone()).or_default();
             rate.push(f64::from(*first == 1));
         }
+        let worth = |same: f64, different: f64| f64::from(same < different) + 0.5 * f64::from(same == different);
+        let won: f64 = pairs[1].iter().flat_map(|&s| pairs[0].iter().map(move |&d| worth(s, d))).sum();
         let share = |sum: f64, of: usize| (of > 0).then(|| sum / of as f64);
         let individuals = rates.len();
         let rate = |list: &Vec<f64>| list.iter().sum::<f64>() / list.len() as f64;
@@ -274,11 +323,16 @@ mod tests {
             rank10: share(hits[2], matched),
             map: share(precisions, matched),
             balanced_rank1: share(rates.values().map(rate).sum(), individuals),
+            map_at_r: share(at_r, matched),
+            r_precision: share(within_r, matched),
+            auc: share(won, pairs[0].len() * pairs[1].len()),
+            tar_at_far: TarAtFar::default(), // counted in the tests of `verification`
         }
     }
 
-    fn list(figures: &Figures) -> [Option<f64>; 5] {
-        [figures.rank1, figures.rank5, figures.rank10, figures.map, figures.balanced_rank1]
+    fn list(figures: &Figures) -> [Option<f64>; 7] {
+        let Figures { rank1, rank5, rank10, map, balanced_rank1, map_at_r, r_precision, .. } = *figures;
+        [rank1, rank5, rank10, map, balanced_rank1, map_at_r, r_precision]
     }
 
     const RULES: [Rule; 3] = [Rule::OtherEncounters, Rule::Gallery, Rule::Everything];
@@ -293,7 +347,8 @@ mod tests {
                     (ours.queries, ours.gallery, ours.queries_without_match),
                     (theirs.queries, theirs.gallery, theirs.queries_without_match)
                 );
-                for (a, b) in list(&ours).into_iter().zip(list(&theirs)) {
+                let with_pairs = |figures: &Figures| list(figures).into_iter().chain([figures.auc]).collect::<Vec<_>>();
+                for (a, b) in with_pairs(&ours).into_iter().zip(with_pairs(&theirs)) {
                     match (a, b) {
                         (Some(a), Some(b)) => prop_assert!((a - b).abs() < 1e-12, "{a} {b}"),
                         (a, b) => prop_assert_eq!(a, b),
@@ -377,7 +432,7 @@ mod tests {
         }
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         for rule in RULES {
-            let mut sums = [0.0; 5];
+            let mut sums = [0.0; 7];
             let mut exact = None;
             let draws = 4000;
             for _ in 0..draws {
@@ -403,7 +458,10 @@ mod tests {
             let mut hits = places[..query.relevant].to_vec();
             hits.sort();
             query.first_correct = hits.first().copied();
+            let at_r = &hits[..hits.partition_point(|&rank| rank <= hits.len())];
             query.average_precision = (!hits.is_empty()).then(|| average_precision(&hits, hits.len()));
+            query.average_precision_at_r = (!hits.is_empty()).then(|| average_precision(at_r, hits.len()));
+            query.r_precision = (!hits.is_empty()).then(|| at_r.len() as f64 / hits.len() as f64);
         }
         retrieval
     }

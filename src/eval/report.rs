@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::run::files;
 
 use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE};
+use super::encounters::{self, EncounterQueries};
+use super::intervals::{self, Intervals};
 use super::metrics::{self, Figures, Geometry};
 use super::retrieval::{self, Retrieval, Rule};
 use super::verdict::{DISTANCES_FILE, Distances};
@@ -59,6 +61,8 @@ pub struct Evaluation {
     pub leak: usize,
     /// How the embeddings lie. Pairs of one encounter never count here.
     pub geometry: Geometry,
+    /// Figures of encounters as queries, by the rule that the report stands for.
+    pub encounter_queries: EncounterQueries,
     same: super::histogram::Histogram,
     different: super::histogram::Histogram,
 }
@@ -76,6 +80,7 @@ pub fn evaluate(set: &EmbeddingSet, excluded: Excluded) -> Result<Evaluation> {
         excluded,
         leak: retrieval::leak(set),
         geometry: metrics::geometry(set, apart),
+        encounter_queries: encounters::figures(set, excluded.rule())?,
         same: apart.same.clone(),
         different: apart.different.clone(),
         retrieval,
@@ -180,6 +185,12 @@ pub struct Report {
     /// How the embeddings lie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub geometry: Option<Geometry>,
+    /// 95 % intervals of the figures, by a bootstrap over individuals; none with fewer than two.
+    #[serde(default)]
+    pub intervals: Option<Intervals>,
+    /// The figures with all query photos of an encounter as one query.
+    #[serde(default)]
+    pub encounter_queries: Option<EncounterQueries>,
 }
 
 /// The expectation over random rankings, by both rules.
@@ -206,6 +217,8 @@ impl Report {
                 without_exclusion: metrics::chance(&evaluation.without_exclusion),
             }),
             geometry: Some(evaluation.geometry),
+            intervals: intervals::intervals(&evaluation.retrieval),
+            encounter_queries: Some(evaluation.encounter_queries),
         }
     }
 
@@ -227,6 +240,8 @@ impl Report {
             without_exclusion: chance.without_exclusion,
             chance: None,
             geometry: None,
+            intervals: None,
+            encounter_queries: None,
             ..self.clone()
         })
     }
@@ -335,7 +350,7 @@ mod tests {
         let evaluation = evaluate(&small(), Excluded::Encounter).unwrap();
         let report = Report::new(context(), &evaluation);
         let json = serde_json::to_value(&report).unwrap();
-        let figures = ["rank1", "rank5", "rank10", "map", "balanced_rank1"];
+        let figures = ["rank1", "rank5", "rank10", "map", "balanced_rank1", "map_at_r", "r_precision", "auc"];
         let counts = ["queries", "gallery", "queries_without_match"];
         let circumstances = ["dataset", "split", "model", "preprocessing", "chosen_by"];
         let rest = ["excluded", "without_exclusion", "leak"];
@@ -346,6 +361,14 @@ mod tests {
             assert!(json["without_exclusion"][key].is_number(), "{key}");
             assert!(json["chance"][key].is_number(), "{key}");
         }
+        for key in figures.iter().chain(&counts) {
+            assert!(json["encounter_queries"][key].is_number(), "{key}");
+            assert!(json["encounter_queries"]["best_pair"][key].is_number(), "{key}");
+        }
+        for far in ["0.1", "0.01", "0.001"] {
+            assert!(json["tar_at_far"][far].is_number(), "{far}");
+        }
+        assert_eq!(json["intervals"]["rank1"].as_array().map(Vec::len), Some(2));
         assert_eq!(json["excluded"], "encounter");
         assert_eq!(json["rank1"], 0.0);
         assert_eq!(json["without_exclusion"]["rank1"], 0.5);
@@ -370,7 +393,8 @@ mod tests {
             for (figures, expected) in sides {
                 let ours = serde_json::to_value(figures).unwrap();
                 for (key, value) in expected.as_object().unwrap() {
-                    let (a, b) = (ours[key].as_f64().unwrap(), value.as_f64().unwrap());
+                    let place = format!("/{}", key.replacen('.', "/", 1));
+                    let (a, b) = (ours.pointer(&place).unwrap().as_f64().unwrap(), value.as_f64().unwrap());
                     assert!((a - b).abs() < 1e-12, "{name} {key}: {a}, numpy {b}");
                 }
             }

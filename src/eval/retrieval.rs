@@ -13,6 +13,7 @@ use crate::nn::ops::device;
 
 use super::embeddings::EmbeddingSet;
 use super::histogram::{Histogram, Tally};
+use super::verification::{self, Verification};
 use super::{Error, Result};
 
 /// How many matches of a query are kept: what `matches.csv` lists.
@@ -62,8 +63,30 @@ pub struct Ranked {
     pub first_correct: Option<usize>,
     /// Average precision over all of those; none where there are none.
     pub average_precision: Option<f64>,
+    /// The same over the first places only, as many as there are of those: what MAP@R is the mean of.
+    pub average_precision_at_r: Option<f64>,
+    /// Share of those places that show its individual.
+    pub r_precision: Option<f64>,
     /// The nearest photos, at most [`NEAREST`].
     pub nearest: Vec<Match>,
+}
+
+/// What is asked about.
+pub(super) struct Query<'a> {
+    /// Rows of its photos, at least one; they never count as matches.
+    pub(super) photos: Vec<usize>,
+    /// Where it lies: the nearest of these counts.
+    pub(super) vectors: Vec<&'a [f32]>,
+}
+
+impl Query<'_> {
+    fn row(&self) -> usize {
+        self.photos[0]
+    }
+
+    fn apart(&self, from: &[f32]) -> f64 {
+        self.vectors.iter().map(|vector| distance(vector, from)).fold(f64::INFINITY, f64::min)
+    }
 }
 
 /// All queries of a set, ranked by one rule.
@@ -79,13 +102,22 @@ pub struct Retrieval {
     pub same: Histogram,
     /// Distances of the counted pairs of two individuals.
     pub different: Histogram,
+    /// How well a distance alone tells the two apart.
+    pub verification: Verification,
 }
 
 /// Ranks every query of `set` by `rule`; ties go to the earlier row. Fails on a set that breaks its
 /// own rules, or has no query or no gallery.
 pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
     set.check()?;
-    let queries = set.queries();
+    let rows = set.queries();
+    rank(set, rule, rows.iter().map(|row| Query { photos: vec![*row], vectors: vec![set.vector(*row)] }).collect())
+}
+
+/// As [`retrieve`], each of `queries` being rows of a set that its own check has passed, together one query: as far from
+/// a photo as the nearest of its vectors. An entry of the outcome names the first row.
+pub(super) fn rank(set: &EmbeddingSet, rule: Rule, queries: Vec<Query<'_>>) -> Result<Retrieval> {
+    let queries = &queries[..];
     let gallery = set.gallery();
     if queries.is_empty() || gallery.is_empty() {
         return Err(Error::NothingToRank { queries: queries.len(), gallery: gallery.len() });
@@ -98,10 +130,11 @@ pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
             (0..set.len()).filter(named).collect()
         }
     };
-    let tiles = if device::has_card() {
-        tiles_on_card(set, &codes, rule, &reference, &queries)
+    let pairs = pairs_of_one(set, &codes, rule, &reference, queries);
+    let tiles = if device::has_card() && queries.iter().all(|query| query.vectors.len() == 1) {
+        tiles_on_card(set, &codes, rule, &reference, queries, &pairs)
     } else {
-        queries.par_chunks(TILE).map(|tile| rank_tile(set, &codes, rule, &reference, tile, None)).collect()
+        queries.par_chunks(TILE).map(|tile| rank_tile(set, &codes, rule, &reference, tile, None, &pairs)).collect()
     };
 
     let mut retrieval = Retrieval {
@@ -110,6 +143,7 @@ pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
         queries: Vec::with_capacity(queries.len()),
         same: Histogram::default(),
         different: Histogram::default(),
+        verification: pairs.finish(),
     };
     for tile in tiles {
         retrieval.queries.extend(tile.ranked);
@@ -189,13 +223,37 @@ impl Codes {
         codes
     }
 
-    fn counts(&self, rule: Rule, query: usize, row: usize) -> bool {
-        query != row && (rule != Rule::OtherEncounters || self.encounter[query] != self.encounter[row])
+    fn counts(&self, rule: Rule, query: &Query<'_>, row: usize) -> bool {
+        let own = || self.encounter[query.row()] == self.encounter[row];
+        !query.photos.contains(&row) && (rule != Rule::OtherEncounters || !own())
     }
 
     fn same(&self, query: usize, row: usize) -> bool {
         self.individual[query].is_some() && self.individual[query] == self.individual[row]
     }
+}
+
+/// The counted pairs of one individual, for pairs of two to find their places among.
+fn pairs_of_one<'a>(
+    set: &'a EmbeddingSet,
+    codes: &'a Codes,
+    rule: Rule,
+    reference: &[usize],
+    queries: &'a [Query<'a>],
+) -> verification::Tally {
+    let mut photos: HashMap<usize, Vec<usize>> = HashMap::new();
+    for &row in reference {
+        if let Some(individual) = codes.individual[row] {
+            photos.entry(individual).or_default().push(row);
+        }
+    }
+    let photos = &photos;
+    let of_query = |query: &'a Query<'a>| {
+        let rows = codes.individual[query.row()].and_then(|individual| photos.get(&individual));
+        let counted = rows.into_iter().flatten().filter(move |&&row| codes.counts(rule, query, row));
+        counted.map(move |&row| query.apart(set.vector(row)))
+    };
+    verification::Tally::new(queries.par_iter().flat_map_iter(of_query).collect())
 }
 
 struct TileOutcome {
@@ -213,17 +271,18 @@ fn tiles_on_card(
     codes: &Codes,
     rule: Rule,
     reference: &[usize],
-    queries: &[usize],
+    queries: &[Query<'_>],
+    pairs: &verification::Tally,
 ) -> Vec<TileOutcome> {
-    let gathered = |rows: &[usize]| -> Vec<f32> { rows.iter().flat_map(|&row| set.vector(row)).copied().collect() };
-    let (rows, width) = (gathered(reference), set.vector(reference[0]).len());
+    let rows: Vec<f32> = reference.iter().flat_map(|&row| set.vector(row)).copied().collect();
     let group = (HANDED / reference.len()).clamp(TILE, 64 * TILE) / TILE * TILE;
     let mut tiles = Vec::new();
     for queries in queries.chunks(group) {
-        let found = device::distances(&gathered(queries), &rows, width);
+        let asked: Vec<f32> = queries.iter().flat_map(|query| query.vectors[0]).copied().collect();
+        let found = device::distances(&asked, &rows, set.dim);
         let of_tile = |i: usize| found.as_ref().map(|found| &found[i * TILE * reference.len()..]);
         let outcomes = queries.par_chunks(TILE).enumerate();
-        let outcomes = outcomes.map(|(i, tile)| rank_tile(set, codes, rule, reference, tile, of_tile(i)));
+        let outcomes = outcomes.map(|(i, tile)| rank_tile(set, codes, rule, reference, tile, of_tile(i), pairs));
         tiles.extend(outcomes.collect::<Vec<_>>());
     }
     tiles
@@ -235,30 +294,31 @@ fn rank_tile(
     codes: &Codes,
     rule: Rule,
     reference: &[usize],
-    tile: &[usize],
+    tile: &[Query<'_>],
     known: Option<&[f64]>,
+    pairs: &verification::Tally,
 ) -> TileOutcome {
     let mut candidates: Vec<Vec<(f64, usize)>> = vec![Vec::with_capacity(reference.len()); tile.len()];
     let (mut same, mut different) = (Tally::new(), Tally::new());
     for (place, &row) in reference.iter().enumerate() {
         let vector = set.vector(row);
-        for (nth, (&query, list)) in tile.iter().zip(&mut candidates).enumerate() {
+        for (nth, (query, list)) in tile.iter().zip(&mut candidates).enumerate() {
             if !codes.counts(rule, query, row) {
                 continue;
             }
-            let apart =
-                known.map_or_else(|| distance(set.vector(query), vector), |known| known[nth * reference.len() + place]);
+            let apart = known.map_or_else(|| query.apart(vector), |known| known[nth * reference.len() + place]);
             list.push((apart, row));
-            if codes.same(query, row) {
+            if codes.same(query.row(), row) {
                 same.count(apart);
-            } else if codes.individual[query].is_some() && codes.individual[row].is_some() {
+            } else if codes.individual[query.row()].is_some() && codes.individual[row].is_some() {
                 different.count(apart);
+                pairs.count(apart);
             }
         }
     }
     let ranked = tile.iter().zip(candidates);
     TileOutcome {
-        ranked: ranked.map(|(&query, list)| rank_query(codes, query, list)).collect(),
+        ranked: ranked.map(|(query, list)| rank_query(codes, query.row(), list)).collect(),
         same: same.finish(),
         different: different.finish(),
     }
@@ -269,6 +329,8 @@ fn rank_query(codes: &Codes, query: usize, mut candidates: Vec<(f64, usize)>) ->
     let ranked = candidates.iter().enumerate();
     let correct: Vec<usize> =
         ranked.filter(|(_, (_, row))| codes.same(query, *row)).map(|(before, _)| before + 1).collect();
+    let at_r = &correct[..correct.partition_point(|&rank| rank <= correct.len())];
+    let of_relevant = |value: f64| (!correct.is_empty()).then_some(value);
     let nearest = candidates.iter().take(NEAREST).enumerate();
     Ranked {
         query,
@@ -276,7 +338,9 @@ fn rank_query(codes: &Codes, query: usize, mut candidates: Vec<(f64, usize)>) ->
         counted: candidates.len(),
         relevant: correct.len(),
         first_correct: correct.first().copied(),
-        average_precision: (!correct.is_empty()).then(|| average_precision(&correct, correct.len())),
+        average_precision: of_relevant(average_precision(&correct, correct.len())),
+        average_precision_at_r: of_relevant(average_precision(at_r, correct.len())),
+        r_precision: of_relevant(at_r.len() as f64 / correct.len() as f64),
         nearest: nearest
             .map(|(before, &(distance, row))| Match {
                 query,

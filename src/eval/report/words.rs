@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::intervals::Intervals;
 use super::super::metrics::{Figures, Geometry};
 use super::{Excluded, MATCHES_FILE, Picture, Report};
 use crate::data::counted::counted;
@@ -89,6 +90,35 @@ pub fn remarks(report: &Report) -> Vec<String> {
         .collect()
 }
 
+/// The columns of [`table_rows`].
+pub const TABLE_HEAD: [&str; 6] = ["", "rank-1", "rank-5", "rank-10", "mAP", "balanced rank-1"];
+
+/// The figures that matter most, in rows of a name and five cells: the model's with their intervals, what encounters as
+/// queries come to, chance, and what a careless evaluation would have said.
+pub fn table_rows(report: &Report) -> Vec<(&'static str, [String; 5])> {
+    let of = |f: &Figures| [f.rank1, f.rank5, f.rank10, f.map, f.balanced_rank1].map(share);
+    let mut rows = vec![("model", of(&report.figures))];
+    if let Some(i) = &report.intervals {
+        let ends =
+            |end: usize| [i.rank1, i.rank5, i.rank10, i.map, i.balanced_rank1].map(|ends| share(Some(ends[end])));
+        rows.extend([("  95 % from", ends(0)), ("  95 % to", ends(1))]);
+    }
+    rows.extend(report.encounter_queries.iter().map(|of_all| ("encounters as queries", of(&of_all.figures))));
+    rows.extend(report.chance.iter().map(|chance| ("chance", of(&chance.figures))));
+    rows.push(("with same-encounter photos", of(&report.without_exclusion)));
+    rows
+}
+
+/// The other figures in a line; empty for a report that has none.
+pub fn other_figures(report: &Report) -> String {
+    let f = &report.figures;
+    let tar = f.tar_at_far;
+    let all =
+        [("MAP@R", f.map_at_r), ("R-precision", f.r_precision), ("AUC", f.auc), ("TAR @ FAR 0.01", tar.hundredth)];
+    let told = all.iter().filter(|(_, value)| value.is_some()).map(|(name, value)| format!("{name} {}", share(*value)));
+    told.collect::<Vec<_>>().join(" · ")
+}
+
 /// The page `report.md`.
 pub fn page(report: &Report, pictures: &[Picture]) -> String {
     let mut page = String::new();
@@ -158,7 +188,23 @@ const ROWS: &[Row] = &[
         |f| f.balanced_rank1,
         "rank-1 of each individual by itself, then the mean over individuals: one photographed often weighs as one photographed rarely.",
     ),
+    (
+        "MAP@R",
+        |f| f.map_at_r,
+        "average precision over the first R places only, R being the number of photos of the individual; a miss counts as nought.",
+    ),
+    ("R-precision", |f| f.r_precision, "share of those R places that show the individual."),
+    (
+        "AUC",
+        |f| f.auc,
+        "chance that a pair of photos of one individual is nearer than a pair of two, over all pairs of a query and a photo that it is ranked against; 0.5 is a guess.",
+    ),
+    ("TAR @ FAR 0.1", |f| f.tar_at_far.tenth, TAR),
+    ("TAR @ FAR 0.01", |f| f.tar_at_far.hundredth, TAR),
+    ("TAR @ FAR 0.001", |f| f.tar_at_far.thousandth, TAR),
 ];
+
+const TAR: &str = "share of pairs of one individual that a threshold on the distance accepts which lets through that share of pairs of two.";
 
 fn table(page: &mut String, report: &Report) {
     let honest = match report.excluded {
@@ -167,6 +213,10 @@ fn table(page: &mut String, report: &Report) {
     };
     let mut columns: Vec<(String, &Figures)> =
         vec![(honest.into(), &report.figures), ("without exclusion".into(), &report.without_exclusion)];
+    if let Some(encounters) = &report.encounter_queries {
+        columns.push(("encounters as queries, mean".into(), &encounters.figures));
+        columns.push(("encounters as queries, best pair".into(), &encounters.best_pair));
+    }
     if let Some(chance) = &report.chance {
         columns.insert(1, ("by chance".into(), &chance.figures));
         columns.push(("by chance, without exclusion".into(), &chance.without_exclusion));
@@ -175,7 +225,10 @@ fn table(page: &mut String, report: &Report) {
     let _ = writeln!(page, "\n| figure | {} |", titles.join(" | "));
     let _ = writeln!(page, "|---|{}", "---:|".repeat(columns.len()));
     for (name, of, _) in ROWS {
-        let cells: Vec<String> = columns.iter().map(|(_, f)| share(of(f))).collect();
+        let mut cells: Vec<String> = columns.iter().map(|(_, f)| share(of(f))).collect();
+        if let Some(interval) = report.intervals.as_ref().and_then(|all| interval(all, name)) {
+            cells[0] += &format!(" ({})", between(interval));
+        }
         let _ = writeln!(page, "| {name} | {} |", cells.join(" | "));
     }
     let counts: [(&str, Count); 3] = [
@@ -187,6 +240,25 @@ fn table(page: &mut String, report: &Report) {
         let cells: Vec<String> = columns.iter().map(|(_, f)| of(f).to_string()).collect();
         let _ = writeln!(page, "| {name} | {} |", cells.join(" | "));
     }
+}
+
+/// The interval of the figure that a table calls `name`; none of figures over pairs.
+pub fn interval(all: &Intervals, name: &str) -> Option<[f64; 2]> {
+    Some(match name {
+        "rank-1" => all.rank1,
+        "rank-5" => all.rank5,
+        "rank-10" => all.rank10,
+        "mAP" => all.map,
+        "balanced rank-1" => all.balanced_rank1,
+        "MAP@R" => all.map_at_r,
+        "R-precision" => all.r_precision,
+        _ => return None,
+    })
+}
+
+/// An interval in words.
+pub fn between([low, high]: [f64; 2]) -> String {
+    format!("{low:.3} to {high:.3}")
 }
 
 fn definitions(page: &mut String, report: &Report) {
@@ -208,6 +280,18 @@ fn definitions(page: &mut String, report: &Report) {
         "- **without exclusion**: a query is ranked against the gallery and all other queries, only itself left out: what a careless evaluation would have said."
     );
     let _ = writeln!(page, "- **by chance**: what random rankings of the same photos would score on average.");
+    if report.intervals.is_some() {
+        let _ = writeln!(
+            page,
+            "- **in brackets**: 95 % interval by a bootstrap over individuals: how far the figure could be off by which individuals were met."
+        );
+    }
+    if report.encounter_queries.is_some() {
+        let _ = writeln!(
+            page,
+            "- **encounters as queries**: all query photos of an encounter ask together, by the mean of their embeddings or by the nearest pair of one of them and a photo of the gallery."
+        );
+    }
     let _ = writeln!(
         page,
         "\nEvery figure is a share from 0 to 1 of the queries that have a match at all. The distance is Euclidean between embeddings of length 1; of two photos equally far the earlier in `photos.csv` comes first. The ten nearest of each query are in [{MATCHES_FILE}]({MATCHES_FILE})."

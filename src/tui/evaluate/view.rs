@@ -133,8 +133,11 @@ fn head(model: &Model, opened: &Opened, line: Rect, buf: &mut Buffer) {
         None | Some(0) => String::new(),
         Some(n) => format!("   ! trained on {n} of these queries"),
     };
+    let interval = opened.report.intervals.map(|all| format!(" ({:.2} to {:.2})", all.rank1[0], all.rank1[1]));
+    let interval = interval.filter(|_| line.width >= 100).unwrap_or_default();
     let pieces = [
         (format!(" rank-1 {}", share(figures.rank1)), theme.bold()),
+        (interval, theme.text()),
         (format!("   rank-5 {}   mAP {}", share(figures.rank5), share(figures.map)), theme.text()),
         (remembered, theme.wrong()),
         (format!("   with same-encounter photos {}{leak}", share(careless)), theme.quiet()),
@@ -314,15 +317,15 @@ fn report_lines(model: &Model, opened: &Opened, most: u16) -> Vec<(String, Style
     lines.extend(wrap(&about, most).into_iter().map(|line| (line, theme.text())));
     lines.push((String::new(), theme.text()));
     lines.push((format!("{:28} rank-1  rank-5 rank-10     mAP  balanced", ""), theme.quiet()));
-    let mut figures = |name: &str, f: &crate::eval::metrics::Figures, style: Style| {
-        let cells = [f.rank1, f.rank5, f.rank10, f.map, f.balanced_rank1].map(|v| format!("{:>7}", share(v)));
-        lines.push((format!("{name:27} {}", cells.join(" ")), style));
-    };
-    figures("model", &report.figures, theme.bold());
-    if let Some(chance) = &report.chance {
-        figures("chance", &chance.figures, theme.text());
+    for (name, cells) in report_words::table_rows(report) {
+        let style = if name == "model" { theme.bold() } else { theme.text() };
+        lines.push((format!("{name:27} {}", cells.map(|cell| format!("{cell:>7}")).join(" ")), style));
     }
-    figures("with same-encounter photos", &report.without_exclusion, theme.text());
+    let others = report_words::other_figures(report);
+    if !others.is_empty() {
+        lines.push((String::new(), theme.text()));
+        lines.extend(wrap(&others, most).into_iter().map(|line| (line, theme.text())));
+    }
     lines.push((String::new(), theme.text()));
     let mut sentences = report_words::remarks(report);
     sentences.extend(report.context.chosen_by.as_ref().map(|c| c.note.clone()));
