@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod compare;
 mod corrections;
 mod crop;
 mod dataset;
@@ -81,6 +82,8 @@ enum Verb {
     Evaluate(evaluate::EvaluateArgs),
     /// Write the embeddings of any photos
     Embed(embed::EmbedArgs),
+    /// Hold two evaluations against each other on the same queries: who gets what, and whether it could be luck
+    Compare(compare::CompareArgs),
     /// Draw the projection of embeddings
     Plot(plot::PlotArgs),
     /// Show two photos with their distance and what it means
@@ -159,6 +162,7 @@ where
         Verb::Train(args) => train::train(&context, &args),
         Verb::Evaluate(args) => evaluate::evaluate(&context, &args),
         Verb::Embed(args) => embed::embed(&context, &args),
+        Verb::Compare(args) => compare::compare(&context, &args),
         Verb::Plot(args) => plot::plot(&context, &args),
         Verb::Pair(args) => pair::pair(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),

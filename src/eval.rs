@@ -19,6 +19,7 @@ pub mod histogram;
 pub mod intervals;
 pub mod metrics;
 pub mod model;
+pub mod outside;
 pub mod pairs;
 pub mod projection;
 pub mod report;
@@ -28,6 +29,7 @@ pub mod session;
 mod testing;
 pub mod verdict;
 pub mod verification;
+pub mod versus;
 pub mod weights;
 
 pub use error::Error;

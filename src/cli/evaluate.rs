@@ -13,7 +13,9 @@ use crate::data::manifest::{Manifest, Part};
 use crate::data::same_photos::also_among;
 use crate::data::split::{self, Split, SplitChoice};
 use crate::eval::dataset::{PAIRS_FILE, Question, evaluate_into};
+use crate::eval::embeddings::PHOTOS_FILE;
 use crate::eval::model::Model;
+use crate::eval::outside::evaluate_outside;
 use crate::eval::report::{ChosenOn, Excluded, Report, words as report_words};
 use crate::eval::verdict::DISTANCES_FILE;
 use crate::nn::ops::Backend;
@@ -33,15 +35,24 @@ const EXAMPLES: &str = "\
 Examples:
   caretta evaluate --model-path ./arcface_models/best_model.pth --data-dir photos/ --output-dir ./evaluation_results
   caretta evaluate --model-path arcface-resnet50        the run's own photos, into the run's folder
-  caretta evaluate --model-path arcface-resnet50 --query-split valid --json";
+  caretta evaluate --model-path arcface-resnet50 --query-split valid --json
+  caretta evaluate --embeddings theirs.npy --photos theirs.csv --output-dir ./theirs     another program's embeddings";
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct EvaluateArgs {
     /// A run's id or folder (its best checkpoint where a valid part chose it, else its last), or a file of weights
-    #[arg(long, alias = "model_path", value_name = "MODEL")]
-    model_path: PathBuf,
+    #[arg(long, alias = "model_path", value_name = "MODEL", required_unless_present = "embeddings")]
+    model_path: Option<PathBuf>,
+    /// In place of a model, embeddings made elsewhere: a numpy array, a row a photo; no photo needs to be here
+    #[arg(long, value_name = "NPY")]
+    #[arg(conflicts_with_all = ["model_path", "data_dir", "split_column", "query_split", "crop", "checkpoint"])]
+    embeddings: Option<PathBuf>,
+    /// Whose the embeddings are: photo, individual, encounter, role (query, gallery), as photos.csv of an evaluation
+    /// [default: photos.csv beside them]
+    #[arg(long = "photos", value_name = "CSV", requires = "embeddings")]
+    listed: Option<PathBuf>,
     /// The photos [default: those that the run trained on]
     #[arg(long, alias = "data_dir", value_name = "PATH")]
     data_dir: Option<PathBuf>,
@@ -67,6 +78,15 @@ pub(super) struct EvaluateArgs {
     checkpoint: Option<CheckpointArg>,
     #[command(flatten)]
     photos: PhotoFlags,
+}
+
+impl EvaluateArgs {
+    fn excluded(&self) -> Excluded {
+        match self.exclude {
+            ExcludeArg::None => Excluded::None,
+            ExcludeArg::Encounter => Excluded::Encounter,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -186,13 +206,34 @@ fn trained_on(run: &DataConfig, then: &Corrections, asked: &Asked, queries: &[us
 
 pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
     context.catch_signals()?;
+    if let Some(npy) = &args.embeddings {
+        return outside(context, args, npy);
+    }
     let device = args.photos.device.open()?;
     on_device!(&device, device => evaluate_on(context, args, device))
 }
 
+/// Embeddings made elsewhere.
+fn outside(context: &Context, args: &EvaluateArgs, npy: &Path) -> Result<u8> {
+    let csv = args.listed.clone().unwrap_or_else(|| npy.with_file_name(PHOTOS_FILE));
+    let (report, written) = evaluate_outside(npy, &csv, args.excluded(), args.output_dir.as_deref())?;
+    context.answer(&report, || {
+        let files: Vec<_> = written.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
+        let left = args.output_dir.as_ref().map_or_else(
+            || "Nothing was written: --output-dir keeps the report".to_owned(),
+            |folder| format!("{0}: {1}\nNext: caretta compare {0} RUN", foreign::path(folder), files.join(", ")),
+        );
+        format!("{}\n\n{left}", figures(&report))
+    })?;
+    Ok(0)
+}
+
 fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -> Result<u8> {
     let which = args.checkpoint.map(|c| if c == CheckpointArg::Best { Which::Best } else { Which::Last });
-    let mut chosen = Chosen::of(context, &args.model_path, which)?;
+    let Some(model_path) = &args.model_path else {
+        return Err(Usage("--model-path: there is neither a model nor --embeddings".into()).into());
+    };
+    let mut chosen = Chosen::of(context, model_path, which)?;
     let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
     let given = match (&args.data_dir, &config) {
         (Some(dir), _) => dir.clone(),
@@ -246,7 +287,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
         manifest: &manifest,
         split: &split,
         roles,
-        excluded: if args.exclude == ExcludeArg::None { Excluded::None } else { Excluded::Encounter },
+        excluded: args.excluded(),
         model: chosen.name,
         chosen_by,
         queries_trained_on,
@@ -272,7 +313,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
             figures(&answer.report),
             foreign::path(&folder),
             files.join(", "),
-            next(&args.model_path, args.output_dir.as_deref())
+            next(model_path, args.output_dir.as_deref())
         )
     })?;
     if let Ok(sheet) = image::open(folder.join(PAIRS_FILE)) {

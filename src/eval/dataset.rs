@@ -163,6 +163,15 @@ pub fn photo_row(manifest: &Manifest, index: usize, role: Role) -> PhotoRow {
     }
 }
 
+/// What [`PROJECTION_FILE`] shows.
+pub(super) const PROJECTION_CAPTION: &str = "The embedding, projected to two dimensions.";
+
+/// Draws the projection of `set`, whose dataset people call `dataset`, into the file at `path`.
+pub(super) fn draw_projection(path: &Path, dataset: &str, set: &EmbeddingSet) -> Result<()> {
+    let projected = Pca.project(&set.vectors, set.dim)?;
+    write_png(path, &scatter_of(&format!("Embedding of {dataset}"), set, &projected))
+}
+
 /// Writes every file of `answer` into `folder`, and tells which.
 fn leave(folder: &Path, manifest: &Manifest, answer: &Answer) -> Result<Vec<PathBuf>> {
     let Answer { set, evaluation, report, .. } = answer;
@@ -190,9 +199,8 @@ fn leave(folder: &Path, manifest: &Manifest, answer: &Answer) -> Result<Vec<Path
     let sheet = query_sheet("Queries from best to worst", &about, &rows);
     draw(QUERIES_FILE, "Queries, from best ranked to worst, each with its nearest photos.", &sheet)?;
 
-    let projected = Pca.project(&set.vectors, set.dim)?;
-    let title = format!("Embedding of {}", report.context.dataset);
-    draw(PROJECTION_FILE, "The embedding, projected to two dimensions.", &scatter_of(&title, set, &projected))?;
+    draw_projection(&folder.join(PROJECTION_FILE), &report.context.dataset, set)?;
+    pictures.push(Picture { file: PROJECTION_FILE.into(), caption: PROJECTION_CAPTION.into() });
     let mut written = write(folder, set, evaluation, report, &pictures)?;
     written.extend(pictures.iter().map(|p| folder.join(&p.file)));
     Ok(written)

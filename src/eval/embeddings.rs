@@ -200,19 +200,45 @@ impl EmbeddingSet {
         } else {
             (path.to_path_buf(), path.with_file_name(PHOTOS_FILE))
         };
-        let (photos, dim, vectors) = npy::read(&array)?;
-        let rows = table::read(&listed)?;
-        if photos != rows.len() {
-            return Err(Error::Counts { npy: array, embeddings: photos, csv: listed, photos: rows.len() });
+        let set = EmbeddingSet::unchecked(&array, &listed)?;
+        set.check_vectors(&array)?;
+        Ok(set)
+    }
+
+    /// Reads embeddings made elsewhere, `csv` being a table as `photos.csv`, and brings each to length 1; whether one
+    /// had another length.
+    pub fn read_outside(npy: &Path, csv: &Path) -> Result<(EmbeddingSet, bool)> {
+        let mut set = EmbeddingSet::unchecked(npy, csv)?;
+        let mut scaled = false;
+        for vector in set.vectors.chunks_exact_mut(set.dim) {
+            let length = length(vector);
+            // what has no length, or is not finite, is left for the check to name
+            if length.is_normal() && (length - 1.0).abs() > UNIT_TOLERANCE {
+                scaled = true;
+                vector.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+            }
         }
-        for (index, row) in rows.iter().enumerate() {
-            let vector = &vectors[index * dim..(index + 1) * dim];
-            check_vector(vector).map_err(|reason| Error::Npy {
-                path: array.clone(),
+        set.check_vectors(npy)?;
+        Ok((set, scaled))
+    }
+
+    fn unchecked(npy: &Path, csv: &Path) -> Result<EmbeddingSet> {
+        let (photos, dim, vectors) = npy::read(npy)?;
+        let rows = table::read(csv)?;
+        if photos != rows.len() {
+            return Err(Error::Counts { npy: npy.into(), embeddings: photos, csv: csv.into(), photos: rows.len() });
+        }
+        Ok(EmbeddingSet { dim, vectors, rows })
+    }
+
+    fn check_vectors(&self, npy: &Path) -> Result<()> {
+        for (index, row) in self.rows.iter().enumerate() {
+            check_vector(self.vector(index)).map_err(|reason| Error::Npy {
+                path: npy.to_owned(),
                 reason: format!("row {} ({}): {reason}", index + 1, row.photo),
             })?;
         }
-        Ok(EmbeddingSet { dim, vectors, rows })
+        Ok(())
     }
 }
 
@@ -229,12 +255,15 @@ fn check_path(photo: &str) -> std::result::Result<(), String> {
     }
 }
 
+fn length(vector: &[f32]) -> f64 {
+    vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
+
 fn check_vector(vector: &[f32]) -> std::result::Result<(), String> {
     if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
         return Err(format!("number {} is {}: the network that made it did not work", at + 1, vector[at]));
     }
-    let squared: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    let length = squared.sqrt();
+    let length = length(vector);
     if (length - 1.0).abs() > UNIT_TOLERANCE {
         return Err(format!("its length is {length:.4}, not 1: divide every row by its length"));
     }
@@ -311,7 +340,8 @@ mod tests {
             (b"\x93NUMPY\x02\x00\xff\xff\xff\xff{".to_vec(), "longer than any"),
             (npy(good, &data[..31]), "cut off"),
             (npy(good, &[0; 33]), "cut off"),
-            (npy(&good.replace("<f4", "<f8"), &[0; 64]), "astype('<f4')"),
+            (npy(&good.replace("<f4", "<i8"), &[0; 64]), "astype('<f4')"),
+            (npy(&good.replace("<f4", "<f8"), &[0; 32]), "cut off"),
             (npy(&good.replace("<f4", ">f4"), &data), "'>f4'"),
             (npy(&good.replace("'<f4'", "'|O'"), &data), "'|O'"),
             (npy(&good.replace("False", "True"), &data), "Fortran"),

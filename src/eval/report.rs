@@ -40,7 +40,8 @@ pub enum Excluded {
 }
 
 impl Excluded {
-    fn rule(self) -> Rule {
+    /// What a query is then ranked against.
+    pub fn rule(self) -> Rule {
         match self {
             Excluded::Encounter => Rule::OtherEncounters,
             Excluded::None => Rule::Gallery,
@@ -308,13 +309,13 @@ fn write_matches(path: &Path, set: &EmbeddingSet, retrieval: &Retrieval) -> Resu
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::embeddings::Role;
     use super::super::testing::{row, sets, unit};
     use super::*;
     use proptest::prelude::*;
 
-    pub(super) fn context() -> Context {
+    pub(in crate::eval) fn context() -> Context {
         Context {
             dataset: "turtles".into(),
             split: "gallery train, query valid".into(),

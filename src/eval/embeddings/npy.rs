@@ -1,4 +1,4 @@
-//! `embeddings.npy`: float32, photos x dimensions, C order, little-endian.
+//! `embeddings.npy`: float32, photos x dimensions, C order, little-endian; of others' files half and double, too.
 //!
 //! The file may be anybody's: before the npy reader sees a header it is looked through for what would
 //! make that allocate, recurse or overflow without bound, and the length of the file must fit what
@@ -8,6 +8,8 @@ use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
 use npyz::WriterBuilder;
+
+use crate::nn::weights::kinds::Kind;
 
 use super::super::{Error, Result};
 use super::EmbeddingSet;
@@ -29,9 +31,9 @@ pub(super) fn read(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
     })?;
     let parsed = npyz::NpyHeader::from_reader(&header[..]).map_err(|e| wrong(e.to_string()))?;
     let kind = parsed.dtype().descr();
-    if kind != "'<f4'" {
+    let Some(number) = kind_of(&kind) else {
         return Err(wrong(format!("its numbers are {kind}, not '<f4'; in numpy: np.save(path, array.astype('<f4'))")));
-    }
+    };
     let &[photos, dim] = parsed.shape() else {
         return Err(wrong(format!("its shape is {:?}, not (photos, dimensions)", parsed.shape())));
     };
@@ -42,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
         return Err(wrong(format!("it is empty: {photos} x {dim}")));
     }
     // The digits in the header were counted, so neither product nor sum can overflow.
-    let expected = header.len() as u64 + photos * dim * 4;
+    let expected = header.len() as u64 + photos * dim * number.bytes() as u64;
     if size != expected {
         return Err(wrong(format!(
             "{photos} x {dim} numbers take {expected} bytes and the file has {size}: it was cut off or overwritten"
@@ -50,13 +52,22 @@ pub(super) fn read(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(unreadable)?;
-    let (quads, rest) = bytes.as_chunks::<4>();
-    let vectors: Vec<f32> = quads.iter().map(|&b| f32::from_le_bytes(b)).collect();
+    let vectors = number.widen(&bytes);
     let (photos, dim) = (photos as usize, dim as usize);
-    if !rest.is_empty() || vectors.len() != photos * dim {
+    if bytes.len() != photos * dim * number.bytes() {
         return Err(wrong("it changed while it was read".into()));
     }
     Ok((photos, dim, vectors))
+}
+
+/// The kind of number that numpy calls `descr`; numpy's own is the double.
+fn kind_of(descr: &str) -> Option<Kind> {
+    Some(match descr {
+        "'<f2'" => Kind::F16,
+        "'<f4'" => Kind::F32,
+        "'<f8'" => Kind::F64,
+        _ => return None,
+    })
 }
 
 /// The header, its length bytes included, after looking for what would make a parser allocate,
