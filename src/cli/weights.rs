@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::eval::model::About;
-use crate::eval::weights::export::export as write;
+use crate::eval::weights::export::{self, Format};
 use crate::eval::weights::{self, Imported, Wishes, short};
 use crate::nn::weights::names::Naming;
 
@@ -33,9 +33,9 @@ pub(super) enum WeightsVerb {
     /// Remove imported weights from the workspace
     #[command(after_help = "Example:\n  caretta weights rm resnet50-11ad3fa6 --yes")]
     Rm(RmArgs),
-    /// Write a model's weights as safetensors with the names of torchvision or timm
+    /// Write a model for other programs: its weights as safetensors with the names of torchvision or timm, or all of it as ONNX
     #[command(
-        after_help = "Examples:\n  caretta weights export arcface-resnet50 --output turtles.safetensors\n  caretta weights export efficientnet-lite0-57934424 --names timm --output lite0.safetensors"
+        after_help = "Examples:\n  caretta weights export arcface-resnet50 --output turtles.safetensors\n  caretta weights export efficientnet-lite0-57934424 --names timm --output lite0.safetensors\n  caretta weights export arcface-resnet50 --output turtles.onnx"
     )]
     Export(ExportArgs),
     /// See whether imported weights are as they were, and make a network
@@ -75,13 +75,28 @@ pub(super) struct VerifyArgs {
 pub(super) struct ExportArgs {
     /// A run's id or folder, the name of imported weights, or a file of weights
     model: PathBuf,
-    /// Whose names the parameters get: torchvision or timm
-    #[arg(long, default_value = "torchvision", value_parser = PossibleValuesParser::new(["torchvision", "timm"]))]
+    /// safetensors (the weights) or onnx (the network; how photos are prepared is in its metadata) [default: by --output's
+    /// ending]
+    #[arg(long, value_parser = PossibleValuesParser::new(export::FORMATS.iter().map(|f| f.name)))]
+    #[arg(hide_possible_values = true, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Whose names the parameters get in safetensors: torchvision or timm [default: torchvision]
+    #[arg(long, value_parser = PossibleValuesParser::new(["torchvision", "timm"]))]
     #[arg(hide_possible_values = true, value_name = "LIBRARY")]
-    names: String,
-    /// The file
+    names: Option<String>,
+    /// Side of the photos that an ONNX network takes, in pixels [default: what it was trained with; weights: 224]
+    #[arg(long, value_name = "PIXELS", value_parser = size)]
+    size: Option<u32>,
+    /// The file; one that is there is replaced
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+}
+
+/// The same limits as a run's.
+fn size(text: &str) -> Result<u32, String> {
+    let limits = crate::run::config::field::find("data.image_size").and_then(|field| field.parse(text));
+    limits.map_err(|e| e.to_string())?;
+    text.parse().map_err(|_| "give a whole number".into())
 }
 
 fn epsilon(text: &str) -> Result<f32, String> {
@@ -183,34 +198,47 @@ fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
 }
 
 fn export(context: &Context, args: &ExportArgs) -> Result<u8> {
-    if args.output.extension().is_none_or(|e| e != "safetensors") {
-        let given = foreign::path(&args.output);
+    let given = foreign::path(&args.output);
+    let format = match &args.format {
+        Some(name) => export::FORMATS.iter().find(|f| f.name == name),
+        None => Format::of(&args.output),
+    };
+    let Some(format) = format else {
+        let known: Vec<_> = export::FORMATS.iter().map(|f| format!(".{}", f.name)).collect();
         return Err(
-            Usage(format!("--output {given}: let the name end in .safetensors, which is what is written")).into()
+            Usage(format!("--output {given}: let the name end in {}, or give --format", known.join(" or "))).into()
         );
+    };
+    if args.names.is_some() && !format.has_names {
+        return Err(Usage(format!("--names: {} has torchvision's", format.name)).into());
     }
-    let Some(naming) = Naming::named(&args.names) else {
-        return Err(Usage(format!("--names {}: there are torchvision and timm", args.names)).into());
+    if args.size.is_some() && format.has_names {
+        return Err(Usage(format!("--size: {} holds weights, which fit photos of any size", format.name)).into());
+    }
+    let Some(naming) = Naming::named(args.names.as_deref().unwrap_or("torchvision")) else {
+        return Err(Usage("--names: there are torchvision and timm".into()).into());
     };
     let mut chosen = Chosen::of(context, &args.model, None)?;
-    let model = chosen.load(&dfdx::prelude::Cpu::default())?;
-    write(&model, naming, &args.output)?;
+    let mut model = chosen.load(&dfdx::prelude::Cpu::default())?;
+    format.export(&model, &export::Wishes { naming, side: args.size }, &args.output)?;
+    model.about.preprocessing.image_size = args.size.unwrap_or(model.about.preprocessing.image_size);
     let About { backbone, head, preprocessing, embedding_dim } = &model.about;
     let answer = json!({
-        "model": chosen.name, "identity": model.identity, "names": naming.name, "file": foreign::path(&args.output),
+        "model": chosen.name, "identity": model.identity, "format": format.name, "file": given,
+        "names": format.has_names.then_some(naming.name),
         "backbone": backbone, "head": head, "embedding_dim": embedding_dim, "preprocessing": preprocessing,
     });
     context.answer(&answer, || {
         let head = match head.as_str() {
             "pooled" => String::new(),
-            head => format!("; the {head} head's tensors begin with embedding."),
+            head if format.has_names => format!("; the {head} head's tensors begin with embedding."),
+            head => format!(" with its {head} head"),
         };
+        let names = if format.has_names { format!(" by {}'s names", naming.name) } else { String::new() };
         format!(
-            "{}: {} of {} by {}'s names{head}\nphotos {} pixels, {}; (RGB / 255 - {:?}) / {:?}; an embedding has unit length",
-            foreign::path(&args.output),
+            "{given}: {} of {}{names}{head}\nphotos {} pixels, {}; (RGB / 255 - {:?}) / {:?}; an embedding has unit length",
             backbone,
             chosen.name,
-            naming.name,
             preprocessing.image_size,
             preprocessing.resize,
             preprocessing.mean,

@@ -6,6 +6,7 @@ use super::backbone::{Backbone, Layers};
 use super::error::{NnError, Result};
 use super::head::{Head, HeadKind};
 use super::map::FeatureMap;
+use super::onnx::Graph;
 use super::ops::{Backend, Rows, photos, to_matrix};
 use super::param::{Builder, ParamId, Place, Role, Shape, Store};
 use super::pass::{Freeze, Pass};
@@ -86,6 +87,18 @@ impl<D: Backend> Network<D> {
         unit_rows(to_matrix(pass, &x)?)
     }
 
+    /// The network as a graph: batches of photos of `side` pixels, normalised, to unit embeddings.
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn graph(&self, side: usize) -> Result<Graph> {
+        let mut pass = Pass::drawing(self.store.device());
+        let x = self.forward(&mut pass, 1, side, &vec![0; side * side * 3])?;
+        let mut graph = pass.into_graph().unwrap_or_default();
+        graph.embedding(x.drawn()?);
+        Ok(graph)
+    }
+
     /// How active the backbone's last map is at each place of one photo of `side` pixels: the mean over its channels,
     /// rows of equal length from the top.
     ///
@@ -93,7 +106,7 @@ impl<D: Backend> Network<D> {
     /// As the operations.
     pub fn attention(&self, side: usize, bytes: &[u8]) -> Result<Vec<Vec<f32>>> {
         let mut pass = Pass::inference(self.store.device());
-        let x = photos(&pass, 1, side, bytes)?;
+        let x = photos(&mut pass, 1, side, bytes)?;
         let map = self.layers.last_map(&mut pass, &self.store, &x)?;
         let dims = map.dims();
         let values = self.store.device().unpack_map(dims, map.values());

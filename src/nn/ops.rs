@@ -22,7 +22,8 @@ mod scale;
 mod update;
 
 pub use activate::{Activation, ElementKernel, activate, add};
-pub use attention::{AttentionKernel, WindowSpec, window_attention};
+pub(in crate::nn) use attention::MASK;
+pub use attention::{AttentionKernel, WindowSpec, Windows, window_attention};
 pub use conv::{ConvKernel, ConvSpec, conv2d};
 pub use layer_norm::{LayerNorm, LayerNormKernel, layer_norm};
 pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};

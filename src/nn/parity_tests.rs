@@ -50,7 +50,7 @@ fn whole(ours: &mut Ours) -> Whole {
     let Ours { store, layers, golden } = ours;
     let rgb = photo_bytes(&golden.photos, golden.batch, golden.side);
     let mut pass = Pass::inference(&device);
-    let x = photos(&pass, golden.batch, golden.side, &rgb).unwrap();
+    let x = photos(&mut pass, golden.batch, golden.side, &rgb).unwrap();
     let y = layers.forward(&mut pass, store, &x).unwrap();
     let evaluation = golden.features[0].distance(&device.unpack_map(y.dims(), y.values()).unwrap());
 

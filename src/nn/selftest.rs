@@ -287,9 +287,9 @@ pub fn run<D: Backend>(device: &D, of_convolutions: f64) -> Result<Vec<Check>> {
 fn others<D: Backend>(device: &D) -> Result<Vec<(&'static str, Vec<f32>)>> {
     let fail = |e: D::Err| NnError::device("self-test", e);
     let mut results = Vec::new();
-    let pass = Pass::inference(device);
+    let mut pass = Pass::inference(device);
     let bytes: Vec<u8> = (0..2 * 5 * 5 * 3).map(|i| (i * 37 % 256) as u8).collect();
-    let x = photos(&pass, 2, 5, &bytes)?;
+    let x = photos(&mut pass, 2, 5, &bytes)?;
     results.push(("photos", device.unpack_map(x.dims(), x.values()).map_err(fail)?));
 
     let dims = Dims::new(3, 21, 1, 1);

@@ -23,11 +23,13 @@ pub trait PhotoKernel: Storage<f32> {
 ///
 /// # Errors
 /// When the number of bytes does not fit or the device fails.
-pub fn photos<D: Backend>(pass: &Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<FeatureMap<D>> {
+pub fn photos<D: Backend>(pass: &mut Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<FeatureMap<D>> {
     let dims = Dims::new(n, 3, side, side);
     if bytes.len() != dims.count() {
         return Err(NnError::shape("photos", format!("{} bytes for a batch of {dims}", bytes.len())));
     }
     let values = pass.device().normalise(dims, bytes).map_err(|e| NnError::device("photos", e))?;
-    Ok(FeatureMap::constant(values, dims))
+    let mut photos = FeatureMap::constant(values, dims);
+    pass.draw(&mut photos, |graph| Ok(graph.photos(dims)))?;
+    Ok(photos)
 }
