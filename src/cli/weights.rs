@@ -12,6 +12,7 @@ use crate::data::foreign;
 use crate::eval::model::About;
 use crate::eval::weights::export::{self, Format};
 use crate::eval::weights::{self, Imported, Wishes, short};
+use crate::nn::ops::Normalisation;
 use crate::nn::weights::names::Naming;
 
 use super::args::Usage;
@@ -24,7 +25,7 @@ use super::{Context, words};
 pub(super) enum WeightsVerb {
     /// Read a file of weights (.pth, .pt, .bin, .ckpt, .safetensors), see whose they are, and keep them in the workspace
     #[command(
-        after_help = "Examples:\n  caretta weights import resnet50-11ad3fa6.pth\n  caretta weights import MegaDescriptor-T-224/pytorch_model.bin --name megadescriptor-t"
+        after_help = "Examples:\n  caretta weights import resnet50-11ad3fa6.pth\n  caretta weights import MegaDescriptor-T-224/pytorch_model.bin --name megadescriptor-t\n  caretta weights import megadescriptor-t.bin --mean .5,.5,.5 --std .5,.5,.5"
     )]
     Import(ImportArgs),
     /// List the imported weights
@@ -53,6 +54,13 @@ pub(super) struct ImportArgs {
     /// What the network's batch norms add to the variance [default: what networks with such names do]
     #[arg(long, value_name = "X", value_parser = epsilon)]
     epsilon: Option<f32>,
+    /// What was subtracted from red, green, blue (on the scale of 0 to 1) when the network was trained [default: what the
+    /// file or a config.json beside it says, else ImageNet's]
+    #[arg(long, value_name = "R,G,B", value_parser = colours, requires = "std")]
+    mean: Option<Colours>,
+    /// What they were then divided by
+    #[arg(long, value_name = "R,G,B", value_parser = colours, requires = "mean")]
+    std: Option<Colours>,
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +100,14 @@ pub(super) struct ExportArgs {
     output: PathBuf,
 }
 
+/// One number a colour; a name of its own, because clap takes an array for a flag that is given several times.
+type Colours = [f32; 3];
+
+fn colours(text: &str) -> Result<Colours, String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    numbers.and_then(|n| n.try_into().ok()).ok_or_else(|| "give three numbers, such as 0.5,0.5,0.5".into())
+}
+
 /// The same limits as a run's.
 fn size(text: &str) -> Result<u32, String> {
     let limits = crate::run::config::field::find("data.image_size").and_then(|field| field.parse(text));
@@ -114,7 +130,14 @@ pub(super) fn weights(context: &Context, verb: &WeightsVerb) -> Result<u8> {
 }
 
 fn import(context: &Context, args: &ImportArgs) -> Result<u8> {
-    let wishes = Wishes { name: args.name.as_deref(), epsilon: args.epsilon };
+    let normalisation = args.mean.zip(args.std).map(|(mean, deviation)| Normalisation { mean, deviation });
+    if let Some(Normalisation { mean, deviation }) = normalisation.filter(|by| !by.is_usable()) {
+        return Err(Usage(format!(
+            "--mean {mean:?} --std {deviation:?}: colours are numbers from 0 to 1 here; divide what is meant for 0 to 255 by 255"
+        ))
+        .into());
+    }
+    let wishes = Wishes { name: args.name.as_deref(), epsilon: args.epsilon, normalisation };
     let (imported, new) = weights::import(&context.workspace, &args.file, wishes)?;
     context.answer(&json!({ "weights": imported, "new": new }), || words_of_import(&imported, new))?;
     Ok(0)
@@ -144,6 +167,21 @@ fn words_of_import(imported: &Imported, new: bool) -> String {
         lines.push(format!(
             "its batch norms add {theirs} to the variance, ours {ours}: the difference is in the running variances now, so \
              embeddings are exactly the same"
+        ));
+    }
+    if let Some((theirs, ours)) = source.windows {
+        lines.push(format!(
+            "its windows have {theirs} places a side, ours {ours}: the tables of biases were resized as timm does, and \
+             embeddings differ from those of its own window; training evens it out"
+        ));
+    }
+    if let Some(told) = &source.normalised_by {
+        let preprocessing = &about.preprocessing;
+        lines.push(format!(
+            "photos are normalised {}: (RGB / 255 - {:?}) / {:?}",
+            foreign::line(told),
+            preprocessing.mean,
+            preprocessing.deviation
         ));
     }
     if !source.unused.is_empty() {

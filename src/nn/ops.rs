@@ -28,7 +28,7 @@ pub use conv::{ConvKernel, ConvSpec, conv2d};
 pub use layer_norm::{LayerNorm, LayerNormKernel, layer_norm};
 pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};
 pub use patches::{PatchKernel, merge_patches, reframe};
-pub use photos::{DEVIATION, MEAN, PhotoKernel, photos};
+pub use photos::{Normalisation, PhotoKernel, photos};
 pub use pool::{PoolKernel, PoolKind, PoolSpec, Rows, global_average, pool2d, to_matrix};
 pub use scale::{ScaleKernel, scale_channels};
 pub use update::{AdamStep, SgdStep, UpdateKernel};
