@@ -12,6 +12,7 @@ pub mod init;
 pub mod layer;
 pub mod map;
 pub mod network;
+pub mod onnx;
 pub mod ops;
 pub mod optim;
 pub mod param;

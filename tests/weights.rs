@@ -1,13 +1,15 @@
 //! Weights of others, and our own: imported, listed, checked, begun with, embedded by, written for other programs.
 
-#![allow(clippy::unwrap_used)] // a test may end in one
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // a test may end in one, and says when it was skipped
 
 mod common;
 
 use std::path::Path;
 
+use caretta::eval::model::{About, Preprocessing};
 use caretta::nn::head::HeadKind;
 use caretta::nn::network::{Architecture, Network};
+use caretta::nn::ops::Normalisation;
 use caretta::nn::weights::names::Naming;
 use caretta::nn::weights::{WeightFile, identity};
 use common::{Stage, bytes};
@@ -195,4 +197,130 @@ fn a_run_begins_with_weights_and_says_which_so_that_it_can_be_repeated() {
         &stage.train_args("triplet", "wide", &["--backbone", "resnet34", "--init", "first"]),
         &["weights of resnet18"],
     );
+}
+
+#[test]
+fn weights_keep_how_their_photos_are_normalised() {
+    let stage = Stage::new();
+    let (tensors, plain) = network("efficientnet_lite0", "lukemelas");
+    let folder = stage.root.join("hub");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("lite0.pth"), legacy("state_dict", &tensors)).unwrap();
+    let import =
+        |more: &[&str]| stage.json(&[&["weights", "import", "hub/lite0.pth"], more].concat())["weights"].clone();
+    let imagenet = import(&[]);
+    assert_eq!((&imagenet["source"]["identity"], imagenet["source"]["normalised_by"].is_null()), (&plain.into(), true));
+    // a configuration beside the file, as in the folders of Hugging Face
+    std::fs::write(
+        folder.join("config.json"),
+        r#"{"pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}"#,
+    )
+    .unwrap();
+    let half = import(&["--name", "half"]);
+    assert_eq!(half["preprocessing"]["mean"], serde_json::json!([0.5, 0.5, 0.5]));
+    assert_ne!(half["source"]["identity"], imagenet["source"]["identity"], "other embeddings, other weights");
+    let told = stage.ok(&["weights", "import", "hub/lite0.pth", "--mean", ".5,.5,.5", "--std", ".5,.5,.5"]);
+    assert!(told.contains("half: ") && told.contains("it was here already") && told.contains("config.json"), "{told}");
+    for wrong in
+        [&["--mean", "127,127,127", "--std", "58,57,57"][..], &["--mean", ".5,.5,.5"], &["--mean", ".5", "--std", ".5"]]
+    {
+        refused(&stage, &[&["weights", "import", "hub/lite0.pth"], wrong].concat(), &["--"]);
+    }
+    let listed = stage.json(&["weights", "ls"])["weights"].clone();
+    assert_eq!(listed[0]["preprocessing"]["deviation"], serde_json::json!([0.5, 0.5, 0.5]));
+    assert_eq!(stage.json(&["weights", "verify"])["good"], serde_json::json!(["half", "lite0"]));
+
+    let photos = std::fs::read_dir(stage.photos.join("images")).unwrap().next().unwrap().unwrap().path();
+    let embed = |model: &str, out: &str| {
+        stage.ok(&["embed", "--model-path", model, "--data-dir", photos.to_str().unwrap(), "--output-dir", out]);
+        let about = bytes(stage.root.join(out).join("embeddings.json"));
+        (
+            bytes(stage.root.join(out).join("embeddings.npy")),
+            serde_json::from_slice::<serde_json::Value>(&about).unwrap(),
+        )
+    };
+    let (as_half, about) = embed("half", "as-half");
+    assert_eq!(about["preprocessing"]["mean"], serde_json::json!([0.5, 0.5, 0.5]));
+    assert!(as_half != embed("lite0", "as-imagenet").0);
+    assert!(as_half == embed("hub/lite0.pth", "as-file").0, "the file itself is seen as what lies beside it says");
+
+    // a run that begins with them sees as they did, says so, and what comes of it does too
+    let small = ["--backbone", "efficientnet_lite0", "--epochs", "1"];
+    stage.ok(&stage.train_args("arcface", "run", &[&small[..], &["--weights", "half"]].concat()));
+    let log = String::from_utf8(bytes(stage.root.join("run/log.txt"))).unwrap();
+    assert!(log.contains("(RGB / 255 - [0.5, 0.5, 0.5])"), "{log}");
+    let (_, about) = embed("run", "of-run");
+    assert_eq!(about["preprocessing"]["deviation"], serde_json::json!([0.5, 0.5, 0.5]));
+    stage.ok(&["weights", "export", "run", "--output", "run.safetensors"]);
+    std::fs::remove_file(folder.join("config.json")).unwrap();
+    let again = stage.json(&["weights", "import", "run.safetensors"])["weights"].clone();
+    assert_eq!(again["preprocessing"]["mean"], serde_json::json!([0.5, 0.5, 0.5]));
+    // its configuration names the weights as they are seen: the same values by ImageNet's are not those
+    stage.ok(&["weights", "rm", "half", "--yes"]);
+    stage.ok(&["weights", "import", "hub/lite0.pth", "--name", "half"]);
+    refused(
+        &stage,
+        &["train", "arcface", "--config", "run/config.toml", "--output-dir", "again"],
+        &["half has changed"],
+    );
+}
+
+/// A Python with what `fixtures/onnx/check.py` needs: `CARETTA_PYTHON`, or one of the usual.
+fn python() -> Option<std::ffi::OsString> {
+    let usual = ["/opt/venv/bin/python", "python3"].map(Into::into);
+    let has_all = |python: &std::ffi::OsString| {
+        let output = std::process::Command::new(python).args(["-c", "import numpy, onnx, onnxruntime, PIL"]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    std::env::var_os("CARETTA_PYTHON").into_iter().chain(usual).find(has_all)
+}
+
+#[test]
+fn onnx_runtime_gives_the_same_embeddings() {
+    let stage = Stage::new();
+    let by = Normalisation { mean: [0.5, 0.4, 0.3], deviation: [0.5, 0.25, 0.2] };
+    let side = 75;
+    let photos = stage.root.join("squares");
+    std::fs::create_dir(&photos).unwrap();
+    for n in 0..3u32 {
+        let paint = |x: u32, y: u32| image::Rgb([x * (n + 3), y * 9 + n, (x / 8 * y) + n * 40].map(|v| v as u8));
+        image::RgbImage::from_fn(side, side, paint).save(photos.join(format!("{n}.png"))).unwrap();
+    }
+    let python = python();
+    // squeeze and excite, hard activations and a batch norm after the head; attention in shifted windows
+    let networks = [("mobilenet_v3_large", HeadKind::LinearNorm, 24), ("swin_t", HeadKind::Pooled, 768)];
+    for (backbone, head, dimensions) in networks {
+        let architecture = Architecture { backbone, head, dimensions };
+        let network = Network::new(&Cpu::default(), architecture, 5).unwrap();
+        let about = About::new(architecture, Preprocessing::new(side, by));
+        let mut file = WeightFile { about: serde_json::to_string(&about).unwrap(), ..WeightFile::default() };
+        file.insert_network(&network).unwrap();
+        let place = stage.root.join("model.safetensors");
+        std::fs::write(&place, file.to_bytes(&place).unwrap()).unwrap();
+        let answer = stage.json(&["weights", "export", "model.safetensors", "--output", "model.onnx"]);
+        assert_eq!((&answer["format"], answer["names"].is_null()), (&"onnx".into(), true));
+        let first = bytes(stage.root.join("model.onnx"));
+        stage.ok(&["weights", "export", "model.safetensors", "--format", "onnx", "--output", "again"]);
+        assert!(first == bytes(stage.root.join("again")), "equal weights, equal bytes");
+        let Some(python) = &python else {
+            eprintln!("skipped: no Python with numpy, pillow, onnx and onnxruntime (CARETTA_PYTHON)");
+            continue;
+        };
+        let photos = photos.to_str().unwrap();
+        stage.ok(&["embed", "--model-path", "model.safetensors", "--data-dir", photos, "--output-dir", "out"]);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/onnx/check.py");
+        let mut check = std::process::Command::new(python);
+        let output = check.arg(script).args(["model.onnx", photos, "out"]).current_dir(&stage.root).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|s| String::from_utf8_lossy(&s).into_owned()).concat();
+        assert!(output.status.success(), "{backbone}: {said}");
+    }
+    let export = |more: &[&str]| [&["weights", "export", "model.safetensors"], more].concat().join(" ");
+    for (args, word) in [
+        (export(&["--output", "model.pt"]), ".safetensors or .onnx"),
+        (export(&["--output", "model.onnx", "--names", "timm"]), "--names"),
+        (export(&["--output", "a.safetensors", "--size", "96"]), "--size"),
+        (export(&["--output", "model.onnx", "--size", "7"]), "--size"),
+    ] {
+        refused(&stage, &args.split(' ').collect::<Vec<_>>(), &[word]);
+    }
 }

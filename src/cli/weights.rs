@@ -10,8 +10,9 @@ use serde_json::json;
 use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::eval::model::About;
-use crate::eval::weights::export::export as write;
+use crate::eval::weights::export::{self, Format};
 use crate::eval::weights::{self, Imported, Wishes, short};
+use crate::nn::ops::Normalisation;
 use crate::nn::weights::names::Naming;
 
 use super::args::Usage;
@@ -24,7 +25,7 @@ use super::{Context, words};
 pub(super) enum WeightsVerb {
     /// Read a file of weights (.pth, .pt, .bin, .ckpt, .safetensors), see whose they are, and keep them in the workspace
     #[command(
-        after_help = "Examples:\n  caretta weights import resnet50-11ad3fa6.pth\n  caretta weights import MegaDescriptor-T-224/pytorch_model.bin --name megadescriptor-t"
+        after_help = "Examples:\n  caretta weights import resnet50-11ad3fa6.pth\n  caretta weights import MegaDescriptor-T-224/pytorch_model.bin --name megadescriptor-t\n  caretta weights import megadescriptor-t.bin --mean .5,.5,.5 --std .5,.5,.5"
     )]
     Import(ImportArgs),
     /// List the imported weights
@@ -33,9 +34,9 @@ pub(super) enum WeightsVerb {
     /// Remove imported weights from the workspace
     #[command(after_help = "Example:\n  caretta weights rm resnet50-11ad3fa6 --yes")]
     Rm(RmArgs),
-    /// Write a model's weights as safetensors with the names of torchvision or timm
+    /// Write a model for other programs: its weights as safetensors with the names of torchvision or timm, or all of it as ONNX
     #[command(
-        after_help = "Examples:\n  caretta weights export arcface-resnet50 --output turtles.safetensors\n  caretta weights export efficientnet-lite0-57934424 --names timm --output lite0.safetensors"
+        after_help = "Examples:\n  caretta weights export arcface-resnet50 --output turtles.safetensors\n  caretta weights export efficientnet-lite0-57934424 --names timm --output lite0.safetensors\n  caretta weights export arcface-resnet50 --output turtles.onnx"
     )]
     Export(ExportArgs),
     /// See whether imported weights are as they were, and make a network
@@ -53,6 +54,13 @@ pub(super) struct ImportArgs {
     /// What the network's batch norms add to the variance [default: what networks with such names do]
     #[arg(long, value_name = "X", value_parser = epsilon)]
     epsilon: Option<f32>,
+    /// What was subtracted from red, green, blue (on the scale of 0 to 1) when the network was trained [default: what the
+    /// file or a config.json beside it says, else ImageNet's]
+    #[arg(long, value_name = "R,G,B", value_parser = colours, requires = "std")]
+    mean: Option<Colours>,
+    /// What they were then divided by
+    #[arg(long, value_name = "R,G,B", value_parser = colours, requires = "mean")]
+    std: Option<Colours>,
 }
 
 #[derive(Debug, Args)]
@@ -75,13 +83,36 @@ pub(super) struct VerifyArgs {
 pub(super) struct ExportArgs {
     /// A run's id or folder, the name of imported weights, or a file of weights
     model: PathBuf,
-    /// Whose names the parameters get: torchvision or timm
-    #[arg(long, default_value = "torchvision", value_parser = PossibleValuesParser::new(["torchvision", "timm"]))]
+    /// safetensors (the weights) or onnx (the network; how photos are prepared is in its metadata) [default: by --output's
+    /// ending]
+    #[arg(long, value_parser = PossibleValuesParser::new(export::FORMATS.iter().map(|f| f.name)))]
+    #[arg(hide_possible_values = true, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Whose names the parameters get in safetensors: torchvision or timm [default: torchvision]
+    #[arg(long, value_parser = PossibleValuesParser::new(["torchvision", "timm"]))]
     #[arg(hide_possible_values = true, value_name = "LIBRARY")]
-    names: String,
-    /// The file
+    names: Option<String>,
+    /// Side of the photos that an ONNX network takes, in pixels [default: what it was trained with; weights: 224]
+    #[arg(long, value_name = "PIXELS", value_parser = size)]
+    size: Option<u32>,
+    /// The file; one that is there is replaced
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+}
+
+/// One number a colour; a name of its own, because clap takes an array for a flag that is given several times.
+type Colours = [f32; 3];
+
+fn colours(text: &str) -> Result<Colours, String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    numbers.and_then(|n| n.try_into().ok()).ok_or_else(|| "give three numbers, such as 0.5,0.5,0.5".into())
+}
+
+/// The same limits as a run's.
+fn size(text: &str) -> Result<u32, String> {
+    let limits = crate::run::config::field::find("data.image_size").and_then(|field| field.parse(text));
+    limits.map_err(|e| e.to_string())?;
+    text.parse().map_err(|_| "give a whole number".into())
 }
 
 fn epsilon(text: &str) -> Result<f32, String> {
@@ -99,7 +130,14 @@ pub(super) fn weights(context: &Context, verb: &WeightsVerb) -> Result<u8> {
 }
 
 fn import(context: &Context, args: &ImportArgs) -> Result<u8> {
-    let wishes = Wishes { name: args.name.as_deref(), epsilon: args.epsilon };
+    let normalisation = args.mean.zip(args.std).map(|(mean, deviation)| Normalisation { mean, deviation });
+    if let Some(Normalisation { mean, deviation }) = normalisation.filter(|by| !by.is_usable()) {
+        return Err(Usage(format!(
+            "--mean {mean:?} --std {deviation:?}: colours are numbers from 0 to 1 here; divide what is meant for 0 to 255 by 255"
+        ))
+        .into());
+    }
+    let wishes = Wishes { name: args.name.as_deref(), epsilon: args.epsilon, normalisation };
     let (imported, new) = weights::import(&context.workspace, &args.file, wishes)?;
     context.answer(&json!({ "weights": imported, "new": new }), || words_of_import(&imported, new))?;
     Ok(0)
@@ -129,6 +167,21 @@ fn words_of_import(imported: &Imported, new: bool) -> String {
         lines.push(format!(
             "its batch norms add {theirs} to the variance, ours {ours}: the difference is in the running variances now, so \
              embeddings are exactly the same"
+        ));
+    }
+    if let Some((theirs, ours)) = source.windows {
+        lines.push(format!(
+            "its windows have {theirs} places a side, ours {ours}: the tables of biases were resized as timm does, and \
+             embeddings differ from those of its own window; training evens it out"
+        ));
+    }
+    if let Some(told) = &source.normalised_by {
+        let preprocessing = &about.preprocessing;
+        lines.push(format!(
+            "photos are normalised {}: (RGB / 255 - {:?}) / {:?}",
+            foreign::line(told),
+            preprocessing.mean,
+            preprocessing.deviation
         ));
     }
     if !source.unused.is_empty() {
@@ -183,34 +236,47 @@ fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
 }
 
 fn export(context: &Context, args: &ExportArgs) -> Result<u8> {
-    if args.output.extension().is_none_or(|e| e != "safetensors") {
-        let given = foreign::path(&args.output);
+    let given = foreign::path(&args.output);
+    let format = match &args.format {
+        Some(name) => export::FORMATS.iter().find(|f| f.name == name),
+        None => Format::of(&args.output),
+    };
+    let Some(format) = format else {
+        let known: Vec<_> = export::FORMATS.iter().map(|f| format!(".{}", f.name)).collect();
         return Err(
-            Usage(format!("--output {given}: let the name end in .safetensors, which is what is written")).into()
+            Usage(format!("--output {given}: let the name end in {}, or give --format", known.join(" or "))).into()
         );
+    };
+    if args.names.is_some() && !format.has_names {
+        return Err(Usage(format!("--names: {} has torchvision's", format.name)).into());
     }
-    let Some(naming) = Naming::named(&args.names) else {
-        return Err(Usage(format!("--names {}: there are torchvision and timm", args.names)).into());
+    if args.size.is_some() && format.has_names {
+        return Err(Usage(format!("--size: {} holds weights, which fit photos of any size", format.name)).into());
+    }
+    let Some(naming) = Naming::named(args.names.as_deref().unwrap_or("torchvision")) else {
+        return Err(Usage("--names: there are torchvision and timm".into()).into());
     };
     let mut chosen = Chosen::of(context, &args.model, None)?;
-    let model = chosen.load(&dfdx::prelude::Cpu::default())?;
-    write(&model, naming, &args.output)?;
+    let mut model = chosen.load(&dfdx::prelude::Cpu::default())?;
+    format.export(&model, &export::Wishes { naming, side: args.size }, &args.output)?;
+    model.about.preprocessing.image_size = args.size.unwrap_or(model.about.preprocessing.image_size);
     let About { backbone, head, preprocessing, embedding_dim } = &model.about;
     let answer = json!({
-        "model": chosen.name, "identity": model.identity, "names": naming.name, "file": foreign::path(&args.output),
+        "model": chosen.name, "identity": model.identity, "format": format.name, "file": given,
+        "names": format.has_names.then_some(naming.name),
         "backbone": backbone, "head": head, "embedding_dim": embedding_dim, "preprocessing": preprocessing,
     });
     context.answer(&answer, || {
         let head = match head.as_str() {
             "pooled" => String::new(),
-            head => format!("; the {head} head's tensors begin with embedding."),
+            head if format.has_names => format!("; the {head} head's tensors begin with embedding."),
+            head => format!(" with its {head} head"),
         };
+        let names = if format.has_names { format!(" by {}'s names", naming.name) } else { String::new() };
         format!(
-            "{}: {} of {} by {}'s names{head}\nphotos {} pixels, {}; (RGB / 255 - {:?}) / {:?}; an embedding has unit length",
-            foreign::path(&args.output),
+            "{given}: {} of {}{names}{head}\nphotos {} pixels, {}; (RGB / 255 - {:?}) / {:?}; an embedding has unit length",
             backbone,
             chosen.name,
-            naming.name,
             preprocessing.image_size,
             preprocessing.resize,
             preprocessing.mean,

@@ -141,7 +141,7 @@ fn embed_there<D: Backend>(
 pub(super) mod tests {
     use super::*;
     use crate::data::manifest::testing::manifest;
-    use crate::eval::model::About;
+    use crate::eval::model::{About, Preprocessing};
     use crate::nn::head::HeadKind;
     use crate::nn::network::Architecture;
     use dfdx::prelude::Cpu;
@@ -158,7 +158,7 @@ pub(super) mod tests {
         }
         let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 16 };
         let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
-        let about = About::new(architecture, 32);
+        let about = About::new(architecture, Preprocessing::of_side(32));
         (dir, m, Model { network, about, identity: String::new(), said: String::new(), path: "".into() })
     }
 

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::nn::backbone::Backbone;
 use crate::nn::head::HeadKind;
 use crate::nn::network::{Architecture, Network};
-use crate::nn::ops::Backend;
+use crate::nn::ops::{Backend, Normalisation};
 use crate::nn::weights::recognise::recognise;
 use crate::nn::weights::{WeightFile, identity};
 use crate::run::config::field;
 
+use super::weights::normalisation;
 use super::{Error, Result};
 
 /// Side of the photos for weights that do not say theirs.
@@ -34,16 +35,35 @@ pub struct Preprocessing {
 }
 
 impl Preprocessing {
-    /// The one there is: EXIF orientation, square, antialiased, ImageNet's mean and deviation.
+    /// EXIF orientation, square, antialiased, and normalised `by`.
+    pub fn new(image_size: u32, by: Normalisation) -> Preprocessing {
+        Preprocessing { image_size, resize: RESIZE.into(), mean: by.mean, deviation: by.deviation }
+    }
+
+    /// The usual one: with ImageNet's mean and deviation.
     pub fn of_side(image_size: u32) -> Preprocessing {
-        Preprocessing {
-            image_size,
-            resize: "upright, to a square, antialiased".into(),
-            mean: crate::nn::ops::MEAN,
-            deviation: crate::nn::ops::DEVIATION,
+        Preprocessing::new(image_size, Normalisation::IMAGENET)
+    }
+
+    /// What photos are normalised by, of weights in the file at `path`.
+    ///
+    /// # Errors
+    /// When this version does not prepare photos so.
+    pub fn normalisation(&self, path: &Path) -> Result<Normalisation> {
+        let bad = |reason: &str| Err(Error::Model { path: path.to_owned(), reason: reason.into() });
+        let by = Normalisation { mean: self.mean, deviation: self.deviation };
+        if self.resize != RESIZE {
+            return bad("it wants another preprocessing than this version does");
         }
+        if !by.is_usable() {
+            return bad("its mean and deviation are not those of colours from 0 to 1");
+        }
+        Ok(by)
     }
 }
+
+/// How a photo is brought to its size here.
+const RESIZE: &str = "upright, to a square, antialiased";
 
 /// What a file of weights says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,20 +79,26 @@ pub struct About {
 }
 
 impl About {
-    /// What is written for a network.
-    pub fn new(architecture: Architecture, image_size: u32) -> About {
+    /// What is written for an architecture.
+    pub fn new(architecture: Architecture, preprocessing: Preprocessing) -> About {
         About {
             backbone: architecture.backbone.into(),
             head: architecture.head.name().into(),
             embedding_dim: architecture.dimensions,
-            preprocessing: Preprocessing::of_side(image_size),
+            preprocessing,
         }
     }
 
-    /// What is said of bare weights.
-    pub fn of_backbone(backbone: &'static Backbone) -> About {
+    /// What is written for a network that sees photos of this size.
+    pub fn of_network<D: Backend>(network: &Network<D>, image_size: u32) -> About {
+        About::new(network.architecture, Preprocessing::new(image_size, network.normalisation))
+    }
+
+    /// What is said of bare weights, whose photos are normalised `by`.
+    pub fn of_backbone(backbone: &'static Backbone, by: Normalisation) -> About {
         let (backbone, dimensions) = (backbone.name, backbone.features());
-        About::new(Architecture { backbone, head: HeadKind::Pooled, dimensions }, USUAL_SIDE)
+        let architecture = Architecture { backbone, head: HeadKind::Pooled, dimensions };
+        About::new(architecture, Preprocessing::new(USUAL_SIDE, by))
     }
 
     fn architecture(&self, path: &Path) -> Result<Architecture> {
@@ -104,7 +130,7 @@ pub struct Model<D: Backend> {
     pub network: Network<D>,
     /// What its file said, or what was recognised.
     pub about: About,
-    /// SHA-256 over its weights.
+    /// SHA-256 over its weights, as [`identity`] makes it.
     pub identity: String,
     /// The whole line of JSON in its file, whatever wrote it; empty where there is none.
     pub said: String,
@@ -123,16 +149,18 @@ impl<D: Backend> Model<D> {
         let about = if file.about.is_empty() {
             let found = recognise(path, file, None)?;
             file = found.file;
-            About::of_backbone(found.backbone)
+            About::of_backbone(
+                found.backbone,
+                normalisation::beside(path).map_or(Normalisation::IMAGENET, |told| told.by),
+            )
         } else {
             serde_json::from_str(&file.about).map_err(|e| bad(format!("what it says of itself does not read: {e}")))?
         };
-        if about.preprocessing != Preprocessing::of_side(about.preprocessing.image_size) {
-            return Err(bad("it wants another preprocessing than this version does".into()));
-        }
+        let normalisation = about.preprocessing.normalisation(path)?;
         let architecture = about.architecture(path)?;
         let mut network = Network::new(device, architecture, 0)?;
         file.load_network(path, &mut network)?;
+        network.normalisation = normalisation;
         let identity = identity(&network)?;
         Ok(Model { network, about, identity, said: file.about, path: path.to_owned() })
     }
@@ -157,7 +185,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.safetensors");
         let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 32 };
-        let about = About::new(architecture, 96);
+        let about = About::new(architecture, Preprocessing::of_side(96));
         let written = write(&path, &serde_json::to_string(&about).unwrap(), HeadKind::Mlp);
         let model = Model::load(&Cpu::default(), &path).unwrap();
         assert_eq!((model.identity, model.about), (written, about));
@@ -178,7 +206,10 @@ mod tests {
             assert!(error.contains("a.safetensors") && error.contains(expected), "{error}");
         };
         says("{", "does not read");
-        let mut about = About::new(Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 32 }, 96);
+        let mut about = About::new(
+            Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 32 },
+            Preprocessing::of_side(96),
+        );
         let text = |about: &About| serde_json::to_string(about).unwrap();
         says(&text(&about), "embedding.0.weight is missing");
         about.backbone = "resnet19".into();
@@ -192,7 +223,9 @@ mod tests {
         about.preprocessing.image_size = 96;
         about.head = "pooled".into();
         says(&text(&about), "of 512 numbers and not 32");
-        about.preprocessing.mean = [0.5; 3];
+        about.preprocessing.mean = [127.0; 3];
+        says(&text(&about), "not those of colours from 0 to 1");
+        about.preprocessing.resize = "short side".into();
         says(&text(&about), "another preprocessing");
         std::fs::write(&path, "not weights").unwrap();
         let error = Model::load(&Cpu::default(), &path).err().unwrap().to_string();

@@ -4,6 +4,7 @@
 //! and its values have our names. Whatever reads a model reads it like a checkpoint.
 
 pub mod export;
+pub mod normalisation;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::foreign;
 use crate::nn::backbone::Backbone;
+use crate::nn::ops::Normalisation;
 use crate::nn::weights::published::{Published, digits};
 use crate::nn::weights::recognise::{Recognised, identity_of, recognise};
 use crate::nn::weights::{self, WeightFile};
@@ -23,6 +25,7 @@ use crate::run::{RunError, Workspace, files};
 
 use super::model::{About, Model};
 use super::{Error, Result};
+use normalisation::Told;
 
 /// Where imported weights came from, and what was done to them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +48,12 @@ pub struct Source {
     pub converted: Option<String>,
     /// What its batch norms added to the variance and what ours add, where they differ.
     pub epsilons: Option<(f32, f32)>,
+    /// Places along the side of its windows and of ours, where they differ: the tables of biases were resized.
+    #[serde(default)]
+    pub windows: Option<(usize, usize)>,
+    /// What told what photos are normalised by; none: nothing did, and ImageNet's are taken.
+    #[serde(default)]
+    pub normalised_by: Option<String>,
     /// Names of its tensors that the backbone does not use.
     pub unused: Vec<String>,
     /// SHA-256 over the parameters, as [`weights::identity`] makes it.
@@ -81,6 +90,8 @@ pub struct Wishes<'a> {
     pub name: Option<&'a str>,
     /// What their batch norms add to the variance; none: what networks with such names do.
     pub epsilon: Option<f32>,
+    /// What photos are normalised by; none: what the file or one beside it says, else ImageNet's.
+    pub normalisation: Option<Normalisation>,
 }
 
 /// Imports the weights in the file at `path`; whether they are new. The same weights are there only once.
@@ -100,7 +111,12 @@ pub fn import(workspace: &Workspace, path: &Path, wishes: Wishes) -> Result<(Imp
     let read = WeightFile::from_bytes(path, &bytes)?;
     let size = bytes.len() as u64;
     drop(bytes);
-    let Recognised { backbone, naming, prefix, file: mut ours, epsilons, unused } =
+    let told = match wishes.normalisation {
+        Some(by) => Some(Told { by, source: "as given".into() }),
+        None => normalisation::of(path, &read)?,
+    };
+    let by = told.as_ref().map_or(Normalisation::IMAGENET, |told| told.by);
+    let Recognised { backbone, naming, prefix, file: mut ours, epsilons, windows, unused } =
         recognise(path, read, wishes.epsilon)?;
     let source = Source {
         file: file.clone(),
@@ -112,8 +128,10 @@ pub fn import(workspace: &Workspace, path: &Path, wishes: Wishes) -> Result<(Imp
         prefix,
         converted: ours.origin.converted.take(),
         epsilons,
+        windows,
+        normalised_by: told.map(|told| told.source),
         unused,
-        identity: identity_of(backbone, &ours)?,
+        identity: identity_of(backbone, &ours, &by)?,
     };
     let known = known(workspace)?.into_iter().filter_map(std::result::Result::ok).collect::<Vec<_>>();
     let same = known.into_iter().find(|k| k.source.identity == source.identity);
@@ -130,7 +148,7 @@ pub fn import(workspace: &Workspace, path: &Path, wishes: Wishes) -> Result<(Imp
             free_name(plain_name(stem, "weights"), |name| workspace.weights_file(name).is_some())
         }
     };
-    let line = Line { about: About::of_backbone(backbone), source };
+    let line = Line { about: About::of_backbone(backbone, by), source };
     ours.about =
         serde_json::to_string(&line).map_err(|e| Error::Model { path: path.to_owned(), reason: e.to_string() })?;
     files::create_folder(&workspace.weights_folder())?;
@@ -242,12 +260,24 @@ pub fn short(hash: &str) -> &str {
     hash.get(..16).unwrap_or(hash)
 }
 
-/// The values of a backbone out of any file, under our names; and their identity.
+/// A backbone's weights out of any file.
+pub struct OfBackbone {
+    /// Their values under our names.
+    pub file: WeightFile,
+    /// What photos are normalised by.
+    pub normalisation: Normalisation,
+    /// SHA-256 of both.
+    pub identity: String,
+}
+
+/// The weights of a backbone out of any file.
 ///
 /// # Errors
 /// When the file holds another backbone, or none.
-pub fn of_backbone(path: &Path, backbone: &'static Backbone) -> Result<(WeightFile, String)> {
-    let found = recognise(path, WeightFile::read(path)?, None)?;
+pub fn of_backbone(path: &Path, backbone: &'static Backbone) -> Result<OfBackbone> {
+    let read = WeightFile::read(path)?;
+    let normalisation = normalisation::of(path, &read)?.map_or(Normalisation::IMAGENET, |told| told.by);
+    let found = recognise(path, read, None)?;
     if found.backbone.name != backbone.name {
         return Err(Error::Model {
             path: path.to_owned(),
@@ -257,6 +287,6 @@ pub fn of_backbone(path: &Path, backbone: &'static Backbone) -> Result<(WeightFi
             ),
         });
     }
-    let identity = identity_of(backbone, &found.file)?;
-    Ok((found.file, identity))
+    let identity = identity_of(backbone, &found.file, &normalisation)?;
+    Ok(OfBackbone { file: found.file, normalisation, identity })
 }

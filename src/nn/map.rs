@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 use dfdx::prelude::Tensor;
 
+use super::error::{NnError, Result};
+use super::onnx::Value;
 use super::ops::Backend;
 
 /// A flat tensor in the device's own order.
@@ -87,23 +89,24 @@ pub struct FeatureMap<D: Backend> {
     values: Flat<D>,
     dims: Dims,
     grad: Option<GradSlot<D>>,
+    drawn: Option<Value>,
 }
 
 impl<D: Backend> Clone for FeatureMap<D> {
     fn clone(&self) -> Self {
-        FeatureMap { values: self.values.clone(), dims: self.dims, grad: self.grad.clone() }
+        FeatureMap { values: self.values.clone(), dims: self.dims, grad: self.grad.clone(), drawn: self.drawn.clone() }
     }
 }
 
 impl<D: Backend> FeatureMap<D> {
     /// Values in the device's order, without a gradient: photos, and everything outside training.
     pub(in crate::nn) fn constant(values: Flat<D>, dims: Dims) -> Self {
-        FeatureMap { values, dims, grad: None }
+        FeatureMap { values, dims, grad: None, drawn: None }
     }
 
     /// Values in the device's order whose gradient will be asked for.
     pub(in crate::nn) fn traced(values: Flat<D>, dims: Dims) -> Self {
-        FeatureMap { values, dims, grad: Some(GradSlot::empty()) }
+        FeatureMap { values, dims, grad: Some(GradSlot::empty()), drawn: None }
     }
 
     /// Sizes, in torchvision's order.
@@ -119,5 +122,18 @@ impl<D: Backend> FeatureMap<D> {
     /// Where the gradient lies, or `None` for a constant.
     pub fn grad(&self) -> Option<&GradSlot<D>> {
         self.grad.as_ref()
+    }
+
+    /// The map in the graph that its pass draws.
+    ///
+    /// # Errors
+    /// When the operation that made it drew nothing.
+    pub(in crate::nn) fn drawn(&self) -> Result<&Value> {
+        self.drawn.as_ref().ok_or_else(|| NnError::shape("onnx", format!("a map of {} that was not drawn", self.dims)))
+    }
+
+    /// Is `value` in the graph that its pass draws.
+    pub(in crate::nn) fn draw_as(&mut self, value: Value) {
+        self.drawn = Some(value);
     }
 }

@@ -6,7 +6,8 @@ use super::backbone::{Backbone, Layers};
 use super::error::{NnError, Result};
 use super::head::{Head, HeadKind};
 use super::map::FeatureMap;
-use super::ops::{Backend, Rows, photos, to_matrix};
+use super::onnx::Graph;
+use super::ops::{Backend, Normalisation, Rows, photos, to_matrix};
 use super::param::{Builder, ParamId, Place, Role, Shape, Store};
 use super::pass::{Freeze, Pass};
 
@@ -29,6 +30,8 @@ pub struct Network<D: Backend> {
     pub store: Store<D>,
     /// What training leaves as it is.
     pub freeze: Freeze,
+    /// What photos are normalised by; of new weights ImageNet's.
+    pub normalisation: Normalisation,
     layers: Layers,
     head: Head,
 }
@@ -47,7 +50,8 @@ impl<D: Backend> Network<D> {
         let mut builder = Builder::new(&mut store, seed);
         let layers = backbone.build(&mut builder)?;
         let head = architecture.head.build(&mut builder, backbone.features(), architecture.dimensions)?;
-        Ok(Network { architecture, store, freeze: Freeze::default(), layers, head })
+        let normalisation = Normalisation::IMAGENET;
+        Ok(Network { architecture, store, freeze: Freeze::default(), normalisation, layers, head })
     }
 
     /// Adds a matrix of rows x columns that a loss trains along with the network.
@@ -71,7 +75,7 @@ impl<D: Backend> Network<D> {
     /// As the operations.
     fn forward(&self, pass: &mut Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<FeatureMap<D>> {
         pass.freeze = self.freeze;
-        let x = photos(pass, n, side, bytes)?;
+        let x = photos(pass, n, side, bytes, &self.normalisation)?;
         let features = self.layers.forward(pass, &self.store, &x)?;
         pass.enter(Place::Head);
         self.head.forward(pass, &self.store, &features)
@@ -86,6 +90,18 @@ impl<D: Backend> Network<D> {
         unit_rows(to_matrix(pass, &x)?)
     }
 
+    /// The network as a graph: batches of photos of `side` pixels, normalised, to unit embeddings.
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn graph(&self, side: usize) -> Result<Graph> {
+        let mut pass = Pass::drawing(self.store.device());
+        let x = self.forward(&mut pass, 1, side, &vec![0; side * side * 3])?;
+        let mut graph = pass.into_graph().unwrap_or_default();
+        graph.embedding(x.drawn()?);
+        Ok(graph)
+    }
+
     /// How active the backbone's last map is at each place of one photo of `side` pixels: the mean over its channels,
     /// rows of equal length from the top.
     ///
@@ -93,7 +109,7 @@ impl<D: Backend> Network<D> {
     /// As the operations.
     pub fn attention(&self, side: usize, bytes: &[u8]) -> Result<Vec<Vec<f32>>> {
         let mut pass = Pass::inference(self.store.device());
-        let x = photos(&pass, 1, side, bytes)?;
+        let x = photos(&mut pass, 1, side, bytes, &self.normalisation)?;
         let map = self.layers.last_map(&mut pass, &self.store, &x)?;
         let dims = map.dims();
         let values = self.store.device().unpack_map(dims, map.values());
@@ -142,7 +158,9 @@ pub fn unit_rows<D: Backend, T: Tape<f32, D>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dfdx::prelude::Cpu;
+    use crate::nn::map::Dims;
+    use crate::nn::ops::Layout;
+    use dfdx::prelude::{Cpu, TensorFromVec};
 
     #[test]
     fn embeddings_have_unit_length_and_are_the_same_with_a_tape() {
@@ -157,5 +175,35 @@ mod tests {
             assert!((dot(a, a) - 1.0).abs() < 1e-5 && (dot(b, b) - 1.0).abs() < 1e-5 && (dot(a, b) - 1.0).abs() < 1e-5);
         }
         assert_ne!(plain[..40], plain[40..]);
+    }
+
+    #[test]
+    fn photos_are_normalised_as_the_weights_want_them() {
+        let device = Cpu::default();
+        let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 16 };
+        let mut network = Network::new(&device, architecture, 1).unwrap();
+        let side = 32;
+        let bytes: Vec<u8> = (0..side * side * 3).map(|i| (i * 37 % 256) as u8).collect();
+        let usual = network.embed(1, side, &bytes).unwrap();
+        let by = Normalisation { mean: [0.5, 0.4, 0.3], deviation: [0.5, 0.25, 0.2] };
+        network.normalisation = by;
+        let other = network.embed(1, side, &bytes).unwrap();
+        let farthest = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(farthest(&usual, &other) > 1e-3);
+
+        // by hand, planes from pixels
+        let dims = Dims::new(1, 3, side, side);
+        let value = |i: usize| {
+            let (channel, place) = (i / side / side, i % (side * side));
+            (f32::from(bytes[3 * place + channel]) / 255.0 - by.mean[channel]) / by.deviation[channel]
+        };
+        let packed = device.pack_map(dims, &(0..dims.count()).map(value).collect::<Vec<_>>());
+        let length = packed.len();
+        let x = FeatureMap::constant(device.tensor_from_vec(packed, (length,)), dims);
+        let mut pass = Pass::inference(&device);
+        let features = network.layers.forward(&mut pass, &network.store, &x).unwrap();
+        let rows = network.head.forward(&mut pass, &network.store, &features).unwrap();
+        let rows = unit_rows(to_matrix(&mut pass, &rows).unwrap()).unwrap().as_vec();
+        assert!(farthest(&rows, &other) < 1e-6);
     }
 }

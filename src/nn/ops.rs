@@ -22,12 +22,13 @@ mod scale;
 mod update;
 
 pub use activate::{Activation, ElementKernel, activate, add};
-pub use attention::{AttentionKernel, WindowSpec, window_attention};
+pub(in crate::nn) use attention::MASK;
+pub use attention::{AttentionKernel, WindowSpec, Windows, window_attention};
 pub use conv::{ConvKernel, ConvSpec, conv2d};
 pub use layer_norm::{LayerNorm, LayerNormKernel, layer_norm};
 pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};
 pub use patches::{PatchKernel, merge_patches, reframe};
-pub use photos::{DEVIATION, MEAN, PhotoKernel, photos};
+pub use photos::{Normalisation, PhotoKernel, photos};
 pub use pool::{PoolKernel, PoolKind, PoolSpec, Rows, global_average, pool2d, to_matrix};
 pub use scale::{ScaleKernel, scale_channels};
 pub use update::{AdamStep, SgdStep, UpdateKernel};

@@ -8,7 +8,7 @@ use dfdx::prelude::{Backward, Cpu, Gradients, PutTape, SumTo, Tensor, TensorFrom
 use super::backbone::{Backbone, Layers};
 use super::golden::{Distance, Golden, fill, golden, gradients, noise, photo_bytes, running};
 use super::map::{Dims, FeatureMap, Flat};
-use super::ops::{Layout, photos, to_matrix};
+use super::ops::{Layout, Normalisation, photos, to_matrix};
 use super::param::{Builder, Shape, Store};
 use super::pass::Pass;
 
@@ -50,7 +50,7 @@ fn whole(ours: &mut Ours) -> Whole {
     let Ours { store, layers, golden } = ours;
     let rgb = photo_bytes(&golden.photos, golden.batch, golden.side);
     let mut pass = Pass::inference(&device);
-    let x = photos(&pass, golden.batch, golden.side, &rgb).unwrap();
+    let x = photos(&mut pass, golden.batch, golden.side, &rgb, &Normalisation::IMAGENET).unwrap();
     let y = layers.forward(&mut pass, store, &x).unwrap();
     let evaluation = golden.features[0].distance(&device.unpack_map(y.dims(), y.values()).unwrap());
 

@@ -1,11 +1,14 @@
-//! One forward pass through a network: which mode, what to record for backward, which statistics to remember.
+//! One forward pass through a network: which mode, what to record for backward, which statistics to remember, and the
+//! graph that it draws, if it is made to draw one.
 //!
 //! The tape is dfdx's; the feature maps do not carry it, the pass does. Batch statistics are only collected
 //! here and reach the running ones when the caller says that the step was good ([`super::param::Store::absorb`]).
 
 use dfdx::prelude::{Gradients, OwnedTape, Tape};
 
+use super::error::Result;
 use super::map::{Dims, FeatureMap, Flat};
+use super::onnx::{Graph, Value};
 use super::ops::Backend;
 use super::param::{ParamId, Place};
 
@@ -46,6 +49,7 @@ pub struct Pass<D: Backend> {
     layers: Layers,
     tape: Option<OwnedTape<f32, D>>,
     statistics: Vec<BatchStatistics<D>>,
+    graph: Option<Box<Graph>>,
 }
 
 impl<D: Backend> Pass<D> {
@@ -59,6 +63,7 @@ impl<D: Backend> Pass<D> {
             layers: Layers::Learn,
             tape,
             statistics: Vec::new(),
+            graph: None,
         }
     }
 
@@ -71,12 +76,18 @@ impl<D: Backend> Pass<D> {
             layers: Layers::Learn,
             tape: None,
             statistics: Vec::new(),
+            graph: None,
         }
     }
 
     /// Evaluation mode with gradients: running statistics, everything recorded.
     pub fn traced_inference(device: &D) -> Self {
         Pass { training: false, ..Pass::training(device) }
+    }
+
+    /// Evaluation that draws what it does.
+    pub fn drawing(device: &D) -> Self {
+        Pass { graph: Some(Box::default()), ..Pass::inference(device) }
     }
 
     /// The device that everything in this pass lies on.
@@ -120,6 +131,23 @@ impl<D: Backend> Pass<D> {
             Some(gradient) => backward(gradient, gradients),
             None => Ok(()),
         });
+    }
+
+    /// Has an operation draw itself, in a pass that draws: `draw` adds its nodes and says what `output` is in the graph.
+    pub(in crate::nn) fn draw(
+        &mut self,
+        output: &mut FeatureMap<D>,
+        draw: impl FnOnce(&mut Graph) -> Result<Value>,
+    ) -> Result<()> {
+        if let Some(graph) = &mut self.graph {
+            output.draw_as(draw(graph)?);
+        }
+        Ok(())
+    }
+
+    /// The graph that this pass has drawn.
+    pub(in crate::nn) fn into_graph(self) -> Option<Graph> {
+        self.graph.map(|graph| *graph)
     }
 
     /// Remembers the statistics of one batch norm.

@@ -12,9 +12,9 @@ use super::init::Init;
 use super::map::{Dims, FeatureMap, Flat};
 use super::ops::device;
 use super::ops::{
-    Activation, AdamStep, Backend, BatchNorm, ConvSpec, LayerNorm, NormSpec, PoolKind, PoolSpec, SgdStep, WindowSpec,
-    activate, add, batch_norm, conv2d, global_average, layer_norm, merge_patches, photos, pool2d, reframe,
-    scale_channels, to_matrix, window_attention,
+    Activation, AdamStep, Backend, BatchNorm, ConvSpec, LayerNorm, NormSpec, Normalisation, PoolKind, PoolSpec,
+    SgdStep, WindowSpec, activate, add, batch_norm, conv2d, global_average, layer_norm, merge_patches, photos, pool2d,
+    reframe, scale_channels, to_matrix, window_attention,
 };
 use super::param::{Builder, ParamId, Role, Shape, Store};
 use super::pass::Pass;
@@ -287,9 +287,10 @@ pub fn run<D: Backend>(device: &D, of_convolutions: f64) -> Result<Vec<Check>> {
 fn others<D: Backend>(device: &D) -> Result<Vec<(&'static str, Vec<f32>)>> {
     let fail = |e: D::Err| NnError::device("self-test", e);
     let mut results = Vec::new();
-    let pass = Pass::inference(device);
+    let mut pass = Pass::inference(device);
+    let by = Normalisation { mean: [0.5, 0.4, 0.3], deviation: [0.5, 0.25, 0.2] };
     let bytes: Vec<u8> = (0..2 * 5 * 5 * 3).map(|i| (i * 37 % 256) as u8).collect();
-    let x = photos(&pass, 2, 5, &bytes)?;
+    let x = photos(&mut pass, 2, 5, &bytes, &by)?;
     results.push(("photos", device.unpack_map(x.dims(), x.values()).map_err(fail)?));
 
     let dims = Dims::new(3, 21, 1, 1);

@@ -4,6 +4,7 @@
 //! equal bytes. Other people's files, PyTorch's among them, are read too; [`recognise`] says whose network they hold.
 
 mod archive;
+mod bias_table;
 pub mod kinds;
 pub mod names;
 pub mod pickle;
@@ -21,7 +22,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{NnError, Result};
 use super::network::Network;
-use super::ops::Backend;
+use super::ops::{Backend, Normalisation};
 use super::param::{Place, Shape};
 use kinds::Kind;
 
@@ -221,7 +222,8 @@ impl WeightFile {
     }
 }
 
-/// Identity of a network's weights: SHA-256 over names, sizes and values of all parameters, in hexadecimal.
+/// Identity of a network's weights: SHA-256 over names, sizes and values of all parameters, and over what photos are
+/// normalised by where that is not ImageNet's, in hexadecimal.
 ///
 /// # Errors
 /// When the device fails.
@@ -231,7 +233,15 @@ pub fn identity<D: Backend>(network: &Network<D>) -> Result<String> {
         let param = network.store.get(id);
         absorb(&mut hash, &param.name, &param.shape.sizes(), &network.store.export(id)?);
     }
+    absorb_normalisation(&mut hash, &network.normalisation);
     Ok(hex(hash.finalize().as_ref()))
+}
+
+/// Weights that see photos otherwise are others; most see them by ImageNet's, and their hash is that of their values.
+fn absorb_normalisation(hash: &mut Sha256, by: &Normalisation) {
+    if *by != Normalisation::IMAGENET {
+        absorb(hash, "normalisation", &[2, 3], &[by.mean, by.deviation].concat());
+    }
 }
 
 fn absorb(hash: &mut Sha256, name: &str, sizes: &[usize], values: &[f32]) {

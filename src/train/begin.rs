@@ -8,7 +8,7 @@ use crate::eval::boxes::Looker;
 use crate::eval::weights::{self, newest, short};
 use crate::nn::backbone::Backbone;
 use crate::nn::network::Network;
-use crate::nn::ops::Backend;
+use crate::nn::ops::{Backend, Normalisation};
 use crate::nn::weights::WeightFile;
 use crate::run::config::{Config, CropChoice};
 use crate::run::{ModelRef, Which, Workspace};
@@ -19,6 +19,7 @@ use super::error::{Result, TrainError};
 struct Found {
     path: PathBuf,
     file: WeightFile,
+    normalisation: Normalisation,
     /// What names them, without a hash.
     name: String,
     hash: String,
@@ -45,7 +46,13 @@ pub fn settle(config: &mut Config, workspace: &Workspace) -> Result<()> {
 pub fn begin<D: Backend>(config: &Config, workspace: &Workspace, network: &mut Network<D>) -> Result<Option<String>> {
     let Some(mut found) = find(config, workspace)? else { return Ok(None) };
     found.file.load_backbone(&found.path, network)?;
-    Ok(Some(format!("the backbone begins with {} ({})", found.name, short(&found.hash))))
+    network.normalisation = found.normalisation;
+    let mut said = format!("the backbone begins with {} ({})", found.name, short(&found.hash));
+    if found.normalisation != Normalisation::IMAGENET {
+        let Normalisation { mean, deviation } = found.normalisation;
+        said += &format!(", and photos are normalised as it wants them: (RGB / 255 - {mean:?}) / {deviation:?}");
+    }
+    Ok(Some(said))
 }
 
 /// The network whose boxes a run that sees by attention begins with; none where it does not.
@@ -87,11 +94,11 @@ fn find(config: &Config, workspace: &Workspace) -> Result<Option<Found>> {
             (path, name)
         }
     };
-    let (file, hash) = weights::of_backbone(&path, backbone)?;
+    let weights::OfBackbone { file, normalisation, identity: hash } = weights::of_backbone(&path, backbone)?;
     if let Some(asked) = asked.filter(|asked| !hash.starts_with(asked.as_str())) {
         return Err(TrainError::OtherWeights { given: name, asked, found: short(&hash).to_owned() });
     }
-    Ok(Some(Found { path, file, name, hash }))
+    Ok(Some(Found { path, file, normalisation, name, hash }))
 }
 
 /// A path that means the same from any folder.

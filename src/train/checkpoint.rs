@@ -88,7 +88,7 @@ pub fn chosen_by<D: Backend>(model: &Model<D>) -> Option<Part> {
 pub fn save<D: Backend>(trainer: &Trainer<D>, config: &Config, progress: &Progress, paths: &[&Path]) -> Result<()> {
     let Some(first) = paths.first() else { return Ok(()) };
     let line = Line {
-        about: About::new(trainer.network.architecture, config.data.image_size),
+        about: About::of_network(&trainer.network, config.data.image_size),
         method: config.method.name().into(),
         progress: progress.clone(),
     };
@@ -118,6 +118,7 @@ pub fn load<D: Backend>(trainer: &mut Trainer<D>, data: &DataSeen, path: &Path) 
     if let Some(change) = data.change_since(&line.progress.data) {
         return Err(TrainError::OtherPhotos { path: path.to_owned(), change, left_out: String::new() });
     }
+    trainer.network.normalisation = line.about.preprocessing.normalisation(path)?;
     file.load_network(path, &mut trainer.network)?;
     let take =
         |name: &str, shape: &crate::nn::param::Shape| -> Result<Vec<f32>, NnError> { file.take(path, name, shape) };
@@ -128,6 +129,7 @@ pub fn load<D: Backend>(trainer: &mut Trainer<D>, data: &DataSeen, path: &Path) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::ops::Normalisation;
     use crate::run::config::Method;
     use crate::train::schedule::Schedule;
     use dfdx::prelude::Cpu;
@@ -150,7 +152,7 @@ mod tests {
             let progress =
                 Progress { step: 9, loss_sum: pair[0], unvalidated: true, best: Some(best), data: data.clone() };
             let line = Line {
-                about: About::new(trainer.network.architecture, 32),
+                about: About::of_network(&trainer.network, 32),
                 method: "siamese".into(),
                 progress: progress.clone(),
             };
@@ -159,6 +161,14 @@ mod tests {
         let progress = Progress { loss_sum: 10.0 / 11.0, ..Progress::default() };
         save(&trainer, &config, &progress, &[&path]).unwrap();
         assert_eq!(load(&mut trainer, &data, &path).unwrap(), progress);
+
+        // what photos are normalised by comes back too: a run goes on seeing them as it did
+        let by = Normalisation { mean: [0.5; 3], deviation: [0.25; 3] };
+        trainer.network.normalisation = by;
+        save(&trainer, &config, &progress, &[&path]).unwrap();
+        trainer.network.normalisation = Normalisation::IMAGENET;
+        load(&mut trainer, &data, &path).unwrap();
+        assert_eq!(trainer.network.normalisation, by);
     }
 
     #[test]

@@ -269,7 +269,7 @@ fn untrained(device: &Cpu, config: &Config) -> Result<Model<Cpu>> {
     let architecture = architecture(config)?;
     let network = Network::new(device, architecture, config.train.seed)?;
     let identity = crate::nn::weights::identity(&network)?;
-    let about = About::new(architecture, config.data.image_size);
+    let about = About::of_network(&network, config.data.image_size);
     Ok(Model { network, about, identity, said: String::new(), path: PathBuf::new() })
 }
 

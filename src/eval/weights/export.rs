@@ -1,44 +1,53 @@
-//! A model's weights for other programs: safetensors with the names that PyTorch's libraries use.
+//! A model for other programs: its weights by the names that PyTorch's libraries use, or the whole network as ONNX.
 
 use std::path::Path;
 
-use crate::nn::backbone::Backbone;
-use crate::nn::ops::Backend;
-use crate::nn::weights::WeightFile;
+use dfdx::prelude::Cpu;
+
 use crate::nn::weights::names::Naming;
-use crate::nn::weights::recognise::{outline, shift_variances};
-use crate::run::files;
 
+use super::super::Result;
 use super::super::model::Model;
-use super::super::{Error, Result};
 
-/// Writes `model` to `path` by the names of `naming`, its head, where it has one, as `embedding.0` and so on.
-///
-/// A file with our own names says what it is, and is a model for this program again. What a library's batch norms add to the
-/// variance otherwise than ours is made up for in the running variances: embeddings are the same.
-///
-/// # Errors
-/// When the library has no such backbone, or the file cannot be written.
-pub fn export<D: Backend>(model: &Model<D>, naming: &Naming, path: &Path) -> Result<()> {
-    let backbone = Backbone::named(model.network.architecture.backbone)?;
-    let native: Vec<String> = outline(backbone)?.into_iter().map(|(name, _)| name).collect();
-    let names = naming
-        .names(&native)
-        .ok_or_else(|| Error::NoSuchNames { naming: naming.name.to_owned(), backbone: backbone.name.to_owned() })?;
-    let mut file = WeightFile::default();
-    file.insert_network(&model.network)?;
-    if names == native {
-        file.about = serde_json::to_string(&model.about)
-            .map_err(|e| Error::Model { path: path.to_owned(), reason: e.to_string() })?;
+mod onnx;
+mod safetensors;
+
+/// A form that a model can be written in: its word, which is the ending of its files, and what writes it.
+pub struct Format {
+    /// The word on the command line.
+    pub name: &'static str,
+    /// Whether parameters get a library's names in it, or the network the size of its photos.
+    pub has_names: bool,
+    write: fn(&Model<Cpu>, &Wishes, &Path) -> Result<()>,
+}
+
+/// Every form, the usual first.
+pub const FORMATS: &[Format] = &[
+    Format { name: "safetensors", has_names: true, write: safetensors::write },
+    Format { name: "onnx", has_names: false, write: onnx::write },
+];
+
+/// How a model is written.
+#[derive(Clone, Copy)]
+pub struct Wishes {
+    /// Whose names parameters get, in a form that has names.
+    pub naming: &'static Naming,
+    /// Side of the photos that go in, in a form that has a size; none: what the model was made for.
+    pub side: Option<u32>,
+}
+
+impl Format {
+    /// The form that a file's ending tells.
+    pub fn of(path: &Path) -> Option<&'static Format> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        FORMATS.iter().find(|format| format.name == ending)
     }
-    let mut tensors: std::collections::BTreeMap<_, _> =
-        native.iter().filter_map(|name| file.tensors.remove(name).map(|tensor| (name.clone(), tensor))).collect();
-    shift_variances(&mut tensors, backbone.epsilon() - naming.epsilon(backbone));
-    // what is left is the head's
-    for (native, name) in native.iter().zip(names) {
-        if let Some(tensor) = tensors.remove(native) {
-            file.tensors.insert(name, tensor);
-        }
+
+    /// Writes `model` to `path`, over what stood there.
+    ///
+    /// # Errors
+    /// When the wishes cannot be fulfilled or the file cannot be written.
+    pub fn export(&self, model: &Model<Cpu>, wishes: &Wishes, path: &Path) -> Result<()> {
+        (self.write)(model, wishes, path)
     }
-    Ok(files::replace(path, &file.to_bytes(path)?)?)
 }

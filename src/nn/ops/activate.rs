@@ -88,7 +88,8 @@ pub(super) fn give<D: Backend>(device: &D, map: &FeatureMap<D>, gradient: Flat<D
 pub fn activate<D: Backend>(pass: &mut Pass<D>, x: &FeatureMap<D>, activation: Activation) -> Result<FeatureMap<D>> {
     let device = pass.device().clone();
     let y = device.activate(activation, (x.dims(), x.values())).map_err(|e| NnError::device("activation", e))?;
-    let y = pass.output(y, x.dims());
+    let mut y = pass.output(y, x.dims());
+    pass.draw(&mut y, |graph| Ok(graph.activation(x.drawn()?, activation)))?;
     let x = x.clone();
     pass.record(&y, move |gy, _| give(&device, &x, device.activate_backward(activation, x.values(), gy)?));
     Ok(y)
@@ -104,7 +105,8 @@ pub fn add<D: Backend>(pass: &mut Pass<D>, a: &FeatureMap<D>, b: &FeatureMap<D>)
     }
     let device = pass.device().clone();
     let y = device.add_in_place(a.values().clone(), b.values()).map_err(|e| NnError::device("add", e))?;
-    let y = pass.output(y, a.dims());
+    let mut y = pass.output(y, a.dims());
+    pass.draw(&mut y, |graph| Ok(graph.sum(a.drawn()?, b.drawn()?)))?;
     let (a, b) = (a.clone(), b.clone());
     pass.record(&y, move |gy, _| {
         if a.grad().is_some() {

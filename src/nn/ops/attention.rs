@@ -14,7 +14,7 @@ use crate::nn::pass::Pass;
 use super::Backend;
 
 /// Added where a shifted window joins places from opposite borders.
-pub(super) const MASK: f32 = -100.0;
+pub(in crate::nn) const MASK: f32 = -100.0;
 
 /// How places attend to each other, without the biases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +79,23 @@ impl Windows {
         self.side * self.side
     }
 
+    /// Where place `i` of a photo's window number `window` lies in the map, and which region it came from: what a shift
+    /// brought over a border is another region.
+    pub(in crate::nn) fn place(&self, window: usize, i: usize) -> ([usize; 2], usize) {
+        let first = [window / self.grid[1] * self.side, window % self.grid[1] * self.side];
+        let shifted = [first[0] + i / self.side + self.shift[0], first[1] + i % self.side + self.shift[1]];
+        let over = [shifted[0] >= self.out.h, shifted[1] >= self.out.w].map(usize::from);
+        ([shifted[0] % self.out.h, shifted[1] % self.out.w], 2 * over[0] + over[1])
+    }
+
+    /// The row of the table of biases that belongs to the places `query` and `key` of a window.
+    pub(in crate::nn) fn difference(&self, query: usize, key: usize) -> usize {
+        let side = self.side;
+        let down = query / side + side - 1 - key / side;
+        let right = query % side + side - 1 - key % side;
+        down * (2 * side - 1) + right
+    }
+
     /// What `q k` is multiplied by.
     pub fn scale(&self) -> f32 {
         1.0 / (self.width as f32).sqrt()
@@ -126,9 +143,11 @@ pub fn window_attention<D: Backend>(
         return Err(NnError::shape(OP, format!("a table of {:?} expected", expected.sizes())));
     }
     let device = pass.device().clone();
+    let id = table;
     let table = store.value(table).clone();
     let y = device.attention_forward(&windows, qkv.values(), &table).map_err(|e| NnError::device(OP, e))?;
-    let y = pass.output(y, windows.out);
+    let mut y = pass.output(y, windows.out);
+    pass.draw(&mut y, |graph| graph.attention(store, qkv.drawn()?, &windows, id))?;
     let qkv = qkv.clone();
     pass.record(&y, move |gy, gradients| {
         let of_table = gradients.get_or_alloc_mut(&table)?;

@@ -138,12 +138,14 @@ pub fn conv2d<D: Backend>(
     let dims = x.dims();
     let out = spec.output(dims)?;
     let device = pass.device().clone();
+    let ids = (weight, bias);
     let weight = store.value(weight).clone();
     let bias = bias.map(|id| store.value(id).clone());
     let y = device
         .conv_forward(spec, (dims, x.values()), &weight, bias.as_ref(), out)
         .map_err(|e| NnError::device("conv2d", e))?;
-    let y = pass.output(y, out);
+    let mut y = pass.output(y, out);
+    pass.draw(&mut y, |graph| graph.conv(store, x.drawn()?, spec, ids, out))?;
     let (x, spec) = (x.clone(), *spec);
     pass.record(&y, move |gy, gradients| {
         if let Some(bias) = &bias {

@@ -81,7 +81,8 @@ pub fn layer_norm<D: Backend>(
     let (gain, bias) = (store.value(norm.gain).clone(), store.value(norm.bias).clone());
     let normed = device.layer_norm_forward((dims, x.values()), &gain, &bias, norm.epsilon);
     let Normed { y, places } = normed.map_err(|e| NnError::device(OP, e))?;
-    let y = pass.output(y, dims);
+    let mut y = pass.output(y, dims);
+    pass.draw(&mut y, |graph| graph.layer_norm(store, x.drawn()?, norm))?;
     let x = x.clone();
     pass.record(&y, move |gy, gradients| {
         let there = x.grad().and_then(|slot| slot.take());

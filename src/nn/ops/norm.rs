@@ -151,7 +151,11 @@ pub fn batch_norm<D: Backend>(
     let (gain, bias, epsilon) = (store.value(norm.gain).clone(), store.value(norm.bias).clone(), norm.spec.epsilon);
     let args = NormArgs { gain: &gain, bias: &bias, epsilon, activation };
     let y = device.norm_forward((dims, x.values()), residual.map(FeatureMap::values), &moments, args).map_err(fail)?;
-    let y = pass.output(y, dims);
+    let mut y = pass.output(y, dims);
+    pass.draw(&mut y, |graph| {
+        let residual = residual.map(FeatureMap::drawn).transpose()?;
+        graph.batch_norm(store, x.drawn()?, residual, norm, activation)
+    })?;
     let (x, residual) = (x.clone(), residual.cloned());
     pass.record(&y, move |gy, gradients| {
         let args = NormArgs { gain: &gain, bias: &bias, epsilon, activation };

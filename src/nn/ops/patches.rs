@@ -34,7 +34,8 @@ pub fn merge_patches<D: Backend>(pass: &mut Pass<D>, x: &FeatureMap<D>) -> Resul
     let out = Dims::new(dims.n, 4 * dims.c, dims.h.div_ceil(2), dims.w.div_ceil(2));
     let device = pass.device().clone();
     let y = device.merge((dims, x.values()), out).map_err(|e| NnError::device(OP, e))?;
-    let y = pass.output(y, out);
+    let mut y = pass.output(y, out);
+    pass.draw(&mut y, |graph| Ok(graph.merged(x.drawn()?, out)))?;
     let x = x.clone();
     pass.record(&y, move |gy, _| give(&device, &x, device.part((out, &gy), dims)?));
     Ok(y)
@@ -52,7 +53,8 @@ pub fn reframe<D: Backend>(pass: &mut Pass<D>, x: &FeatureMap<D>, [h, w]: [usize
     }
     let device = pass.device().clone();
     let y = device.reframe((dims, x.values()), out).map_err(|e| NnError::device(OP, e))?;
-    let y = pass.output(y, out);
+    let mut y = pass.output(y, out);
+    pass.draw(&mut y, |graph| Ok(graph.reframed(x.drawn()?, out)))?;
     let x = x.clone();
     pass.record(&y, move |gy, _| give(&device, &x, device.reframe((out, &gy), dims)?));
     Ok(y)

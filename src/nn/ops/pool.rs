@@ -84,7 +84,8 @@ pub fn pool2d<D: Backend>(pass: &mut Pass<D>, x: &FeatureMap<D>, spec: &PoolSpec
     let (dims, out) = (x.dims(), spec.output(x.dims())?);
     let device = pass.device().clone();
     let values = device.pool_forward(spec, (dims, x.values()), out).map_err(|e| NnError::device("pool2d", e))?;
-    let y = pass.output(values.clone(), out);
+    let mut y = pass.output(values.clone(), out);
+    pass.draw(&mut y, |graph| Ok(graph.pooled(x.drawn()?, spec, out)))?;
     let (x, spec) = (x.clone(), *spec);
     pass.record(&y, move |gy, _| {
         give(&device, &x, device.pool_backward(&spec, (dims, x.values()), (out, &values), &gy)?)
@@ -100,7 +101,8 @@ pub fn global_average<D: Backend>(pass: &mut Pass<D>, x: &FeatureMap<D>) -> Resu
     let dims = x.dims();
     let device = pass.device().clone();
     let y = device.global_average_forward((dims, x.values())).map_err(|e| NnError::device("global average", e))?;
-    let y = pass.output(y, dims.with_size(1, 1));
+    let mut y = pass.output(y, dims.with_size(1, 1));
+    pass.draw(&mut y, |graph| Ok(graph.global_average(x.drawn()?)))?;
     let x = x.clone();
     pass.record(&y, move |gy, _| {
         let Some(slot) = x.grad() else { return Ok(()) };

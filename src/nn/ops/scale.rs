@@ -38,7 +38,8 @@ pub fn scale_channels<D: Backend>(
     let device = pass.device().clone();
     let y =
         device.scale_forward((dims, x.values()), scale.values()).map_err(|e| NnError::device("scale channels", e))?;
-    let y = pass.output(y, dims);
+    let mut y = pass.output(y, dims);
+    pass.draw(&mut y, |graph| Ok(graph.scaled(x.drawn()?, scale.drawn()?)))?;
     let (x, scale) = (x.clone(), scale.clone());
     pass.record(&y, move |gy, _| {
         let (gx, gs) = device.scale_backward((dims, x.values()), scale.values(), gy)?;

@@ -554,14 +554,16 @@ fn the_way_out_to_a_matrix_and_back_keeps_order() {
 #[test]
 fn photos_are_normalised_as_torchvision_does() {
     let device = Cpu::default();
-    let pass = Pass::inference(&device);
-    let x = photos(&pass, 1, 2, &[0, 128, 255, 10, 20, 30, 40, 50, 60, 70, 80, 90]).unwrap();
-    let values = device.unpack_map(x.dims(), x.values()).unwrap();
-    let expected = |byte: f64, c: usize| (byte / 255.0 - f64::from(photos::MEAN[c])) / f64::from(photos::DEVIATION[c]);
-    let bytes = [[0.0, 10.0, 40.0, 70.0], [128.0, 20.0, 50.0, 80.0], [255.0, 30.0, 60.0, 90.0]];
-    let all: Vec<f64> = (0..3).flat_map(|c| bytes[c].map(|b| expected(b, c))).collect();
-    close(&values, &all, 1e-6, "photos");
-    assert!(photos(&pass, 1, 2, &[0; 11]).is_err());
+    let mut pass = Pass::inference(&device);
+    for by in [Normalisation::IMAGENET, Normalisation { mean: [0.5, 0.4, 0.3], deviation: [0.5, 0.25, 0.2] }] {
+        let x = photos(&mut pass, 1, 2, &[0, 128, 255, 10, 20, 30, 40, 50, 60, 70, 80, 90], &by).unwrap();
+        let values = device.unpack_map(x.dims(), x.values()).unwrap();
+        let expected = |byte: f64, c: usize| (byte / 255.0 - f64::from(by.mean[c])) / f64::from(by.deviation[c]);
+        let bytes = [[0.0, 10.0, 40.0, 70.0], [128.0, 20.0, 50.0, 80.0], [255.0, 30.0, 60.0, 90.0]];
+        let all: Vec<f64> = (0..3).flat_map(|c| bytes[c].map(|b| expected(b, c))).collect();
+        close(&values, &all, 1e-6, "photos");
+    }
+    assert!(photos(&mut pass, 1, 2, &[0; 11], &Normalisation::IMAGENET).is_err());
 }
 
 #[test]

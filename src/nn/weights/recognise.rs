@@ -7,9 +7,10 @@ use dfdx::prelude::Cpu;
 use sha2::{Digest, Sha256};
 
 use super::names::{NAMINGS, Naming};
-use super::{Tensor, WeightFile, absorb, bad, hex, printable};
+use super::{Tensor, WeightFile, absorb, absorb_normalisation, bad, bias_table, hex, printable};
 use crate::nn::backbone::{BACKBONES, Backbone};
 use crate::nn::error::Result;
+use crate::nn::ops::Normalisation;
 use crate::nn::param::{Builder, Shape, Store};
 
 /// A backbone found in a file.
@@ -25,6 +26,8 @@ pub struct Recognised {
     /// Epsilons of the batch norms there and here, where they differ: the difference is in the running variances now, so
     /// that evaluation is exactly the same.
     pub epsilons: Option<(f32, f32)>,
+    /// Places along the side of its windows and of ours, where they differ: the tables of biases were brought to ours.
+    pub windows: Option<(usize, usize)>,
     /// Names in the file that the backbone does not use: a classifier, an optimiser's moments.
     pub unused: Vec<String>,
 }
@@ -60,6 +63,12 @@ impl Trial {
     }
 }
 
+/// Whether a tensor has the sizes of a parameter, or can be brought to them.
+fn fits(name: &str, sizes: &[usize], shape: &Shape) -> bool {
+    let wanted = shape.sizes();
+    sizes == wanted || bias_table::is_resizable(name, sizes, &wanted)
+}
+
 /// Prefixes looked at: a file may hold a student and its teacher, but hardly more.
 const MOST_PREFIXES: usize = 4;
 
@@ -83,7 +92,7 @@ fn trials(file: &WeightFile) -> Result<Vec<Trial>> {
                     let theirs = format!("{prefix}{theirs}");
                     match file.tensors.get(&theirs) {
                         None => missing.push(theirs.clone()),
-                        Some(tensor) if tensor.0 != shape.sizes() => misshapen.push(theirs.clone()),
+                        Some((sizes, _)) if !fits(&theirs, sizes, shape) => misshapen.push(theirs.clone()),
                         Some(_) => {}
                     }
                     names.push((ours.clone(), theirs));
@@ -126,8 +135,23 @@ pub fn recognise(path: &Path, mut file: WeightFile, epsilon: Option<f32>) -> Res
     let (theirs, ours) = (epsilon.unwrap_or_else(|| naming.epsilon(backbone)), backbone.epsilon());
     let epsilons = (theirs != ours).then_some((theirs, ours));
     shift_variances(&mut tensors, theirs - ours);
+    let windows = resize_tables(backbone, &mut tensors)?;
     let file = WeightFile { about: file.about, tensors, origin: file.origin };
-    Ok(Recognised { backbone, naming, prefix, file, epsilons, unused })
+    Ok(Recognised { backbone, naming, prefix, file, epsilons, windows, unused })
+}
+
+/// Brings the tables of biases to the backbone's windows; from what to what, where that was to be done.
+fn resize_tables(backbone: &Backbone, tensors: &mut BTreeMap<String, Tensor>) -> Result<Option<(usize, usize)>> {
+    let mut windows = None;
+    for (name, shape) in outline(backbone)? {
+        let wanted = shape.sizes();
+        let Some(table) = tensors.get_mut(&name).filter(|table| table.0 != wanted) else { continue };
+        if let [Some(from), Some(to)] = [table.0[0], wanted[0]].map(bias_table::window) {
+            *table = bias_table::resized(table, from, to);
+            windows = Some((from, to));
+        }
+    }
+    Ok(windows)
 }
 
 /// Adds to every running variance, which may go below zero: a batch norm divides by the root of it and epsilon together.
@@ -139,17 +163,18 @@ pub fn shift_variances(tensors: &mut BTreeMap<String, Tensor>, by: f32) {
     variances.for_each(|(_, (_, values))| values.iter_mut().for_each(|v| *v += by));
 }
 
-/// Identity of the parameters of `backbone` in `file`, which has our names: what [`super::identity`] says of a network
-/// of nothing else.
+/// Identity of the parameters of `backbone` in `file`, which has our names, and of what photos are normalised `by`: what
+/// [`super::identity`] says of a network of nothing else.
 ///
 /// # Errors
 /// When there is no memory.
-pub fn identity_of(backbone: &Backbone, file: &WeightFile) -> Result<String> {
+pub fn identity_of(backbone: &Backbone, file: &WeightFile, by: &Normalisation) -> Result<String> {
     let mut hash = Sha256::new();
     for (name, shape) in outline(backbone)? {
         let values = file.tensors.get(&name).map_or(&[][..], |(_, values)| values);
         absorb(&mut hash, &name, &shape.sizes(), values);
     }
+    absorb_normalisation(&mut hash, by);
     Ok(hex(hash.finalize().as_ref()))
 }
 

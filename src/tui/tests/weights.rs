@@ -4,6 +4,7 @@ use super::*;
 use crate::eval::model::About;
 use crate::eval::weights::{Imported, Source};
 use crate::nn::backbone::Backbone;
+use crate::nn::ops::Normalisation;
 use crate::run::stamp::Stamp;
 use crate::tui::form::Form;
 use crate::tui::popup::Layer;
@@ -19,10 +20,12 @@ fn weights(name: &str, backbone: &str) -> Imported {
         prefix: String::new(),
         converted: None,
         epsilons: None,
+        windows: None,
+        normalised_by: None,
         unused: Vec::new(),
         identity: String::new(),
     };
-    let about = About::of_backbone(Backbone::named(backbone).unwrap());
+    let about = About::of_backbone(Backbone::named(backbone).unwrap(), Normalisation::IMAGENET);
     Imported { name: name.into(), path: format!("/w/{name}.safetensors").into(), about, source }
 }
 

@@ -41,13 +41,8 @@ impl<'a> Plan<'a> {
     fn new(windows: &'a Windows) -> Plan<'a> {
         let line = windows.places().div_ceil(LANES) * LANES;
         let side = windows.side;
-        let difference = |query: usize, key: usize| {
-            let down = query / side + side - 1 - key / side;
-            let right = query % side + side - 1 - key % side;
-            down * (2 * side - 1) + right
-        };
         let both = (0..side * side).flat_map(|query| (0..side * side).map(move |key| (query, key)));
-        let pairs = both.map(|(query, key)| (query * line + key, difference(query, key))).collect();
+        let pairs = both.map(|(query, key)| (query * line + key, windows.difference(query, key))).collect();
         let cells = (0..windows.grid[0] * windows.grid[1]).map(|at| cell(windows, line, at)).collect();
         Plan { windows, line, portions: pieces(windows.count(), PORTION).collect(), pairs, cells }
     }
@@ -118,18 +113,13 @@ struct Window<'a> {
 
 /// Places and regions of the window at `at` of a photo's.
 fn cell(windows: &Windows, line: usize, at: usize) -> (Vec<usize>, Option<Vec<f32>>) {
-    let Windows { side, shift, grid, out, .. } = *windows;
-    let first = [at / grid[1] * side, at % grid[1] * side];
-    let size = [out.h, out.w];
+    let Windows { side, out, .. } = *windows;
     let mut places = Vec::with_capacity(side * side);
     let mut regions = vec![0.0; line];
     for i in 0..side * side {
-        let shifted = [first[0] + i / side, first[1] + i % side];
-        let place = [0, 1].map(|axis| (shifted[axis] + shift[axis]) % size[axis]);
-        // what went over the border and came back is another region
-        let region = [0, 1].map(|axis| usize::from(shifted[axis] + shift[axis] >= size[axis]));
+        let (place, region) = windows.place(at, i);
         places.push(place[0] * out.w + place[1]);
-        regions[i] = (2 * region[0] + region[1]) as f32;
+        regions[i] = region as f32;
     }
     let mixed = regions[..side * side].iter().any(|r| *r != regions[0]);
     (places, mixed.then_some(regions))

@@ -3,18 +3,17 @@
 use dfdx::prelude::{Cpu, HasErr};
 
 use crate::nn::map::{Dims, Flat};
-use crate::nn::ops::PhotoKernel;
-use crate::nn::ops::photos::{DEVIATION, MEAN};
+use crate::nn::ops::{Normalisation, PhotoKernel};
 
 use super::access::{Out, filled};
 use super::conv::tensor;
 use super::threads::parallel;
 
 impl PhotoKernel for Cpu {
-    fn normalise(&self, dims: Dims, bytes: &[u8]) -> Result<Flat<Cpu>, <Cpu as HasErr>::Err> {
+    fn normalise(&self, dims: Dims, bytes: &[u8], by: &Normalisation) -> Result<Flat<Cpu>, <Cpu as HasErr>::Err> {
         let places = dims.h * dims.w;
         let table: [[f32; 256]; 3] =
-            [0, 1, 2].map(|c| std::array::from_fn(|byte| (byte as f32 / 255.0 - MEAN[c]) / DEVIATION[c]));
+            [0, 1, 2].map(|c| std::array::from_fn(|byte| (byte as f32 / 255.0 - by.mean[c]) / by.deviation[c]));
         let run = |out: Out| {
             parallel(dims.n * 3, &|task| {
                 let (photo, channel) = (task / 3, task % 3);

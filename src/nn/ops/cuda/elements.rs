@@ -4,8 +4,7 @@ use cudarc::driver::DevicePtr;
 use dfdx::prelude::{Cuda, CudaError, HasShape, Storage};
 
 use crate::nn::map::{Dims, Flat};
-use crate::nn::ops::photos::{DEVIATION, MEAN};
-use crate::nn::ops::{Activation, ElementKernel, PhotoKernel, ScaleKernel};
+use crate::nn::ops::{Activation, ElementKernel, Normalisation, PhotoKernel, ScaleKernel};
 
 use super::engine::{Arg, Engine, Kernel, address, empty, engine, word};
 use super::reduce::Columns;
@@ -51,11 +50,11 @@ fn blend(engine: &Engine, count: usize, [keep, share]: [f32; 2], [x, y, z]: [u64
 }
 
 impl PhotoKernel for Cuda {
-    fn normalise(&self, dims: Dims, bytes: &[u8]) -> Result<Flat<Cuda>> {
+    fn normalise(&self, dims: Dims, bytes: &[u8], by: &Normalisation) -> Result<Flat<Cuda>> {
         let engine = engine()?;
         let y = empty(self, dims.count())?;
         let bytes = engine.upload(bytes)?;
-        let mut args: Vec<Arg> = MEAN.iter().chain(&DEVIATION).map(|v| Arg::from(*v)).collect();
+        let mut args: Vec<Arg> = by.mean.iter().chain(&by.deviation).map(|v| Arg::from(*v)).collect();
         args.push((*bytes.device_ptr()).into());
         args.push(address(&y)?.into());
         // SAFETY: as many bytes as values; red, green, blue lie side by side in both.
