@@ -19,6 +19,7 @@ mod pictures;
 mod plot;
 mod run;
 mod run_care;
+mod split;
 mod train;
 mod weights;
 mod words;

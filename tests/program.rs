@@ -235,6 +235,7 @@ fn what_is_wrong_is_said_with_the_way_out() {
     std::fs::create_dir(stage.root.join("empty")).unwrap();
     let refusal = |args: &[&'static str], code, says| Refusal { args: args.to_vec(), code, says };
     let train = |more: &[&'static str]| [&["train", "arcface", "--data-dir", photos][..], more].concat();
+    let split = |more: &[&'static str]| [&["dataset", "split", photos][..], more].concat();
     let cases = vec![
         refusal(&["train", "arcface"], 2, &["--data-dir"]),
         refusal(&["train", "arcface", "--data-dir", "nowhere"], 1, &["nowhere"]),
@@ -248,6 +249,20 @@ fn what_is_wrong_is_said_with_the_way_out() {
         Refusal { args: train(&["--pretrained"]), code: 1, says: &["resnet50-11ad3fa6.pth", "caretta weights import"] },
         Refusal { args: train(&["--device", "cuda:0"]), code: 1, says: &["cuda:0", "CPU"] },
         Refusal { args: train(&["--split-column", "split_odd"]), code: 1, says: &["split_odd", "split_closed"] },
+        Refusal { args: train(&["--split", "opne"]), code: 2, says: &["data.split = opne", "open"] },
+        Refusal {
+            args: train(&["--set", "data.split=open", "--split-column", "s"]),
+            code: 2,
+            says: &["data.split", "column s"],
+        },
+        refusal(&["dataset", "split", "t.csv", "--strategy", "opne", "--output", "o.csv"], 2, &["opne", "disjoint"]),
+        Refusal {
+            args: split(&["--strategy", "closed", "--year", "1", "--output", "o.csv"]),
+            code: 2,
+            says: &["--year", "closed"],
+        },
+        Refusal { args: split(&["--ratio", "1", "--output", "o.csv"]), code: 1, says: &["share of 1"] },
+        Refusal { args: split(&["--output", "bad.toml"]), code: 2, says: &["--output", "already"] },
         refusal(&["evaluate", "--model-path", "nothing"], 1, &["nothing", "run ls"]),
         refusal(&["run", "stop", "nothing"], 1, &["nothing"]),
         refusal(&["plot", "nowhere"], 1, &["nowhere"]),
@@ -355,4 +370,40 @@ fn a_photo_that_cannot_be_read_is_told_and_left_out_and_too_little_left_is_an_er
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains("two individuals") || stderr.contains("individual"), "{stderr}");
+}
+
+#[test]
+fn a_table_is_split_without_a_photo_at_hand_and_the_split_is_read_back() {
+    let stage = Stage::new();
+    let rows: String = (0..12).map(|i| format!("{i}.jpg,{},2020-01-{:02}\n", 10 - i % 3, i / 6 + 1)).collect();
+    std::fs::write(stage.root.join("t.csv"), format!("path,identity,date\n{rows}")).unwrap();
+    let split = |more: &[&str]| stage.json(&[&["dataset", "split", "t.csv"][..], more].concat());
+    let made = split(&["--output", "encounters.csv"]);
+    assert_eq!((made["strategy"].as_str(), made["seed"].as_u64()), (Some("by-encounter"), Some(666)));
+    let numbers = &made["splits"][0];
+    assert_eq!((numbers["column"].as_str(), numbers["train"]["encounters"].as_u64()), (Some("split"), Some(3)));
+    assert_eq!((numbers["test"]["individuals"].as_u64(), numbers["encounters_in_both"].as_u64()), (Some(3), Some(0)));
+    let read = stage.json(&["dataset", "inspect", "encounters.csv"]);
+    assert_eq!(read["split"]["train"], numbers["train"]["photos"]);
+    assert_eq!(read["split"]["leak"], numbers["leak"]);
+
+    // wildlife-datasets: DisjointSetSplit(n_class_test=1).split(pd.read_csv("t.csv"))
+    let made = split(&["--strategy", "disjoint", "--n-class-test", "1", "--column", "split_d", "--output", "d.csv"]);
+    assert_eq!(made["splits"][0]["individuals_in_both"], 0);
+    let of_strategy = stage.json(&["dataset", "inspect", "t.csv", "--split", "disjoint"]);
+    assert_eq!(
+        (of_strategy["split"]["name"].as_str(), of_strategy["split"]["unseen"].as_u64()),
+        (Some("disjoint"), Some(1))
+    );
+
+    let made = split(&["--strategy", "k-fold", "--folds", "2", "--output", "folds.csv"]);
+    assert_eq!(made["splits"].as_array().map(Vec::len), Some(2));
+    let read = stage.json(&["dataset", "inspect", "folds.csv", "--split-column", "split_fold1"]);
+    assert_eq!((read["split"]["train"].as_u64(), read["split"]["test"].as_u64()), (Some(6), Some(6)));
+
+    // a dataset by name is written as it counts
+    let photos = stage.photos.to_str().unwrap();
+    stage.json(&["dataset", "split", photos, "--strategy", "k-fold", "--column", "mine", "--output", "turtles.csv"]);
+    let head = String::from_utf8(bytes(stage.root.join("turtles.csv"))).unwrap();
+    assert!(head.lines().next().unwrap().contains(",mine_fold4"), "{head}");
 }

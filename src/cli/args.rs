@@ -131,6 +131,9 @@ pub(super) struct TrainingFlags {
     /// The table's column that says which part a photo is in [default: split, else split_closed]
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
+    /// A split made by this strategy instead: by-encounter, closed, open, disjoint, time-proportion, time-cutoff
+    #[arg(long, value_name = "STRATEGY", conflicts_with = "split_column")]
+    split: Option<String>,
     /// Any other value of the configuration, as optimiser.clip=1 (may be given several times)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -177,6 +180,7 @@ impl TrainingFlags {
             ("data.crop", &self.crop),
             ("data.workers", &self.workers),
             ("data.split_column", &self.split_column),
+            ("data.split", &self.split),
         ];
         for (path, value) in named {
             let Some(value) = value else { continue };

@@ -11,7 +11,7 @@ use crate::data::foreign;
 use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
 use crate::data::preview::{PreviewPlan, preview};
-use crate::data::split::SplitChoice;
+use crate::data::split::{SplitChoice, Strategy};
 use crate::data::synth::SynthPlan;
 use crate::eval::figures::write_png;
 use crate::train::demo::turtles;
@@ -19,7 +19,8 @@ use crate::train::error::TrainError;
 
 use super::args::only_png;
 use super::corrections::{CorrectArgs, CorrectionsArgs, ExportArgs};
-use super::{Context, corrections, follow, pictures, words};
+use super::split::SplitArgs;
+use super::{Context, corrections, follow, pictures, split, words};
 
 /// The verbs of `dataset`.
 #[derive(Debug, Subcommand)]
@@ -40,6 +41,11 @@ pub(super) enum DatasetVerb {
         after_help = "Examples:\n  caretta dataset inspect photos/\n  caretta dataset inspect zakynthos --split-column split_open --json"
     )]
     Inspect(InspectArgs),
+    /// Say which photos train and which are tested: a column of its own in a copy of the table
+    #[command(
+        after_help = "Examples:\n  caretta dataset split metadata.csv --output split.csv\n  caretta dataset split metadata.csv --strategy closed --ratio 0.8 --seed 666 --output closed.csv\n  caretta dataset split zakynthos --strategy open --n-class-test 20 --column split_open --output open.csv\n  caretta dataset split metadata.csv --strategy time-cutoff --year 2018 --output cutoff.csv\n  caretta dataset split metadata.csv --strategy k-fold --folds 5 --output folds.csv"
+    )]
+    Split(SplitArgs),
     /// Set right who is on a photo, its day, or the part of it that counts; the photos and their table stay as they are
     #[command(
         after_help = "Examples:\n  caretta dataset correct zakynthos t014/IMG_2.jpg --individual t022 --date 2019-08-02\n  caretta dataset correct photos/ t014/IMG_2.jpg --crop 0.31,0.2,0.25,0.3\n  caretta dataset correct photos/ t014/IMG_2.jpg --clear"
@@ -83,6 +89,9 @@ pub(super) struct InspectArgs {
     /// The table's column that says which part a photo is in [default: split, else split_closed]
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
+    /// A split made by this strategy instead: by-encounter, closed, open, disjoint, time-proportion, time-cutoff
+    #[arg(long, value_parser = split::strategy, value_name = "STRATEGY", conflicts_with = "split_column")]
+    split: Option<&'static Strategy>,
     /// Tell every problem, not a line a kind; under --json, too
     #[arg(long)]
     problems: bool,
@@ -134,6 +143,7 @@ pub(super) fn dataset(context: &Context, verb: &DatasetVerb) -> Result<u8> {
         DatasetVerb::Ls => list(context),
         DatasetVerb::Rm(args) => remove(context, args),
         DatasetVerb::Inspect(args) => inspect(context, args),
+        DatasetVerb::Split(args) => split::split(context, args),
         DatasetVerb::Correct(args) => corrections::correct(context, args),
         DatasetVerb::Corrections(args) => corrections::list(context, args),
         DatasetVerb::Export(args) => corrections::export(context, args),
@@ -188,7 +198,7 @@ fn remove(context: &Context, args: &RmArgs) -> Result<u8> {
 
 fn inspect(context: &Context, args: &InspectArgs) -> Result<u8> {
     let manifest = open(context, &args.dataset)?;
-    let choice = SplitChoice::from(args.split_column.clone());
+    let choice = SplitChoice::of(args.split_column.clone(), args.split);
     let overview = Overview::of(&manifest, &choice)?;
     if context.global.json {
         words::say_problems(&overview.problems);

@@ -11,7 +11,7 @@ use crate::data::foreign;
 use crate::data::formats;
 use crate::data::manifest::{Manifest, Part};
 use crate::data::same_photos::also_among;
-use crate::data::split::{self, Split, SplitChoice};
+use crate::data::split::{self, Split, SplitChoice, Strategy};
 use crate::eval::dataset::{PAIRS_FILE, Question, evaluate_into};
 use crate::eval::embeddings::PHOTOS_FILE;
 use crate::eval::model::Model;
@@ -29,6 +29,7 @@ use crate::train::setup::split_of;
 
 use super::args::{PhotoFlags, Usage, dataset, part};
 use super::crop::{CropFlag, look};
+use super::split::strategy;
 use super::{Context, follow, pictures, words};
 
 const EXAMPLES: &str = "\
@@ -62,6 +63,9 @@ pub(super) struct EvaluateArgs {
     /// The table's column that says which part a photo is in [default: the run's, else split, else split_closed]
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
+    /// A split made by this strategy instead: by-encounter, closed, open, disjoint, time-proportion, time-cutoff
+    #[arg(long, value_parser = strategy, value_name = "STRATEGY", conflicts_with = "split_column")]
+    split: Option<&'static Strategy>,
     /// The part searched
     #[arg(long, alias = "gallery_split", value_parser = part, default_value = "train", value_name = "PART")]
     gallery_split: Part,
@@ -188,7 +192,7 @@ fn chosen_on(part: Part, seen: Option<&Fingerprint>, run: Option<&DataConfig>, a
         Ok(of_run) if of_run.photos(part) == split.photos(part) => ChosenOn::Here,
         Ok(of_run) => ChosenOn::OtherSplit(of_run.name),
         // the column has gone since
-        Err(_) => ChosenOn::OtherSplit(run.split_column.clone().unwrap_or_default()),
+        Err(_) => ChosenOn::OtherSplit(run.split_column.clone().unwrap_or_else(|| run.split.clone())),
     }
 }
 
@@ -242,12 +246,14 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
     };
     let dir = PathBuf::from(context.workspace.data_dir(&given)?);
     let mut manifest = dataset(context, &given)?;
-    // the run's column holds for the run's photos only
-    let of_run = config.as_ref().filter(|_| args.data_dir.is_none()).and_then(|c| c.data.split_column.clone());
-    let column = args.split_column.clone().or(of_run);
-    let choice = SplitChoice::from(column);
+    // the run's split holds for the run's photos only
+    let of_run = config.as_ref().filter(|_| args.data_dir.is_none()).map(|c| c.data.split_choice());
+    let choice = match SplitChoice::of(args.split_column.clone(), args.split) {
+        SplitChoice::Auto => of_run.unwrap_or_default(),
+        told => told,
+    };
     let parted = |manifest: &Manifest| -> Result<_> {
-        let split = split::assign(manifest, &choice, split::RATIO, split::SEED)?;
+        let split = split::assign(manifest, &choice)?;
         let roles = split::roles(&split, Some(args.gallery_split), args.query_split)?;
         Ok((split, roles))
     };
@@ -353,6 +359,9 @@ fn folder_name(
     if let Some(column) = &args.split_column {
         add(column);
     }
+    if let Some(strategy) = args.split {
+        add(strategy.name());
+    }
     if let Some(dataset) = dataset {
         add(&format!("of-{dataset}"));
     }
@@ -407,7 +416,7 @@ mod tests {
         let opened = |dir: &Path, column: &str| {
             let manifest = crate::data::formats::as_written(dir).unwrap();
             let choice = SplitChoice::Column(column.into());
-            let split = split::assign(&manifest, &choice, split::RATIO, split::SEED).unwrap();
+            let split = split::assign(&manifest, &choice).unwrap();
             (manifest, split)
         };
         let (manifest, split) = opened(&turtles, "split_closed");

@@ -85,6 +85,15 @@ pub enum DataError {
         ratio: f64,
     },
 
+    /// The photos do not have what a made split needs.
+    #[error("cannot split {strategy}: {reason}")]
+    Strategy {
+        /// The strategy's name.
+        strategy: &'static str,
+        /// Why, and what to do where something can be done.
+        reason: String,
+    },
+
     /// A part that was asked for, or is needed, has no photo.
     #[error("split `{split}` puts no photo into {part}: {hint}")]
     EmptyPart {

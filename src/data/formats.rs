@@ -9,7 +9,7 @@ mod table;
 mod walk;
 
 pub use loose::every_photo;
-pub(super) use table::{field_of, open_table};
+pub(super) use table::{DATES, ENCOUNTERS, PATHS, Style, field_of, find, open_styled, open_table, table_error};
 
 use std::path::Path;
 

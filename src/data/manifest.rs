@@ -19,7 +19,7 @@ use super::decode::PhotoFile;
 use super::foreign;
 
 pub use builder::parse_date;
-pub(super) use builder::{Builder, Row, default_encounter, inside, is_nobody, stale};
+pub(super) use builder::{Builder, Row, default_encounter, inside, is_blank, is_nobody, stale};
 
 /// The part of a split that a photo is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

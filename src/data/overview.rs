@@ -108,7 +108,7 @@ impl Overview {
     /// # Errors
     /// When the column of `choice` does not exist.
     pub fn of(manifest: &Manifest, choice: &SplitChoice) -> Result<Overview, DataError> {
-        Ok(Overview::of_split(manifest, &split::assign(manifest, choice, split::RATIO, split::SEED)?))
+        Ok(Overview::of_split(manifest, &split::assign(manifest, choice)?))
     }
 
     /// The numbers of `manifest`, split so.

@@ -109,6 +109,13 @@ impl Config {
         if self.data.dir.is_empty() {
             return Err(RunError::NoData);
         }
+        if let (Some(column), true) = (&self.data.split_column, self.data.split != DataConfig::USUAL_SPLIT) {
+            return Err(RunError::BadTogether {
+                key: "data.split",
+                given: self.data.split.clone(),
+                problem: format!("the column {column} is named, too: give one of them"),
+            });
+        }
         let size = |problem: String| {
             Err(RunError::BadTogether { key: "batch.size", given: self.batch.size.to_string(), problem })
         };

@@ -227,7 +227,7 @@ pub fn judge(
     let trained_model = Model::load(&device, &best)?;
     // the run is this dataset's own, and asks with its split
     let chosen_by = chosen_by(&trained_model).map(|part| (part, ChosenOn::Here));
-    let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
+    let split = split::assign(&manifest, &SplitChoice::Auto)?;
     let roles = split::roles(&split, None, None)?;
     let question = |model: String, chosen_by: Option<(Part, ChosenOn)>| Question {
         manifest: &manifest,

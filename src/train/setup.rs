@@ -100,7 +100,7 @@ impl Plan {
 /// # Errors
 /// When the column does not exist.
 pub fn split_of(data: &DataConfig, manifest: &Manifest) -> Result<Split, DataError> {
-    split::assign(manifest, &data.split_column.clone().into(), split::RATIO, split::SEED)
+    split::assign(manifest, &data.split_choice())
 }
 
 /// Photos looked at, of how many; says whether to go on.

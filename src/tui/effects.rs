@@ -265,7 +265,7 @@ fn tell(inbox: &Sender<Message>, message: Message) {
 fn scan(workspace: &Workspace, path: &Path) -> Result<Arc<Scanned>, String> {
     let read = || {
         let manifest = workspace.open_dataset(path)?;
-        let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED)?;
+        let split = split::assign(&manifest, &SplitChoice::Auto)?;
         let overview = Overview::of_split(&manifest, &split);
         // boxes are shown, and an error of theirs hides no photo
         let found = boxes::found(workspace, path).unwrap_or_default();

@@ -103,7 +103,7 @@ fn scanned() -> Message {
 fn scanned_of(rows: &[(&str, &str)]) -> Message {
     let manifest = crate::data::manifest::testing::manifest(rows);
     let overview = Overview::of(&manifest, &SplitChoice::Auto).unwrap();
-    let split = split::assign(&manifest, &SplitChoice::Auto, split::RATIO, split::SEED).unwrap();
+    let split = split::assign(&manifest, &SplitChoice::Auto).unwrap();
     Message::Scanned(turtles(), Ok(Arc::new(Scanned { manifest, overview, split, found: Corrections::NONE })))
 }
 

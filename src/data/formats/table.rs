@@ -37,6 +37,13 @@ pub(super) struct Table {
     encounters: &'static [&'static str],
 }
 
+/// Columns that date a photo.
+pub(in crate::data) const DATES: &[&str] = &["date", "timestamp"];
+/// Columns that name the encounter.
+pub(in crate::data) const ENCOUNTERS: &[&str] = &["encounter", "encounter_id"];
+/// Columns of the photo's path.
+pub(in crate::data) const PATHS: &[&str] = &[SEATURTLEID2022.path, WILDLIFE_DATASETS.path];
+
 /// SeaTurtleID2022: `metadata_splits.csv` beside `images/`.
 pub(super) static SEATURTLEID2022: Table = Table {
     name: "SeaTurtleID2022",
@@ -45,8 +52,8 @@ pub(super) static SEATURTLEID2022: Table = Table {
     decisive: true,
     path: "file_name",
     individual: "identity",
-    dates: &["date", "timestamp"],
-    encounters: &["encounter", "encounter_id"],
+    dates: DATES,
+    encounters: ENCOUNTERS,
 };
 
 /// What wildlife-datasets writes, as SeaTurtleIDHeads and ZindiTurtleRecall are published.
@@ -57,8 +64,8 @@ pub(super) static WILDLIFE_DATASETS: Table = Table {
     decisive: false,
     path: "path",
     individual: "identity",
-    dates: &["date", "timestamp"],
-    encounters: &["encounter", "encounter_id"],
+    dates: DATES,
+    encounters: ENCOUNTERS,
 };
 
 /// Why a file is none of the tables above: the column it lacks, or that it is no table.
@@ -196,13 +203,29 @@ pub(in crate::data) fn field_of(record: &ByteRecord, at: usize) -> Result<&str, 
 }
 
 /// Position of a column: by its name, else by its name in another case.
-fn find(columns: &[String], name: &str) -> Option<usize> {
+pub(in crate::data) fn find(columns: &[String], name: &str) -> Option<usize> {
     let exact = columns.iter().position(|c| c == name);
     exact.or_else(|| columns.iter().position(|c| c.eq_ignore_ascii_case(name)))
 }
 
+/// How a table is written, apart from what it says.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::data) struct Style {
+    /// What separates its fields.
+    pub(in crate::data) delimiter: u8,
+    /// It begins with a byte order mark.
+    pub(in crate::data) marked: bool,
+    /// Its lines end as on Windows.
+    pub(in crate::data) crlf: bool,
+}
+
 /// A reader that stands after the first line, and the columns that line names.
 pub(in crate::data) fn open_table(path: &Path) -> Result<(csv::Reader<impl Read>, Vec<String>), DataError> {
+    open_styled(path).map(|(reader, columns, _)| (reader, columns))
+}
+
+/// As [`open_table`], with how the table is written.
+pub(in crate::data) fn open_styled(path: &Path) -> Result<(csv::Reader<impl Read>, Vec<String>, Style), DataError> {
     let io = |source| DataError::Io { path: path.into(), source };
     // A pipe or device under this name could block for ever.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
@@ -230,17 +253,18 @@ pub(in crate::data) fn open_table(path: &Path) -> Result<(csv::Reader<impl Read>
             delimiter = other as u8;
         }
     }
+    let style = Style { delimiter, marked: head.len() > body.len(), crlf: body[first.len()..].starts_with(b"\r\n") };
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
         .from_reader(std::io::Cursor::new(body).chain(file));
     let header = reader.byte_headers().map_err(|e| table_error(path, &e))?;
     let columns = header.iter().map(|c| String::from_utf8_lossy(c).trim().to_owned()).collect();
-    Ok((reader, columns))
+    Ok((reader, columns, style))
 }
 
 /// The error of the csv crate with the table's name.
-fn table_error(path: &Path, error: &csv::Error) -> DataError {
+pub(in crate::data) fn table_error(path: &Path, error: &csv::Error) -> DataError {
     let line = error.position().map_or(1, csv::Position::line);
     match error.kind() {
         csv::ErrorKind::Io(inner) => {

@@ -281,7 +281,7 @@ pub(in crate::data) fn default_encounter(photo: &Photo) -> String {
 }
 
 /// Words that tables write for "nothing".
-fn is_blank(text: &str) -> bool {
+pub(in crate::data) fn is_blank(text: &str) -> bool {
     matches!(text.trim().to_ascii_lowercase().as_str(), "" | "nan" | "na" | "n/a" | "none" | "null")
 }
 

@@ -64,6 +64,7 @@ pub static FIELDS: &[Field] = &[
 
     field("data.dir", Kind::Path, "the photos: a folder, a table, or the name of a dataset"),
     field("data.split_column", Kind::OptionalName, "the table's column that says which part a photo is in; empty: the usual rule"),
+    field("data.split", Kind::Choice(&["auto", "by-encounter", "closed", "open", "disjoint", "time-proportion", "time-cutoff"]), "how photos are split where no column is named; auto: split or split_closed, else by-encounter where encounters are known, else closed"),
     field("data.image_size", Kind::Int(32, 1024), "side of the square a photo is resized to, in pixels"),
     field("data.crop", Kind::Choice(&["drawn", "attention"]), "what is seen of a photo: the box drawn in it, or where it has none, too, the box where the weights to begin with look"),
     field("data.workers", Kind::Int(0, 64), "threads that prepare photos; 0: the training thread does it"),

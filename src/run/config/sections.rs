@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::augment::Augment;
+use crate::data::split::{SplitChoice, Strategy};
 
 /// How the embedding is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub struct DataConfig {
     /// The table's column that says which part a photo is in; in a file, empty is none.
     #[serde(with = "empty_is_none")]
     pub split_column: Option<String>,
+    /// How photos are split where no column is named: `auto`, or a strategy's name.
+    #[serde(default = "usual_split")]
+    pub split: String,
     /// Side of the square that a photo is resized to, in pixels.
     pub image_size: u32,
     /// What is seen of a photo.
@@ -120,6 +124,20 @@ pub struct DataConfig {
     pub crop: CropChoice,
     /// Threads that prepare photos; 0: the training thread does it.
     pub workers: usize,
+}
+
+fn usual_split() -> String {
+    DataConfig::USUAL_SPLIT.into()
+}
+
+impl DataConfig {
+    /// The word for the usual rule: the table's column, else by encounter where encounters are known, else closed.
+    pub const USUAL_SPLIT: &str = "auto";
+
+    /// How photos get their part.
+    pub fn split_choice(&self) -> SplitChoice {
+        SplitChoice::of(self.split_column.clone(), Strategy::named(&self.split))
+    }
 }
 
 /// The network.

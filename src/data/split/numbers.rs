@@ -1,0 +1,77 @@
+//! A made split in numbers: what is in each part, and what the parts share that they should not.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use super::rows::Rows;
+use super::strategy::Made;
+use crate::data::manifest::Part;
+
+/// What is in a part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct PartNumbers {
+    /// Photos.
+    pub photos: usize,
+    /// Individuals.
+    pub individuals: usize,
+    /// Encounters; an undated photo is one of its own.
+    pub encounters: usize,
+}
+
+/// A made split in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MadeNumbers {
+    /// The column that holds it.
+    pub column: String,
+    /// What trains.
+    pub train: PartNumbers,
+    /// What is tested.
+    pub test: PartNumbers,
+    /// Photos in no part.
+    pub none: usize,
+    /// Individuals in train and test.
+    pub individuals_in_both: usize,
+    /// Encounters in train and test.
+    pub encounters_in_both: usize,
+    /// Tested photos with another photo of their own encounter in either part.
+    pub leak: usize,
+    /// Tested photos of which nobody can tell: undated, and without an encounter in the table.
+    pub unknown: usize,
+}
+
+impl MadeNumbers {
+    /// The numbers of `made`, a split of `rows` that is to stand in `column`.
+    pub fn of(rows: &Rows, made: &Made, column: String) -> MadeNumbers {
+        let mut who: BTreeMap<usize, usize> = BTreeMap::new();
+        for (individual, photos) in rows.individuals.iter().enumerate() {
+            who.extend(photos.iter().map(|&row| (row, individual)));
+        }
+        let of_part = |part: Part| (0..rows.len()).filter(move |&row| made.parts[row] == Some(part));
+        let individuals = |part| of_part(part).filter_map(|row| who.get(&row)).collect::<BTreeSet<_>>();
+        let encounters =
+            |part| of_part(part).filter_map(|row| rows.encounters[row].as_deref()).collect::<BTreeSet<_>>();
+        let [train, test] = [Part::Train, Part::Test].map(|part| PartNumbers {
+            photos: of_part(part).count(),
+            individuals: individuals(part).len(),
+            encounters: encounters(part).len(),
+        });
+        let mut in_either: HashMap<&str, usize> = HashMap::new();
+        for row in of_part(Part::Train).chain(of_part(Part::Test)) {
+            if let Some(encounter) = &rows.encounters[row] {
+                *in_either.entry(encounter).or_default() += 1;
+            }
+        }
+        let leaks = |row: &usize| rows.encounters[*row].as_deref().is_some_and(|encounter| in_either[encounter] > 1);
+        MadeNumbers {
+            column,
+            train,
+            test,
+            none: made.parts.iter().filter(|part| part.is_none()).count(),
+            individuals_in_both: individuals(Part::Train).intersection(&individuals(Part::Test)).count(),
+            encounters_in_both: encounters(Part::Train).intersection(&encounters(Part::Test)).count(),
+            leak: of_part(Part::Test).filter(leaks).count(),
+            unknown: of_part(Part::Test).filter(|&row| rows.alone[row]).count(),
+        }
+    }
+}
