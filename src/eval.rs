@@ -19,6 +19,7 @@ pub mod histogram;
 pub mod intervals;
 pub mod metrics;
 pub mod model;
+pub mod open_set;
 pub mod outside;
 pub mod pairs;
 pub mod projection;

@@ -2,7 +2,7 @@
 //!
 //! The function behind `evaluate`, and behind the evaluation that `demo` ends with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
@@ -120,6 +120,9 @@ pub fn ask<D: Backend>(
         let role = roles_of.get(&query).map_or(Role::Query, |_| Role::Both);
         roles_of.insert(query, role);
     }
+    for photo in validation(question) {
+        roles_of.entry(photo).or_insert(Role::Validation);
+    }
     let wanted: Vec<usize> = roles_of.keys().copied().collect();
     let Embedded { usable, vectors, problems } = embed_readable(model, manifest, &wanted, source, progress)?;
     let count = |asked: fn(Role) -> bool| usable.iter().filter(|i| asked(roles_of[i])).count();
@@ -150,6 +153,19 @@ pub fn ask<D: Backend>(
     let report = Report::new(context, &evaluation);
     let problems = manifest.problems.iter().cloned().chain(problems).collect();
     Ok(Answer { set, evaluation, report, problems })
+}
+
+/// Photos that choose the threshold beyond which an animal is called new: those of the part `valid`, where an individual
+/// asked about has no photo in the gallery. None where `valid` is asked about or searched itself.
+fn validation(question: &Question) -> Vec<usize> {
+    let Question { manifest, split, roles, .. } = question;
+    let who = |photo: &usize| manifest.photos[*photo].individual.as_str();
+    let gallery: HashSet<&str> = roles.gallery.iter().map(who).collect();
+    let there_are_new = roles.queries.iter().map(who).any(|name| !name.is_empty() && !gallery.contains(name));
+    if !there_are_new || [roles.gallery_part, roles.query_part].contains(&Part::Valid) {
+        return Vec::new();
+    }
+    split.photos(Part::Valid)
 }
 
 /// A photo's row in the files of an evaluation.

@@ -38,6 +38,8 @@ pub enum Role {
     Gallery,
     /// Both; never its own match.
     Both,
+    /// Neither, but has a say in what is chosen before: the threshold beyond which an animal is called new.
+    Validation,
     /// Embedded only.
     None,
 }
@@ -68,6 +70,7 @@ impl Role {
             Role::Query => "query",
             Role::Gallery => "gallery",
             Role::Both => "both",
+            Role::Validation => "validation",
             Role::None => "none",
         }
     }
@@ -87,8 +90,9 @@ impl FromStr for Role {
             "query" => Ok(Role::Query),
             "gallery" => Ok(Role::Gallery),
             "both" => Ok(Role::Both),
+            "validation" => Ok(Role::Validation),
             "none" | "" => Ok(Role::None),
-            other => Err(format!("the role `{other}` is none of query, gallery, both, none")),
+            other => Err(format!("the role `{other}` is none of query, gallery, both, validation, none")),
         }
     }
 }

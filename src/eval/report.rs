@@ -15,6 +15,7 @@ use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE};
 use super::encounters::{self, EncounterQueries};
 use super::intervals::{self, Intervals};
 use super::metrics::{self, Figures, Geometry};
+use super::open_set::{OpenSet, open_set};
 use super::retrieval::{self, Retrieval, Rule};
 use super::verdict::{DISTANCES_FILE, Distances};
 use super::{Error, Result};
@@ -62,6 +63,8 @@ pub struct Evaluation {
     pub leak: usize,
     /// How the embeddings lie. Pairs of one encounter never count here.
     pub geometry: Geometry,
+    /// How new and known individuals were told apart.
+    pub open_set: OpenSet,
     /// Figures of encounters as queries, by the rule that the report stands for.
     pub encounter_queries: EncounterQueries,
     same: super::histogram::Histogram,
@@ -81,6 +84,7 @@ pub fn evaluate(set: &EmbeddingSet, excluded: Excluded) -> Result<Evaluation> {
         excluded,
         leak: retrieval::leak(set),
         geometry: metrics::geometry(set, apart),
+        open_set: open_set(set, &retrieval),
         encounter_queries: encounters::figures(set, excluded.rule())?,
         same: apart.same.clone(),
         different: apart.different.clone(),
@@ -189,6 +193,9 @@ pub struct Report {
     /// 95 % intervals of the figures, by a bootstrap over individuals; none with fewer than two.
     #[serde(default)]
     pub intervals: Option<Intervals>,
+    /// How new and known individuals were told apart; all null where no query is new.
+    #[serde(flatten)]
+    pub open_set: OpenSet,
     /// The figures with all query photos of an encounter as one query.
     #[serde(default)]
     pub encounter_queries: Option<EncounterQueries>,
@@ -219,6 +226,7 @@ impl Report {
             }),
             geometry: Some(evaluation.geometry),
             intervals: intervals::intervals(&evaluation.retrieval),
+            open_set: evaluation.open_set,
             encounter_queries: Some(evaluation.encounter_queries),
         }
     }
@@ -242,6 +250,7 @@ impl Report {
             chance: None,
             geometry: None,
             intervals: None,
+            open_set: OpenSet::default(),
             encounter_queries: None,
             ..self.clone()
         })

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::super::intervals::Intervals;
 use super::super::metrics::{Figures, Geometry};
+use super::super::open_set::{ChosenOn, OpenSet};
 use super::{Excluded, MATCHES_FILE, Picture, Report};
 use crate::data::counted::counted;
 use crate::data::foreign::is_harmful;
@@ -84,7 +85,7 @@ pub fn asked(figures: &Figures) -> String {
 
 /// What must be said of the figures, a sentence each, the weightiest first.
 pub fn remarks(report: &Report) -> Vec<String> {
-    [trained_on(report), corrected_since(report), near_chance(report), Some(leak(report))]
+    [trained_on(report), corrected_since(report), near_chance(report), Some(leak(report)), open_set(report)]
         .into_iter()
         .flatten()
         .collect()
@@ -117,6 +118,22 @@ pub fn other_figures(report: &Report) -> String {
         [("MAP@R", f.map_at_r), ("R-precision", f.r_precision), ("AUC", f.auc), ("TAR @ FAR 0.01", tar.hundredth)];
     let told = all.iter().filter(|(_, value)| value.is_some()).map(|(name, value)| format!("{name} {}", share(*value)));
     told.collect::<Vec<_>>().join(" · ")
+}
+
+/// How new and known individuals were told apart, in a sentence; none where no query is new.
+pub fn open_set(report: &Report) -> Option<String> {
+    let OpenSet { baks, baus, open_set_score, threshold, threshold_chosen_on } = report.open_set;
+    let by = match threshold_chosen_on? {
+        ChosenOn::NewIndividuals => "known and new individuals of valid",
+        ChosenOn::IndividualsTakenOut => "individuals of valid, each once with its photos taken out of the gallery",
+    };
+    Some(format!(
+        "Known and new: BAKS {}, BAUS {}, geometric mean {} (a query farther than {} from every photo is called new; {by} chose that).",
+        share(baks),
+        share(baus),
+        share(open_set_score),
+        share(threshold),
+    ))
 }
 
 /// The page `report.md`.
@@ -280,6 +297,12 @@ fn definitions(page: &mut String, report: &Report) {
         "- **without exclusion**: a query is ranked against the gallery and all other queries, only itself left out: what a careless evaluation would have said."
     );
     let _ = writeln!(page, "- **by chance**: what random rankings of the same photos would score on average.");
+    if report.open_set.threshold.is_some() {
+        let _ = writeln!(
+            page,
+            "- **BAKS, BAUS**: mean over known individuals of the share of their queries that get their name, mean over new ones of the share that are called new (wildlife-datasets; the geometric mean is the score of AnimalCLEF 2025)."
+        );
+    }
     if report.intervals.is_some() {
         let _ = writeln!(
             page,
