@@ -5,6 +5,7 @@
 //! Knows files and pixels; knows nothing of tensors, networks or runs.
 
 pub mod augment;
+pub mod base64;
 pub mod cache;
 pub mod corrections;
 pub mod counted;

@@ -7,6 +7,7 @@
 
 pub mod attention;
 pub mod boxes;
+pub mod charts;
 pub mod compare;
 pub mod dataset;
 pub mod embed;

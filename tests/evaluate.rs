@@ -43,7 +43,7 @@ fn killed_at_any_moment_it_leaves_the_old_report_or_the_new_and_the_next_one_wor
     let valid = [&args[..], &["--query-split", "valid"]].concat();
     stage.ok(&args);
     let old = report(&results);
-    assert_eq!(old.len(), 9);
+    assert_eq!(old.len(), 20);
     stage.ok(&["evaluate", "--model-path", "models", "--query-split", "valid"]); // into the run's folder
     let new = report(&stage.root.join("models/eval/valid"));
     assert_ne!(old["report.json"], new["report.json"]);
@@ -55,7 +55,7 @@ fn killed_at_any_moment_it_leaves_the_old_report_or_the_new_and_the_next_one_wor
         ("it has begun", &|| status() != Status::Finished && status() != Status::Crashed),
         ("it embeds", &|| status() == Status::Running),
         ("its first file is written", &|| writing() >= 1 || moved()),
-        ("half of its files are written", &|| writing() >= 5 || moved()),
+        ("half of its files are written", &|| writing() >= 10 || moved()),
     ];
     let mut inside = 0;
     for (what, moment) in moments {
@@ -127,7 +127,7 @@ fn a_full_or_read_only_disk_leaves_the_report_before_it_and_the_way_out() {
     let Some(output) = mounted(&stage, &script) else { return };
     refused(&output, &["results/", "the disk is full", "free some space"]);
     let (before, after) = (stage.root.join("before"), stage.root.join("after"));
-    assert!(report(&before).len() == 9 && report(&before) == report(&after));
+    assert!(report(&before).len() == 20 && report(&before) == report(&after));
     assert!(!after.join(".writing").exists());
     let (status, state) = session::standing(&after).unwrap().unwrap();
     assert_eq!(status, Status::Failed);

@@ -249,7 +249,7 @@ fn what_is_wrong_is_said_with_the_way_out() {
         Refusal { args: train(&["--pretrained"]), code: 1, says: &["resnet50-11ad3fa6.pth", "caretta weights import"] },
         Refusal { args: train(&["--device", "cuda:0"]), code: 1, says: &["cuda:0", "CPU"] },
         Refusal { args: train(&["--split-column", "split_odd"]), code: 1, says: &["split_odd", "split_closed"] },
-        Refusal { args: train(&["--split", "opne"]), code: 2, says: &["data.split = opne", "open"] },
+        Refusal { args: train(&["--split", "opne"]), code: 2, says: &["data.split = \"opne\"", "open"] },
         Refusal {
             args: train(&["--set", "data.split=open", "--split-column", "s"]),
             code: 2,

@@ -19,6 +19,19 @@ use super::Context;
 pub(super) struct Usage(pub(super) String);
 
 /// Refuses a picture's name that promises another format than the one written.
+pub(super) fn png_or_svg(output: Option<&std::path::Path>) -> Result<()> {
+    let fits = |ending: &std::ffi::OsStr| ["png", "svg"].iter().any(|known| ending.eq_ignore_ascii_case(known));
+    match output {
+        Some(path) if !path.extension().is_some_and(fits) => Err(Usage(format!(
+            "--output {}: drawings are written as PNG or SVG; let the name end in .png or .svg",
+            foreign::path(path)
+        ))
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a picture can be written to `output`; asked before anything is computed.
 pub(super) fn only_png(output: Option<&std::path::Path>) -> Result<()> {
     match output {
         Some(path) if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) => Err(Usage(format!(

@@ -9,12 +9,12 @@ use serde_json::json;
 use crate::data::decode::PhotoFile;
 use crate::data::foreign;
 use crate::eval::compare::{Compared, UNKNOWN, compare};
-use crate::eval::figures::write_png;
+use crate::eval::figures::write_as;
 use crate::eval::verdict::Distances;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
-use super::args::{PhotoFlags, only_png};
+use super::args::{PhotoFlags, png_or_svg};
 use super::evaluate::Chosen;
 use super::{Context, pictures, words};
 
@@ -34,7 +34,7 @@ pub(super) struct PairArgs {
     /// Distances to hold it against: distances.json of an evaluation [default: the run's newest of these weights]
     #[arg(long, value_name = "FILE")]
     distances: Option<PathBuf>,
-    /// Write the picture here
+    /// Write the picture here, .png or .svg
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(super) struct PairArgs {
 }
 
 pub(super) fn pair(context: &Context, args: &PairArgs) -> Result<u8> {
-    only_png(args.output.as_deref())?;
+    png_or_svg(args.output.as_deref())?;
     let device = args.photos.device.open()?;
     on_device!(&device, device => pair_on(context, args, device))
 }
@@ -71,9 +71,9 @@ fn pair_on<D: Backend>(context: &Context, args: &PairArgs, device: &D) -> Result
         }
     })?;
     if let Some(path) = &args.output {
-        write_png(path, picture)?;
+        write_as(path, picture)?;
         words::say(&format!("picture: {}", foreign::path(path)));
     }
-    pictures::show(picture, context.global.images, context.global.json);
+    pictures::show(&picture.picture, context.global.images, context.global.json);
     Ok(0)
 }

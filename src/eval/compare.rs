@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use image::RgbImage;
-
 use crate::data::decode::PhotoFile;
 use crate::data::foreign;
 use crate::nn::ops::Backend;
 
 use super::dataset::thumbnail;
 use super::embed::{Source, embed};
-use super::figures::{PairFigure, Shown, pair_figure};
+use super::figures::{Drawing, PairFigure, Shown, pair_figure};
 use super::model::Model;
 use super::retrieval::distance;
 use super::verdict::{Distances, Verdict};
@@ -24,7 +22,7 @@ pub struct Compared {
     /// What that means, where distances of this model are known.
     pub verdict: Option<Verdict>,
     /// The photos side by side, with the distance and, where known, those of other pairs.
-    pub picture: RgbImage,
+    pub picture: Drawing,
 }
 
 /// Embeds two photos with `model`, which a person calls `name`, and holds their distance against `known`.
@@ -92,7 +90,7 @@ mod tests {
         };
         let same = ask([0, 0], Some(&of(&model.identity))).unwrap();
         assert!(same.distance < 1e-3 && same.verdict.unwrap().sentence.contains("one individual"));
-        assert!(same.picture.height() > alone.picture.height());
+        assert!(same.picture.picture.height() > alone.picture.picture.height());
         let error = ask([0, 1], Some(&of("other weights"))).unwrap_err().to_string();
         assert!(error.contains("another") && error.contains("caretta evaluate"), "{error}");
     }

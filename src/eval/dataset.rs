@@ -12,12 +12,11 @@ use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::split::{Roles, Split};
 use crate::nn::ops::Backend;
 
+use super::charts;
 use super::embed::{Embedded, Source, embed_readable};
 use super::embeddings::{EmbeddingSet, PhotoRow, Role};
-use super::figures::{Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_sheet, scatter_of, write_png};
+use super::figures::{Drawing, Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_sheet, write_drawing};
 use super::model::Model;
-use super::projection::Projection;
-use super::projection::pca::Pca;
 use super::report::{ChosenBy, ChosenOn, Context, Evaluation, Excluded, Picture, Report, evaluate, write};
 use super::retrieval::{Match, Ranked};
 use super::{Error, Result, pairs, session};
@@ -26,8 +25,6 @@ use super::{Error, Result, pairs, session};
 pub const PAIRS_FILE: &str = "pairs.png";
 /// The sheet of queries with their nearest photos.
 pub const QUERIES_FILE: &str = "queries.png";
-/// The projection of the embedding.
-pub const PROJECTION_FILE: &str = "embedding.png";
 
 /// Longest side of a photo on a sheet, in pixels.
 const ON_A_SHEET: u32 = 420;
@@ -179,22 +176,13 @@ pub fn photo_row(manifest: &Manifest, index: usize, role: Role) -> PhotoRow {
     }
 }
 
-/// What [`PROJECTION_FILE`] shows.
-pub(super) const PROJECTION_CAPTION: &str = "The embedding, projected to two dimensions.";
-
-/// Draws the projection of `set`, whose dataset people call `dataset`, into the file at `path`.
-pub(super) fn draw_projection(path: &Path, dataset: &str, set: &EmbeddingSet) -> Result<()> {
-    let projected = Pca.project(&set.vectors, set.dim)?;
-    write_png(path, &scatter_of(&format!("Embedding of {dataset}"), set, &projected))
-}
-
 /// Writes every file of `answer` into `folder`, and tells which.
 fn leave(folder: &Path, manifest: &Manifest, answer: &Answer) -> Result<Vec<PathBuf>> {
     let Answer { set, evaluation, report, .. } = answer;
     let mut photos = Photos { manifest, set, loaded: BTreeMap::new() };
-    let mut pictures = Vec::new();
-    let mut draw = |file: &str, caption: &str, picture: &RgbImage| -> Result<()> {
-        write_png(&folder.join(file), picture)?;
+    let (mut written, mut pictures) = (Vec::new(), Vec::new());
+    let mut draw = |file: &str, caption: &str, drawing: &Drawing| -> Result<()> {
+        written.extend(write_drawing(&folder.join(file), drawing)?);
         pictures.push(Picture { file: file.into(), caption: caption.into() });
         Ok(())
     };
@@ -215,10 +203,10 @@ fn leave(folder: &Path, manifest: &Manifest, answer: &Answer) -> Result<Vec<Path
     let sheet = query_sheet("Queries from best to worst", &about, &rows);
     draw(QUERIES_FILE, "Queries, from best ranked to worst, each with its nearest photos.", &sheet)?;
 
-    draw_projection(&folder.join(PROJECTION_FILE), &report.context.dataset, set)?;
-    pictures.push(Picture { file: PROJECTION_FILE.into(), caption: PROJECTION_CAPTION.into() });
-    let mut written = write(folder, set, evaluation, report, &pictures)?;
-    written.extend(pictures.iter().map(|p| folder.join(&p.file)));
+    let (files, charts) = charts::draw(folder, set, evaluation, report)?;
+    written.extend(files);
+    pictures.extend(charts);
+    written.splice(0..0, write(folder, set, evaluation, report, &pictures)?);
     Ok(written)
 }
 
@@ -308,7 +296,7 @@ mod tests {
         let folder = dir.path().join("results");
         let evaluate = || evaluate_into(&folder, &model, &question, &source, &mut |_, _| true);
         let (answer, written) = evaluate().unwrap();
-        assert_eq!((answer.set.len(), written.len()), (4, 9));
+        assert_eq!((answer.set.len(), written.len()), (4, 20));
         assert!(written.iter().all(|path| path.is_file()));
         let report = std::fs::read(folder.join("report.json")).unwrap();
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::nn::weights::sha256;
 
-use super::dataset::{PROJECTION_CAPTION, PROJECTION_FILE, draw_projection};
+use super::charts;
 use super::embeddings::EmbeddingSet;
-use super::report::{Context, Evaluation, Excluded, Picture, Report, evaluate, write};
+use super::report::{Context, Evaluation, Excluded, Report, evaluate, write};
 use super::{Error, Result, session};
 
 /// The report on the embeddings in `npy`, whose rows `csv` lists; every file goes into `folder`, where one is given.
@@ -34,10 +34,9 @@ pub fn evaluate_outside(
         work(&mut |set, report, evaluation| {
             session.progress(set.len(), set.len());
             session.put(|beside| {
-                draw_projection(&beside.join(PROJECTION_FILE), &report.context.dataset, set)?;
-                let picture = Picture { file: PROJECTION_FILE.into(), caption: PROJECTION_CAPTION.into() };
-                let mut written = write(beside, set, evaluation, report, &[picture])?;
-                written.push(beside.join(PROJECTION_FILE));
+                let (files, pictures) = charts::draw(beside, set, evaluation, report)?;
+                let mut written = write(beside, set, evaluation, report, &pictures)?;
+                written.extend(files);
                 Ok(written)
             })
         })

@@ -7,6 +7,7 @@
 use super::Result;
 
 pub mod pca;
+pub mod tsne;
 
 /// Points on a plane, one an embedding.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,6 +13,7 @@ use crate::run::files;
 
 use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE};
 use super::encounters::{self, EncounterQueries};
+use super::histogram::Histogram;
 use super::intervals::{self, Intervals};
 use super::metrics::{self, Figures, Geometry};
 use super::open_set::{OpenSet, open_set};
@@ -41,6 +42,14 @@ pub enum Excluded {
 }
 
 impl Excluded {
+    /// What it comes to, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Excluded::Encounter => "own encounter left out",
+            Excluded::None => "gallery only",
+        }
+    }
+
     /// What a query is then ranked against.
     pub fn rule(self) -> Rule {
         match self {
@@ -67,8 +76,10 @@ pub struct Evaluation {
     pub open_set: OpenSet,
     /// Figures of encounters as queries, by the rule that the report stands for.
     pub encounter_queries: EncounterQueries,
-    same: super::histogram::Histogram,
-    different: super::histogram::Histogram,
+    /// Distances of counted pairs of one individual from two encounters.
+    pub same: Histogram,
+    /// Distances of counted pairs of two individuals.
+    pub different: Histogram,
 }
 
 /// Ranks `set` with and without exclusion.
@@ -339,7 +350,7 @@ pub(super) mod tests {
     }
 
     /// Each query's own encounter is nearest; its turtle's other encounter is behind the other turtle.
-    pub(super) fn small() -> EmbeddingSet {
+    pub(in crate::eval) fn small() -> EmbeddingSet {
         let rows = vec![
             row("q, \"1\".jpg", "t1", "1", Role::Query),
             row("q2.jpg", "t2", "1", Role::Query),

@@ -247,6 +247,13 @@ impl Effects {
                     tell(inbox, Message::Opened(evaluation.folder.clone(), opened));
                 }),
             ),
+            Effect::Neighbours(folder) => later(
+                "neighbours",
+                Box::new(move |inbox| {
+                    let projected = opening::neighbours(&folder);
+                    tell(inbox, Message::Neighbours(folder, projected));
+                }),
+            ),
             Effect::Configs(purpose, ids) => {
                 self.small(move |workspace, inbox| tell(inbox, configs(workspace, purpose, ids)));
             }

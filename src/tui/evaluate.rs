@@ -2,7 +2,7 @@
 
 pub(super) mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::eval::embeddings::{EmbeddingSet, PhotoRow};
@@ -51,7 +51,9 @@ pub(super) struct Opened {
     pub(super) set: EmbeddingSet,
     /// The ranking that the report stands for.
     pub(super) retrieval: Retrieval,
-    /// The embedding on a plane.
+    /// Where it lies.
+    pub(super) folder: PathBuf,
+    /// The embedding on a plane, by principal components.
     pub(super) projected: Projected,
     /// Each individual asked about: name, queries, rank-1.
     pub(super) individuals: Vec<(String, usize, f64)>,
@@ -149,6 +151,10 @@ pub(super) struct Evaluate {
     pub(super) scroll: usize,
     /// The report's charts have the place of its lines.
     pub(super) charts: bool,
+    /// The embedding is shown by its neighbours (t-SNE) rather than by its components.
+    by_neighbours: bool,
+    /// That picture, once it is made.
+    neighbours: Option<Projected>,
     /// The photo under the cursor of the embedding.
     pub(super) point: usize,
     /// The photos nearest to it, with their distances, and which it was then.
@@ -212,6 +218,20 @@ impl Evaluate {
             }
         }
         self.at = moved(self.at, self.shown().len(), Step::By(0));
+    }
+
+    /// The embedding of `opened` as it is shown: by neighbours where that is asked for and made.
+    pub(super) fn projected<'a>(&'a self, opened: &'a Opened) -> &'a Projected {
+        self.neighbours.as_ref().filter(|_| self.by_neighbours).unwrap_or(&opened.projected)
+    }
+
+    /// Takes the embedding by neighbours of the evaluation in `folder`; whether that is still open.
+    pub(super) fn take_neighbours(&mut self, folder: &Path, projected: Projected) -> bool {
+        let is_open = self.opened.as_ref().is_some_and(|opened| opened.folder == folder);
+        if is_open {
+            self.neighbours = Some(projected);
+        }
+        is_open
     }
 
     /// Takes an evaluation that was opened.
@@ -327,7 +347,7 @@ impl Evaluate {
     /// To the nearest point that lies mostly in this direction.
     fn over(&mut self, dx: f64, dy: f64) {
         let Some(opened) = &self.opened else { return };
-        let points = &opened.projected.points;
+        let points = &self.projected(opened).points;
         let Some(&[x, y]) = points.get(self.point) else { return };
         let ahead = points.iter().enumerate().filter_map(|(at, &[px, py])| {
             let (along, aside) = ((px - x) * dx + (py - y) * dy, ((px - x) * dy + (py - y) * dx).abs());
@@ -401,6 +421,11 @@ impl Evaluate {
                 };
             }
             (Action::NextPane | Action::PreviousPane, Place::Report) => self.charts = !self.charts,
+            (Action::NextPane | Action::PreviousPane, Place::Scatter) => {
+                self.by_neighbours = !self.by_neighbours;
+                let unmade = self.opened.as_ref().filter(|_| self.by_neighbours && self.neighbours.is_none());
+                return Ok(unmade.map(|opened| Effect::Neighbours(opened.folder.clone())).into_iter().collect());
+            }
             (Action::OnlyMistakes, _) => {
                 self.only_mistakes = !self.only_mistakes;
                 (self.query, self.hit) = (0, 0);

@@ -243,6 +243,7 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Delete, "delete", &["delete"], &[P::Datasets, P::Runs, P::Run], "", "delete the run, or take the dataset out of the list; asks"),
     row(Action::Copy, "copy", &["y"], EVERYWHERE, "copy", "copy the path or name of what is chosen (OSC 52)"),
     row(Action::Filter, "filter", &["/"], LISTS, "filter", "show only rows that hold a text"),
+    row(Action::NextPane, "projection", &["tab"], &[P::Scatter], "PCA/t-SNE", "by components (PCA) or neighbours (t-SNE)"),
     row(Action::NextPane, "next-pane", &["tab"], PANES, "pane", "to the next pane"),
     row(Action::PreviousPane, "previous-pane", &["backtab"], PANES, "", "to the pane before"),
     row(Action::Back, "back", &["esc"], EVERYWHERE, "", "back"),

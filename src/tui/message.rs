@@ -13,6 +13,7 @@ use crate::data::overview::Overview;
 use crate::data::split::Split;
 use crate::data::synth::SynthPlan;
 use crate::eval::boxes::box_in;
+use crate::eval::projection::Projected;
 use crate::eval::weights::Imported;
 use crate::nn::ops::device::CardUse;
 use crate::run::config::Config;
@@ -55,6 +56,8 @@ pub(super) enum Message {
     Evaluations(Vec<Evaluation>),
     /// An evaluation was opened.
     Opened(PathBuf, Result<Arc<Opened>, String>),
+    /// The embedding of the evaluation in a folder was laid out by neighbours.
+    Neighbours(PathBuf, Result<Projected, String>),
     /// Configurations of runs were read.
     Configs(Purpose, Result<Vec<(String, Config)>, String>),
     /// A path was completed as far as it is unique.
@@ -265,6 +268,8 @@ pub(super) enum Effect {
     Costs,
     /// Open an evaluation.
     Open(Box<Evaluation>),
+    /// Lay out the embedding of the evaluation in a folder by neighbours.
+    Neighbours(PathBuf),
     /// Read the configurations of runs.
     Configs(Purpose, Vec<String>),
     /// Complete a path.

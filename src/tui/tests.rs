@@ -183,8 +183,8 @@ fn opened() -> Message {
     let individuals = vec![("t1".into(), 1, 0.0), ("t2".into(), 1, 1.0)];
     let root = "/data/turtles".into();
     let (names, numbers) = super::evaluate::numbers(&set.rows);
-    let opened =
-        Opened { report, retrieval: evaluation_of.retrieval, set, projected, individuals, numbers, names, root };
+    let (folder, retrieval) = (evaluation().folder, evaluation_of.retrieval);
+    let opened = Opened { report, retrieval, set, folder, projected, individuals, numbers, names, root };
     Message::Opened(evaluation().folder, Ok(Arc::new(opened)))
 }
 
@@ -403,7 +403,7 @@ fn a_run_is_started_from_the_form_and_shown() {
     drive(&mut model, full());
     let (buffer, ..) = drive(&mut model, keys("n"));
     assert!(text(&buffer).contains("▸ method") && text(&buffer).contains("data.dir"), "{}", text(&buffer));
-    let typed = vec![vec![key(KeyCode::Down), key(KeyCode::Down), key(KeyCode::Down)], keys("31")];
+    let typed = vec![(0..4).map(|_| key(KeyCode::Down)).collect(), keys("31")];
     let (buffer, ..) = drive(&mut model, typed.concat_all());
     assert!(
         text(&buffer).contains("data.image_size = 31: must be a whole number from 32 to 1024"),

@@ -110,6 +110,14 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 }
             }
         }
+        Message::Neighbours(folder, projected) => match projected {
+            Ok(projected) => {
+                if model.evaluate.take_neighbours(&folder, projected) {
+                    model.say("neighbours lie together; Tab goes back to the components".to_owned(), false);
+                }
+            }
+            Err(why) => model.say(why, true),
+        },
         Message::Configs(purpose, read) => match read {
             Ok(configs) => return configs_read(model, purpose, configs),
             Err(why) => model.say(why, true),

@@ -1,4 +1,4 @@
-//! A white sheet to draw on: shapes by tiny-skia, text by ab_glyph, photos scaled to their place.
+//! A white sheet to draw on: shapes by tiny-skia, text by ab_glyph, photos scaled to their place; and the same as SVG.
 //!
 //! Coordinates are pixels from the upper left corner. Drawing outside is cut off, never an error.
 
@@ -10,6 +10,7 @@ use tiny_skia::{
 };
 
 use super::palette::{BACK, Mark, rgb};
+use super::svg::Svg;
 use super::text::{Type, clean};
 
 /// A place on the sheet.
@@ -51,9 +52,28 @@ pub(super) enum Align {
     Right,
 }
 
+/// Width of the rim around text that stands on marks.
+const RIM: f32 = 2.5;
+
+/// A finished picture: pixels, and the same shapes as SVG.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawing {
+    /// The pixels.
+    pub picture: RgbImage,
+    svg: Svg,
+}
+
+impl Drawing {
+    /// The file of the shapes.
+    pub fn svg(&self) -> String {
+        self.svg.file(self.picture.width(), self.picture.height())
+    }
+}
+
 /// The sheet.
 pub(super) struct Canvas {
     pixmap: Pixmap,
+    svg: Svg,
 }
 
 impl Canvas {
@@ -62,18 +82,20 @@ impl Canvas {
         let mut pixmap = Pixmap::new(width.clamp(1, 20_000), height.clamp(1, 20_000))
             .expect("neither empty nor too large after the clamp");
         pixmap.fill(Color::WHITE);
-        Canvas { pixmap }
+        Canvas { pixmap, svg: Svg::default() }
     }
 
     /// The finished picture.
-    pub(super) fn into_picture(self) -> RgbImage {
+    pub(super) fn finish(self) -> Drawing {
         let (width, height) = (self.pixmap.width(), self.pixmap.height());
         let pixels = self.pixmap.pixels().iter();
         let bytes = pixels.flat_map(|p| [p.red(), p.green(), p.blue()]);
-        RgbImage::from_raw(width, height, bytes.collect()).expect("three bytes a pixel, collected above")
+        let picture = RgbImage::from_raw(width, height, bytes.collect()).expect("three bytes a pixel, collected above");
+        Drawing { picture, svg: self.svg }
     }
 
     pub(super) fn fill(&mut self, area: Area, colour: Color) {
+        self.svg.fill(area, colour);
         if let Some(rect) = Rect::from_xywh(area.x, area.y, area.width, area.height) {
             let path = PathBuilder::from_rect(rect);
             self.fill_path(&path, colour);
@@ -85,12 +107,16 @@ impl Canvas {
         let half = width / 2.0;
         let outer = Rect::from_xywh(area.x - half, area.y - half, area.width + width, area.height + width);
         if let Some(rect) = outer {
+            let [left, top, right, bottom] = [rect.left(), rect.top(), rect.right(), rect.bottom()];
+            let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
+            self.svg.path(&corners, true, None, Some((width, colour)));
             self.stroke_path(&PathBuilder::from_rect(rect), width, colour);
         }
     }
 
     /// A line through `points`.
     pub(super) fn line(&mut self, points: &[(f32, f32)], width: f32, colour: Color) {
+        self.svg.path(points, false, None, Some((width, colour)));
         if let Some(path) = path(points, false) {
             self.stroke_path(&path, width, colour);
         }
@@ -98,6 +124,7 @@ impl Canvas {
 
     /// The area within `points`.
     pub(super) fn polygon(&mut self, points: &[(f32, f32)], colour: Color) {
+        self.svg.path(points, true, Some(colour), None);
         if let Some(path) = path(points, true) {
             self.fill_path(&path, colour);
         }
@@ -113,10 +140,14 @@ impl Canvas {
         outline: Option<(f32, Color)>,
     ) {
         let shape = match mark {
-            None => PathBuilder::from_circle(x, y, radius),
+            None => {
+                self.svg.circle((x, y), radius, colour, outline);
+                PathBuilder::from_circle(x, y, radius)
+            }
             Some(corners) => {
-                let corners = corners.iter().map(|(dx, dy)| (x + dx * radius, y + dy * radius));
-                path(&corners.collect::<Vec<_>>(), true)
+                let corners: Vec<_> = corners.iter().map(|(dx, dy)| (x + dx * radius, y + dy * radius)).collect();
+                self.svg.path(&corners, true, Some(colour), outline);
+                path(&corners, true)
             }
         };
         if let Some(shape) = shape {
@@ -143,6 +174,7 @@ impl Canvas {
             Align::Centre => x - width / 2.0,
             Align::Right => x - width,
         };
+        self.svg.text(&text, (x, baseline), align, type_, rgb(colour), 0.0);
         self.letters(&text, left, baseline, type_, rgb(colour));
         width
     }
@@ -151,9 +183,10 @@ impl Canvas {
     pub(super) fn text_on_top(&mut self, text: &str, (x, baseline): (f32, f32), type_: Type, colour: u32) {
         let text = clean(text);
         let left = x - type_.width(&text) / 2.0;
+        self.svg.text(&text, (x, baseline), Align::Centre, type_, rgb(colour), RIM);
         for step in 0..12 {
             let angle = step as f32 * std::f32::consts::TAU / 12.0;
-            let (dx, dy) = (2.5 * angle.cos(), 2.5 * angle.sin());
+            let (dx, dy) = (RIM * angle.cos(), RIM * angle.sin());
             self.letters(&text, left + dx, baseline + dy, type_, Color::WHITE);
         }
         self.letters(&text, left, baseline, type_, rgb(colour));
@@ -171,6 +204,8 @@ impl Canvas {
         let height = ((h * scale).round() as u32).max(1);
         let left = (area.x + (area.width - width as f32) / 2.0).round();
         let top = (area.y + (area.height - height as f32) / 2.0).round();
+        let place = Area::new(left, top, width as f32, height as f32);
+        self.svg.photo(photo, place);
         for (at, pixel) in scaled(photo, width, height).chunks_exact(3).enumerate() {
             let (x, y) = (at as u32 % width, at as u32 / width);
             self.blend(
@@ -180,7 +215,7 @@ impl Canvas {
                 1.0,
             );
         }
-        Area::new(left, top, width as f32, height as f32)
+        place
     }
 
     fn letters(&mut self, text: &str, x: f32, baseline: f32, type_: Type, colour: Color) {
@@ -265,7 +300,7 @@ mod tests {
         let photo = RgbImage::from_pixel(20, 10, Rgb([200, 30, 40]));
         let place = canvas.photo(&photo, Area::new(10.0, 10.0, 80.0, 80.0));
         assert_eq!(place, Area::new(10.0, 30.0, 80.0, 40.0));
-        let picture = canvas.into_picture();
+        let picture = canvas.finish().picture;
         assert_eq!(picture.get_pixel(50, 50).0, [200, 30, 40]);
         assert_eq!(picture.get_pixel(5, 5).0, [255; 3]);
     }
@@ -278,6 +313,6 @@ mod tests {
         canvas.photo(&RgbImage::new(1, 4000), Area::new(-50.0, -50.0, 60.0, 60.0));
         canvas.fill(Area::new(0.0, 0.0, -5.0, f32::NAN), Color::BLACK);
         canvas.line(&[(f32::NAN, 0.0), (1.0, 1.0)], 1.0, Color::BLACK);
-        assert_eq!(canvas.into_picture().dimensions(), (20, 20));
+        assert_eq!(canvas.finish().picture.dimensions(), (20, 20));
     }
 }

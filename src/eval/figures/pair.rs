@@ -3,11 +3,10 @@
 //! The number alone means nothing to a person; the two hills do. Both are drawn to the same area, so
 //! that the many pairs of two individuals do not drown the few of one.
 
-use image::RgbImage;
-
 use super::super::histogram::Histogram;
 use super::super::verdict::Distances;
-use super::canvas::{Align, Area, Canvas, sheer};
+use super::canvas::{Align, Area, Canvas, Drawing, sheer};
+use super::curves::step;
 use super::palette::{DIFFERENT, INK, RULE, SAME, SOFT, rgb};
 use super::sheet::{Shown, caption, head};
 use super::text::Type;
@@ -42,7 +41,7 @@ pub struct PairFigure<'a> {
 }
 
 /// Draws the picture, 1200 pixels wide.
-pub fn pair_figure(figure: &PairFigure<'_>) -> RgbImage {
+pub fn pair_figure(figure: &PairFigure<'_>) -> Drawing {
     let photo = ((WIDTH - 2.0 * MARGIN - GAP) / 2.0).floor();
     let high = (photo * 0.75).floor();
     let below = HEAD + high + 64.0;
@@ -68,7 +67,7 @@ pub fn pair_figure(figure: &PairFigure<'_>) -> RgbImage {
     if let Some(distances) = figure.distances {
         hills(&mut canvas, plot, figure.distance, distances);
     }
-    canvas.into_picture()
+    canvas.finish()
 }
 
 fn hills(canvas: &mut Canvas, plot: Area, here: f64, distances: &Distances) {
@@ -129,7 +128,7 @@ fn key(canvas: &mut Canvas, plot: Area, same: &Histogram, different: &Histogram)
 
 fn axis(canvas: &mut Canvas, plot: Area, to: f64, x: impl Fn(f64) -> f32) {
     canvas.line(&[(plot.x, plot.bottom()), (plot.right(), plot.bottom())], 1.5, rgb(SOFT));
-    let step = tick(to);
+    let step = step(to);
     let digits = (-step.log10().floor()).max(0.0) as usize;
     for number in 0.. {
         let value = f64::from(number) * step;
@@ -148,25 +147,10 @@ fn axis(canvas: &mut Canvas, plot: Area, to: f64, x: impl Fn(f64) -> f32) {
     canvas.text(words, (centre, plot.bottom() + 56.0), Align::Centre, SMALL, SOFT);
 }
 
-/// A round step that divides 0 to `to` into five to ten parts or so.
-fn tick(to: f64) -> f64 {
-    let power = 10.0_f64.powf((to / 5.0).log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|s| s * power);
-    steps.into_iter().find(|step| to / step <= 8.0).unwrap_or(steps[3])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_round_and_few() {
-        for to in [1e-6, 0.003, 0.5, 1.0, 1.37, 2.1] {
-            let parts = to / tick(to);
-            assert!((2.0..=8.0).contains(&parts), "{to}: {parts}");
-        }
-        assert_eq!(tick(1.0), 0.2);
-    }
+    use image::RgbImage;
 
     #[test]
     fn every_kind_of_distances_can_be_drawn() {

@@ -7,11 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use image::RgbImage;
-
 use super::super::embeddings::EmbeddingSet;
 use super::super::projection::Projected;
-use super::canvas::{Align, Area, Canvas, sheer};
+use super::canvas::{Align, Area, Canvas, Drawing, sheer};
 use super::labels::{Cluster, labels};
 use super::palette::{self, INK, RULE, SOFT, UNKNOWN, rgb};
 use super::text::Type;
@@ -49,14 +47,14 @@ pub struct ScatterPoint<'a> {
 }
 
 /// The scatter of a whole set; see [`scatter`]. `projected` must be of this set.
-pub fn scatter_of(title: &str, set: &EmbeddingSet, projected: &Projected) -> RgbImage {
+pub fn scatter_of(title: &str, set: &EmbeddingSet, projected: &Projected) -> Drawing {
     let rows = set.rows.iter().zip(&projected.points);
     let points = rows.map(|(row, &at)| ScatterPoint { at, individual: &row.individual, query: row.role.is_query() });
     scatter(title, &points.collect::<Vec<_>>(), &projected.axes)
 }
 
 /// Draws `points`, 1200 x 900 pixels.
-pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> RgbImage {
+pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> Drawing {
     let mut canvas = Canvas::new(WIDTH, HEIGHT);
     let cast = Cast::of(points);
     let width = WIDTH as f32 - 2.0 * LEFT;
@@ -104,7 +102,7 @@ pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> 
         canvas.text_on_top(&label.name, (label.place.0, baseline), NAME, INK);
     }
     legend(&mut canvas, &cast, Area::new(right, TOP, legend_width, BOTTOM - TOP));
-    canvas.into_picture()
+    canvas.finish()
 }
 
 fn mark(canvas: &mut Canvas, number: usize, place: (f32, f32), query: bool) {
@@ -321,7 +319,7 @@ mod tests {
                     query: i % 3 == 0,
                 })
                 .collect();
-            let picture = scatter(&"title ".repeat(40), &points, &axes);
+            let picture = scatter(&"title ".repeat(40), &points, &axes).picture;
             assert_eq!(picture.dimensions(), (WIDTH, HEIGHT));
             let inked = picture.pixels().filter(|p| p.0 != [255; 3]).count();
             assert!(inked > 1000);

@@ -5,7 +5,7 @@
 
 use image::RgbImage;
 
-use super::canvas::{Align, Area, Canvas};
+use super::canvas::{Align, Area, Canvas, Drawing};
 use super::palette::{INK, RIGHT, RULE, SOFT, WRONG, rgb};
 use super::text::Type;
 
@@ -78,7 +78,7 @@ pub struct QueryRow<'a> {
 
 /// Draws sections of pairs, two columns: two sections side by side, or one over both. 1200 pixels
 /// wide, as high as it takes.
-pub fn pair_sheet(title: &str, words: &str, sections: &[Section<'_>]) -> RgbImage {
+pub fn pair_sheet(title: &str, words: &str, sections: &[Section<'_>]) -> Drawing {
     const GAP: f32 = 48.0;
     const INNER: f32 = 12.0;
     const BELOW: f32 = 62.0;
@@ -121,7 +121,7 @@ pub fn pair_sheet(title: &str, words: &str, sections: &[Section<'_>]) -> RgbImag
         }
         top += band(pair);
     }
-    canvas.into_picture()
+    canvas.finish()
 }
 
 fn pair_row(canvas: &mut Canvas, row: &PairRow<'_>, (x, y): (f32, f32), photo: f32, gap: f32) {
@@ -139,7 +139,7 @@ fn pair_row(canvas: &mut Canvas, row: &PairRow<'_>, (x, y): (f32, f32), photo: f
 }
 
 /// Draws queries with their five nearest photos, a row each. 1200 pixels wide, as high as it takes.
-pub fn query_sheet(title: &str, words: &str, rows: &[QueryRow<'_>]) -> RgbImage {
+pub fn query_sheet(title: &str, words: &str, rows: &[QueryRow<'_>]) -> Drawing {
     const HITS: usize = 5;
     const GAP: f32 = 14.0;
     const APART: f32 = 34.0;
@@ -177,7 +177,7 @@ pub fn query_sheet(title: &str, words: &str, rows: &[QueryRow<'_>]) -> RgbImage 
             canvas.text("no photo to match with", below, Align::Left, WORDS, SOFT);
         }
     }
-    canvas.into_picture()
+    canvas.finish()
 }
 
 /// Title and one line below it.
@@ -229,7 +229,7 @@ mod tests {
         let sheet = |correct| {
             let row = PairRow { left: shown(&photo), right: shown(&photo), distance: 0.4, correct };
             let section = Section { title: "t".into(), words: "w".into(), rows: vec![row; 3] };
-            pair_sheet("title", "words", &[section])
+            pair_sheet("title", "words", &[section]).picture
         };
         assert!(holds(&sheet(true), RIGHT) && !holds(&sheet(true), WRONG));
         assert!(holds(&sheet(false), WRONG) && !holds(&sheet(false), RIGHT));
@@ -242,13 +242,13 @@ mod tests {
         let photo = RgbImage::new(3, 400);
         let row = PairRow { left: shown(&photo), right: shown(&photo), distance: 2.0, correct: true };
         let section = |rows| Section { title: "t".into(), words: "w".into(), rows: vec![row; rows] };
-        let two = |rows| pair_sheet("t", "w", &[section(rows), section(0)]).height();
+        let two = |rows| pair_sheet("t", "w", &[section(rows), section(0)]).picture.height();
         assert!(two(4) > two(2) && two(2) > two(1));
-        assert!(pair_sheet("t", "w", &[]).height() > 50);
+        assert!(pair_sheet("t", "w", &[]).picture.height() > 50);
         let hit = Hit { shown: shown(&photo), distance: 0.1, correct: false };
         let query = |hits| QueryRow { query: shown(&photo), words: "w".into(), hits: vec![hit; hits] };
-        let sheet = query_sheet("t", "w", &[query(0), query(2), query(9)]);
+        let sheet = query_sheet("t", "w", &[query(0), query(2), query(9)]).picture;
         assert!(holds(&sheet, WRONG) && !holds(&sheet, RIGHT));
-        assert!(query_sheet("t", "w", &[]).height() > 50);
+        assert!(query_sheet("t", "w", &[]).picture.height() > 50);
     }
 }

@@ -224,10 +224,7 @@ const ROWS: &[Row] = &[
 const TAR: &str = "share of pairs of one individual that a threshold on the distance accepts which lets through that share of pairs of two.";
 
 fn table(page: &mut String, report: &Report) {
-    let honest = match report.excluded {
-        Excluded::Encounter => "own encounter left out",
-        Excluded::None => "gallery only",
-    };
+    let honest = report.excluded.words();
     let mut columns: Vec<(String, &Figures)> =
         vec![(honest.into(), &report.figures), ("without exclusion".into(), &report.without_exclusion)];
     if let Some(encounters) = &report.encounter_queries {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::eval::embeddings::EmbeddingSet;
-use crate::eval::projection::Projection;
 use crate::eval::projection::pca::Pca;
+use crate::eval::projection::tsne::Tsne;
+use crate::eval::projection::{Projected, Projection};
 use crate::eval::report::{Excluded, REPORT_FILE, Report};
 use crate::eval::retrieval::{Retrieval, Rule, retrieve};
 use crate::run::Workspace;
@@ -25,7 +26,17 @@ pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Ope
     let individuals = individuals(&set, &retrieval);
     let root = root(workspace, evaluation, &report, &set.rows[0].photo);
     let (names, numbers) = numbers(&set.rows);
-    Ok(Opened { report, set, retrieval, projected, individuals, numbers, names, root })
+    let folder = evaluation.folder.clone();
+    Ok(Opened { report, set, retrieval, folder, projected, individuals, numbers, names, root })
+}
+
+/// The embedding of the evaluation in `folder` by neighbours; the error is a sentence.
+pub(super) fn neighbours(folder: &Path) -> Result<Projected, String> {
+    let read = || {
+        let set = EmbeddingSet::read(folder)?;
+        Tsne.project(&set.vectors, set.dim)
+    };
+    read().map_err(|e: crate::eval::Error| e.to_string())
 }
 
 /// Each individual asked about: name, queries, rank-1; the worst first.

@@ -461,7 +461,8 @@ fn scatter_places(area: Rect) -> (Rect, Rect) {
 fn scatter(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.evaluate);
     let (field, side) = scatter_places(area);
-    let points = &opened.projected.points;
+    let projected = state.projected(opened);
+    let points = &projected.points;
     let range = |axis: usize| {
         let (low, high) = points.iter().fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p[axis]), h.max(p[axis])));
         (low, (high - low).max(1e-9))
@@ -503,7 +504,7 @@ fn scatter(model: &Model, opened: &Opened, area: Rect, buf: &mut Buffer) {
         let (x, y) = place(point);
         put(buf, plot.x + x.round() as u16, plot.y + y.round() as u16, 1, "◉", theme.accent());
     }
-    let axes = format!(" {} against {}", opened.projected.axes[0], opened.projected.axes[1]);
+    let axes = format!(" {} against {}", projected.axes[0], projected.axes[1]);
     // where there is no room, whose share it is goes without saying
     let axes = if width(&axes) > field.width { axes.replace(" of the variance", "") } else { axes };
     put(buf, field.x, field.bottom() - 1, field.width, &axes, theme.quiet());

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 
-use crate::tui::terminal::base64;
+use crate::data::base64::base64;
 
 /// Bytes of base64 in a piece; the protocol's limit.
 const PIECE: usize = 4096;
