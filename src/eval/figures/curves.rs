@@ -101,7 +101,10 @@ fn ticks(axis: &Axis) -> Vec<(f64, String)> {
     let digits = (-step.log10().floor()).max(0.0) as usize;
     let first = (from / step).ceil() as i64;
     let last = (to / step + 1e-9).floor() as i64;
-    (first..=last).map(|n| n as f64 * step).map(|value| (value, format!("{value:.digits$}"))).collect()
+    let round = (first..=last).map(|n| n as f64 * step);
+    // an axis that begins at no round value begins with a number all the same
+    let begin = Some(from).filter(|_| first as f64 * step - from > step * 0.3);
+    begin.into_iter().chain(round).map(|value| (value, format!("{value:.digits$}"))).collect()
 }
 
 /// A round step that parts a range into four to eight or so.
@@ -167,6 +170,7 @@ mod tests {
         let words = |axis: &Axis| ticks(axis).into_iter().map(|(_, words)| words).collect::<Vec<_>>();
         let axis = |from, to, is_log| Axis { name: "x".into(), ends: [from, to], is_log };
         assert_eq!(words(&axis(0.0, 1.0, false)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(words(&axis(1.0, 50.0, false)), ["1", "10", "20", "30", "40", "50"]);
         assert_eq!(words(&axis(0.001, 1.0, true)), ["0.001", "0.01", "0.1", "1"]);
         assert_eq!(share(&axis(0.001, 1.0, true), 0.0), 0.0);
         assert!((share(&axis(0.01, 1.0, true), 0.1) - 0.5).abs() < 1e-12);
