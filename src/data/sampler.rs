@@ -111,7 +111,7 @@ impl Labels {
     }
 
     /// Individuals with two photos or more, by their photos, and the names of the others.
-    fn with_company(&self) -> (Vec<Vec<usize>>, Vec<String>) {
+    pub fn with_company(&self) -> (Vec<Vec<usize>>, Vec<String>) {
         let mut paired = Vec::new();
         let mut alone = Vec::new();
         for (who, photos) in self.by_individual().into_iter().enumerate() {

@@ -239,7 +239,11 @@ fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
     Ok(match config.method {
         Method::Siamese if k == 1 => Arc::new(BalancedPairs::new(labels.clone(), size, seed)?),
         Method::Arcface if k == 1 => Arc::new(Shuffled::new(labels, size, seed)?),
-        _ => Arc::new(PTimesK::new(labels.clone(), size / k, k, seed)?),
+        _ => {
+            // few individuals fill a batch with more photos of each
+            let individuals = (size / k).min(labels.with_company().0.len().max(2));
+            Arc::new(PTimesK::new(labels.clone(), individuals, size / individuals, seed)?)
+        }
     })
 }
 
@@ -252,6 +256,21 @@ mod tests {
         let mut config = Config::preset(Method::Arcface);
         config.data.dir = dir.to_str().unwrap().to_owned();
         Plan::read(&config, &Corrections::NONE)
+    }
+
+    #[test]
+    fn few_individuals_fill_a_batch_with_more_photos_of_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let drawn = SynthPlan { individuals: 3, encounters: 3, photos: 2, width: 32, height: 32, seed: 3 };
+        draw(&drawn, dir.path(), &|_, _| true).unwrap();
+        let manifest = formats::open(dir.path(), &Corrections::NONE).unwrap();
+        let photos: Vec<usize> = (0..manifest.photos.len()).collect();
+        let labels = Labels::new(&manifest, &photos);
+        let config = Config::preset(Method::Triplet);
+        assert_eq!((config.batch.size, config.batch.per_individual), (32, 4));
+        let batches = sampler(&config, &labels).unwrap().epoch(0);
+        let individuals: BTreeSet<usize> = batches[0].photos.iter().map(|&p| labels.individuals()[p]).collect();
+        assert_eq!((batches[0].photos.len(), individuals.len()), (30, 3));
     }
 
     #[test]
