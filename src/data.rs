@@ -7,6 +7,7 @@
 pub mod augment;
 pub mod base64;
 pub mod cache;
+pub mod check;
 pub mod corrections;
 pub mod counted;
 pub mod crop;
@@ -26,6 +27,7 @@ mod random;
 pub mod resize;
 pub mod same_photos;
 pub mod sampler;
+mod sets;
 pub mod split;
 pub mod synth;
 

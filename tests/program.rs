@@ -407,3 +407,54 @@ fn a_table_is_split_without_a_photo_at_hand_and_the_split_is_read_back() {
     let head = String::from_utf8(bytes(stage.root.join("turtles.csv"))).unwrap();
     assert!(head.lines().next().unwrap().contains(",mine_fold4"), "{head}");
 }
+
+#[test]
+fn a_dataset_is_checked_and_what_is_there_twice_stays_on_one_side() {
+    let stage = Stage::new();
+    let photos = stage.photos.to_str().unwrap();
+    let table = String::from_utf8(bytes(stage.photos.join("metadata_splits.csv"))).unwrap();
+    let head: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let at = |name: &str| head.iter().position(|c| *c == name).unwrap();
+    let of_first = table.lines().nth(1).unwrap().split(',').nth(at("identity")).unwrap();
+    // one photo of the first individual's every second day is the same file
+    let first: Vec<_> =
+        table.lines().skip(1).filter(|row| row.split(',').nth(at("identity")) == Some(of_first)).collect();
+    let file = |row: &str| stage.photos.join(row.split(',').nth(at("file_name")).unwrap());
+    std::fs::copy(file(first[0]), file(first[first.len() - 1])).unwrap();
+    std::fs::write(file(first[1]), b"\0\0\0\x18ftypheic\0\0\0\0mif1").unwrap();
+    let checked = stage.json(&["dataset", "check", photos]);
+    assert_eq!(
+        (checked["kinds"]["exact_duplicate"].as_u64(), checked["kinds"]["foreign_format"].as_u64()),
+        (Some(1), Some(1))
+    );
+    let heic = checked["findings"].as_array().unwrap().iter().find(|f| f["kind"] == "foreign_format").unwrap();
+    assert!(
+        heic["reason"].as_str().unwrap().contains("HEIC") && heic["training"].as_str().unwrap().contains("converted")
+    );
+    let text = stage.ok(&["dataset", "check", photos]);
+    assert!(text.contains("same file (1)") && text.contains("keeps them on one side"), "{text}");
+    for seed in 0..6 {
+        let (seed, out) = (seed.to_string(), format!("{seed}.csv"));
+        let args = [
+            "dataset",
+            "split",
+            photos,
+            "--strategy",
+            "by-encounter",
+            "--ratio",
+            "0.5",
+            "--seed",
+            &seed,
+            "--output",
+            &out,
+        ];
+        assert!(stage.json(&args)["near_duplicates"].as_u64() >= Some(1));
+        let written = String::from_utf8(bytes(stage.root.join(&out))).unwrap();
+        let place = written.lines().next().unwrap().split(',').position(|c| c == "split").unwrap();
+        let part = |row: &str| {
+            let name = row.split(',').nth(at("file_name")).unwrap();
+            written.lines().find(|line| line.contains(name)).unwrap().split(',').nth(place).unwrap().to_owned()
+        };
+        assert_eq!(part(first[0]), part(first[first.len() - 1]));
+    }
+}

@@ -234,7 +234,7 @@ pub(super) fn part(text: &str) -> Result<Part, String> {
 }
 
 /// A number of threads, within the limits that a run's configuration has.
-fn workers(text: &str) -> Result<usize, String> {
+pub(super) fn workers(text: &str) -> Result<usize, String> {
     let value = field::find("data.workers").and_then(|field| field.parse(text)).map_err(|e| e.to_string())?;
     let number = value.as_integer().and_then(|n| usize::try_from(n).ok());
     number.ok_or_else(|| "give a number".into())

@@ -18,9 +18,10 @@ use crate::train::demo::turtles;
 use crate::train::error::TrainError;
 
 use super::args::only_png;
+use super::check::CheckArgs;
 use super::corrections::{CorrectArgs, CorrectionsArgs, ExportArgs};
 use super::split::SplitArgs;
-use super::{Context, corrections, follow, pictures, split, words};
+use super::{Context, check, corrections, follow, pictures, split, words};
 
 /// The verbs of `dataset`.
 #[derive(Debug, Subcommand)]
@@ -41,6 +42,9 @@ pub(super) enum DatasetVerb {
         after_help = "Examples:\n  caretta dataset inspect photos/\n  caretta dataset inspect zakynthos --split-column split_open --json"
     )]
     Inspect(InspectArgs),
+    /// Look at every photo: what cannot be read, what is there twice, what contradicts itself, and what training does about it
+    #[command(after_help = "Examples:\n  caretta dataset check photos/\n  caretta dataset check zakynthos --json")]
+    Check(CheckArgs),
     /// Say which photos train and which are tested: a column of its own in a copy of the table
     #[command(
         after_help = "Examples:\n  caretta dataset split metadata.csv --output split.csv\n  caretta dataset split metadata.csv --strategy closed --ratio 0.8 --seed 666 --output closed.csv\n  caretta dataset split zakynthos --strategy open --n-class-test 20 --column split_open --output open.csv\n  caretta dataset split metadata.csv --strategy time-cutoff --year 2018 --output cutoff.csv\n  caretta dataset split metadata.csv --strategy k-fold --folds 5 --output folds.csv"
@@ -143,6 +147,7 @@ pub(super) fn dataset(context: &Context, verb: &DatasetVerb) -> Result<u8> {
         DatasetVerb::Ls => list(context),
         DatasetVerb::Rm(args) => remove(context, args),
         DatasetVerb::Inspect(args) => inspect(context, args),
+        DatasetVerb::Check(args) => check::dataset_check(context, args),
         DatasetVerb::Split(args) => split::split(context, args),
         DatasetVerb::Correct(args) => corrections::correct(context, args),
         DatasetVerb::Corrections(args) => corrections::list(context, args),

@@ -6,14 +6,16 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::json;
 
+use crate::data::check::same_pictures;
 use crate::data::counted::counted;
+use crate::data::decode::PhotoFile;
 use crate::data::error::DataError;
 use crate::data::split::{Columns, Made, MadeNumbers, Plan, Rows, STRATEGIES, SplitTable, Strategy, Take, Unseen};
 use crate::data::{export, foreign, formats};
 use crate::run::files;
 
-use super::args::{Usage, dataset};
-use super::{Context, words};
+use super::args::{Usage, dataset, workers};
+use super::{Context, follow, words};
 
 #[derive(Debug, Args)]
 pub(super) struct SplitArgs {
@@ -47,6 +49,12 @@ pub(super) struct SplitArgs {
     /// Parts of a k-fold: split_fold0, split_fold1 and so on [default: 5]
     #[arg(long, value_name = "K")]
     folds: Option<usize>,
+    /// Do not look at the photos; else by-encounter and k-fold keep near duplicates on one side, where photos are there
+    #[arg(long)]
+    without_photos: bool,
+    /// Threads that look at photos
+    #[arg(long, default_value_t = 2, value_parser = workers, value_name = "N")]
+    workers: usize,
     /// Name of the column; one that is there already gives way
     #[arg(long, default_value = "split", value_name = "NAME")]
     column: String,
@@ -120,6 +128,14 @@ impl Given {
         Ok(Given::Dataset(Box::new(dataset(context, &args.table)?)))
     }
 
+    /// The photos' files, one a row.
+    fn files(&self) -> Vec<Option<PhotoFile>> {
+        match self {
+            Given::Table(table) => table.files(),
+            Given::Dataset(manifest) => (0..manifest.photos.len()).map(|photo| Some(manifest.file(photo))).collect(),
+        }
+    }
+
     /// The table with a column for each of `made`.
     fn with(self, made: Vec<Made>, column: &str, output: &Path) -> Result<Vec<u8>, DataError> {
         match self {
@@ -142,7 +158,7 @@ pub(super) fn split(context: &Context, args: &SplitArgs) -> Result<u8> {
         return Err(Usage(format!("--output {shown}: there is something already; choose another name")).into());
     }
     let given = Given::read(context, args)?;
-    let rows = match &given {
+    let mut rows = match &given {
         Given::Table(table) => {
             words::say_problems(table.problems());
             table.rows().clone()
@@ -154,6 +170,14 @@ pub(super) fn split(context: &Context, args: &SplitArgs) -> Result<u8> {
     };
     let strategy = args.strategy.unwrap_or_else(|| Strategy::usual(&rows));
     let plan = args.plan(strategy)?;
+    let mut alike = None;
+    if strategy.takes.contains(&Take::Pictures) && !args.without_photos {
+        let Some(groups) = same_pictures_of(context, &given.files(), args.workers)? else {
+            return Ok(super::INTERRUPTED);
+        };
+        rows.keep_together(&groups);
+        alike = (!groups.is_empty()).then_some(groups.len());
+    }
     let made = strategy.split(&rows, &plan)?;
     let name = |made: &Made| format!("{}{}", args.column, made.suffix);
     let numbers: Vec<_> = made.iter().map(|made| MadeNumbers::of(&rows, made, name(made))).collect();
@@ -163,13 +187,36 @@ pub(super) fn split(context: &Context, args: &SplitArgs) -> Result<u8> {
     let ratio = if takes(Take::Ratio) { Some(strategy.ratio(&plan)?) } else { None };
     let seed = takes(Take::Seed).then_some(plan.seed);
     let answer = json!({
-        "table": shown, "strategy": strategy.name(), "ratio": ratio, "seed": seed, "photos": rows.len(), "splits": numbers,
+        "table": shown, "strategy": strategy.name(), "ratio": ratio, "seed": seed, "photos": rows.len(), "near_duplicates": alike, "splits": numbers,
     });
     context.answer(&answer, || {
         let told: Vec<String> = numbers.iter().map(told).collect();
-        format!("{shown}: {} split {}\n\n{}", counted(rows.len(), "photo"), strategy.name(), told.join("\n"))
+        let kept = alike
+            .map_or(String::new(), |n| format!(", {} that show nearly the same kept on one side", counted(n, "group")));
+        format!("{shown}: {} split {}{kept}\n\n{}", counted(rows.len(), "photo"), strategy.name(), told.join("\n"))
     })?;
     Ok(0)
+}
+
+/// Groups of photos that show the same; none after Ctrl-C. Photos that are not there are in no group.
+fn same_pictures_of(context: &Context, files: &[Option<PhotoFile>], workers: usize) -> Result<Option<Vec<Vec<usize>>>> {
+    if !files.iter().flatten().any(|file| file.path.is_file()) {
+        return Ok(Some(Vec::new()));
+    }
+    context.catch_signals()?;
+    let bar = follow::bar(files.len() as u64, "looking at photos", context.global.json);
+    let groups = same_pictures(files, workers, |done| {
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    });
+    bar.finish_and_clear();
+    match groups {
+        Err(DataError::Interrupted) => {
+            words::say("interrupted; nothing was written");
+            Ok(None)
+        }
+        other => Ok(Some(other?)),
+    }
 }
 
 /// A split's numbers for people.

@@ -76,16 +76,64 @@ fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What keeps a file from being a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The system does not give its bytes.
+    Unreachable,
+    /// It has none.
+    Empty,
+    /// Its end is missing.
+    Truncated,
+    /// It asks for more pixels or memory than a photo may.
+    TooLarge,
+    /// A picture in a form that is not read.
+    Foreign,
+    /// No picture, or a broken one.
+    Damaged,
+}
+
+/// Why a file is no photo: for counting, and in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) fault: Fault,
+    pub(super) reason: String,
+}
+
+fn refused<T>(fault: Fault, reason: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused { fault, reason: reason.into() })
+}
+
+/// A photo upright, and the EXIF block that its file holds.
+pub(super) struct Decoded {
+    pub(super) photo: RgbImage,
+    pub(super) exif: Option<Vec<u8>>,
+}
+
+/// The bytes of a photo's file and what they hold.
+pub(super) fn look(path: &Path) -> Result<(Vec<u8>, Decoded), Refused> {
+    let bytes = bytes_of(path).or_else(|e| refused(Fault::Unreachable, e.to_string()))?;
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(&bytes)))
+        .unwrap_or_else(|_| refused(Fault::Damaged, "the decoder gave up on it; the file is damaged"))?;
+    Ok((bytes, decoded))
+}
+
 /// Decodes a file's bytes; the error is the reason in words.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
+    decode(bytes).map(|decoded| decoded.photo).map_err(|refused| refused.reason)
+}
+
+fn decode(bytes: &[u8]) -> Result<Decoded, Refused> {
     let signature = Signature::of(bytes);
     let format = match signature {
         Signature::Jpeg => image::ImageFormat::Jpeg,
         Signature::Png => image::ImageFormat::Png,
-        _ => return Err(signature.reason()),
+        Signature::Other(_) => return refused(Fault::Foreign, signature.reason()),
+        Signature::Empty => return refused(Fault::Empty, signature.reason()),
+        Signature::Unknown => return refused(Fault::Damaged, signature.reason()),
     };
     if signature == Signature::Jpeg && !jpeg_is_whole(bytes) {
-        return Err("the JPEG is truncated; copy it again from the camera or backup".into());
+        return refused(Fault::Truncated, "the JPEG is truncated; copy it again from the camera or backup");
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
@@ -94,15 +142,15 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
     let mut decoder = reader.into_decoder().map_err(words)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!(
-            "it has {width} x {height} pixels, more than {} megapixels; make it smaller",
-            MAX_PIXELS / 1_000_000
-        ));
+        let most = MAX_PIXELS / 1_000_000;
+        let reason = format!("it has {width} x {height} pixels, more than {most} megapixels; make it smaller");
+        return refused(Fault::TooLarge, reason);
     }
     if width == 0 || height == 0 {
-        return Err("it has no pixels".into());
+        return refused(Fault::Damaged, "it has no pixels");
     }
     // A broken EXIF block is no reason to refuse the pixels.
+    let exif = decoder.exif_metadata().unwrap_or(None);
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let mut photo = DynamicImage::from_decoder(decoder).map_err(words)?;
     // Fewer bytes to turn.
@@ -110,18 +158,19 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
         photo = DynamicImage::ImageRgb8(photo.into_rgb8());
     }
     photo.apply_orientation(orientation);
-    Ok(photo.into_rgb8())
+    Ok(Decoded { photo: photo.into_rgb8(), exif })
 }
 
 /// The decoder's error in the words of a user.
-fn words(error: ImageError) -> String {
-    match error {
-        ImageError::Limits(_) => "it needs more memory than a photo may; make it smaller".into(),
+fn words(error: ImageError) -> Refused {
+    let (fault, reason) = match error {
+        ImageError::Limits(_) => (Fault::TooLarge, "it needs more memory than a photo may; make it smaller".to_owned()),
         ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the file is truncated; copy it again from the camera or backup".into()
+            (Fault::Truncated, "the file is truncated; copy it again from the camera or backup".to_owned())
         }
-        other => format!("it is damaged ({other})"),
-    }
+        other => (Fault::Damaged, format!("it is damaged ({other})")),
+    };
+    Refused { fault, reason }
 }
 
 /// Whether the JPEG's stream runs to its end marker.
@@ -173,6 +222,8 @@ const OTHERS: &[(&str, usize, &[u8])] = &[
     ("HEIC (as iPhones write)", 4, b"ftypheic"),
     ("HEIC (as iPhones write)", 4, b"ftypheix"),
     ("HEIC (as iPhones write)", 4, b"ftyphevc"),
+    ("HEIC (as iPhones write)", 4, b"ftypheim"),
+    ("HEIC (as iPhones write)", 4, b"ftypheis"),
     ("HEIC (as iPhones write)", 4, b"ftypmif1"),
     ("HEIC (as iPhones write)", 4, b"ftypmsf1"),
     ("AVIF", 4, b"ftypavif"),
@@ -212,6 +263,26 @@ impl Signature {
     /// Whether [`read`] can read it.
     pub(super) fn readable(self) -> bool {
         matches!(self, Signature::Jpeg | Signature::Png)
+    }
+
+    /// The endings that names of such files have; none of one that is not read.
+    pub(super) fn endings(self) -> &'static [&'static str] {
+        match self {
+            Signature::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
+            Signature::Png => &["png"],
+            _ => &[],
+        }
+    }
+
+    /// What it is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Signature::Jpeg => "JPEG",
+            Signature::Png => "PNG",
+            Signature::Other(name) => name,
+            Signature::Empty => "empty",
+            Signature::Unknown => "no picture",
+        }
     }
 
     /// Whether it is a picture at all.

@@ -83,6 +83,8 @@ pub enum ProblemKind {
     UnknownIndividual,
     /// The photo is listed twice; the first row counts.
     Duplicate,
+    /// The photo is listed twice, as two individuals; the first row counts.
+    TwoIndividuals,
     /// The path cannot be used or leaves the folder; left out.
     BadPath,
     /// The row cannot be read; left out.

@@ -227,6 +227,26 @@ mod tests {
     }
 
     #[test]
+    fn photos_that_show_the_same_stay_on_one_side() {
+        let days: Vec<String> = (0..12).map(|i| format!("2020-01-{:02}", i / 2 + 1)).collect();
+        let rows: Vec<(&str, &str)> = (0..12).map(|i| (if i < 8 { "a" } else { "b" }, days[i].as_str())).collect();
+        let mut rows = Rows::of(&manifest(&rows));
+        // of two encounters of a; and of a and b
+        rows.keep_together(&[vec![0, 2], vec![5, 8]]);
+        for seed in 0..40 {
+            let plan = Plan { seed, ratio: Some(0.5), folds: 2, ..Plan::default() };
+            for strategy in [&by_encounter::BY_ENCOUNTER, &k_fold::K_FOLD] {
+                for made in strategy.split(&rows, &plan).unwrap() {
+                    let parts = &made.parts;
+                    assert!(parts[0] == parts[1] && parts[1] == parts[2] && parts[2] == parts[3]);
+                    assert!([4, 5, 8, 9].iter().all(|&row| parts[row] == Some(Part::Train)));
+                    assert!(parts.iter().all(Option::is_some) && parts.contains(&Some(Part::Test)));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_numbers_of_a_split_tell_what_its_parts_share() {
         let rows = Rows::of(&manifest(&[("a", "2020-01-01"), ("a", "2020-01-01"), ("a", ""), ("b", ""), ("c", "")]));
         let (t, e) = (Some(Part::Train), Some(Part::Test));

@@ -123,7 +123,7 @@ fn threshold(set: &EmbeddingSet, gallery: &HashSet<&str>, rule: Rule) -> Option<
     let mut asked: Vec<Asked> = found.into_iter().flatten().collect();
     let there_are_new = rows.iter().any(|&row| is_new(set, gallery, row));
     if there_are_new {
-        asked.retain(|one| one.is_new == !gallery.contains(one.individual));
+        asked.retain(|one| one.is_new != gallery.contains(one.individual));
     }
     let mut distances: Vec<f64> = asked.iter().map(|one| one.distance).collect();
     distances.sort_unstable_by(f64::total_cmp);

@@ -126,12 +126,13 @@ impl Builder {
         if let Some(&(first, line)) = self.seen.get(&path) {
             let who = &self.photos[first].individual;
             let at = line.map_or(String::new(), |l| format!(" (line {l})"));
-            let reason = if who == individual {
-                format!("listed before{at}; the first row counts")
+            let (kind, reason) = if who == individual {
+                (ProblemKind::Duplicate, format!("listed before{at}; the first row counts"))
             } else {
-                format!("listed before as {who}{at}; the first row counts, check which is right")
+                let reason = format!("listed before as {who}{at}; the first row counts, check which is right");
+                (ProblemKind::TwoIndividuals, reason)
             };
-            return self.problem(ProblemKind::Duplicate, name, row.line, reason);
+            return self.problem(kind, name, row.line, reason);
         }
         let date_text = row.date.trim();
         let written = parse_date(date_text);
@@ -392,8 +393,8 @@ mod tests {
         let m = read(&[], &rows);
         assert_eq!(m.photos.len(), 1);
         let kinds: Vec<_> = m.problems.iter().map(|p| (p.line, p.kind)).collect();
-        use ProblemKind::{BadPath, Duplicate, UnknownIndividual};
-        let want = [UnknownIndividual, UnknownIndividual, Duplicate, Duplicate, BadPath];
+        use ProblemKind::{BadPath, Duplicate, TwoIndividuals, UnknownIndividual};
+        let want = [UnknownIndividual, UnknownIndividual, Duplicate, TwoIndividuals, BadPath];
         assert_eq!(kinds, (3..).map(Some).zip(want).collect::<Vec<_>>());
         assert!(m.problems[3].reason.contains("as t1 (line 2)"), "{}", m.problems[3]);
     }

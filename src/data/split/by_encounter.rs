@@ -9,7 +9,7 @@ pub(super) static BY_ENCOUNTER: Strategy = Strategy {
     names: &["by-encounter", "encounter"],
     help: "whole encounters of each individual to train or test; one encounter alone trains",
     ratio: RATIO,
-    takes: &[Take::Ratio, Take::Seed],
+    takes: &[Take::Ratio, Take::Seed, Take::Pictures],
     make: |rows, ratio, plan| {
         let mut parts = vec![None; rows.len()];
         let mut random = Lcg::new(plan.seed);
@@ -21,6 +21,7 @@ pub(super) static BY_ENCOUNTER: Strategy = Strategy {
                 }
             }
         }
+        rows.bound().iter().for_each(|&row| parts[row] = Some(Part::Train));
         Ok(Made::only(parts))
     },
 };

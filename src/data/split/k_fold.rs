@@ -12,7 +12,7 @@ pub(super) static K_FOLD: Strategy = Strategy {
     names: &["k-fold"],
     help: "as many splits as folds, each testing on other whole encounters; one encounter alone trains in all",
     ratio: RATIO,
-    takes: &[Take::Folds, Take::Seed],
+    takes: &[Take::Folds, Take::Seed, Take::Pictures],
     make: |rows, _, plan| {
         let folds = plan.folds;
         if !(2..=MOST).contains(&folds) {
@@ -20,6 +20,7 @@ pub(super) static K_FOLD: Strategy = Strategy {
         }
         let mut fold_of = vec![None; rows.len()];
         let mut trains = vec![false; rows.len()];
+        rows.bound().iter().for_each(|&row| trains[row] = true);
         let mut random = Lcg::new(plan.seed);
         let mut next = 0;
         for encounters in rows.encounters_of() {

@@ -1,10 +1,11 @@
 //! What a split has to know of a row: who, on which day, in which encounter. Nothing of photos or columns.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::Date;
 
 use crate::data::manifest::{Manifest, default_encounter};
+use crate::data::sets::Sets;
 
 /// The rows of a table or the photos of a manifest, in their order.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,10 @@ pub struct Rows {
     pub(super) encounters: Vec<Option<String>>,
     /// Rows that are an encounter of their own because nothing says otherwise.
     pub(super) alone: Vec<bool>,
+    /// What stays on one side, where it is more than an encounter: the first key of the encounters in it, one a row.
+    pub(super) together: Option<Vec<Option<String>>>,
+    /// Rows that always train, as they show the same as a photo of another individual.
+    pub(super) bound: Vec<usize>,
 }
 
 impl Rows {
@@ -31,6 +36,7 @@ impl Rows {
             dates: photos.iter().map(|p| p.date).collect(),
             encounters: photos.iter().map(|p| Some(p.encounter.clone())).collect(),
             alone: photos.iter().map(|p| p.date.is_none() && p.encounter == default_encounter(p)).collect(),
+            ..Rows::default()
         }
     }
 
@@ -61,12 +67,61 @@ impl Rows {
         dated.filter(|&(row, _)| !self.skipped[row])
     }
 
-    /// Of each individual its encounters, in the order of their keys, so that the order of rows does not matter.
+    /// Keeps the rows of each group, and the encounters that they are of, on one side of every split that keeps encounters
+    /// whole. Where a group is of several individuals, all of it trains: no side would be the right one to ask on.
+    pub fn keep_together(&mut self, groups: &[Vec<usize>]) {
+        let mut sets = Sets::new(self.len());
+        let mut first_of: HashMap<&str, usize> = HashMap::new();
+        for (row, key) in self.encounters.iter().enumerate() {
+            if let Some(key) = key {
+                sets.join(*first_of.entry(key).or_insert(row), row);
+            }
+        }
+        for group in groups {
+            let named: Vec<usize> = group.iter().copied().filter(|&row| self.encounters[row].is_some()).collect();
+            named.iter().for_each(|&row| sets.join(named[0], row));
+        }
+        let mut least: HashMap<usize, &str> = HashMap::new();
+        for (row, key) in self.encounters.iter().enumerate() {
+            if let Some(key) = key {
+                let least = least.entry(sets.root(row)).or_insert(key);
+                *least = key.as_str().min(*least);
+            }
+        }
+        let mut owner: HashMap<usize, usize> = HashMap::new();
+        let mut mixed: HashSet<usize> = HashSet::new();
+        for (individual, rows) in self.individuals.iter().enumerate() {
+            for &row in rows {
+                let set = sets.root(row);
+                if *owner.entry(set).or_insert(individual) != individual {
+                    mixed.insert(set);
+                }
+            }
+        }
+        let mut key = |row: usize| {
+            let set = sets.root(row);
+            self.encounters[row].as_ref().map(|_| least[&set].to_owned())
+        };
+        let together = (0..self.len()).map(&mut key).collect();
+        let bound = (0..self.encounters.len())
+            .filter(|&row| self.encounters[row].is_some() && mixed.contains(&sets.root(row)))
+            .collect();
+        (self.together, self.bound) = (Some(together), bound);
+    }
+
+    /// Rows that train whatever is dealt.
+    pub(super) fn bound(&self) -> &[usize] {
+        &self.bound
+    }
+
+    /// Of each individual its encounters that are to be dealt, in the order of their keys, so that the order of rows does not matter.
     pub(super) fn encounters_of(&self) -> Vec<Vec<Vec<usize>>> {
+        let keys = self.together.as_ref().unwrap_or(&self.encounters);
+        let bound: HashSet<usize> = self.bound.iter().copied().collect();
         let of = |rows: &Vec<usize>| {
             let mut encounters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-            for &row in rows {
-                if let Some(key) = &self.encounters[row] {
+            for &row in rows.iter().filter(|&row| !bound.contains(row)) {
+                if let Some(key) = &keys[row] {
                     encounters.entry(key).or_default().push(row);
                 }
             }

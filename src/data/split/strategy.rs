@@ -63,6 +63,8 @@ pub enum Take {
     Year,
     /// `folds`.
     Folds,
+    /// Photos that show the same stay on one side; see [`Rows::keep_together`].
+    Pictures,
 }
 
 /// A split that was made: what its column's name ends with, and a part for each row.

@@ -12,9 +12,10 @@ use jiff::civil::Date;
 
 use super::rows::{Rows, as_pandas_reads, is_missing};
 use super::strategy::Made;
+use crate::data::decode::PhotoFile;
 use crate::data::error::DataError;
 use crate::data::formats::{DATES, ENCOUNTERS, PATHS, Style, field_of, find, open_styled, table_error};
-use crate::data::manifest::{Part, Problem, ProblemKind, is_blank, is_nobody, parse_date};
+use crate::data::manifest::{Part, Problem, ProblemKind, inside, is_blank, is_nobody, parse_date};
 
 /// The individual that wildlife-datasets leaves out of every split.
 const SKIPPED: &str = "unknown";
@@ -71,6 +72,17 @@ impl SplitTable {
     /// What was doubted.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// The photos' files, as far as the table names them and they may be read.
+    pub fn files(&self) -> Vec<Option<PhotoFile>> {
+        let column = PATHS.iter().find_map(|c| find(&self.columns, c));
+        let root = self.path.parent().unwrap_or(Path::new(""));
+        let file = |record: &ByteRecord| {
+            let path = inside(field_of(record, column?).ok()?.trim()).ok()?;
+            Some(PhotoFile::from(root.join(path)))
+        };
+        self.records.iter().map(file).collect()
     }
 
     fn see(&mut self, names: &Columns) -> Result<(), DataError> {
@@ -149,7 +161,7 @@ impl SplitTable {
             encounters.push((!is_nobody(name)).then_some(key));
             alone.push(own.is_empty() && day.is_none());
         }
-        self.rows = Rows { individuals, skipped, dates: strict, encounters, alone };
+        self.rows = Rows { individuals, skipped, dates: strict, encounters, alone, ..Rows::default() };
         Ok(())
     }
 
