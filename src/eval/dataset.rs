@@ -276,6 +276,42 @@ mod tests {
     use crate::run::Status;
 
     #[test]
+    fn the_part_valid_is_embedded_only_where_somebody_is_new() {
+        let (dir, mut manifest, model) = stage(6);
+        for (photo, name) in manifest.photos.iter_mut().zip(["a", "b", "a", "c", "a", "n"]) {
+            photo.individual = name.into();
+        }
+        let parts = [Part::Train, Part::Train, Part::Valid, Part::Valid, Part::Test, Part::Test];
+        let split = Split { name: "split".into(), parts: parts.map(Some).to_vec() };
+        let roles = crate::data::split::roles(&split, None, None).unwrap();
+        let question = |manifest| Question {
+            manifest,
+            split: &split,
+            roles: roles.clone(),
+            excluded: Excluded::Encounter,
+            model: "untrained".into(),
+            chosen_by: None,
+            queries_trained_on: None,
+            corrected_since: None,
+        };
+        let source = Source { cache: std::sync::Arc::new(PhotoCache::open(None)), workers: 1 };
+        let folder = dir.path().join("results");
+        let (answer, _) = evaluate_into(&folder, &model, &question(&manifest), &source, &mut |_, _| true).unwrap();
+        let roles_of: Vec<Role> = answer.set.rows.iter().map(|row| row.role).collect();
+        assert_eq!(roles_of[2..4], [Role::Validation; 2]);
+        let open = answer.report.open_set;
+        assert!(open.baks.is_some() && open.baus.is_some() && open.new_queries == 1, "{open:?}");
+        // the files give the same
+        let set = EmbeddingSet::read(&folder).unwrap();
+        assert_eq!(evaluate(&set, Excluded::Encounter).unwrap().open_set, open);
+
+        let mut known = manifest.clone();
+        known.photos[5].individual = "b".into();
+        let (answer, _) = evaluate_into(&folder, &model, &question(&known), &source, &mut |_, _| true).unwrap();
+        assert_eq!((answer.set.len(), answer.report.open_set.baks), (4, None));
+    }
+
+    #[test]
     fn too_few_readable_photos_are_an_error_that_names_one() {
         let (dir, m, model) = stage(4);
         let part = |i| Some(if i < 2 { Part::Train } else { Part::Test });

@@ -18,6 +18,9 @@ use super::retrieval::{Retrieval, Rule, distance};
 /// choose a threshold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OpenSet {
+    /// Queries whose individual has no photo in the gallery.
+    #[serde(default)]
+    pub new_queries: usize,
     /// Mean over known individuals of the share of their queries that get their name.
     pub baks: Option<f64>,
     /// Mean over new individuals of the share of their queries that are called new.
@@ -52,19 +55,12 @@ struct Asked<'a> {
     correct: bool,
 }
 
-/// Whether any query of `set` shows an individual without a photo in the gallery.
-pub fn has_new(set: &EmbeddingSet) -> bool {
-    let gallery = named(set);
-    set.queries().into_iter().any(|row| is_new(set, &gallery, row))
-}
-
 /// The figures of `set`, whose queries were ranked as `retrieval` by its rule.
 pub fn open_set(set: &EmbeddingSet, retrieval: &Retrieval) -> OpenSet {
     let gallery = named(set);
-    if !has_new(set) {
-        return OpenSet::default();
-    }
-    let Some((threshold, chosen_on)) = threshold(set, &gallery, retrieval.rule) else { return OpenSet::default() };
+    let new_queries = set.queries().into_iter().filter(|&row| is_new(set, &gallery, row)).count();
+    let chosen = if new_queries > 0 { threshold(set, &gallery, retrieval.rule) } else { None };
+    let Some((threshold, chosen_on)) = chosen else { return OpenSet { new_queries, ..OpenSet::default() } };
     let queries: Vec<Asked> = (retrieval.queries.iter())
         .filter(|query| query.individual.is_some())
         .filter_map(|query| {
@@ -81,6 +77,7 @@ pub fn open_set(set: &EmbeddingSet, retrieval: &Retrieval) -> OpenSet {
         .collect();
     let (baks, baus) = rates(&queries, threshold);
     OpenSet {
+        new_queries,
         baks,
         baus,
         open_set_score: baks.zip(baus).map(|(a, b)| (a * b).sqrt()),
@@ -265,7 +262,7 @@ mod tests {
 
     #[test]
     fn without_a_new_query_or_a_validation_part_there_is_no_figure() {
-        assert_eq!(of(&set(&[])), OpenSet::default());
+        assert_eq!(of(&set(&[])), OpenSet { new_queries: 1, ..OpenSet::default() });
         let mut known = set(&[("a", 12.0), ("m", 150.0)]);
         known.rows[4].individual = "a".into();
         assert_eq!(of(&known), OpenSet::default());

@@ -122,7 +122,13 @@ pub fn other_figures(report: &Report) -> String {
 
 /// How new and known individuals were told apart, in a sentence; none where no query is new.
 pub fn open_set(report: &Report) -> Option<String> {
-    let OpenSet { baks, baus, open_set_score, threshold, threshold_chosen_on } = report.open_set;
+    let OpenSet { new_queries, baks, baus, open_set_score, threshold, threshold_chosen_on } = report.open_set;
+    if threshold.is_none() && new_queries > 0 {
+        let queries = if new_queries == 1 { "query shows an individual" } else { "queries show individuals" };
+        return Some(format!(
+            "{new_queries} {queries} without a photo in the gallery. Whether a model calls them new is measured where a part valid, which is neither searched nor asked about here, can choose the threshold."
+        ));
+    }
     let by = match threshold_chosen_on? {
         ChosenOn::NewIndividuals => "known and new individuals of valid",
         ChosenOn::IndividualsTakenOut => "individuals of valid, each once with its photos taken out of the gallery",
@@ -395,6 +401,25 @@ mod tests {
 
     fn report(excluded: Excluded) -> Report {
         Report::new(context(), &evaluate(&small(), excluded).unwrap())
+    }
+
+    #[test]
+    fn new_individuals_are_told_with_what_chose_the_threshold_or_why_nothing_did() {
+        let mut report = report(Excluded::Encounter);
+        assert_eq!(open_set(&report), None);
+        report.open_set.new_queries = 3;
+        assert!(open_set(&report).unwrap().contains("3 queries show individuals without a photo in the gallery"));
+        report.open_set = OpenSet {
+            new_queries: 3,
+            baks: Some(0.5),
+            baus: Some(0.25),
+            open_set_score: Some(0.353),
+            threshold: Some(1.1),
+            threshold_chosen_on: Some(ChosenOn::NewIndividuals),
+        };
+        let told = open_set(&report).unwrap();
+        assert!(told.starts_with("Known and new: BAKS 0.500, BAUS 0.250, geometric mean 0.353"), "{told}");
+        assert!(told.contains("known and new individuals of valid chose that"), "{told}");
     }
 
     #[test]
