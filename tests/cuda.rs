@@ -92,7 +92,11 @@ impl Card {
 
     /// Trains on the card into `out`.
     fn train<'a>(&'a self, method: &'a str, out: &'a str) -> Vec<&'a str> {
-        self.stage.train_args(method, out, &["--device", "cuda:0"])
+        // pairs, so that a batch may be of six
+        let pairs: &[&str] = if method == "siamese" { &["--set", "batch.per_individual=1"] } else { &[] };
+        let mut args = self.stage.train_args(method, out, &["--device", "cuda:0"]);
+        args.extend(pairs);
+        args
     }
 }
 

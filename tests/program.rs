@@ -403,9 +403,19 @@ fn a_table_is_split_without_a_photo_at_hand_and_the_split_is_read_back() {
 
     // a dataset by name is written as it counts
     let photos = stage.photos.to_str().unwrap();
-    stage.json(&["dataset", "split", photos, "--strategy", "k-fold", "--column", "mine", "--output", "turtles.csv"]);
+    stage.json(&[
+        "dataset",
+        "split",
+        photos,
+        "--strategy",
+        "k-fold",
+        "--column",
+        "split_mine",
+        "--output",
+        "turtles.csv",
+    ]);
     let head = String::from_utf8(bytes(stage.root.join("turtles.csv"))).unwrap();
-    assert!(head.lines().next().unwrap().contains(",mine_fold4"), "{head}");
+    assert!(head.lines().next().unwrap().contains(",split_mine_fold4"), "{head}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::Context;
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
-/// Refuses a picture's name that promises another format than the one written.
+/// Refuses a drawing's name that promises another format than those that can be written.
 pub(super) fn png_or_svg(output: Option<&std::path::Path>) -> Result<()> {
     let fits = |ending: &std::ffi::OsStr| ["png", "svg"].iter().any(|known| ending.eq_ignore_ascii_case(known));
     match output {
@@ -31,7 +31,7 @@ pub(super) fn png_or_svg(output: Option<&std::path::Path>) -> Result<()> {
     }
 }
 
-/// Whether a picture can be written to `output`; asked before anything is computed.
+/// Refuses a picture's name that promises another format than the one written.
 pub(super) fn only_png(output: Option<&std::path::Path>) -> Result<()> {
     match output {
         Some(path) if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) => Err(Usage(format!(

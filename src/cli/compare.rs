@@ -114,7 +114,10 @@ fn told(found: &Versus, folders: [&Path; 2]) -> String {
         counted(found.individuals as u64, "individual"),
     );
     for (side, only) in ["A", "B"].into_iter().zip(found.queries_of_one).filter(|(_, only)| *only > 0) {
-        text += &format!("left out: {only} that only {side} was asked\n");
+        text += &format!("left out: {only} that only {side} was asked, or had a match for\n");
+    }
+    if found.named_differently > 0 {
+        text += &format!("left out: {} whose individual the two call differently\n", found.named_differently);
     }
     if !found.same_gallery {
         text += "the two searched different photos: a difference may be the gallery's\n";
@@ -125,7 +128,7 @@ fn told(found: &Versus, folders: [&Path; 2]) -> String {
             format!("{:.3}", d.values[0]),
             format!("{:.3}", d.values[1]),
             format!("{:+.3}", d.difference),
-            format!("{:+.3} to {:+.3}", d.interval[0], d.interval[1]),
+            d.interval.map_or_else(|| "·".to_owned(), |[low, high]| format!("{low:+.3} to {high:+.3}")),
             format!("{:.3}", d.p),
         ]
     };

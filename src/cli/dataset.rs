@@ -94,7 +94,7 @@ pub(super) struct InspectArgs {
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
     /// A split made by this strategy instead: by-encounter, closed, open, disjoint, time-proportion, time-cutoff
-    #[arg(long, value_parser = split::strategy, value_name = "STRATEGY", conflicts_with = "split_column")]
+    #[arg(long, value_parser = split::one_split, value_name = "STRATEGY", conflicts_with = "split_column")]
     split: Option<&'static Strategy>,
     /// Tell every problem, not a line a kind; under --json, too
     #[arg(long)]

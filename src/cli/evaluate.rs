@@ -29,7 +29,7 @@ use crate::train::setup::split_of;
 
 use super::args::{PhotoFlags, Usage, dataset, part};
 use super::crop::{CropFlag, look};
-use super::split::strategy;
+use super::split::one_split;
 use super::{Context, follow, pictures, words};
 
 const EXAMPLES: &str = "\
@@ -48,7 +48,7 @@ pub(super) struct EvaluateArgs {
     model_path: Option<PathBuf>,
     /// In place of a model, embeddings made elsewhere: a numpy array, a row a photo; no photo needs to be here
     #[arg(long, value_name = "NPY")]
-    #[arg(conflicts_with_all = ["model_path", "data_dir", "split_column", "query_split", "crop", "checkpoint"])]
+    #[arg(conflicts_with_all = ["model_path", "data_dir", "split_column", "split", "gallery_split", "query_split", "crop", "checkpoint"])]
     embeddings: Option<PathBuf>,
     /// Whose the embeddings are: photo, individual, encounter, role (query, gallery), as photos.csv of an evaluation
     /// [default: photos.csv beside them]
@@ -64,7 +64,7 @@ pub(super) struct EvaluateArgs {
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
     /// A split made by this strategy instead: by-encounter, closed, open, disjoint, time-proportion, time-cutoff
-    #[arg(long, value_parser = strategy, value_name = "STRATEGY", conflicts_with = "split_column")]
+    #[arg(long, value_parser = one_split, value_name = "STRATEGY", conflicts_with = "split_column")]
     split: Option<&'static Strategy>,
     /// The part searched
     #[arg(long, alias = "gallery_split", value_parser = part, default_value = "train", value_name = "PART")]
@@ -209,10 +209,10 @@ fn trained_on(run: &DataConfig, then: &Corrections, asked: &Asked, queries: &[us
 }
 
 pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
-    context.catch_signals()?;
     if let Some(npy) = &args.embeddings {
         return outside(context, args, npy);
     }
+    context.catch_signals()?;
     let device = args.photos.device.open()?;
     on_device!(&device, device => evaluate_on(context, args, device))
 }

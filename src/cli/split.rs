@@ -69,9 +69,24 @@ pub(super) struct SplitArgs {
     output: PathBuf,
 }
 
+/// Columns made at once: a table with more splits than it and a few is not read.
+const MOST_MADE: usize = 48;
+
 /// What strategies there are, for messages.
 fn names() -> String {
     STRATEGIES.iter().map(|s| s.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// The strategy of this name that makes one split, for verbs that see one.
+pub(super) fn one_split(text: &str) -> Result<&'static Strategy, String> {
+    let found = strategy(text)?;
+    if found.takes.contains(&Take::Folds) {
+        return Err(format!(
+            "{} makes several splits: `dataset split` writes them, --split-column takes one",
+            found.name()
+        ));
+    }
+    Ok(found)
 }
 
 /// The strategy of this name.
@@ -151,8 +166,12 @@ impl Given {
 
 pub(super) fn split(context: &Context, args: &SplitArgs) -> Result<u8> {
     let shown = foreign::path(&args.output);
-    if args.column.trim().is_empty() {
-        return Err(Usage("--column: give a name".into()).into());
+    if args.column != "split" && !args.column.starts_with("split_") {
+        return Err(Usage(format!(
+            "--column {}: only split and names that begin with split_ are read as splits; call it split_{0}",
+            foreign::line(&args.column)
+        ))
+        .into());
     }
     if args.output.exists() {
         return Err(Usage(format!("--output {shown}: there is something already; choose another name")).into());
@@ -168,19 +187,31 @@ pub(super) fn split(context: &Context, args: &SplitArgs) -> Result<u8> {
             Rows::of(manifest)
         }
     };
-    let strategy = args.strategy.unwrap_or_else(|| Strategy::usual(&rows));
-    let plan = args.plan(strategy)?;
+    let mut strategy = args.strategy.unwrap_or_else(|| Strategy::usual(&rows));
     let mut alike = None;
-    if strategy.takes.contains(&Take::Pictures) && !args.without_photos {
+    let is_ours = args.strategy.is_none() || strategy.takes.contains(&Take::Pictures);
+    if is_ours && !args.without_photos {
         let Some(groups) = same_pictures_of(context, &given.files(), args.workers)? else {
             return Ok(super::INTERRUPTED);
         };
         rows.keep_together(&groups);
         alike = (!groups.is_empty()).then_some(groups.len());
+        if alike.is_some() && args.strategy.is_none() {
+            // what shows the same is one encounter, dated or not; wildlife-datasets' rows are for who asks for them
+            strategy = Strategy::named("by-encounter").unwrap_or(strategy);
+        }
     }
+    let plan = args.plan(strategy)?;
     let made = strategy.split(&rows, &plan)?;
+    if made.len() > MOST_MADE {
+        return Err(Usage(format!("{} columns at once: {MOST_MADE} are the most", made.len())).into());
+    }
     let name = |made: &Made| format!("{}{}", args.column, made.suffix);
     let numbers: Vec<_> = made.iter().map(|made| MadeNumbers::of(&rows, made, name(made))).collect();
+    let root = match &given {
+        Given::Table(_) => None,
+        Given::Dataset(manifest) => Some(manifest.root.clone()),
+    };
     let table = given.with(made, &args.column, &args.output).with_context(|| format!("--output {shown}"))?;
     files::replace(&args.output, &table)?;
     let takes = |take| strategy.takes.contains(&take);
@@ -193,7 +224,22 @@ pub(super) fn split(context: &Context, args: &SplitArgs) -> Result<u8> {
         let told: Vec<String> = numbers.iter().map(told).collect();
         let kept = alike
             .map_or(String::new(), |n| format!(", {} that show nearly the same kept on one side", counted(n, "group")));
-        format!("{shown}: {} split {}{kept}\n\n{}", counted(rows.len(), "photo"), strategy.name(), told.join("\n"))
+        let empty = numbers.iter().filter(|made| made.test.photos == 0).map(|made| made.column.clone());
+        let empty = empty.collect::<Vec<_>>().join(", ");
+        if !empty.is_empty() {
+            words::say(&format!(
+                "warning: {empty} has no photo to test; another ratio, fewer folds or --without-photos may"
+            ));
+        }
+        let place = root.map_or_else(String::new, |root| {
+            format!("\nIt names the photos from {}: as a dataset it has to lie there", foreign::path(&root))
+        });
+        format!(
+            "{shown}: {} split {}{kept}\n\n{}{place}",
+            counted(rows.len(), "photo"),
+            strategy.name(),
+            told.join("\n")
+        )
     })?;
     Ok(0)
 }
@@ -241,9 +287,10 @@ fn told(numbers: &MadeNumbers) -> String {
         String::new()
     };
     format!(
-        "{}\nthe leak: {} of {} tested have another photo of their own encounter in train or test{unknown}\n",
+        "{}\nthe leak: {} of {} tested have another photo of their own encounter in train or test, {} of them in train{unknown}\n",
         words::table(&[&numbers.column, "photos", "individuals", "encounters"], &rows),
         numbers.leak,
         counted(numbers.test.photos, "photo"),
+        numbers.leak_to_train,
     )
 }

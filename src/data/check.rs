@@ -72,7 +72,7 @@ pub fn check(
         groups.iter().for_each(|group| findings.push(of_group(manifest, kind, group)));
     }
     findings.extend(lonely(manifest, &seen));
-    findings.sort_by_key(|finding| finding.kind);
+    findings.sort_by_key(|finding| (finding.kind, finding.training));
     let groups = joined(&copies, &near, seen.len());
     Ok(Checked { findings, groups, readable: seen.iter().filter(|s| s.is_ok()).count() })
 }

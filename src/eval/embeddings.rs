@@ -5,6 +5,7 @@
 //! as strictly as on the way out: a NaN or a shifted row would give figures that look fine.
 //! Knows files and numbers; not which network made them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Component, Path};
@@ -189,6 +190,20 @@ impl EmbeddingSet {
         rows.filter(|(_, row)| wanted(row.role)).map(|(index, _)| index).collect()
     }
 
+    /// The photos that are asked about, searched or only embedded: all but those that choose a threshold.
+    pub fn without_validation(&self) -> Cow<'_, EmbeddingSet> {
+        let is_shown = |row: &usize| self.rows[*row].role != Role::Validation;
+        if (0..self.len()).all(|row| is_shown(&row)) {
+            return Cow::Borrowed(self);
+        }
+        let rows: Vec<usize> = (0..self.len()).filter(is_shown).collect();
+        Cow::Owned(EmbeddingSet {
+            dim: self.dim,
+            vectors: rows.iter().flat_map(|&row| self.vector(row)).copied().collect(),
+            rows: rows.iter().map(|&row| self.rows[row].clone()).collect(),
+        })
+    }
+
     /// Writes `embeddings.npy` and `photos.csv` into `folder`, which must exist.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.check()?;
@@ -268,6 +283,9 @@ fn check_vector(vector: &[f32]) -> std::result::Result<(), String> {
         return Err(format!("number {} is {}: the network that made it did not work", at + 1, vector[at]));
     }
     let length = length(vector);
+    if length == 0.0 {
+        return Err("all its numbers are 0: it has no direction".into());
+    }
     if (length - 1.0).abs() > UNIT_TOLERANCE {
         return Err(format!("its length is {length:.4}, not 1: divide every row by its length"));
     }

@@ -87,6 +87,7 @@ fn middle(mut values: Vec<f64>) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::super::embeddings::{EmbeddingSet, Role};
+    use super::super::metrics::figures;
     use super::super::retrieval::{Rule, retrieve};
     use super::super::testing::{row, sets, unit};
     use super::*;
@@ -121,6 +122,38 @@ mod tests {
         assert!((few - 0.49).abs() < 0.08, "{few}");
         assert!((many - 0.163).abs() < 0.03, "{many}");
         assert_eq!(few, often);
+    }
+
+    #[test]
+    fn each_interval_is_around_its_own_figure() {
+        // thirty turtles of six photos in one circle: every figure is another number
+        let (mut rows, mut vectors) = (Vec::new(), Vec::new());
+        for n in 0..180_u32 {
+            let role = if n % 3 == 0 { Role::Query } else { Role::Gallery };
+            let who = n / 6;
+            rows.push(row(&n.to_string(), &format!("t{who}"), &format!("{}", n % 6), role));
+            let angle = who as f32 * 0.09 + (n * 7919 % 181) as f32 * 0.0024 + (who % 4 * (n % 2)) as f32 * 0.11;
+            vectors.extend(unit(&[&[angle.cos(), angle.sin()]]));
+        }
+        // one turtle is asked about often
+        rows.iter_mut().filter(|row| row.individual == "t3").for_each(|row| row.role = Role::Both);
+        let retrieval = retrieve(&EmbeddingSet::new(2, vectors, rows).unwrap(), Rule::OtherEncounters).unwrap();
+        let (f, i) = (figures(&retrieval), intervals(&retrieval).unwrap());
+        let all = [
+            (f.rank1, i.rank1),
+            (f.rank5, i.rank5),
+            (f.rank10, i.rank10),
+            (f.map, i.map),
+            (f.balanced_rank1, i.balanced_rank1),
+            (f.map_at_r, i.map_at_r),
+            (f.r_precision, i.r_precision),
+        ];
+        for (at, (figure, _)) in all.iter().enumerate() {
+            let off = |of: &(Option<f64>, [f64; 2])| (f64::midpoint(of.1[0], of.1[1]) - figure.unwrap()).abs();
+            let nearest = (0..all.len()).min_by(|&a, &b| off(&all[a]).total_cmp(&off(&all[b])));
+            assert_eq!(nearest, Some(at), "{all:?}");
+            assert!(off(&all[at]) < 0.02, "{all:?}");
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub fn geometry(set: &EmbeddingSet, retrieval: &Retrieval) -> Geometry {
     Geometry {
         distance_same: retrieval.same.mean(),
         distance_different: retrieval.different.mean(),
-        spread: spread(set),
+        spread: spread(&set.without_validation()),
     }
 }
 

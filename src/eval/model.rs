@@ -15,7 +15,7 @@ use crate::nn::weights::recognise::recognise;
 use crate::nn::weights::{WeightFile, identity};
 use crate::run::config::field;
 
-use super::weights::normalisation;
+use super::weights::normalisation::{self, Bare};
 use super::{Error, Result};
 
 /// Side of the photos for weights that do not say theirs.
@@ -146,13 +146,12 @@ impl<D: Backend> Model<D> {
     pub fn load(device: &D, path: &Path) -> Result<Model<D>> {
         let bad = |reason: String| Error::Model { path: path.to_owned(), reason };
         let mut file = WeightFile::read(path)?;
-        let about = if file.about.is_empty() {
-            let found = recognise(path, file, None)?;
+        let bare = Bare::of(path, &file.about)?;
+        let about = if file.about.is_empty() || bare.is_some() {
+            let found = recognise(path, WeightFile { about: String::new(), ..file }, None)?;
             file = found.file;
-            About::of_backbone(
-                found.backbone,
-                normalisation::beside(path).map_or(Normalisation::IMAGENET, |told| told.by),
-            )
+            let told = bare.or_else(|| normalisation::beside(path));
+            About::of_backbone(found.backbone, told.map_or(Normalisation::IMAGENET, |told| told.by))
         } else {
             serde_json::from_str(&file.about).map_err(|e| bad(format!("what it says of itself does not read: {e}")))?
         };

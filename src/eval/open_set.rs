@@ -113,43 +113,58 @@ fn rates(asked: &[Asked<'_>], threshold: f64) -> (Option<f64>, Option<f64>) {
 
 /// The threshold with the highest score on the validation part; of equal ones the lowest.
 fn threshold(set: &EmbeddingSet, gallery: &HashSet<&str>, rule: Rule) -> Option<(f64, ChosenOn)> {
+    let photos = set.gallery();
     let rows: Vec<usize> = (0..set.len())
         .filter(|&row| set.rows[row].role == Role::Validation && !set.rows[row].individual.is_empty())
         .collect();
-    let found: Vec<Vec<Asked>> = rows.par_iter().map(|&row| ask(set, gallery, rule, row)).collect();
+    let found: Vec<Vec<Asked>> = rows.par_iter().map(|&row| ask(set, (gallery, &photos), rule, row)).collect();
     let mut asked: Vec<Asked> = found.into_iter().flatten().collect();
     let there_are_new = rows.iter().any(|&row| is_new(set, gallery, row));
     if there_are_new {
         asked.retain(|one| one.is_new != gallery.contains(one.individual));
     }
-    let mut distances: Vec<f64> = asked.iter().map(|one| one.distance).collect();
-    distances.sort_unstable_by(f64::total_cmp);
-    distances.dedup();
-    let scores = distances.iter().map(|&t| {
-        let (baks, baus) = rates(&asked, t);
-        baks.zip(baus).map(|(a, b)| a * b)
-    });
-    let mut best: Option<(f64, usize)> = None;
-    for (at, score) in scores.enumerate() {
-        if let Some(score) = score
-            && best.is_none_or(|(highest, _)| score > highest)
-        {
-            best = Some((score, at));
+    asked.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    // what a photo weighs in the mean over individuals that it is part of
+    let mut of_individual: BTreeMap<(bool, &str), f64> = BTreeMap::new();
+    asked.iter().for_each(|one| *of_individual.entry((one.is_new, one.individual)).or_default() += 1.0);
+    let individuals = |is_new: bool| of_individual.keys().filter(|(new, _)| *new == is_new).count() as f64;
+    let (known, new) = (individuals(false), individuals(true));
+    if known == 0.0 || new == 0.0 {
+        return None;
+    }
+    let (mut baks, mut baus) = (0.0, 1.0);
+    let mut best = (f64::NEG_INFINITY, 0);
+    for (at, one) in asked.iter().enumerate() {
+        let photos = of_individual[&(one.is_new, one.individual)];
+        match one {
+            Asked { is_new: true, .. } => baus -= 1.0 / (photos * new),
+            Asked { correct: true, .. } => baks += 1.0 / (photos * known),
+            Asked { .. } => {}
+        }
+        let is_last = asked.get(at + 1).is_none_or(|next| next.distance > one.distance);
+        // sums of shares differ in their last bits: of equal scores the first stays
+        if is_last && baks * baus > best.0 + 1e-12 {
+            best = (baks * baus, at);
         }
     }
-    let (_, at) = best?;
+    let nearest = asked[best.1].distance;
     // between two photos: nothing speaks for one of them being the last that is near enough
-    let next = distances.get(at + 1).copied().unwrap_or(distances[at]);
+    let next = asked.get(best.1 + 1).map_or(nearest, |next| next.distance);
     let chosen_on = if there_are_new { ChosenOn::NewIndividuals } else { ChosenOn::IndividualsTakenOut };
-    Some((f64::midpoint(distances[at], next), chosen_on))
+    Some((f64::midpoint(nearest, next), chosen_on))
 }
 
 /// A photo of the validation part against the whole gallery, and against the gallery without its individual.
-fn ask<'a>(set: &'a EmbeddingSet, gallery: &HashSet<&str>, rule: Rule, row: usize) -> Vec<Asked<'a>> {
+fn ask<'a>(
+    set: &'a EmbeddingSet,
+    (gallery, photos): (&HashSet<&str>, &[usize]),
+    rule: Rule,
+    row: usize,
+) -> Vec<Asked<'a>> {
     let own = &set.rows[row];
     let (mut nearest, mut other) = ((f64::INFINITY, false), f64::INFINITY);
     let mut has_match = false;
-    for place in set.gallery() {
+    for &place in photos {
         let photo = &set.rows[place];
         let is_own = photo.individual == own.individual;
         let excluded = rule == Rule::OtherEncounters && is_own && !own.encounter.is_empty();
@@ -269,6 +284,30 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_other_threshold_has_a_higher_score(
+            validation in prop::collection::vec((0_usize..4, 0_u8..24), 1..14),
+        ) {
+            let validation: Vec<_> =
+                validation.into_iter().map(|(who, at)| (["a", "b", "m", "o"][who], f32::from(at) * 15.0)).collect();
+            let set = set(&validation);
+            let gallery = named(&set);
+            let Some((threshold, chosen_on)) = threshold(&set, &gallery, Rule::OtherEncounters) else { return Ok(()) };
+            let rows = 5..set.len();
+            let mut asked: Vec<Asked> =
+                rows.flat_map(|row| ask(&set, (&gallery, &set.gallery()), Rule::OtherEncounters, row)).collect();
+            if chosen_on == ChosenOn::NewIndividuals {
+                asked.retain(|one| one.is_new != gallery.contains(one.individual));
+            }
+            let score = |t: f64| {
+                let (baks, baus) = rates(&asked, t);
+                baks.unwrap() * baus.unwrap()
+            };
+            for other in &asked {
+                prop_assert!(score(other.distance) <= score(threshold) + 1e-9);
+            }
+        }
+
         #[test]
         fn the_queries_have_no_say_in_the_threshold(
             validation in prop::collection::vec((0_usize..4, 0_f32..360.0), 1..12),

@@ -23,11 +23,27 @@ pub fn evaluate_outside(
 ) -> Result<(Report, Vec<PathBuf>)> {
     let work = |put: &mut dyn FnMut(&EmbeddingSet, &Report, &Evaluation) -> Result<Vec<PathBuf>>| {
         let (set, scaled) = EmbeddingSet::read_outside(npy, csv)?;
+        let (queries, gallery) = (set.queries().len(), set.gallery().len());
+        if queries == 0 || gallery == 0 {
+            return Err(Error::Table {
+                path: csv.to_owned(),
+                reason: format!(
+                    "{queries} of its photos have the role query and {gallery} the role gallery; fill the column role (query, gallery, both, validation, none)"
+                ),
+            });
+        }
         let evaluation = evaluate(&set, excluded)?;
         let report = Report::new(context(npy, csv, scaled)?, &evaluation);
         let written = put(&set, &report, &evaluation)?;
         Ok((report, written))
     };
+    // what was given is never written over
+    if let Some(within) = folder.filter(|folder| [npy, csv].iter().any(|given| lies_in(given, folder))) {
+        return Err(Error::Set(format!(
+            "the embeddings or their table lie in {}, where the report is to go: choose another folder",
+            within.display()
+        )));
+    }
     let Some(folder) = folder else { return work(&mut |_, _, _| Ok(Vec::new())) };
     session::within(folder, |session| {
         session.say(&format!("{} and {}", npy.display(), csv.display()))?;
@@ -41,6 +57,11 @@ pub fn evaluate_outside(
             })
         })
     })
+}
+
+fn lies_in(file: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(file).and_then(|file| file.parent().map(Path::to_path_buf)).is_some_and(|parent| Some(parent) == real(folder))
 }
 
 fn context(npy: &Path, csv: &Path, scaled: bool) -> Result<Context> {

@@ -299,7 +299,7 @@ fn rank_tile(
     pairs: &verification::Tally,
 ) -> TileOutcome {
     let mut candidates: Vec<Vec<(f64, usize)>> = vec![Vec::with_capacity(reference.len()); tile.len()];
-    let (mut same, mut different) = (Tally::new(), Tally::new());
+    let (mut same, mut different, mut beyond) = (Tally::new(), Tally::new(), 0);
     for (place, &row) in reference.iter().enumerate() {
         let vector = set.vector(row);
         for (nth, (query, list)) in tile.iter().zip(&mut candidates).enumerate() {
@@ -312,10 +312,15 @@ fn rank_tile(
                 same.count(apart);
             } else if codes.individual[query.row()].is_some() && codes.individual[row].is_some() {
                 different.count(apart);
-                pairs.count(apart);
+                if pairs.is_beyond(apart) {
+                    beyond += 1;
+                } else {
+                    pairs.count(apart);
+                }
             }
         }
     }
+    pairs.count_beyond(beyond);
     let ranked = tile.iter().zip(candidates);
     TileOutcome {
         ranked: ranked.map(|(query, list)| rank_query(codes, query.row(), list)).collect(),

@@ -33,6 +33,8 @@ pub const LOCK_FILE: &str = lock::FILE;
 pub const LOG_FILE: &str = "log.txt";
 /// What it is told to do, while it runs.
 const CONTROL_FOLDER: &str = "control";
+/// Pictures that an evaluation may leave, without their endings.
+const PICTURES: [&str; 7] = ["pairs", "queries", "embedding", "tsne", "cmc", "roc", "distances"];
 /// The folder of files that are not all whole yet.
 const WRITING: &str = ".writing";
 
@@ -219,6 +221,9 @@ impl Session {
         if !report.is_empty() {
             // from here on nothing looks complete until the new report does
             files::remove(&self.folder.join(REPORT_FILE))?;
+            // pictures of the evaluation before, which this one may not draw anew
+            let names = PICTURES.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]);
+            names.map(|name| files::remove(&self.folder.join(name))).collect::<std::result::Result<(), _>>()?;
         }
         for from in rest.into_iter().chain(report) {
             files::rename(from, &place(from))?;

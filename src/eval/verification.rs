@@ -89,6 +89,16 @@ impl Tally {
         Tally { same, index, places, ties: AtomicU64::new(0) }
     }
 
+    /// Whether a pair of two is farther than every pair of one: most are, and are best counted together.
+    pub(super) fn is_beyond(&self, distance: f64) -> bool {
+        self.same.last().is_none_or(|&last| distance > last)
+    }
+
+    /// Counts so many pairs of two that are beyond.
+    pub(super) fn count_beyond(&self, pairs: u64) {
+        self.places[self.same.len()].fetch_add(pairs, Ordering::Relaxed);
+    }
+
     /// Counts a pair of two individuals. Sums of whole numbers: threads may count in any order.
     pub(super) fn count(&self, distance: f64) {
         let which = cell(distance);
@@ -99,7 +109,8 @@ impl Tally {
         let near = &self.same[from..to];
         let nearer = from + near.partition_point(|&d| d < distance);
         self.places[nearer].fetch_add(1, Ordering::Relaxed);
-        let equal = self.same[nearer..].iter().take_while(|&&d| d == distance).count();
+        // equal distances share a cell
+        let equal = from + near.partition_point(|&d| d <= distance) - nearer;
         if equal > 0 {
             self.ties.fetch_add(equal as u64, Ordering::Relaxed);
         }
@@ -117,31 +128,27 @@ impl Tally {
         let auc = (nearer + self.ties.into_inner() as f64 / 2.0) / (same * different_pairs);
 
         // a threshold at each pair of one individual; of equal ones the last
-        let mut curve = Vec::new();
-        let mut accepted = 0;
+        let every = self.same.len().div_ceil(POINTS);
+        let mut roc = vec![(0.0, 0.0)];
+        let (mut accepted, mut best, mut kept) = (0, [0.0; 3], 0);
         for (at, &distance) in self.same.iter().enumerate() {
             accepted += places[at];
-            if self.same.get(at + 1).is_none_or(|&next| next > distance) {
-                curve.push((accepted as f64 / different_pairs, (at + 1) as f64 / same));
+            if self.same.get(at + 1).is_some_and(|&next| next <= distance) {
+                continue;
+            }
+            let (far, tar) = (accepted as f64 / different_pairs, (at + 1) as f64 / same);
+            for (best, _) in best.iter_mut().zip(FALSE_ACCEPT_RATES).filter(|(_, most)| far <= *most) {
+                *best = tar;
+            }
+            if at + 1 >= kept + every || at + 1 == self.same.len() {
+                roc.push((far, tar));
+                kept = at + 1;
             }
         }
-        let best = |most: f64| {
-            let within = curve.partition_point(|&(far, _)| far <= most);
-            Some(if within == 0 { 0.0 } else { curve[within - 1].1 })
-        };
-        Verification { auc: Some(auc), tar_at_far: TarAtFar::of(FALSE_ACCEPT_RATES.map(best)), roc: thinned(&curve) }
+        roc.push((1.0, 1.0));
+        roc.dedup();
+        Verification { auc: Some(auc), tar_at_far: TarAtFar::of(best.map(Some)), roc }
     }
-}
-
-/// The ends of the curve, and of what lies between as many points as are wanted.
-fn thinned(curve: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let mut points = vec![(0.0, 0.0)];
-    let every = curve.len().div_ceil(POINTS).max(1);
-    points.extend(curve.iter().enumerate().filter(|(n, _)| n % every == 0).map(|(_, point)| *point));
-    points.extend(curve.last());
-    points.push((1.0, 1.0));
-    points.dedup();
-    points
 }
 
 #[cfg(test)]

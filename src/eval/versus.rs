@@ -47,6 +47,10 @@ impl Side {
         Ok(Side { folder: folder.to_owned(), report, set, queries })
     }
 
+    fn individual(&self, query: &Ranked) -> &str {
+        &self.set.rows[query.query].individual
+    }
+
     fn gallery(&self) -> HashSet<&str> {
         self.set.gallery().into_iter().map(|row| self.set.rows[row].photo.as_str()).collect()
     }
@@ -70,8 +74,8 @@ pub struct Difference {
     pub values: [f64; 2],
     /// Second less first.
     pub difference: f64,
-    /// Its 95 % interval, by a bootstrap over individuals.
-    pub interval: [f64; 2],
+    /// Its 95 % interval, by a bootstrap over individuals; none with a single one.
+    pub interval: Option<[f64; 2]>,
     /// Share of ways to swap the two, individual by individual, that differ at least as much.
     pub p: f64,
 }
@@ -83,8 +87,10 @@ pub struct Versus {
     pub models: [String; 2],
     /// Queries with a match that both were asked.
     pub queries: usize,
-    /// Queries of the first, of the second, that the other was not asked.
+    /// Queries of the first, of the second, that the other was not asked, or had no match for.
     pub queries_of_one: [usize; 2],
+    /// Queries that both were asked and whose individual they call differently: left out.
+    pub named_differently: usize,
     /// Whether both searched the same photos.
     pub same_gallery: bool,
     /// Individuals among the queries.
@@ -108,17 +114,31 @@ pub struct Versus {
 /// Holds `first` against `second`.
 ///
 /// # Errors
-/// When there is no query with a match that both were asked.
+/// When the two left different photos out of the gallery, or there is no query with a match that both were asked.
 pub fn versus(first: &Side, second: &Side) -> Result<Versus> {
+    let rules = [first, second].map(|side| side.report.excluded);
+    if rules[0] != rules[1] {
+        return Err(Error::Set(format!(
+            "{} was evaluated with {}, {} with {}: figures by different rules cannot be compared; evaluate both with one --exclude",
+            first.report.context.model,
+            rules[0].words(),
+            second.report.context.model,
+            rules[1].words()
+        )));
+    }
     let mut common: Vec<(&str, &Ranked, &Ranked)> = Vec::new();
+    let (mut named_differently, mut comparable) = (0, 0);
     for (photo, a) in &first.queries {
-        if let Some(b) = second.queries.get(photo)
-            && a.relevant > 0
-            && b.relevant > 0
-        {
+        let Some(b) = second.queries.get(photo) else { continue };
+        if first.individual(a) != second.individual(b) {
+            named_differently += 1;
+        } else if a.relevant > 0 && b.relevant > 0 {
             common.push((photo, a, b));
+        } else if a.relevant == b.relevant {
+            comparable += 1; // both had nothing to find
         }
     }
+    comparable += common.len();
     common.sort_by(|a, b| a.0.cmp(b.0));
     if common.is_empty() {
         return Err(Error::Set(format!(
@@ -129,7 +149,7 @@ pub fn versus(first: &Side, second: &Side) -> Result<Versus> {
     let mut by_individual: BTreeMap<&str, Pairs> = BTreeMap::new();
     let (mut only_first, mut only_second, mut both, mut neither) = (Vec::new(), Vec::new(), 0, 0);
     for &(photo, a, b) in &common {
-        let individual = first.set.rows[a.query].individual.as_str();
+        let individual = first.individual(a);
         let right = |ranked: &Ranked| ranked.first_correct == Some(1);
         let precision = |ranked: &Ranked| ranked.average_precision.unwrap_or(0.0);
         let pairs = by_individual.entry(individual).or_default();
@@ -152,8 +172,8 @@ pub fn versus(first: &Side, second: &Side) -> Result<Versus> {
     Ok(Versus {
         models: [first, second].map(|side| side.report.context.model.clone()),
         queries: common.len(),
-        queries_of_one: [(first, second), (second, first)]
-            .map(|(of, other)| of.queries.keys().filter(|photo| !other.queries.contains_key(*photo)).count()),
+        queries_of_one: [first, second].map(|side| side.queries.len() - comparable - named_differently),
+        named_differently,
         same_gallery: first.gallery() == second.gallery(),
         individuals: by_individual.len(),
         rank1: difference(&rank1),
@@ -212,7 +232,7 @@ fn difference(individuals: &[Sums]) -> Difference {
     Difference {
         values,
         difference: values[1] - values[0],
-        interval: [drawn[off], drawn[DRAWS - 1 - off]],
+        interval: (individuals.len() > 1).then(|| [drawn[off], drawn[DRAWS - 1 - off]]),
         p: swapped(&gains),
     }
 }
@@ -297,7 +317,7 @@ mod tests {
         // over queries it looks proven; over the four turtles it is two heads of two coins
         assert!(found.mcnemar_p < 1e-4, "{}", found.mcnemar_p);
         assert_eq!(found.rank1.p, 0.5);
-        assert!(found.rank1.interval[0] <= 0.0, "{:?}", found.rank1);
+        assert!(found.rank1.interval.unwrap()[0] <= 0.0, "{:?}", found.rank1);
         let back = versus(&second, &first).unwrap();
         assert_eq!((back.rank1.difference, back.rank1.p), (-0.5, 0.5));
         assert_eq!(back.only_first.len(), 18);
@@ -313,6 +333,18 @@ mod tests {
         other.queries = HashMap::new();
         let refused = versus(&one, &other).unwrap_err().to_string();
         assert!(refused.contains("no query with a match in common"), "{refused}");
+        other = one.clone();
+        other.report.excluded = Excluded::None;
+        let refused = versus(&one, &other).unwrap_err().to_string();
+        assert!(refused.contains("by different rules"), "{refused}");
+        // other names for the same photos are another question; one individual has no interval
+        other = one.clone();
+        for row in other.set.rows.iter_mut().filter(|row| row.individual != "t0") {
+            row.individual.push('x');
+        }
+        let found = versus(&one, &other).unwrap();
+        assert_eq!((found.queries, found.named_differently, found.queries_of_one), (2, 4, [0, 0]));
+        assert_eq!(found.rank1.interval, None);
     }
 
     #[test]

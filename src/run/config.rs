@@ -205,13 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn presets_carry_the_defaults_of_the_exercises() {
+    fn presets_carry_the_defaults_of_the_exercises_but_for_what_was_found_to_learn_more() {
         let siamese = Config::preset(Method::Siamese);
         assert_eq!((siamese.model.backbone.as_str(), siamese.model.embedding_dim), ("resnet50", 128));
-        assert_eq!(siamese.loss.margin, 1.0);
+        // all pairs of a batch in place of half as many pairs as photos
+        assert_eq!((siamese.loss.margin, siamese.batch.per_individual), (1.0, 4));
         let triplet = Config::preset(Method::Triplet);
         assert_eq!((triplet.model.backbone.as_str(), triplet.model.embedding_dim), ("efficientnet_b0", 128));
-        assert_eq!((triplet.loss.margin, triplet.loss.mining), (0.3, Mining::Hard));
+        assert_eq!((triplet.loss.margin, triplet.loss.mining), (0.3, Mining::SemiHard)); // the exercise: hard
         let arcface = Config::preset(Method::Arcface);
         assert_eq!((arcface.model.backbone.as_str(), arcface.model.embedding_dim), ("resnet50", 512));
         assert_eq!((arcface.loss.margin, arcface.loss.scale), (0.5, 64.0));
@@ -326,7 +327,7 @@ mod tests {
         for (method, sets, expected) in [
             (
                 Method::Siamese,
-                &[("batch.size", "15")][..],
+                &[("batch.per_individual", "1"), ("batch.size", "15")][..],
                 "batch.size = 15: siamese takes photos in pairs, so it must be even",
             ),
             (

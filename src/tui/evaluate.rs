@@ -65,6 +65,9 @@ pub(super) struct Opened {
     pub(super) root: PathBuf,
 }
 
+/// Photos whose embedding the screen lays out by neighbours: some ten seconds.
+const MOST_LAID_OUT: usize = 10_000;
+
 /// Photos shown beside the one under the cursor of the embedding.
 const NEAREST: usize = 5;
 
@@ -153,6 +156,8 @@ pub(super) struct Evaluate {
     pub(super) charts: bool,
     /// The embedding is shown by its neighbours (t-SNE) rather than by its components.
     by_neighbours: bool,
+    /// That picture is being made.
+    laying_out: bool,
     /// That picture, once it is made.
     neighbours: Option<Projected>,
     /// The photo under the cursor of the embedding.
@@ -227,9 +232,11 @@ impl Evaluate {
 
     /// Takes the embedding by neighbours of the evaluation in `folder`; whether that is still open.
     pub(super) fn take_neighbours(&mut self, folder: &Path, projected: Projected) -> bool {
-        let is_open = self.opened.as_ref().is_some_and(|opened| opened.folder == folder);
+        // another evaluation may have come into the folder meanwhile
+        let fits = |opened: &Arc<Opened>| opened.folder == folder && opened.set.len() == projected.points.len();
+        let is_open = self.opened.as_ref().is_some_and(fits);
         if is_open {
-            self.neighbours = Some(projected);
+            (self.neighbours, self.laying_out) = (Some(projected), false);
         }
         is_open
     }
@@ -423,8 +430,19 @@ impl Evaluate {
             (Action::NextPane | Action::PreviousPane, Place::Report) => self.charts = !self.charts,
             (Action::NextPane | Action::PreviousPane, Place::Scatter) => {
                 self.by_neighbours = !self.by_neighbours;
-                let unmade = self.opened.as_ref().filter(|_| self.by_neighbours && self.neighbours.is_none());
-                return Ok(unmade.map(|opened| Effect::Neighbours(opened.folder.clone())).into_iter().collect());
+                let Some(opened) = self.opened.as_ref().filter(|_| self.by_neighbours && self.neighbours.is_none())
+                else {
+                    return Ok(Vec::new());
+                };
+                if opened.set.len() > MOST_LAID_OUT {
+                    self.by_neighbours = false;
+                    return Err(format!(
+                        "more than {MOST_LAID_OUT} photos: caretta plot --projection tsne has the time"
+                    ));
+                }
+                if !std::mem::replace(&mut self.laying_out, true) {
+                    return Ok(vec![Effect::Neighbours(opened.folder.clone())]);
+                }
             }
             (Action::OnlyMistakes, _) => {
                 self.only_mistakes = !self.only_mistakes;

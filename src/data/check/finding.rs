@@ -62,8 +62,16 @@ const KINDS: &[(FindingKind, &str, &str)] = &[
         "every row is used as it is named, so that one of them teaches a wrong name",
     ),
     (FindingKind::DateContradiction, "date contradicts the file", "the dataset's date counts"),
-    (FindingKind::ExactDuplicate, "same file", "all are used; `dataset split` keeps them on one side"),
-    (FindingKind::NearDuplicate, "near duplicate", "all are used; `dataset split` keeps them on one side"),
+    (
+        FindingKind::ExactDuplicate,
+        "same file",
+        "all are used, on whatever side of a split they are; `dataset split` by encounter and k-fold keep them on one",
+    ),
+    (
+        FindingKind::NearDuplicate,
+        "near duplicate",
+        "all are used, on whatever side of a split they are; `dataset split` by encounter and k-fold keep them on one",
+    ),
     (FindingKind::WrongExtension, "wrong extension", "used: the content counts, not the name"),
     (FindingKind::SinglePhoto, "single photo", "never asked about; pairs and triplets leave the individual out"),
     (FindingKind::SingleEncounter, "single encounter", "used to train; no photo of the individual has an honest match"),

@@ -36,6 +36,8 @@ pub struct MadeNumbers {
     pub encounters_in_both: usize,
     /// Tested photos with another photo of their own encounter in either part.
     pub leak: usize,
+    /// Those of them that have it in train: a leak of the split. Of the others the evaluation leaves it out.
+    pub leak_to_train: usize,
     /// Tested photos of which nobody can tell: undated, and without an encounter in the table.
     pub unknown: usize,
 }
@@ -63,8 +65,11 @@ impl MadeNumbers {
             }
         }
         let leaks = |row: &usize| rows.encounters[*row].as_deref().is_some_and(|encounter| in_either[encounter] > 1);
+        let trained: BTreeSet<&str> = encounters(Part::Train);
+        let in_train = |row: &usize| rows.encounters[*row].as_deref().is_some_and(|of| trained.contains(of));
         MadeNumbers {
             column,
+            leak_to_train: of_part(Part::Test).filter(in_train).count(),
             train,
             test,
             none: made.parts.iter().filter(|part| part.is_none()).count(),

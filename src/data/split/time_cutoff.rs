@@ -29,7 +29,7 @@ pub(super) static TIME_CUTOFF: Strategy = Strategy {
             let made = |&year| Made { suffix: format!("_{year}"), parts: cut(rows, year, plan.later) };
             return Ok(years.iter().map(made).collect());
         }
-        let year = plan.year.unwrap_or_else(|| nearest(&of_year, ratio));
+        let year = plan.year.unwrap_or_else(|| nearest(&of_year, ratio, plan.later));
         if year <= *first
             || (!plan.later && !of_year.contains_key(&year))
             || years.last().is_some_and(|&last| year > last)
@@ -56,12 +56,15 @@ fn cut(rows: &Rows, year: i16, later: bool) -> Vec<Option<Part>> {
     parts
 }
 
-/// The year that trains and tests on shares of photos nearest to `ratio` and its rest; the earlier on ties.
-fn nearest(of_year: &BTreeMap<i16, usize>, ratio: f64) -> i16 {
+/// The year that trains and tests on shares of photos nearest to `ratio` and its rest, `later` years tested on too or
+/// left out; the earlier on ties.
+fn nearest(of_year: &BTreeMap<i16, usize>, ratio: f64, later: bool) -> i16 {
+    let all: usize = of_year.values().sum();
     let mut before = 0;
     let mut best = (f64::INFINITY, 0);
     for (&year, &photos) in of_year {
-        let off = (before as f64 / (before + photos) as f64 - ratio).abs();
+        let used = if later { all } else { before + photos };
+        let off = (before as f64 / used as f64 - ratio).abs();
         if before > 0 && off < best.0 {
             best = (off, year);
         }

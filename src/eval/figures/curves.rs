@@ -1,7 +1,7 @@
 //! Curves on axes: CMC, ROC, and distances as hills.
 //!
-//! A figure is a row of curves with names; what is on the axes is the caller's. Both ends of every axis have a number,
-//! and curves differ by dashes as well as by colour.
+//! A figure is a row of curves with names; what is on the axes is the caller's. Every axis begins with a number, and
+//! curves differ by dashes as well as by colour.
 
 use super::canvas::{Align, Area, Canvas, Drawing, sheer};
 use super::palette::{INK, RULE, SOFT, colour, rgb};
@@ -127,6 +127,9 @@ fn dashed(canvas: &mut Canvas, points: &[(f32, f32)], n: usize) {
         let [mut from, to] = [pair[0], pair[1]];
         loop {
             let length = (to.0 - from.0).hypot(to.1 - from.1);
+            if !length.is_finite() {
+                break;
+            }
             if length < left {
                 left -= length;
                 if is_down {
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_have_a_number_at_both_ends() {
+    fn axes_begin_with_a_number() {
         let words = |axis: &Axis| ticks(axis).into_iter().map(|(_, words)| words).collect::<Vec<_>>();
         let axis = |from, to, is_log| Axis { name: "x".into(), ends: [from, to], is_log };
         assert_eq!(words(&axis(0.0, 1.0, false)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
@@ -193,6 +196,7 @@ mod tests {
         // nothing to draw, and one point, are no trouble
         let bare = [Curve { name: "none".into(), points: vec![], is_filled: true }];
         curves("", "", [&axis, &axis], &bare);
-        curves("", "", [&axis, &axis], &[Curve { points: vec![(0.5, f64::NAN)], ..bare[0].clone() }]);
+        let odd = Curve { points: vec![(0.5, f64::NAN), (0.6, 0.1), (f64::NAN, 0.2)], ..bare[0].clone() };
+        curves("", "", [&axis, &axis], &[odd.clone(), odd]);
     }
 }

@@ -28,6 +28,9 @@ pub fn leak(report: &Report) -> String {
         "{} of {queries} {have} another photo of {whose} own encounter in the gallery or among the other queries.",
         report.leak
     );
+    if report.excluded == Excluded::None {
+        return format!("Nothing was left out, so such photos count here: expect the figures to be too high. {having}");
+    }
     let (Some(honest), Some(careless)) = (report.figures.rank1, report.without_exclusion.rank1) else {
         return having;
     };
@@ -66,12 +69,14 @@ pub fn corrected_since(report: &Report) -> Option<String> {
     ))
 }
 
-/// That rank-1 could be luck; none where it is clearly above chance. The limit is two standard errors of a share.
+/// That rank-1 could be luck; none where it is clearly above chance: where its interval over individuals is. Without one,
+/// the limit is two standard errors of a share.
 pub fn near_chance(report: &Report) -> Option<String> {
     let (rank1, chance) = (report.figures.rank1?, report.chance?.figures.rank1?);
     let counted = (report.figures.queries - report.figures.queries_without_match) as f64;
     let error = (chance * (1.0 - chance) / counted).sqrt();
-    (rank1 <= chance + 2.0 * error).then(|| {
+    let is_near = report.intervals.map_or(rank1 <= chance + 2.0 * error, |all| all.rank1[0] <= chance);
+    is_near.then(|| {
         format!("rank-1 is not clearly above that of chance ({chance:.3}): this model tells these individuals hardly better than a guess.")
     })
 }
@@ -320,7 +325,7 @@ fn definitions(page: &mut String, report: &Report) {
     }
     let _ = writeln!(
         page,
-        "\nEvery figure is a share from 0 to 1 of the queries that have a match at all. The distance is Euclidean between embeddings of length 1; of two photos equally far the earlier in `photos.csv` comes first. The ten nearest of each query are in [{MATCHES_FILE}]({MATCHES_FILE})."
+        "\nFigures are from 0 to 1; those of queries count the queries that have a match at all, those of pairs every pair. The distance is Euclidean between embeddings of length 1; of two photos equally far the earlier in `photos.csv` comes first. The ten nearest of each query are in [{MATCHES_FILE}]({MATCHES_FILE})."
     );
 }
 
@@ -448,6 +453,12 @@ mod tests {
         report.figures.queries_without_match = 0;
         report.figures.rank1 = Some(0.14);
         report.chance.as_mut().unwrap().figures.rank1 = Some(0.064);
+        let interval = report.intervals.as_mut().unwrap();
+        interval.rank1 = [0.065, 0.2];
+        assert_eq!(near_chance(&report), None);
+        report.intervals.as_mut().unwrap().rank1 = [0.06, 0.2];
+        assert!(near_chance(&report).is_some(), "its interval over individuals holds chance");
+        report.intervals = None;
         assert_eq!((trained_on(&report), near_chance(&report)), (None, None));
         report.context.queries_trained_on = Some(0);
         assert_eq!(trained_on(&report), None);

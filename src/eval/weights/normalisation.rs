@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::nn::ops::Normalisation;
 use crate::nn::weights::WeightFile;
 
 use super::super::Result;
-use super::super::model::About;
+use super::super::model::{About, Preprocessing};
 
 /// What photos are normalised by, and what said so.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,10 +36,37 @@ const MOST_BYTES: u64 = 1 << 20;
 /// # Errors
 /// When the file was written by this program and wants what this version does not do.
 pub fn of(path: &Path, file: &WeightFile) -> Result<Option<Told>> {
+    if let Some(told) = Bare::of(path, &file.about)? {
+        return Ok(Some(told));
+    }
     // a line that is not about a network, as some other program's under our key might be, tells nothing
     let Ok(about) = serde_json::from_str::<About>(&file.about) else { return Ok(beside(path)) };
     let by = about.preprocessing.normalisation(path)?;
     Ok(Some(Told { by, source: "as the file says".into() }))
+}
+
+/// What a file by a library's names says of itself: how its photos are prepared, not whose network it is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bare {
+    preprocessing: Preprocessing,
+}
+
+impl Bare {
+    /// The line of a file whose photos are prepared so.
+    pub fn line(preprocessing: &Preprocessing) -> serde_json::Result<String> {
+        serde_json::to_string(&Bare { preprocessing: preprocessing.clone() })
+    }
+
+    /// What the line `about` of the file at `path` tells; none where it is another line.
+    ///
+    /// # Errors
+    /// When it wants what this version does not do.
+    pub fn of(path: &Path, about: &str) -> Result<Option<Told>> {
+        let Ok(bare) = serde_json::from_str::<Bare>(about) else { return Ok(None) };
+        let by = bare.preprocessing.normalisation(path)?;
+        Ok(Some(Told { by, source: "as the file says".into() }))
+    }
 }
 
 /// What the files beside `path` say; what they say of no three colours is passed over.

@@ -17,6 +17,9 @@ const LABELS: [usize; 4] = [0, 0, 1, 1];
 /// A trainer whose every parameter is filled by the formula.
 fn trainer(backbone: &str, method: Method, golden: &Golden) -> Trainer<Cpu> {
     let mut config = Config::preset(method);
+    if method == Method::Siamese {
+        config.batch.per_individual = 1; // pairs, as the golden values are
+    }
     let (width, margin) = if method == Method::Arcface { ("64", "0.5") } else { ("128", "1") };
     for (path, value) in [
         ("model.backbone", backbone),

@@ -31,6 +31,7 @@ impl Stage {
             ("model.embedding_dim", "16"),
             ("data.image_size", "32"),
             ("data.workers", "0"),
+            ("batch.per_individual", "1"),
             ("batch.size", "6"),
             ("train.epochs", "2"),
             ("optimiser.lr", "0.001"),

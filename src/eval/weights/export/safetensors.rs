@@ -11,11 +11,13 @@ use crate::run::files;
 
 use super::super::super::model::Model;
 use super::super::super::{Error, Result};
+use super::super::normalisation::Bare;
 use super::Wishes;
 
 /// Writes `model` to `path` by the names of a library, its head, where it has one, as `embedding.0` and so on.
 ///
-/// A file with our own names says what it is, and is a model for this program again. What a library's batch norms add to the
+/// A file with our own names says what it is, and is a model for this program again; another says how photos are
+/// prepared. What a library's batch norms add to the
 /// variance otherwise than ours is made up for in the running variances: embeddings are the same.
 pub(super) fn write(model: &Model<Cpu>, wishes: &Wishes, path: &Path) -> Result<()> {
     let naming = wishes.naming;
@@ -26,10 +28,9 @@ pub(super) fn write(model: &Model<Cpu>, wishes: &Wishes, path: &Path) -> Result<
         .ok_or_else(|| Error::NoSuchNames { naming: naming.name.to_owned(), backbone: backbone.name.to_owned() })?;
     let mut file = WeightFile::default();
     file.insert_network(&model.network)?;
-    if names == native {
-        file.about = serde_json::to_string(&model.about)
-            .map_err(|e| Error::Model { path: path.to_owned(), reason: e.to_string() })?;
-    }
+    let told =
+        if names == native { serde_json::to_string(&model.about) } else { Bare::line(&model.about.preprocessing) };
+    file.about = told.map_err(|e| Error::Model { path: path.to_owned(), reason: e.to_string() })?;
     let mut tensors: std::collections::BTreeMap<_, _> =
         native.iter().filter_map(|name| file.tensors.remove(name).map(|tensor| (name.clone(), tensor))).collect();
     shift_variances(&mut tensors, backbone.epsilon() - naming.epsilon(backbone));
