@@ -222,8 +222,8 @@ impl Session {
             // from here on nothing looks complete until the new report does
             files::remove(&self.folder.join(REPORT_FILE))?;
             // pictures of the evaluation before, which this one may not draw anew
-            let names = PICTURES.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]);
-            names.map(|name| files::remove(&self.folder.join(name))).collect::<std::result::Result<(), _>>()?;
+            let mut names = PICTURES.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]);
+            names.try_for_each(|name| files::remove(&self.folder.join(name)))?;
         }
         for from in rest.into_iter().chain(report) {
             files::rename(from, &place(from))?;
