@@ -12,6 +12,7 @@ pub mod corrections;
 pub mod counted;
 pub mod crop;
 pub mod decode;
+mod each;
 pub mod error;
 pub mod export;
 pub mod fingerprint;

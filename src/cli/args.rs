@@ -144,8 +144,7 @@ pub(super) struct TrainingFlags {
     /// The table's column that says which part a photo is in [default: split, else split_closed]
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
-    /// A split made by this strategy instead: by-encounter, closed, open, disjoint, time-proportion, time-cutoff
-    #[arg(long, value_name = "STRATEGY", conflicts_with = "split_column")]
+    #[arg(long, help = super::split::one_split_help(), value_name = "STRATEGY", conflicts_with = "split_column")]
     split: Option<String>,
     /// Any other value of the configuration, as optimiser.clip=1 (may be given several times)
     #[arg(long, value_name = "KEY=VALUE")]

@@ -93,8 +93,7 @@ pub(super) struct InspectArgs {
     /// The table's column that says which part a photo is in [default: split, else split_closed]
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
-    /// A split made by this strategy instead: by-encounter, closed, open, disjoint, time-proportion, time-cutoff
-    #[arg(long, value_parser = split::one_split, value_name = "STRATEGY", conflicts_with = "split_column")]
+    #[arg(long, help = split::one_split_help(), value_parser = split::one_split, value_name = "STRATEGY", conflicts_with = "split_column")]
     split: Option<&'static Strategy>,
     /// Tell every problem, not a line a kind; under --json, too
     #[arg(long)]

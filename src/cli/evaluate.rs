@@ -29,7 +29,7 @@ use crate::train::setup::split_of;
 
 use super::args::{PhotoFlags, Usage, dataset, part};
 use super::crop::{CropFlag, look};
-use super::split::one_split;
+use super::split::{one_split, one_split_help};
 use super::{Context, follow, pictures, words};
 
 const EXAMPLES: &str = "\
@@ -63,8 +63,7 @@ pub(super) struct EvaluateArgs {
     /// The table's column that says which part a photo is in [default: the run's, else split, else split_closed]
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
-    /// A split made by this strategy instead: by-encounter, closed, open, disjoint, time-proportion, time-cutoff
-    #[arg(long, value_parser = one_split, value_name = "STRATEGY", conflicts_with = "split_column")]
+    #[arg(long, help = one_split_help(), value_parser = one_split, value_name = "STRATEGY", conflicts_with = "split_column")]
     split: Option<&'static Strategy>,
     /// The part searched
     #[arg(long, alias = "gallery_split", value_parser = part, default_value = "train", value_name = "PART")]

@@ -77,10 +77,16 @@ fn names() -> String {
     STRATEGIES.iter().map(|s| s.name()).collect::<Vec<_>>().join(", ")
 }
 
+/// The help of a verb's flag that takes [`one_split`].
+pub(super) fn one_split_help() -> String {
+    let names: Vec<_> = STRATEGIES.iter().filter(|s| s.makes_one()).map(|s| s.name()).collect();
+    format!("A split made by this strategy instead: {}", names.join(", "))
+}
+
 /// The strategy of this name that makes one split, for verbs that see one.
 pub(super) fn one_split(text: &str) -> Result<&'static Strategy, String> {
     let found = strategy(text)?;
-    if found.takes.contains(&Take::Folds) {
+    if !found.makes_one() {
         return Err(format!(
             "{} makes several splits: `dataset split` writes them, --split-column takes one",
             found.name()

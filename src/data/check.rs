@@ -11,11 +11,10 @@ mod glance;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use super::counted::counted;
 use super::decode::{Fault, PhotoFile, Refused, Signature};
+use super::each::each;
 use super::error::DataError;
 use super::manifest::{Manifest, Photo};
 use super::sets::Sets;
@@ -41,13 +40,9 @@ pub struct Checked {
 ///
 /// # Errors
 /// [`DataError::Interrupted`] when `progress` says not to go on.
-pub fn check(
-    manifest: &Manifest,
-    threads: usize,
-    mut progress: impl FnMut(usize) -> bool,
-) -> Result<Checked, DataError> {
+pub fn check(manifest: &Manifest, threads: usize, progress: impl FnMut(usize) -> bool) -> Result<Checked, DataError> {
     let files: Vec<_> = (0..manifest.photos.len()).map(|photo| Some(manifest.file(photo))).collect();
-    let seen = look_at_all(&files, threads, &mut progress)?;
+    let seen = look_at_all(&files, threads, progress)?;
     let mut findings: Vec<Finding> =
         manifest.problems.iter().map(|problem| Finding::of_problem(&manifest.root, problem)).collect();
     for (photo, seen) in manifest.photos.iter().zip(&seen) {
@@ -85,9 +80,9 @@ pub fn check(
 pub fn same_pictures(
     files: &[Option<PhotoFile>],
     threads: usize,
-    mut progress: impl FnMut(usize) -> bool,
+    progress: impl FnMut(usize) -> bool,
 ) -> Result<Vec<Vec<usize>>, DataError> {
-    let seen = look_at_all(files, threads, &mut progress)?;
+    let seen = look_at_all(files, threads, progress)?;
     let (places, glances): (Vec<usize>, Vec<&Glance>) =
         seen.iter().enumerate().filter_map(|(at, seen)| Some((at, &seen.as_ref().ok()?.glance))).unzip();
     let groups = alike(&glances).into_iter();
@@ -99,37 +94,10 @@ type Looked = Result<Seen, Refused>;
 fn look_at_all(
     files: &[Option<PhotoFile>],
     threads: usize,
-    progress: &mut dyn FnMut(usize) -> bool,
+    progress: impl FnMut(usize) -> bool,
 ) -> Result<Vec<Looked>, DataError> {
-    let n = files.len();
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let mut seen: Vec<Option<Looked>> = (0..n).map(|_| None).collect();
-    std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..threads.clamp(1, n.max(1)) {
-            let (sender, next, stop) = (sender.clone(), &next, &stop);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(file) = files.get(at) else { break };
-                    let nothing = || Err(Refused { fault: Fault::Unreachable, reason: "no file is named".into() });
-                    if sender.send((at, file.as_ref().map_or_else(nothing, Seen::of))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (done, (at, looked)) in (1..).zip(receiver) {
-            seen[at] = Some(looked);
-            if !progress(done) {
-                stop.store(true, Ordering::Relaxed);
-                break;
-            }
-        }
-    });
-    // a thread that was stopped leaves photos unseen
-    seen.into_iter().collect::<Option<Vec<_>>>().ok_or(DataError::Interrupted)
+    let nothing = || Err(Refused { fault: Fault::Unreachable, reason: "no file is named".into() });
+    each(files, threads, |file| file.as_ref().map_or_else(nothing, Seen::of), progress)
 }
 
 /// What a photo's own file says against its name and its table.

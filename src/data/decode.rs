@@ -301,7 +301,7 @@ impl Signature {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::data) mod tests {
     use super::*;
     use image::codecs::jpeg::JpegEncoder;
     use image::{ExtendedColorType, ImageEncoder, Rgb};
@@ -333,12 +333,13 @@ mod tests {
         let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01".to_vec();
         exif.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0]); // tag 0x0112, one short
         exif.extend([0; 4]); // no further directory
-        let mut out = jpeg[..2].to_vec();
-        out.extend([0xff, 0xe1]);
-        out.extend((exif.len() as u16 + 2).to_be_bytes());
-        out.extend(exif);
-        out.extend(&jpeg[2..]);
-        out
+        with_exif(jpeg, &exif)
+    }
+
+    /// The same file with that EXIF segment.
+    pub(in crate::data) fn with_exif(jpeg: &[u8], exif: &[u8]) -> Vec<u8> {
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        [&jpeg[..2], &[0xff, 0xe1], &length, exif, &jpeg[2..]].concat()
     }
 
     #[test]

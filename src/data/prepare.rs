@@ -3,11 +3,9 @@
 //! A run of hours must not stop at a photo that could have been found in the first minute. What is left being too
 //! little for the work is for the caller to say, who knows the work.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
-
 use super::cache::PhotoCache;
 use super::decode::PhotoFile;
+use super::each::each;
 use super::error::DataError;
 use super::manifest::{Manifest, Problem, ProblemKind};
 
@@ -30,40 +28,10 @@ pub fn prepare(
     cache: &PhotoCache,
     sides: &[u32],
     threads: usize,
-    mut progress: impl FnMut(usize) -> bool,
+    progress: impl FnMut(usize) -> bool,
 ) -> Result<Prepared, DataError> {
     let files: Vec<PhotoFile> = photos.iter().map(|&i| manifest.file(i)).collect();
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let mut failures: Vec<Option<DataError>> = photos.iter().map(|_| None).collect();
-    let mut done = 0;
-    std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..threads.clamp(1, photos.len().max(1)) {
-            let (sender, files, next, stop) = (sender.clone(), &files, &next, &stop);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(file) = files.get(at) else { break };
-                    if sender.send((at, cache.ensure(file, sides).err())).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (at, failure) in receiver {
-            failures[at] = failure;
-            done += 1;
-            if !progress(done) {
-                stop.store(true, Ordering::Relaxed);
-                break;
-            }
-        }
-    });
-    if stop.load(Ordering::Relaxed) {
-        return Err(DataError::Interrupted);
-    }
+    let failures = each(&files, threads, |file| cache.ensure(file, sides).err(), progress)?;
     let mut prepared = Prepared { usable: Vec::new(), problems: Vec::new() };
     for (&photo, failure) in photos.iter().zip(failures) {
         let Some(error) = failure else {

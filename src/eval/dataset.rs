@@ -275,6 +275,20 @@ mod tests {
     use crate::eval::embed::tests::stage;
     use crate::run::Status;
 
+    /// The usual parts of `split`, asked of a network that nothing trained.
+    fn question<'a>(manifest: &'a Manifest, split: &'a Split, excluded: Excluded) -> Question<'a> {
+        Question {
+            manifest,
+            split,
+            roles: crate::data::split::roles(split, None, None).unwrap(),
+            excluded,
+            model: "untrained".into(),
+            chosen_by: None,
+            queries_trained_on: None,
+            corrected_since: None,
+        }
+    }
+
     #[test]
     fn the_part_valid_is_embedded_only_where_somebody_is_new() {
         let (dir, mut manifest, model) = stage(6);
@@ -283,17 +297,7 @@ mod tests {
         }
         let parts = [Part::Train, Part::Train, Part::Valid, Part::Valid, Part::Test, Part::Test];
         let split = Split { name: "split".into(), parts: parts.map(Some).to_vec() };
-        let roles = crate::data::split::roles(&split, None, None).unwrap();
-        let question = |manifest| Question {
-            manifest,
-            split: &split,
-            roles: roles.clone(),
-            excluded: Excluded::Encounter,
-            model: "untrained".into(),
-            chosen_by: None,
-            queries_trained_on: None,
-            corrected_since: None,
-        };
+        let question = |manifest| question(manifest, &split, Excluded::Encounter);
         let source = Source { cache: std::sync::Arc::new(PhotoCache::open(None)), workers: 1 };
         let folder = dir.path().join("results");
         let (answer, _) = evaluate_into(&folder, &model, &question(&manifest), &source, &mut |_, _| true).unwrap();
@@ -316,18 +320,7 @@ mod tests {
         let (dir, m, model) = stage(4);
         let part = |i| Some(if i < 2 { Part::Train } else { Part::Test });
         let split = Split { name: "split".into(), parts: (0..4).map(part).collect() };
-        let roles = crate::data::split::roles(&split, None, None).unwrap();
-        let excluded = Excluded::None;
-        let question = Question {
-            manifest: &m,
-            split: &split,
-            roles,
-            excluded,
-            model: "untrained".into(),
-            chosen_by: None,
-            queries_trained_on: None,
-            corrected_since: None,
-        };
+        let question = question(&m, &split, Excluded::None);
         let source = Source { cache: std::sync::Arc::new(PhotoCache::open(None)), workers: 1 };
         let folder = dir.path().join("results");
         let evaluate = || evaluate_into(&folder, &model, &question, &source, &mut |_, _| true);

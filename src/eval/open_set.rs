@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::embeddings::{EmbeddingSet, Role};
-use super::retrieval::{Retrieval, Rule, distance};
+use super::retrieval::{Codes, Query, Retrieval, Rule};
 
 /// How new and known individuals were told apart. All `None` where no query is new; figures also where nothing could
 /// choose a threshold.
@@ -113,11 +113,11 @@ fn rates(asked: &[Asked<'_>], threshold: f64) -> (Option<f64>, Option<f64>) {
 
 /// The threshold with the highest score on the validation part; of equal ones the lowest.
 fn threshold(set: &EmbeddingSet, gallery: &HashSet<&str>, rule: Rule) -> Option<(f64, ChosenOn)> {
-    let photos = set.gallery();
+    let (codes, photos) = (Codes::of(set), set.gallery());
     let rows: Vec<usize> = (0..set.len())
         .filter(|&row| set.rows[row].role == Role::Validation && !set.rows[row].individual.is_empty())
         .collect();
-    let found: Vec<Vec<Asked>> = rows.par_iter().map(|&row| ask(set, (gallery, &photos), rule, row)).collect();
+    let found: Vec<Vec<Asked>> = rows.par_iter().map(|&row| ask(set, (gallery, &photos), &codes, rule, row)).collect();
     let mut asked: Vec<Asked> = found.into_iter().flatten().collect();
     let there_are_new = rows.iter().any(|&row| is_new(set, gallery, row));
     if there_are_new {
@@ -158,20 +158,15 @@ fn threshold(set: &EmbeddingSet, gallery: &HashSet<&str>, rule: Rule) -> Option<
 fn ask<'a>(
     set: &'a EmbeddingSet,
     (gallery, photos): (&HashSet<&str>, &[usize]),
+    codes: &Codes,
     rule: Rule,
     row: usize,
 ) -> Vec<Asked<'a>> {
-    let own = &set.rows[row];
+    let query = Query { photos: vec![row], vectors: vec![set.vector(row)] };
     let (mut nearest, mut other) = ((f64::INFINITY, false), f64::INFINITY);
     let mut has_match = false;
-    for &place in photos {
-        let photo = &set.rows[place];
-        let is_own = photo.individual == own.individual;
-        let excluded = rule == Rule::OtherEncounters && is_own && !own.encounter.is_empty();
-        if excluded && photo.encounter == own.encounter {
-            continue;
-        }
-        let apart = distance(set.vector(row), set.vector(place));
+    for &place in photos.iter().filter(|&&place| codes.counts(rule, &query, place)) {
+        let (is_own, apart) = (codes.same(row, place), query.apart(set.vector(place)));
         has_match |= is_own;
         if apart < nearest.0 {
             nearest = (apart, is_own);
@@ -180,7 +175,7 @@ fn ask<'a>(
             other = other.min(apart);
         }
     }
-    let individual = own.individual.as_str();
+    let individual = set.rows[row].individual.as_str();
     let mut asked = Vec::new();
     if has_match {
         asked.push(Asked { individual, is_new: false, distance: nearest.0, correct: nearest.1 });
@@ -202,35 +197,20 @@ mod tests {
     fn golden_values_of_wildlife_datasets() {
         // y=[1,1,2,3,3], predicted [1,1,2,3,1]
         let (truth, predicted) = (["1", "1", "2", "3", "3"], ["1", "1", "2", "3", "1"]);
-        let baks = |test_only: &[&str]| {
-            let asked: Vec<Asked> = truth
-                .iter()
-                .zip(predicted)
-                .map(|(&individual, name)| Asked {
-                    individual,
-                    is_new: test_only.contains(&individual),
-                    distance: 0.0,
-                    correct: individual == name,
-                })
-                .collect();
-            rates(&asked, 1.0).0
+        // predicted as the label 1 is far, where that stands for new
+        let figures = |test_only: &[&str], far: f64| {
+            let asked = truth.iter().zip(predicted).map(|(&individual, name)| Asked {
+                individual,
+                is_new: test_only.contains(&individual),
+                distance: if name == "1" { far } else { 0.0 },
+                correct: individual == name,
+            });
+            rates(&asked.collect::<Vec<_>>(), 1.0)
         };
+        let baks = |test_only: &[&str]| figures(test_only, 0.0).0;
         assert_eq!(baks(&[]), Some(5.0 / 6.0));
         assert_eq!((baks(&["1"]), baks(&["1", "2"]), baks(&["1", "3"])), (Some(0.75), Some(0.5), Some(1.0)));
-        // BAUS, the label 1 standing for new
-        let baus = |test_only: &[&str]| {
-            let asked: Vec<Asked> = truth
-                .iter()
-                .zip(predicted)
-                .map(|(&individual, name)| Asked {
-                    individual,
-                    is_new: test_only.contains(&individual),
-                    distance: if name == "1" { 2.0 } else { 0.0 },
-                    correct: false,
-                })
-                .collect();
-            rates(&asked, 1.0).1
-        };
+        let baus = |test_only: &[&str]| figures(test_only, 2.0).1;
         assert_eq!((baus(&["1"]), baus(&["1", "2"])), (Some(1.0), Some(0.5)));
         assert_eq!((baus(&["1", "3"]), baus(&["1", "2", "3"])), (Some(0.75), Some(0.5)));
     }
@@ -293,9 +273,9 @@ mod tests {
             let set = set(&validation);
             let gallery = named(&set);
             let Some((threshold, chosen_on)) = threshold(&set, &gallery, Rule::OtherEncounters) else { return Ok(()) };
-            let rows = 5..set.len();
+            let (codes, rows) = (Codes::of(&set), 5..set.len());
             let mut asked: Vec<Asked> =
-                rows.flat_map(|row| ask(&set, (&gallery, &set.gallery()), Rule::OtherEncounters, row)).collect();
+                rows.flat_map(|row| ask(&set, (&gallery, &set.gallery()), &codes, Rule::OtherEncounters, row)).collect();
             if chosen_on == ChosenOn::NewIndividuals {
                 asked.retain(|one| one.is_new != gallery.contains(one.individual));
             }

@@ -8,7 +8,7 @@ use crate::nn::weights::sha256;
 
 use super::charts;
 use super::embeddings::EmbeddingSet;
-use super::report::{Context, Evaluation, Excluded, Report, evaluate, write};
+use super::report::{Context, Excluded, Report, evaluate, write};
 use super::{Error, Result, session};
 
 /// The report on the embeddings in `npy`, whose rows `csv` lists; every file goes into `folder`, where one is given.
@@ -21,7 +21,7 @@ pub fn evaluate_outside(
     excluded: Excluded,
     folder: Option<&Path>,
 ) -> Result<(Report, Vec<PathBuf>)> {
-    let work = |put: &mut dyn FnMut(&EmbeddingSet, &Report, &Evaluation) -> Result<Vec<PathBuf>>| {
+    let work = || {
         let (set, scaled) = EmbeddingSet::read_outside(npy, csv)?;
         let (queries, gallery) = (set.queries().len(), set.gallery().len());
         if queries == 0 || gallery == 0 {
@@ -34,8 +34,7 @@ pub fn evaluate_outside(
         }
         let evaluation = evaluate(&set, excluded)?;
         let report = Report::new(context(npy, csv, scaled)?, &evaluation);
-        let written = put(&set, &report, &evaluation)?;
-        Ok((report, written))
+        Ok((set, evaluation, report))
     };
     // what was given is never written over
     if let Some(within) = folder.filter(|folder| [npy, csv].iter().any(|given| lies_in(given, folder))) {
@@ -44,18 +43,21 @@ pub fn evaluate_outside(
             within.display()
         )));
     }
-    let Some(folder) = folder else { return work(&mut |_, _, _| Ok(Vec::new())) };
+    let Some(folder) = folder else {
+        let (_, _, report) = work()?;
+        return Ok((report, Vec::new()));
+    };
     session::within(folder, |session| {
         session.say(&format!("{} and {}", npy.display(), csv.display()))?;
-        work(&mut |set, report, evaluation| {
-            session.progress(set.len(), set.len());
-            session.put(|beside| {
-                let (files, pictures) = charts::draw(beside, set, evaluation, report)?;
-                let mut written = write(beside, set, evaluation, report, &pictures)?;
-                written.extend(files);
-                Ok(written)
-            })
-        })
+        let (set, evaluation, report) = work()?;
+        session.progress(set.len(), set.len());
+        let written = session.put(|beside| {
+            let (files, pictures) = charts::draw(beside, &set, &evaluation, &report)?;
+            let mut written = write(beside, &set, &evaluation, &report, &pictures)?;
+            written.extend(files);
+            Ok(written)
+        })?;
+        Ok((report, written))
     })
 }
 

@@ -84,7 +84,8 @@ impl Query<'_> {
         self.photos[0]
     }
 
-    fn apart(&self, from: &[f32]) -> f64 {
+    /// How far a photo is.
+    pub(super) fn apart(&self, from: &[f32]) -> f64 {
         self.vectors.iter().map(|vector| distance(vector, from)).fold(f64::INFINITY, f64::min)
     }
 }
@@ -195,14 +196,14 @@ pub fn average_precision(ranks: &[usize], relevant: usize) -> f64 {
 }
 
 /// Labels as numbers within one set. Never comparable between two sets.
-struct Codes {
+pub(super) struct Codes {
     /// `None`: nobody knows who it is.
     individual: Vec<Option<usize>>,
     encounter: Vec<usize>,
 }
 
 impl Codes {
-    fn of(set: &EmbeddingSet) -> Codes {
+    pub(super) fn of(set: &EmbeddingSet) -> Codes {
         let mut individuals: HashMap<&str, usize> = HashMap::new();
         let mut encounters: HashMap<(&str, &str), usize> = HashMap::new();
         let mut codes = Codes { individual: Vec::with_capacity(set.len()), encounter: Vec::with_capacity(set.len()) };
@@ -223,12 +224,14 @@ impl Codes {
         codes
     }
 
-    fn counts(&self, rule: Rule, query: &Query<'_>, row: usize) -> bool {
+    /// Whether a photo is one that a query is ranked against.
+    pub(super) fn counts(&self, rule: Rule, query: &Query<'_>, row: usize) -> bool {
         let own = || self.encounter[query.row()] == self.encounter[row];
         !query.photos.contains(&row) && (rule != Rule::OtherEncounters || !own())
     }
 
-    fn same(&self, query: usize, row: usize) -> bool {
+    /// Whether both are known to show one individual.
+    pub(super) fn same(&self, query: usize, row: usize) -> bool {
         self.individual[query].is_some() && self.individual[query] == self.individual[row]
     }
 }

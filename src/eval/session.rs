@@ -22,6 +22,8 @@ use crate::run::session::BREATH;
 use crate::run::stamp::Stamp;
 use crate::run::{Phase, RunError, Status, files, status};
 
+use super::charts::{CMC_FILE, HILLS_FILE, NEIGHBOURS_FILE, PROJECTION_FILE, ROC_FILE};
+use super::dataset::{PAIRS_FILE, QUERIES_FILE};
 use super::report::REPORT_FILE;
 use super::{Error, Result};
 
@@ -33,8 +35,9 @@ pub const LOCK_FILE: &str = lock::FILE;
 pub const LOG_FILE: &str = "log.txt";
 /// What it is told to do, while it runs.
 const CONTROL_FOLDER: &str = "control";
-/// Pictures that an evaluation may leave, without their endings.
-const PICTURES: [&str; 7] = ["pairs", "queries", "embedding", "tsne", "cmc", "roc", "distances"];
+/// Pictures that an evaluation may leave, each with its shapes beside it.
+const PICTURES: [&str; 7] =
+    [PAIRS_FILE, QUERIES_FILE, PROJECTION_FILE, NEIGHBOURS_FILE, CMC_FILE, ROC_FILE, HILLS_FILE];
 /// The folder of files that are not all whole yet.
 const WRITING: &str = ".writing";
 
@@ -222,8 +225,10 @@ impl Session {
             // from here on nothing looks complete until the new report does
             files::remove(&self.folder.join(REPORT_FILE))?;
             // pictures of the evaluation before, which this one may not draw anew
-            let mut names = PICTURES.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]);
-            names.try_for_each(|name| files::remove(&self.folder.join(name)))?;
+            for picture in PICTURES.map(|name| self.folder.join(name)) {
+                files::remove(&picture)?;
+                files::remove(&picture.with_extension("svg"))?;
+            }
         }
         for from in rest.into_iter().chain(report) {
             files::rename(from, &place(from))?;

@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::embeddings::EmbeddingSet;
+use super::intervals::middle;
 use super::report::{REPORT_FILE, Report};
 use super::retrieval::{Ranked, retrieve};
 use super::{Error, Result};
@@ -216,7 +217,7 @@ fn difference(individuals: &[Sums]) -> Difference {
     let value = |side: usize| individuals.iter().map(|one| one.values[side]).sum::<f64>() / queries;
     let values = [value(0), value(1)];
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let mut drawn: Vec<f64> = (0..DRAWS)
+    let drawn: Vec<f64> = (0..DRAWS)
         .map(|_| {
             let (mut gain, mut queries) = (0.0, 0.0);
             for _ in 0..individuals.len() {
@@ -226,13 +227,11 @@ fn difference(individuals: &[Sums]) -> Difference {
             gain / queries
         })
         .collect();
-    drawn.sort_unstable_by(f64::total_cmp);
-    let off = DRAWS / 40;
     let gains: Vec<f64> = individuals.iter().map(Sums::gain).collect();
     Difference {
         values,
         difference: values[1] - values[0],
-        interval: (individuals.len() > 1).then(|| [drawn[off], drawn[DRAWS - 1 - off]]),
+        interval: (individuals.len() > 1).then(|| middle(drawn)),
         p: swapped(&gains),
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::decode::tests::with_exif;
 use crate::data::formats::as_written;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, Rgb, RgbImage};
@@ -34,12 +35,7 @@ fn taken(jpeg: &[u8], when: &str) -> Vec<u8> {
     exif.extend(b"\0\x01\x90\x03\0\x02\0\0\0\x14\0\0\0\x2c\0\0\0\0"); // DateTimeOriginal, 20 bytes of text
     exif.extend(when.as_bytes());
     exif.push(0);
-    let mut out = jpeg[..2].to_vec();
-    out.extend([0xff, 0xe1]);
-    out.extend((exif.len() as u16 + 2).to_be_bytes());
-    out.extend(exif);
-    out.extend(&jpeg[2..]);
-    out
+    with_exif(jpeg, &exif)
 }
 
 #[test]

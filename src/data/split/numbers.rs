@@ -50,14 +50,16 @@ impl MadeNumbers {
             who.extend(photos.iter().map(|&row| (row, individual)));
         }
         let of_part = |part: Part| (0..rows.len()).filter(move |&row| made.parts[row] == Some(part));
-        let individuals = |part| of_part(part).filter_map(|row| who.get(&row)).collect::<BTreeSet<_>>();
-        let encounters =
-            |part| of_part(part).filter_map(|row| rows.encounters[row].as_deref()).collect::<BTreeSet<_>>();
-        let [train, test] = [Part::Train, Part::Test].map(|part| PartNumbers {
-            photos: of_part(part).count(),
-            individuals: individuals(part).len(),
-            encounters: encounters(part).len(),
-        });
+        let individuals = [Part::Train, Part::Test]
+            .map(|part| of_part(part).filter_map(|row| who.get(&row)).collect::<BTreeSet<_>>());
+        let encounters = [Part::Train, Part::Test]
+            .map(|part| of_part(part).filter_map(|row| rows.encounters[row].as_deref()).collect::<BTreeSet<_>>());
+        let [train, test] = [Part::Train, Part::Test].map(|part| of_part(part).count());
+        let numbers = |photos, at: usize| PartNumbers {
+            photos,
+            individuals: individuals[at].len(),
+            encounters: encounters[at].len(),
+        };
         let mut in_either: HashMap<&str, usize> = HashMap::new();
         for row in of_part(Part::Train).chain(of_part(Part::Test)) {
             if let Some(encounter) = &rows.encounters[row] {
@@ -65,16 +67,15 @@ impl MadeNumbers {
             }
         }
         let leaks = |row: &usize| rows.encounters[*row].as_deref().is_some_and(|encounter| in_either[encounter] > 1);
-        let trained: BTreeSet<&str> = encounters(Part::Train);
-        let in_train = |row: &usize| rows.encounters[*row].as_deref().is_some_and(|of| trained.contains(of));
+        let in_train = |row: &usize| rows.encounters[*row].as_deref().is_some_and(|of| encounters[0].contains(of));
         MadeNumbers {
             column,
             leak_to_train: of_part(Part::Test).filter(in_train).count(),
-            train,
-            test,
+            train: numbers(train, 0),
+            test: numbers(test, 1),
             none: made.parts.iter().filter(|part| part.is_none()).count(),
-            individuals_in_both: individuals(Part::Train).intersection(&individuals(Part::Test)).count(),
-            encounters_in_both: encounters(Part::Train).intersection(&encounters(Part::Test)).count(),
+            individuals_in_both: individuals[0].intersection(&individuals[1]).count(),
+            encounters_in_both: encounters[0].intersection(&encounters[1]).count(),
             leak: of_part(Part::Test).filter(leaks).count(),
             unknown: of_part(Part::Test).filter(|&row| rows.alone[row]).count(),
         }

@@ -118,6 +118,11 @@ impl Strategy {
         if rows.encounters_known() { &by_encounter::BY_ENCOUNTER } else { &closed::CLOSED }
     }
 
+    /// Whether it makes one split unless told: a verb that sees one can take it.
+    pub fn makes_one(&self) -> bool {
+        !self.takes.contains(&Take::Folds)
+    }
+
     /// What it is called.
     pub fn name(&self) -> &'static str {
         self.names[0]

@@ -199,37 +199,67 @@ fn heading(page: &mut String, report: &Report) {
 
 type Count = fn(&Figures) -> usize;
 
-/// Name of a figure, where it lies, and what it is.
-type Row = (&'static str, fn(&Figures) -> Option<f64>, &'static str);
+/// A figure of the page's table.
+struct Row {
+    name: &'static str,
+    of: fn(&Figures) -> Option<f64>,
+    /// None of figures over pairs.
+    interval: Option<fn(&Intervals) -> [f64; 2]>,
+    meaning: &'static str,
+}
 
 const ROWS: &[Row] = &[
-    ("rank-1", |f| f.rank1, "share of queries whose nearest photo shows the same individual."),
-    ("rank-5", |f| f.rank5, "share of queries with the same individual among the five nearest photos."),
-    ("rank-10", |f| f.rank10, "share of queries with the same individual among the ten nearest photos."),
-    (
-        "mAP",
-        |f| f.map,
-        "mean average precision: how near the top *all* photos of the individual are, 1 if no other comes between them.",
-    ),
-    (
-        "balanced rank-1",
-        |f| f.balanced_rank1,
-        "rank-1 of each individual by itself, then the mean over individuals: one photographed often weighs as one photographed rarely.",
-    ),
-    (
-        "MAP@R",
-        |f| f.map_at_r,
-        "average precision over the first R places only, R being the number of photos of the individual; a miss counts as nought.",
-    ),
-    ("R-precision", |f| f.r_precision, "share of those R places that show the individual."),
-    (
-        "AUC",
-        |f| f.auc,
-        "chance that a pair of photos of one individual is nearer than a pair of two, over all pairs of a query and a photo that it is ranked against; 0.5 is a guess.",
-    ),
-    ("TAR @ FAR 0.1", |f| f.tar_at_far.tenth, TAR),
-    ("TAR @ FAR 0.01", |f| f.tar_at_far.hundredth, TAR),
-    ("TAR @ FAR 0.001", |f| f.tar_at_far.thousandth, TAR),
+    Row {
+        name: "rank-1",
+        of: |f| f.rank1,
+        interval: Some(|i| i.rank1),
+        meaning: "share of queries whose nearest photo shows the same individual.",
+    },
+    Row {
+        name: "rank-5",
+        of: |f| f.rank5,
+        interval: Some(|i| i.rank5),
+        meaning: "share of queries with the same individual among the five nearest photos.",
+    },
+    Row {
+        name: "rank-10",
+        of: |f| f.rank10,
+        interval: Some(|i| i.rank10),
+        meaning: "share of queries with the same individual among the ten nearest photos.",
+    },
+    Row {
+        name: "mAP",
+        of: |f| f.map,
+        interval: Some(|i| i.map),
+        meaning: "mean average precision: how near the top *all* photos of the individual are, 1 if no other comes between them.",
+    },
+    Row {
+        name: "balanced rank-1",
+        of: |f| f.balanced_rank1,
+        interval: Some(|i| i.balanced_rank1),
+        meaning: "rank-1 of each individual by itself, then the mean over individuals: one photographed often weighs as one photographed rarely.",
+    },
+    Row {
+        name: "MAP@R",
+        of: |f| f.map_at_r,
+        interval: Some(|i| i.map_at_r),
+        meaning: "average precision over the first R places only, R being the number of photos of the individual; a miss counts as nought.",
+    },
+    Row {
+        name: "R-precision",
+        of: |f| f.r_precision,
+        interval: Some(|i| i.r_precision),
+        meaning: "share of those R places that show the individual.",
+    },
+    Row {
+        name: "AUC",
+        of: |f| f.auc,
+        interval: None,
+        meaning: "chance that a pair of photos of one individual is nearer than a pair of two, over all pairs of a query and a photo that it is ranked against; 0.5 is a guess.",
+    },
+    Row { name: "TAR @ FAR 0.1", of: |f| f.tar_at_far.tenth, interval: None, meaning: TAR },
+    Row { name: "TAR @ FAR 0.01", of: |f| f.tar_at_far.hundredth, interval: None, meaning: TAR },
+    Row { name: "TAR @ FAR 0.001", of: |f| f.tar_at_far.thousandth, interval: None, meaning: TAR },
 ];
 
 const TAR: &str = "share of pairs of one individual that a threshold on the distance accepts which lets through that share of pairs of two.";
@@ -249,10 +279,11 @@ fn table(page: &mut String, report: &Report) {
     let titles: Vec<&str> = columns.iter().map(|(title, _)| title.as_str()).collect();
     let _ = writeln!(page, "\n| figure | {} |", titles.join(" | "));
     let _ = writeln!(page, "|---|{}", "---:|".repeat(columns.len()));
-    for (name, of, _) in ROWS {
+    for Row { name, of, interval, .. } in ROWS {
         let mut cells: Vec<String> = columns.iter().map(|(_, f)| share(of(f))).collect();
-        if let Some(interval) = report.intervals.as_ref().and_then(|all| interval(all, name)) {
-            cells[0] += &format!(" ({})", between(interval));
+        if let (Some(all), Some(interval)) = (&report.intervals, interval) {
+            let [low, high] = interval(all);
+            cells[0] += &format!(" ({low:.3} to {high:.3})");
         }
         let _ = writeln!(page, "| {name} | {} |", cells.join(" | "));
     }
@@ -267,28 +298,9 @@ fn table(page: &mut String, report: &Report) {
     }
 }
 
-/// The interval of the figure that a table calls `name`; none of figures over pairs.
-pub fn interval(all: &Intervals, name: &str) -> Option<[f64; 2]> {
-    Some(match name {
-        "rank-1" => all.rank1,
-        "rank-5" => all.rank5,
-        "rank-10" => all.rank10,
-        "mAP" => all.map,
-        "balanced rank-1" => all.balanced_rank1,
-        "MAP@R" => all.map_at_r,
-        "R-precision" => all.r_precision,
-        _ => return None,
-    })
-}
-
-/// An interval in words.
-pub fn between([low, high]: [f64; 2]) -> String {
-    format!("{low:.3} to {high:.3}")
-}
-
 fn definitions(page: &mut String, report: &Report) {
     let _ = writeln!(page, "\n## What the figures are\n");
-    for (name, _, meaning) in ROWS {
+    for Row { name, meaning, .. } in ROWS {
         let _ = writeln!(page, "- **{name}**: {meaning}");
     }
     let rule = match report.excluded {
@@ -475,7 +487,7 @@ mod tests {
         let page = page(&report, &[]);
         let chance = report.chance.unwrap();
         for figures in [report.figures, report.without_exclusion, chance.figures] {
-            for (name, of, _) in ROWS {
+            for Row { name, of, .. } in ROWS {
                 let value = share(of(&figures));
                 let row = page.lines().find(|l| l.starts_with(&format!("| {name} |"))).unwrap();
                 assert!(row.contains(&value), "{value} not in {row}");

@@ -295,6 +295,14 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_split_by_every_strategy_that_makes_one_split() {
+        use crate::data::split::STRATEGIES;
+        let Kind::Choice(choices) = find("data.split").unwrap().kind else { panic!("no choice") };
+        let made = STRATEGIES.iter().filter(|s| s.makes_one()).map(|s| s.name());
+        assert_eq!(choices, ["auto"].into_iter().chain(made).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn unknown_keys_name_near_ones() {
         for (path, expected) in [
             ("loss.marign", "loss.marign: there is no such key; did you mean loss.margin?"),

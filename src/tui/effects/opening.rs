@@ -7,8 +7,8 @@ use crate::eval::embeddings::EmbeddingSet;
 use crate::eval::projection::pca::Pca;
 use crate::eval::projection::tsne::Tsne;
 use crate::eval::projection::{Projected, Projection};
-use crate::eval::report::{Excluded, REPORT_FILE, Report};
-use crate::eval::retrieval::{Retrieval, Rule, retrieve};
+use crate::eval::report::{REPORT_FILE, Report};
+use crate::eval::retrieval::{Retrieval, retrieve};
 use crate::run::Workspace;
 use crate::tui::evaluate::{Evaluation, Opened, numbers};
 
@@ -17,8 +17,7 @@ pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Ope
     let read = || {
         let report = Report::read(&evaluation.folder.join(REPORT_FILE))?;
         let set = EmbeddingSet::read(&evaluation.folder)?;
-        let rule = if report.excluded == Excluded::Encounter { Rule::OtherEncounters } else { Rule::Gallery };
-        let retrieval = retrieve(&set, rule)?;
+        let retrieval = retrieve(&set, report.excluded.rule())?;
         let projected = Pca.project(&set.vectors, set.dim)?;
         Ok((report, set, retrieval, projected))
     };
