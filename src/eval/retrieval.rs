@@ -19,9 +19,6 @@ use super::{Error, Result};
 /// How many matches of a query are kept: what `matches.csv` lists.
 pub const NEAREST: usize = 10;
 
-/// Queries ranked together, so that a gallery row is fetched once for all of them.
-const TILE: usize = 8;
-
 /// Which photos a query is ranked against. The query itself never counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -132,11 +129,7 @@ pub(super) fn rank(set: &EmbeddingSet, rule: Rule, queries: Vec<Query<'_>>) -> R
         }
     };
     let pairs = pairs_of_one(set, &codes, rule, &reference, queries);
-    let tiles = if device::has_card() && queries.iter().all(|query| query.vectors.len() == 1) {
-        tiles_on_card(set, &codes, rule, &reference, queries, &pairs)
-    } else {
-        queries.par_chunks(TILE).map(|tile| rank_tile(set, &codes, rule, &reference, tile, None, &pairs)).collect()
-    };
+    let tiles = tiles(set, &codes, rule, &reference, queries, &pairs);
 
     let mut retrieval = Retrieval {
         rule,
@@ -265,11 +258,15 @@ struct TileOutcome {
     different: Histogram,
 }
 
+/// Queries ranked together at most, so that a gallery row is fetched once for all of them.
+const TILE: usize = 32;
+/// Distances of a tile.
+const OF_A_TILE: usize = 1 << 22;
 /// Distances that a card hands over at once.
 const HANDED: usize = 1 << 24;
 
-/// The outcomes of all tiles, distances by the card that is open. They are the CPU's own to the last bit.
-fn tiles_on_card(
+/// The outcomes of all tiles, in order. A tile's size depends on the sizes of the set alone, as sums of its outcomes do.
+fn tiles(
     set: &EmbeddingSet,
     codes: &Codes,
     rule: Rule,
@@ -277,87 +274,161 @@ fn tiles_on_card(
     queries: &[Query<'_>],
     pairs: &verification::Tally,
 ) -> Vec<TileOutcome> {
-    let rows: Vec<f32> = reference.iter().flat_map(|&row| set.vector(row)).copied().collect();
-    let group = (HANDED / reference.len()).clamp(TILE, 64 * TILE) / TILE * TILE;
-    let mut tiles = Vec::new();
+    let rows = set.vectors_of(reference);
+    let tile = (OF_A_TILE / reference.len()).clamp(8, TILE);
+    let rank = |counter: &mut verification::Counter<'_>, tile: &[Query<'_>], found: Vec<f64>| {
+        rank_tile(codes, rule, reference, tile, &nearest_of_each(tile, found, reference.len()), counter)
+    };
+    let has_card = device::has_card();
+    let group = if has_card { (HANDED / reference.len()).max(tile) / tile * tile } else { queries.len() };
+    let mut outcomes = Vec::new();
     for queries in queries.chunks(group) {
-        let asked: Vec<f32> = queries.iter().flat_map(|query| query.vectors[0]).copied().collect();
-        let found = device::distances(&asked, &rows, set.dim);
-        let of_tile = |i: usize| found.as_ref().map(|found| &found[i * TILE * reference.len()..]);
-        let outcomes = queries.par_chunks(TILE).enumerate();
-        let outcomes = outcomes.map(|(i, tile)| rank_tile(set, codes, rule, reference, tile, of_tile(i), pairs));
-        tiles.extend(outcomes.collect::<Vec<_>>());
+        let on_card = has_card.then(|| device::distances(&vectors_of(queries), &rows, set.dim)).flatten();
+        let firsts = queries.iter().scan(0, |at, query| Some(std::mem::replace(at, *at + query.vectors.len())));
+        let firsts: Vec<usize> = firsts.collect();
+        let tiles = queries.par_chunks(tile).enumerate().map_init(
+            || pairs.counter(),
+            |counter, (nth, tile_of)| {
+                let vectors: usize = tile_of.iter().map(|query| query.vectors.len()).sum();
+                let found = match &on_card {
+                    Some(found) => found[firsts[nth * tile] * reference.len()..][..vectors * reference.len()].to_vec(),
+                    None => device::distances_on_cpu(&vectors_of(tile_of), &rows, set.dim),
+                };
+                rank(counter, tile_of, found)
+            },
+        );
+        outcomes.extend(tiles.collect::<Vec<_>>());
     }
-    tiles
+    outcomes
 }
 
-/// Ranks the queries of a tile; `known` are their distances to the references, query by query.
+fn vectors_of(queries: &[Query<'_>]) -> Vec<f32> {
+    queries.iter().flat_map(|query| &query.vectors).flat_map(|vector| vector.iter().copied()).collect()
+}
+
+/// From distances of every vector those of every query: a query lies at the nearest of its vectors.
+fn nearest_of_each(queries: &[Query<'_>], found: Vec<f64>, rows: usize) -> Vec<f64> {
+    if queries.iter().all(|query| query.vectors.len() == 1) {
+        return found;
+    }
+    let mut nearest = vec![f64::INFINITY; queries.len() * rows];
+    let mut found = found.chunks_exact(rows);
+    for (query, nearest) in queries.iter().zip(nearest.chunks_exact_mut(rows)) {
+        for found in found.by_ref().take(query.vectors.len()) {
+            nearest.iter_mut().zip(found).for_each(|(nearest, &apart)| *nearest = nearest.min(apart));
+        }
+    }
+    nearest
+}
+
+/// Ranks the queries of a tile; `apart` are their distances to the references, query by query.
 fn rank_tile(
-    set: &EmbeddingSet,
     codes: &Codes,
     rule: Rule,
     reference: &[usize],
     tile: &[Query<'_>],
-    known: Option<&[f64]>,
-    pairs: &verification::Tally,
+    apart: &[f64],
+    pairs: &mut verification::Counter<'_>,
 ) -> TileOutcome {
-    let mut candidates: Vec<Vec<(f64, usize)>> = vec![Vec::with_capacity(reference.len()); tile.len()];
-    let (mut same, mut different, mut beyond) = (Tally::new(), Tally::new(), 0);
-    for (place, &row) in reference.iter().enumerate() {
-        let vector = set.vector(row);
-        for (nth, (query, list)) in tile.iter().zip(&mut candidates).enumerate() {
-            if !codes.counts(rule, query, row) {
-                continue;
-            }
-            let apart = known.map_or_else(|| query.apart(vector), |known| known[nth * reference.len() + place]);
-            list.push((apart, row));
-            if codes.same(query.row(), row) {
-                same.count(apart);
-            } else if codes.individual[query.row()].is_some() && codes.individual[row].is_some() {
+    let (mut same, mut different) = (Tally::new(), Tally::new());
+    let mut ranked = Vec::with_capacity(tile.len());
+    for (query, apart) in tile.iter().zip(apart.chunks_exact(reference.len())) {
+        let is_known = codes.individual[query.row()].is_some();
+        let counted = || {
+            let all = reference.iter().copied().zip(apart.iter().copied());
+            all.filter(|&(row, _)| codes.counts(rule, query, row))
+        };
+        let relevant: Vec<_> = counted().filter(|&(row, _)| codes.same(query.row(), row)).collect();
+        relevant.iter().for_each(|&(_, apart)| same.count(apart));
+        let mut places = Places::among(relevant.into_iter().map(|(row, apart)| Place { apart, row }).collect());
+        for (row, apart) in counted() {
+            let is_same = codes.same(query.row(), row);
+            places.take(Place { apart, row }, is_same);
+            if !is_same && is_known && codes.individual[row].is_some() {
                 different.count(apart);
-                if pairs.is_beyond(apart) {
-                    beyond += 1;
-                } else {
-                    pairs.count(apart);
-                }
+                pairs.count(apart);
             }
         }
+        ranked.push(places.ranked(codes, query.row()));
     }
-    pairs.count_beyond(beyond);
-    let ranked = tile.iter().zip(candidates);
-    TileOutcome {
-        ranked: ranked.map(|(query, list)| rank_query(codes, query.row(), list)).collect(),
-        same: same.finish(),
-        different: different.finish(),
+    TileOutcome { ranked, same: same.finish(), different: different.finish() }
+}
+
+/// A photo's place in a ranking: by its distance, of equal ones by its row.
+#[derive(Clone, Copy)]
+struct Place {
+    apart: f64,
+    row: usize,
+}
+
+impl Place {
+    fn is_before(&self, other: &Place) -> bool {
+        self.apart.total_cmp(&other.apart).then(self.row.cmp(&other.row)).is_lt()
     }
 }
 
-fn rank_query(codes: &Codes, query: usize, mut candidates: Vec<(f64, usize)>) -> Ranked {
-    candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let ranked = candidates.iter().enumerate();
-    let correct: Vec<usize> =
-        ranked.filter(|(_, (_, row))| codes.same(query, *row)).map(|(before, _)| before + 1).collect();
-    let at_r = &correct[..correct.partition_point(|&rank| rank <= correct.len())];
-    let of_relevant = |value: f64| (!correct.is_empty()).then_some(value);
-    let nearest = candidates.iter().take(NEAREST).enumerate();
-    Ranked {
-        query,
-        individual: codes.individual[query],
-        counted: candidates.len(),
-        relevant: correct.len(),
-        first_correct: correct.first().copied(),
-        average_precision: of_relevant(average_precision(&correct, correct.len())),
-        average_precision_at_r: of_relevant(average_precision(at_r, correct.len())),
-        r_precision: of_relevant(at_r.len() as f64 / correct.len() as f64),
-        nearest: nearest
-            .map(|(before, &(distance, row))| Match {
-                query,
-                rank: before + 1,
-                row,
-                distance,
-                correct: codes.same(query, row),
-            })
-            .collect(),
+/// Where photos of a query stand, without sorting all: only those of its individual are sorted, and every other one finds
+/// its place among them.
+struct Places {
+    counted: usize,
+    /// Photos of its individual, the nearest first.
+    relevant: Vec<Place>,
+    /// Others that stand behind exactly so many of those.
+    others: Vec<usize>,
+    /// The nearest of all, at most [`NEAREST`].
+    nearest: Vec<Place>,
+}
+
+impl Places {
+    fn among(mut relevant: Vec<Place>) -> Places {
+        relevant.sort_unstable_by(|a, b| a.apart.total_cmp(&b.apart).then(a.row.cmp(&b.row)));
+        let others = vec![0; relevant.len() + 1];
+        Places { counted: 0, relevant, others, nearest: Vec::with_capacity(NEAREST + 1) }
+    }
+
+    #[inline]
+    fn take(&mut self, place: Place, is_relevant: bool) {
+        self.counted += 1;
+        if self.nearest.len() < NEAREST || place.is_before(&self.nearest[NEAREST - 1]) {
+            let at = self.nearest.partition_point(|near| near.is_before(&place));
+            self.nearest.insert(at, place);
+            self.nearest.truncate(NEAREST);
+        }
+        // who stands behind all of them moves none
+        if !is_relevant && self.relevant.last().is_some_and(|last| place.is_before(last)) {
+            self.others[self.relevant.partition_point(|right| right.is_before(&place))] += 1;
+        }
+    }
+
+    fn ranked(self, codes: &Codes, query: usize) -> Ranked {
+        let others = self.others.iter().scan(0, |sum, &more| {
+            *sum += more;
+            Some(*sum)
+        });
+        let correct: Vec<usize> =
+            others.take(self.relevant.len()).enumerate().map(|(i, others)| i + 1 + others).collect();
+        let at_r = &correct[..correct.partition_point(|&rank| rank <= correct.len())];
+        let of_relevant = |value: f64| (!correct.is_empty()).then_some(value);
+        let nearest = self.nearest.iter().enumerate();
+        Ranked {
+            query,
+            individual: codes.individual[query],
+            counted: self.counted,
+            relevant: correct.len(),
+            first_correct: correct.first().copied(),
+            average_precision: of_relevant(average_precision(&correct, correct.len())),
+            average_precision_at_r: of_relevant(average_precision(at_r, correct.len())),
+            r_precision: of_relevant(at_r.len() as f64 / correct.len() as f64),
+            nearest: nearest
+                .map(|(before, &Place { apart, row })| Match {
+                    query,
+                    rank: before + 1,
+                    row,
+                    distance: apart,
+                    correct: codes.same(query, row),
+                })
+                .collect(),
+        }
     }
 }
 
