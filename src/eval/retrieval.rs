@@ -9,12 +9,20 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+pub(super) use codes::Codes;
+use places::{Place, Places};
+use space::{Euclidean, Space};
+
 use crate::nn::ops::device;
 
 use super::embeddings::EmbeddingSet;
 use super::histogram::{Histogram, Tally};
 use super::verification::{self, Verification};
 use super::{Error, Result};
+
+mod codes;
+mod places;
+mod space;
 
 /// How many matches of a query are kept: what `matches.csv` lists.
 pub const NEAREST: usize = 10;
@@ -128,12 +136,14 @@ pub(super) fn rank(set: &EmbeddingSet, rule: Rule, queries: Vec<Query<'_>>) -> R
             (0..set.len()).filter(named).collect()
         }
     };
-    let pairs = pairs_of_one(set, &codes, rule, &reference, queries);
-    let tiles = tiles(set, &codes, rule, &reference, queries, &pairs);
+    let space = Euclidean::new(set, &reference);
+    let searched = Searched::new(reference, &codes);
+    let pairs = pairs_of_one(&codes, rule, &searched, &space, queries);
+    let tiles = tiles(&codes, rule, &searched, &space, queries, &pairs);
 
     let mut retrieval = Retrieval {
         rule,
-        gallery: reference.len(),
+        gallery: searched.rows.len(),
         queries: Vec::with_capacity(queries.len()),
         same: Histogram::default(),
         different: Histogram::default(),
@@ -188,66 +198,54 @@ pub fn average_precision(ranks: &[usize], relevant: usize) -> f64 {
     precisions / relevant as f64
 }
 
-/// Labels as numbers within one set. Never comparable between two sets.
-pub(super) struct Codes {
-    /// `None`: nobody knows who it is.
-    individual: Vec<Option<usize>>,
-    encounter: Vec<usize>,
+/// The photos searched, and where to find some of them.
+struct Searched {
+    /// Their rows in the set.
+    rows: Vec<usize>,
+    /// Whether it is known who is on them.
+    is_known: Vec<bool>,
+    /// Places of the photos of each individual, and of each encounter of nobody known.
+    of_individual: HashMap<usize, Vec<usize>>,
+    of_nobody: HashMap<usize, Vec<usize>>,
 }
 
-impl Codes {
-    pub(super) fn of(set: &EmbeddingSet) -> Codes {
-        let mut individuals: HashMap<&str, usize> = HashMap::new();
-        let mut encounters: HashMap<(&str, &str), usize> = HashMap::new();
-        let mut codes = Codes { individual: Vec::with_capacity(set.len()), encounter: Vec::with_capacity(set.len()) };
-        // Numbers above those of named encounters are for photos whose encounter is their own.
-        for (row, photo) in set.rows.iter().enumerate() {
-            let next = individuals.len();
-            let known = !photo.individual.is_empty();
-            let code = known.then(|| *individuals.entry(&photo.individual).or_insert(next));
-            codes.individual.push(code);
-            let next = encounters.len();
-            codes.encounter.push(if photo.encounter.is_empty() {
-                set.len() + row
-            } else {
-                let key = (photo.individual.as_str(), photo.encounter.as_str());
-                *encounters.entry(key).or_insert(next)
-            });
+impl Searched {
+    fn new(rows: Vec<usize>, codes: &Codes) -> Searched {
+        let (mut of_individual, mut of_nobody) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for (place, &row) in rows.iter().enumerate() {
+            match codes.individual[row] {
+                Some(individual) => of_individual.entry(individual).or_default().push(place),
+                None => of_nobody.entry(codes.encounter[row]).or_default().push(place),
+            }
         }
-        codes
+        let is_known = rows.iter().map(|&row| codes.individual[row].is_some()).collect();
+        Searched { rows, is_known, of_individual, of_nobody }
     }
 
-    /// Whether a photo is one that a query is ranked against.
-    pub(super) fn counts(&self, rule: Rule, query: &Query<'_>, row: usize) -> bool {
-        let own = || self.encounter[query.row()] == self.encounter[row];
-        !query.photos.contains(&row) && (rule != Rule::OtherEncounters || !own())
-    }
-
-    /// Whether both are known to show one individual.
-    pub(super) fn same(&self, query: usize, row: usize) -> bool {
-        self.individual[query].is_some() && self.individual[query] == self.individual[row]
+    /// Places of all photos that may not count for a query, or are of its individual: all others count, and are not.
+    fn close_to(&self, codes: &Codes, query: &Query<'_>) -> &[usize] {
+        let places = match codes.individual[query.row()] {
+            Some(individual) => self.of_individual.get(&individual),
+            None => self.of_nobody.get(&codes.encounter[query.row()]),
+        };
+        places.map_or(&[], |places| places)
     }
 }
 
 /// The counted pairs of one individual, for pairs of two to find their places among.
-fn pairs_of_one<'a>(
-    set: &'a EmbeddingSet,
-    codes: &'a Codes,
+fn pairs_of_one(
+    codes: &Codes,
     rule: Rule,
-    reference: &[usize],
-    queries: &'a [Query<'a>],
+    searched: &Searched,
+    space: &dyn Space,
+    queries: &[Query<'_>],
 ) -> verification::Tally {
-    let mut photos: HashMap<usize, Vec<usize>> = HashMap::new();
-    for &row in reference {
-        if let Some(individual) = codes.individual[row] {
-            photos.entry(individual).or_default().push(row);
-        }
-    }
-    let photos = &photos;
-    let of_query = |query: &'a Query<'a>| {
-        let rows = codes.individual[query.row()].and_then(|individual| photos.get(&individual));
-        let counted = rows.into_iter().flatten().filter(move |&&row| codes.counts(rule, query, row));
-        counted.map(move |&row| query.apart(set.vector(row)))
+    let of_query = |query: &Query<'_>| -> Vec<f64> {
+        let relevant = searched.close_to(codes, query).iter().filter(|&&place| {
+            let row = searched.rows[place];
+            codes.same(query.row(), row) && codes.counts(rule, query, row)
+        });
+        relevant.map(|&place| space.one(query, place)).filter(|apart| apart.is_finite()).collect()
     };
     verification::Tally::new(queries.par_iter().flat_map_iter(of_query).collect())
 }
@@ -267,34 +265,28 @@ const HANDED: usize = 1 << 24;
 
 /// The outcomes of all tiles, in order. A tile's size depends on the sizes of the set alone, as sums of its outcomes do.
 fn tiles(
-    set: &EmbeddingSet,
     codes: &Codes,
     rule: Rule,
-    reference: &[usize],
+    searched: &Searched,
+    space: &dyn Space,
     queries: &[Query<'_>],
     pairs: &verification::Tally,
 ) -> Vec<TileOutcome> {
-    let rows = set.vectors_of(reference);
-    let tile = (OF_A_TILE / reference.len()).clamp(8, TILE);
-    let rank = |counter: &mut verification::Counter<'_>, tile: &[Query<'_>], found: Vec<f64>| {
-        rank_tile(codes, rule, reference, tile, &nearest_of_each(tile, found, reference.len()), counter)
-    };
+    let rows = searched.rows.len();
+    let tile = (OF_A_TILE / rows).clamp(8, TILE);
     let has_card = device::has_card();
-    let group = if has_card { (HANDED / reference.len()).max(tile) / tile * tile } else { queries.len() };
+    let group = if has_card { (HANDED / rows).max(tile) / tile * tile } else { queries.len() };
     let mut outcomes = Vec::new();
     for queries in queries.chunks(group) {
-        let on_card = has_card.then(|| device::distances(&vectors_of(queries), &rows, set.dim)).flatten();
-        let firsts = queries.iter().scan(0, |at, query| Some(std::mem::replace(at, *at + query.vectors.len())));
-        let firsts: Vec<usize> = firsts.collect();
+        let at_once = if has_card { space.at_once(queries) } else { None };
         let tiles = queries.par_chunks(tile).enumerate().map_init(
             || pairs.counter(),
-            |counter, (nth, tile_of)| {
-                let vectors: usize = tile_of.iter().map(|query| query.vectors.len()).sum();
-                let found = match &on_card {
-                    Some(found) => found[firsts[nth * tile] * reference.len()..][..vectors * reference.len()].to_vec(),
-                    None => device::distances_on_cpu(&vectors_of(tile_of), &rows, set.dim),
+            |counter, (nth, queries)| {
+                let apart = match &at_once {
+                    Some(apart) => apart[nth * tile * rows..][..queries.len() * rows].to_vec(),
+                    None => space.apart(queries),
                 };
-                rank(counter, tile_of, found)
+                rank_tile(codes, rule, searched, queries, apart, counter)
             },
         );
         outcomes.extend(tiles.collect::<Vec<_>>());
@@ -302,134 +294,47 @@ fn tiles(
     outcomes
 }
 
-fn vectors_of(queries: &[Query<'_>]) -> Vec<f32> {
-    queries.iter().flat_map(|query| &query.vectors).flat_map(|vector| vector.iter().copied()).collect()
-}
-
-/// From distances of every vector those of every query: a query lies at the nearest of its vectors.
-fn nearest_of_each(queries: &[Query<'_>], found: Vec<f64>, rows: usize) -> Vec<f64> {
-    if queries.iter().all(|query| query.vectors.len() == 1) {
-        return found;
-    }
-    let mut nearest = vec![f64::INFINITY; queries.len() * rows];
-    let mut found = found.chunks_exact(rows);
-    for (query, nearest) in queries.iter().zip(nearest.chunks_exact_mut(rows)) {
-        for found in found.by_ref().take(query.vectors.len()) {
-            nearest.iter_mut().zip(found).for_each(|(nearest, &apart)| *nearest = nearest.min(apart));
-        }
-    }
-    nearest
-}
-
-/// Ranks the queries of a tile; `apart` are their distances to the references, query by query.
+/// Ranks the queries of a tile; `apart` are their distances to the photos searched, query by query.
 fn rank_tile(
     codes: &Codes,
     rule: Rule,
-    reference: &[usize],
+    searched: &Searched,
     tile: &[Query<'_>],
-    apart: &[f64],
+    mut apart: Vec<f64>,
     pairs: &mut verification::Counter<'_>,
 ) -> TileOutcome {
     let (mut same, mut different) = (Tally::new(), Tally::new());
     let mut ranked = Vec::with_capacity(tile.len());
-    for (query, apart) in tile.iter().zip(apart.chunks_exact(reference.len())) {
-        let is_known = codes.individual[query.row()].is_some();
-        let counted = || {
-            let all = reference.iter().copied().zip(apart.iter().copied());
-            all.filter(|&(row, _)| codes.counts(rule, query, row))
-        };
-        let relevant: Vec<_> = counted().filter(|&(row, _)| codes.same(query.row(), row)).collect();
-        relevant.iter().for_each(|&(_, apart)| same.count(apart));
-        let mut places = Places::among(relevant.into_iter().map(|(row, apart)| Place { apart, row }).collect());
-        for (row, apart) in counted() {
-            let is_same = codes.same(query.row(), row);
-            places.take(Place { apart, row }, is_same);
-            if !is_same && is_known && codes.individual[row].is_some() {
-                different.count(apart);
-                pairs.count(apart);
+    let mut of_two = Vec::with_capacity(searched.rows.len());
+    for (query, apart) in tile.iter().zip(apart.chunks_exact_mut(searched.rows.len())) {
+        let mut relevant = Vec::new();
+        for &place in searched.close_to(codes, query) {
+            let (row, apart) = (searched.rows[place], &mut apart[place]);
+            let (is_counted, is_same) = (codes.counts(rule, query, row), codes.same(query.row(), row));
+            if is_counted && is_same && apart.is_finite() {
+                same.count(*apart);
+                relevant.push(Place { apart: *apart, row });
+            }
+            if !is_counted || is_same {
+                *apart = f64::INFINITY; // done with
             }
         }
+        let mut places = Places::among(relevant);
+        of_two.clear();
+        let is_known = codes.individual[query.row()].is_some();
+        for ((&apart, &row), &row_is_known) in apart.iter().zip(&searched.rows).zip(&searched.is_known) {
+            if apart < f64::INFINITY {
+                places.take(Place { apart, row });
+                if is_known && row_is_known {
+                    of_two.push(apart);
+                }
+            }
+        }
+        different.count_all(&of_two);
+        of_two.iter().for_each(|&apart| pairs.count(apart));
         ranked.push(places.ranked(codes, query.row()));
     }
     TileOutcome { ranked, same: same.finish(), different: different.finish() }
-}
-
-/// A photo's place in a ranking: by its distance, of equal ones by its row.
-#[derive(Clone, Copy)]
-struct Place {
-    apart: f64,
-    row: usize,
-}
-
-impl Place {
-    fn is_before(&self, other: &Place) -> bool {
-        self.apart.total_cmp(&other.apart).then(self.row.cmp(&other.row)).is_lt()
-    }
-}
-
-/// Where photos of a query stand, without sorting all: only those of its individual are sorted, and every other one finds
-/// its place among them.
-struct Places {
-    counted: usize,
-    /// Photos of its individual, the nearest first.
-    relevant: Vec<Place>,
-    /// Others that stand behind exactly so many of those.
-    others: Vec<usize>,
-    /// The nearest of all, at most [`NEAREST`].
-    nearest: Vec<Place>,
-}
-
-impl Places {
-    fn among(mut relevant: Vec<Place>) -> Places {
-        relevant.sort_unstable_by(|a, b| a.apart.total_cmp(&b.apart).then(a.row.cmp(&b.row)));
-        let others = vec![0; relevant.len() + 1];
-        Places { counted: 0, relevant, others, nearest: Vec::with_capacity(NEAREST + 1) }
-    }
-
-    #[inline]
-    fn take(&mut self, place: Place, is_relevant: bool) {
-        self.counted += 1;
-        if self.nearest.len() < NEAREST || place.is_before(&self.nearest[NEAREST - 1]) {
-            let at = self.nearest.partition_point(|near| near.is_before(&place));
-            self.nearest.insert(at, place);
-            self.nearest.truncate(NEAREST);
-        }
-        // who stands behind all of them moves none
-        if !is_relevant && self.relevant.last().is_some_and(|last| place.is_before(last)) {
-            self.others[self.relevant.partition_point(|right| right.is_before(&place))] += 1;
-        }
-    }
-
-    fn ranked(self, codes: &Codes, query: usize) -> Ranked {
-        let others = self.others.iter().scan(0, |sum, &more| {
-            *sum += more;
-            Some(*sum)
-        });
-        let correct: Vec<usize> =
-            others.take(self.relevant.len()).enumerate().map(|(i, others)| i + 1 + others).collect();
-        let at_r = &correct[..correct.partition_point(|&rank| rank <= correct.len())];
-        let of_relevant = |value: f64| (!correct.is_empty()).then_some(value);
-        let nearest = self.nearest.iter().enumerate();
-        Ranked {
-            query,
-            individual: codes.individual[query],
-            counted: self.counted,
-            relevant: correct.len(),
-            first_correct: correct.first().copied(),
-            average_precision: of_relevant(average_precision(&correct, correct.len())),
-            average_precision_at_r: of_relevant(average_precision(at_r, correct.len())),
-            r_precision: of_relevant(at_r.len() as f64 / correct.len() as f64),
-            nearest: nearest
-                .map(|(before, &Place { apart, row })| Match {
-                    query,
-                    rank: before + 1,
-                    row,
-                    distance: apart,
-                    correct: codes.same(query, row),
-                })
-                .collect(),
-        }
-    }
 }
 
 #[cfg(test)]

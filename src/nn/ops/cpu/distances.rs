@@ -22,11 +22,15 @@ fn distances_by(isa: Isa, queries: &[f32], rows: &[f32], width: usize, out: &mut
     if width == 0 {
         return out.fill(0.0);
     }
-    let (queries, count) = (Widened::of(queries, width), rows.len() / width);
+    let count = rows.len() / width;
+    let (mut asked, mut there) = (Widened::of_width(width), Widened::of_width(width));
+    // SAFETY: `isa` is available, and the kernel holds no pointers; the same holds below.
+    unsafe { simd::launch(isa, Widen { from: queries, into: &mut asked }) };
     for (block, from) in rows.chunks(BLOCK * width).zip((0..count).step_by(BLOCK)) {
-        let rows = Widened::of(block, width);
-        let block = Block { queries: &queries, rows: &rows, out: &mut *out, from, count };
-        // SAFETY: `isa` is available, and the kernel holds no pointers.
+        // SAFETY: as above.
+        unsafe { simd::launch(isa, Widen { from: block, into: &mut there }) };
+        let block = Block { queries: &asked, rows: &there, out: &mut *out, from, count };
+        // SAFETY: as above.
         unsafe { simd::launch(isa, block) };
     }
 }
@@ -34,28 +38,42 @@ fn distances_by(isa: Isa, queries: &[f32], rows: &[f32], width: usize, out: &mut
 /// Embeddings in f64, each filled up with zeros to a multiple of [`PARTS`]; their number too, to one of [`SIDE`].
 struct Widened {
     values: Vec<[f64; PARTS]>,
-    /// Arrays of each.
-    steps: usize,
+    width: usize,
     count: usize,
 }
 
 impl Widened {
-    fn of(embeddings: &[f32], width: usize) -> Widened {
-        let (steps, count) = (width.div_ceil(PARTS), embeddings.len() / width);
-        let mut values = Vec::with_capacity(count.next_multiple_of(SIDE) * steps);
-        for embedding in embeddings.chunks_exact(width) {
-            values.extend(embedding.chunks(PARTS).map(|part| {
-                let mut wide = [0.0; PARTS];
-                wide.iter_mut().zip(part).for_each(|(wide, &x)| *wide = f64::from(x));
-                wide
-            }));
-        }
-        values.resize(count.next_multiple_of(SIDE) * steps, [0.0; PARTS]);
-        Widened { values, steps, count }
+    fn of_width(width: usize) -> Widened {
+        Widened { values: Vec::new(), width, count: 0 }
     }
 
     fn at(&self, which: usize) -> &[[f64; PARTS]] {
-        &self.values[which * self.steps..][..self.steps]
+        let steps = self.width.div_ceil(PARTS);
+        &self.values[which * steps..][..steps]
+    }
+}
+
+struct Widen<'a> {
+    from: &'a [f32],
+    into: &'a mut Widened,
+}
+
+impl Kernel for Widen<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Widened { values, width, count } = self.into;
+        let steps = width.div_ceil(PARTS);
+        *count = self.from.len() / *width;
+        values.resize(count.next_multiple_of(SIDE) * steps, [0.0; PARTS]);
+        for (embedding, wide) in self.from.chunks_exact(*width).zip(values.chunks_exact_mut(steps)) {
+            let (parts, rest) = embedding.as_chunks::<PARTS>();
+            for (part, wide) in parts.iter().zip(&mut *wide) {
+                *wide = part.map(f64::from);
+            }
+            if let Some(last) = wide.get_mut(parts.len()) {
+                last.iter_mut().zip(rest).for_each(|(wide, &x)| *wide = f64::from(x));
+            }
+        }
     }
 }
 
