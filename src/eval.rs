@@ -19,6 +19,7 @@ pub mod figures;
 pub mod gather;
 pub mod histogram;
 pub mod intervals;
+pub mod matching;
 pub mod metrics;
 pub mod model;
 pub mod open_set;

@@ -73,6 +73,7 @@ pub fn draw(plan: &RetrievalPlan) -> Result<EmbeddingSet> {
             individual: format!("t{individual:06}"),
             encounter: format!("{}", photo / individuals / 2),
             role,
+            side: None,
         });
     }
     EmbeddingSet::new(dim, vectors, rows)

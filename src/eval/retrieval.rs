@@ -11,17 +11,21 @@ use rayon::prelude::*;
 
 pub(super) use codes::Codes;
 use places::{Place, Places};
-use space::{Euclidean, Space};
+use rerank::Reranked;
+use space::{Euclidean, Sided, Space};
 
+use crate::data::manifest::Side;
 use crate::nn::ops::device;
 
 use super::embeddings::EmbeddingSet;
 use super::histogram::{Histogram, Tally};
+use super::matching::{Matching, Sides};
 use super::verification::{self, Verification};
 use super::{Error, Result};
 
 mod codes;
 mod places;
+mod rerank;
 mod space;
 
 /// How many matches of a query are kept: what `matches.csv` lists.
@@ -82,6 +86,8 @@ pub(super) struct Query<'a> {
     pub(super) photos: Vec<usize>,
     /// Where it lies: the nearest of these counts.
     pub(super) vectors: Vec<&'a [f32]>,
+    /// The side that all its photos show, where that is known.
+    pub(super) side: Option<Side>,
 }
 
 impl Query<'_> {
@@ -115,14 +121,23 @@ pub struct Retrieval {
 /// Ranks every query of `set` by `rule`; ties go to the earlier row. Fails on a set that breaks its
 /// own rules, or has no query or no gallery.
 pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
+    retrieve_by(set, rule, Matching::default())
+}
+
+/// As [`retrieve`], photos matched as `matching` says.
+///
+/// # Errors
+/// Also when mirror images are to be matched and the set has no embeddings of them.
+pub fn retrieve_by(set: &EmbeddingSet, rule: Rule, matching: Matching) -> Result<Retrieval> {
     set.check()?;
     let rows = set.queries();
-    rank(set, rule, rows.iter().map(|row| Query { photos: vec![*row], vectors: vec![set.vector(*row)] }).collect())
+    let query = |&row: &usize| Query { photos: vec![row], vectors: vec![set.vector(row)], side: set.rows[row].side };
+    rank(set, rule, matching, rows.iter().map(query).collect())
 }
 
 /// As [`retrieve`], each of `queries` being rows of a set that its own check has passed, together one query: as far from
 /// a photo as the nearest of its vectors. An entry of the outcome names the first row.
-pub(super) fn rank(set: &EmbeddingSet, rule: Rule, queries: Vec<Query<'_>>) -> Result<Retrieval> {
+pub(super) fn rank(set: &EmbeddingSet, rule: Rule, matching: Matching, queries: Vec<Query<'_>>) -> Result<Retrieval> {
     let queries = &queries[..];
     let gallery = set.gallery();
     if queries.is_empty() || gallery.is_empty() {
@@ -136,10 +151,14 @@ pub(super) fn rank(set: &EmbeddingSet, rule: Rule, queries: Vec<Query<'_>>) -> R
             (0..set.len()).filter(named).collect()
         }
     };
-    let space = Euclidean::new(set, &reference);
+    let space: Box<dyn Space> = match matching {
+        Matching { reranked: true, .. } => Box::new(Reranked::new(set, &codes, rule, &reference, queries)),
+        Matching { sides: Sides::Both, .. } => Box::new(Euclidean::new(set, &reference)),
+        Matching { sides, .. } => Box::new(Sided::new(set, &reference, sides)?),
+    };
     let searched = Searched::new(reference, &codes);
-    let pairs = pairs_of_one(&codes, rule, &searched, &space, queries);
-    let tiles = tiles(&codes, rule, &searched, &space, queries, &pairs);
+    let pairs = pairs_of_one(&codes, rule, &searched, &*space, queries);
+    let tiles = tiles(&codes, rule, &searched, &*space, queries, &pairs);
 
     let mut retrieval = Retrieval {
         rule,
@@ -256,10 +275,12 @@ struct TileOutcome {
     different: Histogram,
 }
 
-/// Queries ranked together at most, so that a gallery row is fetched once for all of them.
-const TILE: usize = 32;
-/// Distances of a tile.
-const OF_A_TILE: usize = 1 << 22;
+/// Tiles that queries are cut into at least, where there are enough.
+const TILES: usize = 16;
+/// Queries ranked together, so that a gallery row is fetched once for all of them.
+const TILE: std::ops::RangeInclusive<usize> = 8..=128;
+/// Distances of a tile at most, eight queries' excepted.
+const OF_A_TILE: usize = 1 << 24;
 /// Distances that a card hands over at once.
 const HANDED: usize = 1 << 24;
 
@@ -273,7 +294,7 @@ fn tiles(
     pairs: &verification::Tally,
 ) -> Vec<TileOutcome> {
     let rows = searched.rows.len();
-    let tile = (OF_A_TILE / rows).clamp(8, TILE);
+    let tile = (OF_A_TILE / rows).min(queries.len() / TILES).clamp(*TILE.start(), *TILE.end());
     let has_card = device::has_card();
     let group = if has_card { (HANDED / rows).max(tile) / tile * tile } else { queries.len() };
     let mut outcomes = Vec::new();
@@ -434,6 +455,34 @@ mod tests {
         let mut b = a.clone();
         b[2] = 1e-5;
         assert!((distance(&a, &b) - 1e-5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn sides_are_heeded_as_asked() {
+        let rows = vec![
+            row("q.jpg", "t1", "1", Role::Query),
+            row("own.jpg", "t2", "2", Role::Gallery),
+            row("other.jpg", "t1", "3", Role::Gallery),
+            row("unknown.jpg", "t3", "4", Role::Gallery),
+        ];
+        let at = |degrees: [f32; 4]| {
+            unit(&degrees.map(|d| [d.to_radians().cos(), d.to_radians().sin()]).each_ref().map(|v| &v[..]))
+        };
+        let mut set = EmbeddingSet::new(2, at([0.0, 30.0, 90.0, 60.0]), rows).unwrap();
+        for (row, side) in [(0, Side::Left), (1, Side::Left), (2, Side::Right)] {
+            set.rows[row].side = Some(side);
+        }
+        let by = |set: &EmbeddingSet, sides| retrieve_by(set, Rule::Gallery, Matching { sides, ..Matching::default() });
+        let order = |found: Retrieval| found.queries[0].nearest.iter().map(|m| m.row).collect::<Vec<_>>();
+        assert_eq!(order(by(&set, Sides::Both).unwrap()), [1, 3, 2]);
+        let own = by(&set, Sides::Own).unwrap();
+        assert_eq!((own.queries[0].counted, own.queries[0].relevant), (2, 0));
+        assert_eq!(own.verification.auc, None, "no pair of one individual is seen");
+        assert_eq!(order(own), [1, 3]);
+        assert!(by(&set, Sides::Mirrored).is_err(), "nobody embedded mirror images");
+        // mirrored, only the photo of the other side is elsewhere
+        let set = set.with_mirrored(at([180.0, 0.0, 10.0, 0.0])).unwrap();
+        assert_eq!(order(by(&set, Sides::Mirrored).unwrap()), [2, 1, 3]);
     }
 
     proptest! {
