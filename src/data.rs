@@ -7,6 +7,7 @@
 pub mod augment;
 pub mod base64;
 pub mod cache;
+mod camera;
 pub mod check;
 pub mod corrections;
 pub mod counted;

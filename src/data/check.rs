@@ -5,7 +5,6 @@
 //! training will do about it.
 
 mod alike;
-mod exif;
 mod finding;
 mod glance;
 

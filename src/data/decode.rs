@@ -10,7 +10,7 @@ use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::crop::Crop;
 use super::error::DataError;
@@ -60,6 +60,15 @@ pub fn read(path: &Path) -> Result<RgbImage, DataError> {
     catch_unwind(AssertUnwindSafe(|| from_bytes(&bytes)))
         .unwrap_or_else(|_| Err("the decoder gave up on it; the file is damaged".into()))
         .map_err(fail)
+}
+
+/// Width and height of the photo at `path` as it is stored, from its first bytes; none where it is no photo.
+pub(super) fn size_of(path: &Path) -> Option<(u32, u32)> {
+    if !Signature::of_file(path).ok()?.readable() || !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let read = || ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_dimensions().ok();
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or(None)
 }
 
 /// The whole file, which must be a plain file of bearable length.
@@ -126,14 +135,17 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
 fn decode(bytes: &[u8]) -> Result<Decoded, Refused> {
     let signature = Signature::of(bytes);
     let format = match signature {
-        Signature::Jpeg => image::ImageFormat::Jpeg,
-        Signature::Png => image::ImageFormat::Png,
+        Signature::Photo(format) => format.of_image,
         Signature::Other(_) => return refused(Fault::Foreign, signature.reason()),
         Signature::Empty => return refused(Fault::Empty, signature.reason()),
         Signature::Unknown => return refused(Fault::Damaged, signature.reason()),
     };
-    if signature == Signature::Jpeg && !jpeg_is_whole(bytes) {
-        return refused(Fault::Truncated, "the JPEG is truncated; copy it again from the camera or backup");
+    match format {
+        ImageFormat::Jpeg if !jpeg_is_whole(bytes) => {
+            return refused(Fault::Truncated, "the JPEG is truncated; copy it again from the camera or backup");
+        }
+        ImageFormat::Tiff if is_raw(bytes) => return refused(Fault::Foreign, Signature::RAW.reason()),
+        _ => {}
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
@@ -173,6 +185,19 @@ fn words(error: ImageError) -> Refused {
     Refused { fault, reason }
 }
 
+/// Whether a TIFF is a camera's raw file, whose first picture is a preview: decoded, it would be a thumbnail for the photo.
+fn is_raw(bytes: &[u8]) -> bool {
+    const SUB_PICTURES: u16 = 0x14a;
+    const DNG_VERSION: u16 = 0xc612;
+    const REDUCED: u16 = 0xfe;
+    let Ok((fields, _)) = exif::parse_exif(bytes) else { return false };
+    fields.iter().filter(|field| field.ifd_num == exif::In::PRIMARY).any(|field| match field.tag.number() {
+        SUB_PICTURES | DNG_VERSION => true,
+        REDUCED => field.value.get_uint(0).is_some_and(|kind| kind & 1 == 1),
+        _ => false,
+    })
+}
+
 /// Whether the JPEG's stream runs to its end marker.
 ///
 /// Walks the markers, so that the end of a thumbnail inside EXIF is not taken for the photo's, and whatever a phone
@@ -206,9 +231,7 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signature {
     /// Can be read.
-    Jpeg,
-    /// Can be read.
-    Png,
+    Photo(&'static Format),
     /// A picture that cannot be read; its name.
     Other(&'static str),
     /// Nothing at all.
@@ -216,6 +239,40 @@ pub(super) enum Signature {
     /// No picture known.
     Unknown,
 }
+
+/// A form of photos that is read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Format {
+    name: &'static str,
+    of_image: ImageFormat,
+    /// The bytes of its beginning that tell it, and where they stand.
+    marks: &'static [(usize, &'static [u8])],
+    /// The endings that names of such files have.
+    endings: &'static [&'static str],
+}
+
+const FORMATS: &[Format] = &[
+    Format {
+        name: "JPEG",
+        of_image: ImageFormat::Jpeg,
+        marks: &[(0, b"\xff\xd8\xff")],
+        endings: &["jpg", "jpeg", "jpe", "jfif"],
+    },
+    Format { name: "PNG", of_image: ImageFormat::Png, marks: &[(0, b"\x89PNG\r\n\x1a\n")], endings: &["png"] },
+    Format { name: "WebP", of_image: ImageFormat::WebP, marks: &[(0, b"RIFF"), (8, b"WEBP")], endings: &["webp"] },
+    Format { name: "TIFF", of_image: ImageFormat::Tiff, marks: &[(0, b"II*\0")], endings: &["tif", "tiff"] },
+    Format { name: "TIFF", of_image: ImageFormat::Tiff, marks: &[(0, b"MM\0*")], endings: &["tif", "tiff"] },
+    // behind its length four bytes are nought: the letters alone begin many texts
+    Format {
+        name: "BMP",
+        of_image: ImageFormat::Bmp,
+        marks: &[(0, b"BM"), (6, b"\0\0\0\0")],
+        endings: &["bmp", "dib"],
+    },
+];
+
+/// Every form that is read, for sentences.
+pub(super) const READABLE: &str = "JPEG, PNG, WebP, TIFF or BMP";
 
 /// Name, offset and bytes of pictures that people have and this program cannot read.
 const OTHERS: &[(&str, usize, &[u8])] = &[
@@ -227,30 +284,32 @@ const OTHERS: &[(&str, usize, &[u8])] = &[
     ("HEIC (as iPhones write)", 4, b"ftypmif1"),
     ("HEIC (as iPhones write)", 4, b"ftypmsf1"),
     ("AVIF", 4, b"ftypavif"),
-    ("WebP", 8, b"WEBP"),
-    ("TIFF or camera raw", 0, b"II*\0"),
-    ("TIFF or camera raw", 0, b"MM\0*"),
+    ("camera raw", 8, b"CR\x02"),
+    ("camera raw", 0, b"IIU\0"),
+    ("camera raw", 0, b"IIRO"),
+    ("camera raw", 0, b"FUJIFILM"),
     ("GIF", 0, b"GIF8"),
-    ("BMP", 0, b"BM"),
     ("JPEG XL", 0, b"\xff\x0a"),
     ("JPEG XL", 4, b"JXL "),
     ("JPEG 2000", 4, b"jP  "),
 ];
 
 impl Signature {
+    /// What cameras write before it is developed.
+    const RAW: Signature = Signature::Other("camera raw");
+
     /// Tells a file by its first bytes; sixteen suffice.
     pub(super) fn of(bytes: &[u8]) -> Signature {
         if bytes.is_empty() {
             return Signature::Empty;
         }
-        if bytes.starts_with(b"\xff\xd8\xff") {
-            return Signature::Jpeg;
+        let stands = |&(at, mark): &(usize, &[u8])| bytes.get(at..).is_some_and(|b| b.starts_with(mark));
+        // raw files of some cameras begin as a TIFF
+        if let Some((name, ..)) = OTHERS.iter().find(|(_, at, mark)| stands(&(*at, *mark))) {
+            return Signature::Other(name);
         }
-        if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            return Signature::Png;
-        }
-        let known = OTHERS.iter().find(|(_, at, magic)| bytes.get(*at..).is_some_and(|b| b.starts_with(magic)));
-        known.map_or(Signature::Unknown, |(name, ..)| Signature::Other(name))
+        let known = FORMATS.iter().find(|format| format.marks.iter().all(stands));
+        known.map_or(Signature::Unknown, Signature::Photo)
     }
 
     /// Reads the first bytes of a file, which must be a plain file.
@@ -262,14 +321,13 @@ impl Signature {
 
     /// Whether [`read`] can read it.
     pub(super) fn readable(self) -> bool {
-        matches!(self, Signature::Jpeg | Signature::Png)
+        matches!(self, Signature::Photo(_))
     }
 
     /// The endings that names of such files have; none of one that is not read.
     pub(super) fn endings(self) -> &'static [&'static str] {
         match self {
-            Signature::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
-            Signature::Png => &["png"],
+            Signature::Photo(format) => format.endings,
             _ => &[],
         }
     }
@@ -277,8 +335,7 @@ impl Signature {
     /// What it is called.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Signature::Jpeg => "JPEG",
-            Signature::Png => "PNG",
+            Signature::Photo(format) => format.name,
             Signature::Other(name) => name,
             Signature::Empty => "empty",
             Signature::Unknown => "no picture",
@@ -295,7 +352,7 @@ impl Signature {
         match self {
             Signature::Other(name) => format!("it is a {name} picture; convert it to JPEG or PNG"),
             Signature::Empty => "the file is empty; copy it again from the camera or backup".into(),
-            _ => "it is neither JPEG nor PNG".into(),
+            _ => format!("it is no {READABLE}"),
         }
     }
 }
@@ -409,8 +466,10 @@ pub(in crate::data) mod tests {
     fn foreign_files_are_named() {
         for (bytes, word) in [
             (&b"\0\0\0\x18ftypheic\0\0\0\0mif1"[..], "HEIC"),
-            (b"RIFF\0\0\0\0WEBPVP8 ", "WebP"),
-            (b"hello, I am a text", "neither JPEG nor PNG"),
+            (b"GIF89a\0\0", "GIF"),
+            (b"II*\0\x10\0\0\0CR\x02\0", "camera raw"),
+            (b"hello, I am a text", "no JPEG, PNG, WebP, TIFF or BMP"),
+            (b"BM is how this text begins", "no JPEG"),
             (b"", "empty"),
         ] {
             let error = from_bytes(bytes).unwrap_err();
@@ -420,6 +479,38 @@ pub(in crate::data) mod tests {
         let error = read(&dir.path().join("gone.jpg")).unwrap_err().to_string();
         assert!(error.contains("gone.jpg"), "{error}");
         assert!(read(dir.path()).is_err());
+    }
+
+    #[test]
+    fn every_form_is_read_by_its_content_and_a_part_of_it_is_no_photo() {
+        let photo = marked();
+        for format in [ImageFormat::WebP, ImageFormat::Tiff, ImageFormat::Bmp] {
+            let mut file = Cursor::new(Vec::new());
+            photo.write_to(&mut file, format).unwrap();
+            let file = file.into_inner();
+            assert_eq!(from_bytes(&file).unwrap(), photo, "{format:?}");
+            for part in [1, 2, 3] {
+                let cut = &file[..file.len() * part / 4];
+                assert!(from_bytes(cut).is_err(), "{format:?}, {part} quarters");
+            }
+        }
+    }
+
+    #[test]
+    fn a_preview_in_a_raw_file_is_not_taken_for_the_photo() {
+        let mut file = Cursor::new(Vec::new());
+        marked().write_to(&mut file, ImageFormat::Tiff).unwrap();
+        let mut file = file.into_inner();
+        // the first directory once more at the end, with the version that a DNG has
+        let at = u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize;
+        let entries = u16::from_le_bytes(file[at..at + 2].try_into().unwrap());
+        let mut directory = (entries + 1).to_le_bytes().to_vec();
+        directory.extend(&file[at + 2..at + 2 + usize::from(entries) * 12]);
+        directory.extend([0x12, 0xc6, 1, 0, 4, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0, 0]);
+        let end = file.len() as u32;
+        file[4..8].copy_from_slice(&end.to_le_bytes());
+        file.extend(directory);
+        assert!(from_bytes(&file).unwrap_err().contains("camera raw"));
     }
 
     #[test]

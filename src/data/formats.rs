@@ -3,6 +3,7 @@
 //! A format is a row in [`FORMATS`]: it says whether a path looks like it, and reads it into a manifest through the
 //! builder, which holds the rules that all share. The first that fits wins, so the particular stand before the general.
 
+mod boxes;
 mod folders;
 mod loose;
 mod table;

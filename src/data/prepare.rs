@@ -79,7 +79,7 @@ mod tests {
             assert_eq!(p.usable, [0, 4, 1]);
             let names: Vec<_> = p.problems.iter().map(|p| p.photo.as_deref().unwrap()).collect();
             assert_eq!(names, ["5.jpg", "2.jpg"]);
-            assert!(p.problems[1].reason.contains("neither JPEG nor PNG"));
+            assert!(p.problems[1].reason.contains("no JPEG, PNG, WebP, TIFF or BMP"));
             assert_eq!(seen, [1, 2, 3, 4, 5]);
         }
         // Cached: the size is served although the photo has become nonsense of the same length and time.

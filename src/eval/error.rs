@@ -144,7 +144,7 @@ pub enum Error {
     },
     /// A `state.json` that no evaluation wrote.
     #[error(
-        "{}: was not written by an evaluation and would be replaced; choose another --output-dir",
+        "{}: was not written by this program and would be replaced; choose another --output-dir",
         foreign::path(path)
     )]
     Foreign {

@@ -10,7 +10,7 @@ use crate::run::files;
 
 use super::dataset::photo_row;
 use super::embed::{Embedded, Source, embed_readable};
-use super::embeddings::{EmbeddingSet, Role};
+use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE, Role};
 use super::model::{Model, Preprocessing};
 use super::{Error, Result};
 
@@ -37,7 +37,7 @@ pub struct AboutEmbeddings {
 /// photos that could not be read; these were left out. `progress` as for [`embed_readable`].
 ///
 /// # Errors
-/// When no photo can be read, the network fails, `progress` said no ([`Error::Interrupted`]), or a file cannot be
+/// When files of these names lie there that are not ours, no photo can be read, the network fails, `progress` said no ([`Error::Interrupted`]), or a file cannot be
 /// written.
 pub fn gather<D: Backend>(
     model: &Model<D>,
@@ -48,6 +48,12 @@ pub fn gather<D: Backend>(
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<(AboutEmbeddings, Vec<Problem>)> {
     files::create_folder(folder)?;
+    let are_ours =
+        std::fs::read(folder.join(ABOUT_FILE)).is_ok_and(|b| serde_json::from_slice::<AboutEmbeddings>(&b).is_ok());
+    let there = [ABOUT_FILE, EMBEDDINGS_FILE, PHOTOS_FILE].map(|name| folder.join(name));
+    if let Some(path) = there.into_iter().find(|path| !are_ours && path.exists()) {
+        return Err(Error::Foreign { path });
+    }
     let all: Vec<usize> = (0..manifest.photos.len()).collect();
     let Embedded { usable, vectors, problems } = embed_readable(model, manifest, &all, source, progress)?;
     if let (true, Some(first)) = (usable.is_empty(), problems.first()) {
@@ -85,6 +91,12 @@ mod tests {
         let read: AboutEmbeddings = serde_json::from_slice(&std::fs::read(out.join(ABOUT_FILE)).unwrap()).unwrap();
         assert_eq!(read, about);
         assert_eq!(EmbeddingSet::read(&out).unwrap().len(), 2);
+        // others' files stay; ours are made anew
+        gather(&model, "m", &m, &out, &source, &mut |_, _| true).unwrap();
+        std::fs::remove_file(out.join(ABOUT_FILE)).unwrap();
+        let error = gather(&model, "m", &m, &out, &source, &mut |_, _| true).unwrap_err().to_string();
+        assert!(error.contains("embeddings.npy"), "{error}");
+        let out = dir.path().join("other");
         (0..3).for_each(|i| std::fs::write(m.full_path(i), "no photo").unwrap());
         let error = gather(&model, "m", &m, &out, &source, &mut |_, _| true).unwrap_err().to_string();
         assert!(error.contains("0.jpg"), "{error}");

@@ -24,8 +24,9 @@ use crate::run::{Phase, RunError, Status, files, status};
 
 use super::charts::{CMC_FILE, HILLS_FILE, NEIGHBOURS_FILE, PROJECTION_FILE, ROC_FILE};
 use super::dataset::{PAIRS_FILE, QUERIES_FILE};
-use super::embeddings::MIRRORED_FILE;
-use super::report::REPORT_FILE;
+use super::embeddings::{EMBEDDINGS_FILE, MIRRORED_FILE, PHOTOS_FILE};
+use super::report::{MATCHES_FILE, REPORT_FILE, REPORT_PAGE};
+use super::verdict::DISTANCES_FILE;
 use super::{Error, Result};
 
 /// Where an evaluation stands, as it last said.
@@ -39,6 +40,9 @@ const CONTROL_FOLDER: &str = "control";
 /// Pictures that an evaluation may leave, each with its shapes beside it.
 const PICTURES: [&str; 7] =
     [PAIRS_FILE, QUERIES_FILE, PROJECTION_FILE, NEIGHBOURS_FILE, CMC_FILE, ROC_FILE, HILLS_FILE];
+/// Other files that it leaves.
+const FILES: [&str; 8] =
+    [REPORT_FILE, REPORT_PAGE, MATCHES_FILE, EMBEDDINGS_FILE, MIRRORED_FILE, PHOTOS_FILE, DISTANCES_FILE, LOG_FILE];
 /// The folder of files that are not all whole yet.
 const WRITING: &str = ".writing";
 
@@ -152,7 +156,13 @@ impl Session {
             return Err(Error::FolderOfRun { folder: folder.to_owned() });
         }
         files::create_folder(folder)?;
-        State::read(folder).map_err(|e| foreign(folder, e))?; // a state.json of others is found before anything is made
+        // others' files are found before anything is made
+        if State::read(folder).map_err(|e| foreign(folder, e))?.is_none() {
+            let ours = FILES.iter().chain(&PICTURES).map(|name| folder.join(name));
+            if let Some(path) = ours.filter(|path| path.exists()).next() {
+                return Err(Error::Foreign { path });
+            }
+        }
         let Some(lock) = Lock::take(&folder.join(LOCK_FILE))? else {
             let holder = State::read(folder).ok().flatten().map(|s| s.process.to_string());
             let holder = holder.unwrap_or_else(|| "it has not said who it is".into());
@@ -337,6 +347,18 @@ mod tests {
         says(&folder, "new");
         assert_eq!(ends(&folder), (Status::Finished, Some(0), "8 photos".into()));
         assert_eq!(names(&folder), WHOLE);
+    }
+
+    #[test]
+    fn files_of_others_are_not_replaced() {
+        for name in ["photos.csv", "pairs.png", "report.json"] {
+            let dir = tempfile::tempdir().unwrap();
+            let theirs = dir.path().join(name);
+            fs::write(&theirs, "mine").unwrap();
+            let error = within(dir.path(), |_| Ok(())).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("--output-dir"), "{error}");
+            assert_eq!(names(dir.path()), [name]);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 
 use super::alike::Glance;
-use super::exif;
+use crate::data::camera;
 use crate::data::decode::{PhotoFile, Refused, Signature, look};
 
 /// A photo that was looked into.
@@ -30,7 +30,7 @@ impl Seen {
             None => decoded.photo,
         };
         // other people's bytes and another's parser: a panic there says nothing of the photo
-        let day = |block: Vec<u8>| catch_unwind(AssertUnwindSafe(|| exif::day(&block))).unwrap_or(None);
+        let day = |block: Vec<u8>| catch_unwind(AssertUnwindSafe(|| camera::day(&block))).unwrap_or(None);
         Ok(Seen {
             signature: Signature::of(&bytes),
             sha256: Sha256::digest(&bytes).into(),

@@ -1,11 +1,12 @@
 //! A folder per individual: the name of the first level is the individual, and all photos below it are of that one.
 //!
-//! Photos have no date here (what a camera wrote into them is not read), so each is an encounter of its own.
+//! A photo's date is the one that its camera wrote into it; one without is an encounter of its own.
 
 use std::path::Path;
 
 use super::Format;
 use super::walk::{Found, has_photo, list, walk};
+use crate::data::camera::day_of_file;
 use crate::data::corrections::Corrections;
 use crate::data::error::DataError;
 use crate::data::manifest::{Builder, Manifest, Problem, ProblemKind, Row};
@@ -20,7 +21,7 @@ impl Format for Folders {
     }
 
     fn signature(&self) -> &'static str {
-        "folder per individual (with JPEG or PNG photos in it)"
+        "folder per individual (with JPEG, PNG, WebP, TIFF or BMP photos in it)"
     }
 
     fn detect(&self, path: &Path) -> bool {
@@ -37,7 +38,8 @@ impl Format for Folders {
             // a photo beside the folders may have been named by hand
             Found::Photo(below) => match individual(below).or(builder.is_named(below).then_some("")) {
                 Some(individual) => {
-                    builder.push_at(below.into(), &Row { path: shown, individual, ..Row::default() });
+                    let date = day_of_file(&path.join(below)).map_or_else(String::new, |day| day.to_string());
+                    builder.push_at(below.into(), &Row { path: shown, individual, date: &date, ..Row::default() });
                 }
                 None => {
                     let reason = "it lies beside the individuals' folders, not in one, so it is nobody's";

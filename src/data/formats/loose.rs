@@ -10,6 +10,7 @@ use super::open;
 use super::walk::{Found, walk};
 use crate::data::corrections::Corrections;
 use crate::data::crop::Crop;
+use crate::data::decode::READABLE;
 use crate::data::error::DataError;
 use crate::data::manifest::{Manifest, Photo, Problem, is_nobody, stale};
 
@@ -35,7 +36,7 @@ pub fn every_photo(path: &Path, corrections: &Corrections) -> Result<Manifest, D
     })?;
     if photos.is_empty() {
         let reason = match problems.first() {
-            None => "there is no JPEG or PNG photo in it".to_owned(),
+            None => format!("there is no {READABLE} photo in it"),
             Some(first) => format!("{} were left out; the first: {first}", problems.len()),
         };
         return Err(DataError::NoPhotos { path: path.into(), reason });
@@ -94,6 +95,11 @@ mod tests {
             "what was left out is told"
         );
         std::fs::remove_file(root.join("notes.jpg")).unwrap();
-        assert!(every_photo(&root, &Corrections::NONE).unwrap_err().to_string().contains("no JPEG or PNG"));
+        assert!(
+            every_photo(&root, &Corrections::NONE)
+                .unwrap_err()
+                .to_string()
+                .contains("no JPEG, PNG, WebP, TIFF or BMP photo")
+        );
     }
 }

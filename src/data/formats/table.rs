@@ -4,6 +4,7 @@
 //! are tolerated. Commas, semicolons and tabs separate (spreadsheets differ by country). A row that cannot be read is
 //! a problem of the manifest; a missing column is an error, since then every row is wrong.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,9 +12,11 @@ use std::path::{Path, PathBuf};
 use csv::ByteRecord;
 
 use super::Format;
+use super::boxes::{self, COCO_FILE};
 use crate::data::corrections::{COLUMNS, Corrections};
+use crate::data::decode::size_of;
 use crate::data::error::DataError;
-use crate::data::manifest::{Builder, Manifest, ProblemKind, Row};
+use crate::data::manifest::{Builder, Manifest, ProblemKind, Row, inside, is_blank};
 
 /// Each costs a word a photo, also where short rows leave it out: a small file could ask for any amount of memory.
 const MOST_SPLITS: usize = 64;
@@ -160,7 +163,18 @@ impl Format for Table {
         // as `dataset export` writes them; crops in pixels, as others write, have other names
         let crop_at: Option<Vec<usize>> = COLUMNS[3..].iter().map(|column| find(&columns, column)).collect();
         let crop_at = crop_at.unwrap_or_default();
+        let box_at = find(&columns, "bbox");
+        let size_at = ["width", "height"].map(|column| find(&columns, column));
         let mut builder = Builder::new(root, split_names, corrections);
+        let coco_file = root.join(COCO_FILE);
+        let coco = match self.decisive && coco_file.is_file() {
+            true => boxes::coco(&coco_file).unwrap_or_else(|reason| {
+                let reason = format!("{COCO_FILE} beside the table: {reason}; photos count whole");
+                builder.problem(ProblemKind::UnusedTable, None, None, reason);
+                HashMap::new()
+            }),
+            false => HashMap::new(),
+        };
         let mut record = ByteRecord::new();
         loop {
             match reader.read_byte_record(&mut record) {
@@ -177,8 +191,14 @@ impl Format for Table {
                 builder.problem(ProblemKind::BadRow, None, line, reason);
                 continue;
             }
-            let used =
-                needed.iter().chain(&dates_at).chain(&encounter_at).chain(&splits_at).chain(&crop_at).chain(&side_at);
+            let used = needed
+                .iter()
+                .chain(&dates_at)
+                .chain(&encounter_at)
+                .chain(&splits_at)
+                .chain(&crop_at)
+                .chain(&side_at)
+                .chain(&box_at);
             if used.clone().any(|&at| field(at).is_err()) {
                 let reason = "the row is not UTF-8 text; save the table as UTF-8";
                 builder.problem(ProblemKind::BadRow, None, line, reason);
@@ -187,7 +207,15 @@ impl Format for Table {
             let date = dates_at.iter().map(|&at| text(at)).find(|t| !t.trim().is_empty());
             let mut crop = [""; 4];
             crop.iter_mut().zip(&crop_at).for_each(|(cell, &at)| *cell = text(at));
+            let of_table = box_at.map(text).filter(|t| !is_blank(t)).map(|t| {
+                // sizes are numbers and need no look at the photo
+                let told = size_at.map(|at| at.and_then(|at| text(at).trim().parse::<u32>().ok()));
+                let size = told[0].zip(told[1]).or_else(|| size_of(&root.join(inside(text(path_at).trim()).ok()?)));
+                let size = size.ok_or("its box is in pixels, and the photo's size cannot be read")?;
+                boxes::crop(boxes::numbers(t)?, size)
+            });
             builder.push(&Row {
+                boxed: of_table.or_else(|| coco.get(text(path_at).trim()).cloned()),
                 path: text(path_at),
                 individual: text(individual_at),
                 encounter: encounter_at.map_or("", text),

@@ -29,6 +29,8 @@ pub(in crate::data) struct Row<'a> {
     pub(in crate::data) side: &'a str,
     /// Left, top, width and height of the part that counts; empty for all of the photo.
     pub(in crate::data) crop: [&'a str; 4],
+    /// The same of a box in other units, or why it is none; the four before it count first.
+    pub(in crate::data) boxed: Option<Result<Crop, String>>,
     /// Text of each split column, in the order given to the builder.
     pub(in crate::data) splits: Vec<&'a str>,
     /// Line of the table, from 1.
@@ -174,10 +176,12 @@ impl Builder {
 
     /// The part of the photo that the row itself says counts; what is no part of it becomes a problem.
     fn crop(&mut self, row: &Row<'_>) -> Option<Crop> {
-        if row.crop.iter().all(|cell| is_blank(cell)) {
-            return None;
-        }
-        match Crop::from_cells(&row.crop) {
+        let given = match &row.boxed {
+            _ if row.crop.iter().any(|cell| !is_blank(cell)) => Crop::from_cells(&row.crop).map_err(|e| e.to_string()),
+            Some(boxed) => boxed.clone(),
+            None => return None,
+        };
+        match given {
             Ok(crop) => Some(crop),
             Err(error) => {
                 let reason = format!("{error}; taken whole");
