@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::arcface::arcface;
 use super::contrastive::{Pair, Weighting, contrastive};
+use super::cross_entropy::cross_entropy;
 use super::mining::{Batch, Triplet};
 use super::triplet::triplet;
 use super::*;
@@ -15,6 +16,7 @@ struct Golden {
     contrastive: Vec<Case>,
     triplet: Vec<Case>,
     arcface: Vec<Case>,
+    cross_entropy: Vec<Case>,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +137,21 @@ fn arcface_loss_is_the_courses_at_an_angle_of_zero_and_beyond_pi_minus_the_margi
 }
 
 #[test]
+fn cross_entropy_is_torchs_with_and_without_label_smoothing() {
+    for case in golden().cross_entropy {
+        // its margin is the smoothing
+        let (loss, gradient, outcome) =
+            evaluate(&case.embeddings, case.width, |logits| cross_entropy(logits, &case.labels, case.margin));
+        close(&[loss], &[case.loss], 1e-6);
+        close(&gradient, &case.gradient, 1e-6);
+        assert!(outcome.angle.is_none() && outcome.active.is_none());
+    }
+    // logits that would overflow an exponential
+    let (loss, gradient, _) = evaluate(&[500.0, -500.0, 0.0], 3, |logits| cross_entropy(logits, &[1], 0.0));
+    assert_eq!((loss, &gradient[..]), (1000.0, &[1.0, -1.0, 0.0][..]));
+}
+
+#[test]
 fn identical_photos_have_a_finite_gradient() {
     let twice = [0.6, 0.8, 0.6, 0.8, 1.0, 0.0];
     let pairs = [Pair { left: 0, right: 1, same: true }, Pair { left: 1, right: 0, same: false }];
@@ -154,6 +171,8 @@ fn a_batch_with_nothing_to_learn_from_is_told_apart() {
     assert_eq!((loss, outcome.active), (0.0, Some(0.0)));
     assert!(gradient.iter().all(|&g| g == 0.0));
     let centres = Cpu::default().tensor_from_vec(vec![1.0; 4], (4,));
+    let error = cross_entropy(leaf.clone().put_tape(OwnedTape::default()), &[0, 2], 0.0).err().unwrap();
+    assert!(error.to_string().contains("2 individuals"), "{error}");
     let error = arcface(leaf.put_tape(OwnedTape::default()), &centres, &[0, 2], 0.5, 64.0).err().unwrap();
     assert!(error.to_string().contains("2 individuals"), "{error}");
 }

@@ -216,6 +216,9 @@ mod tests {
         let arcface = Config::preset(Method::Arcface);
         assert_eq!((arcface.model.backbone.as_str(), arcface.model.embedding_dim), ("resnet50", 512));
         assert_eq!((arcface.loss.margin, arcface.loss.scale), (0.5, 64.0));
+        let baseline = Config::preset(Method::CrossEntropy);
+        assert_eq!(baseline.model, arcface.model);
+        assert_eq!((baseline.batch, baseline.loss.label_smoothing), (arcface.batch, 0.1));
         for method in Method::ALL {
             let mut preset = Config::preset(method);
             assert_eq!(preset.method, method);

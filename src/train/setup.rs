@@ -224,7 +224,7 @@ impl Setup {
 }
 
 /// The sampler of a method: P x K, but where it is given one photo of each individual pairs for Siamese and photos in
-/// random order for ArcFace.
+/// random order for ArcFace and cross-entropy.
 fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
     let (size, k, seed) = (config.batch.size, config.batch.per_individual, config.train.seed);
     if labels.names().len() < 2 {
@@ -238,7 +238,7 @@ fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
     }
     Ok(match config.method {
         Method::Siamese if k == 1 => Arc::new(BalancedPairs::new(labels.clone(), size, seed)?),
-        Method::Arcface if k == 1 => Arc::new(Shuffled::new(labels, size, seed)?),
+        Method::Arcface | Method::CrossEntropy if k == 1 => Arc::new(Shuffled::new(labels, size, seed)?),
         _ => {
             // few individuals fill a batch with more photos of each
             let individuals = (size / k).min(labels.with_company().0.len().max(2));

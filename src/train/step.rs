@@ -10,12 +10,14 @@ use sha2::{Digest, Sha256};
 use crate::loss::Outcome;
 use crate::loss::arcface::arcface;
 use crate::loss::contrastive::{Pair, Weighting, contrastive};
+use crate::loss::cross_entropy::cross_entropy;
 use crate::loss::mining::Batch;
 use crate::loss::triplet::triplet;
 use crate::nn::backbone::Backbone;
 use crate::nn::error::NnError;
 use crate::nn::head::HeadKind;
 use crate::nn::init::Init;
+use crate::nn::layer::Linear;
 use crate::nn::network::{Architecture, Network};
 use crate::nn::ops::{Backend, Rows};
 use crate::nn::optim::{Optimiser, Rule};
@@ -28,6 +30,8 @@ use super::schedule::Schedule;
 
 /// Name of ArcFace's centres among the parameters, as in the course's model.
 const CENTRES: &str = "arcface.weight";
+/// Where the layer that tells individuals apart lies among the parameters: its `weight` and `bias`.
+const CLASSIFIER: &str = "classifier";
 
 /// What the network is trained for.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,10 @@ enum Objective {
         margin: f32,
         scale: f32,
         centres: ParamId,
+    },
+    CrossEntropy {
+        smoothing: f32,
+        classifier: Linear,
     },
 }
 
@@ -107,7 +115,7 @@ pub fn architecture(config: &Config) -> Result<Architecture> {
     let backbone = Backbone::named(&config.model.backbone)?;
     let head = match config.method {
         Method::Siamese | Method::Triplet => HeadKind::Mlp,
-        Method::Arcface => HeadKind::LinearNorm,
+        Method::Arcface | Method::CrossEntropy => HeadKind::LinearNorm,
     };
     Ok(Architecture { backbone: backbone.name, head, dimensions: config.model.embedding_dim })
 }
@@ -157,6 +165,10 @@ impl<D: Backend> Trainer<D> {
                 let centres = network.add_matrix(CENTRES, individuals, width, init, seed)?;
                 Objective::Arcface { margin, scale, centres }
             }
+            Method::CrossEntropy => Objective::CrossEntropy {
+                smoothing: config.loss.label_smoothing,
+                classifier: network.add_linear(CLASSIFIER, individuals, seed)?,
+            },
         };
         let rule = match config.optimiser.kind {
             OptimiserKind::Sgd => Rule::Sgd { momentum: config.optimiser.momentum },
@@ -179,7 +191,7 @@ impl<D: Backend> Trainer<D> {
         let lr = self.schedule.at(step);
         let device = self.network.store.device().clone();
         let mut pass = Pass::training(&device);
-        let rows = self.network.embed_traced(&mut pass, input.count, self.side, input.pixels)?;
+        let rows = self.rows(&mut pass, input.count, input.pixels)?;
         let outcome = self.loss(rows, input, step)?;
         let loss = device.read(&outcome.loss).map_err(|e| NnError::device("loss", e))?;
         let loss = loss.first().copied().unwrap_or(f32::NAN);
@@ -205,7 +217,7 @@ impl<D: Backend> Trainer<D> {
         let device = self.network.store.device();
         let mut pass = Pass::training(device);
         let pixels = vec![0; count * self.side * self.side * 3];
-        let rows = self.network.embed_traced(&mut pass, count, self.side, &pixels)?;
+        let rows = self.rows(&mut pass, count, &pixels)?;
         let fail = |e: D::Err| NnError::device("rehearsal", e);
         let mut gradients = rows.try_mean().and_then(|loss| loss.try_backward()).map_err(fail)?;
         self.optimiser.gradient_norm(&self.network.store, &mut gradients)?;
@@ -225,6 +237,16 @@ impl<D: Backend> Trainer<D> {
     fn apply(&mut self, gradients: &mut Gradients<f32, D>, lr: f32, norm: f32) -> Result<()> {
         let scale = if self.clip > 0.0 && norm > self.clip { self.clip / norm } else { 1.0 };
         Ok(self.optimiser.update(&mut self.network.store, gradients, lr, scale)?)
+    }
+
+    /// What the loss looks at, a row a photo: unit embeddings, or the logits of the individuals.
+    fn rows(&self, pass: &mut Pass<D>, count: usize, pixels: &[u8]) -> Result<Rows<D>, NnError> {
+        match &self.objective {
+            Objective::CrossEntropy { classifier, .. } => {
+                self.network.logits_traced(pass, classifier, count, self.side, pixels)
+            }
+            _ => self.network.embed_traced(pass, count, self.side, pixels),
+        }
     }
 
     fn loss(&self, rows: Rows<D>, input: &StepInput, step: u64) -> Result<Outcome<D>> {
@@ -250,6 +272,7 @@ impl<D: Backend> Trainer<D> {
             Objective::Arcface { margin, scale, centres } => {
                 arcface(rows, &self.network.store.matrix(centres), input.labels, margin, scale)?
             }
+            Objective::CrossEntropy { smoothing, .. } => cross_entropy(rows, input.labels, smoothing)?,
         })
     }
 }

@@ -45,9 +45,11 @@ pub enum Kind {
     Device,
 }
 
-const ALL: &[Method] = &[Method::Siamese, Method::Triplet, Method::Arcface];
+const ALL: &[Method] = &Method::ALL;
+const WITH_MARGIN: &[Method] = &[Method::Siamese, Method::Triplet, Method::Arcface];
 const TRIPLET: &[Method] = &[Method::Triplet];
 const ARCFACE: &[Method] = &[Method::Arcface];
+const CROSS_ENTROPY: &[Method] = &[Method::CrossEntropy];
 
 const fn field(path: &'static str, kind: Kind, help: &'static str) -> Field {
     Field { path, help, kind, methods: ALL }
@@ -60,7 +62,7 @@ const fn only(methods: &'static [Method], path: &'static str, kind: Kind, help: 
 /// Every key, in the order in which a configuration file shows them.
 #[rustfmt::skip] // a table: one key a line
 pub static FIELDS: &[Field] = &[
-    field("method", Kind::Choice(&["siamese", "triplet", "arcface"]), "how the embedding is learnt"),
+    field("method", Kind::Choice(&["siamese", "triplet", "arcface", "cross-entropy"]), "how the embedding is learnt"),
 
     field("data.dir", Kind::Path, "the photos: a folder, a table, or the name of a dataset"),
     field("data.split_column", Kind::OptionalName, "the table's column that says which part a photo is in; empty: the usual rule"),
@@ -76,12 +78,13 @@ pub static FIELDS: &[Field] = &[
     field("model.freeze_norm", Kind::Bool, "the backbone's batch norms stay as they began, and normalise by the statistics that they began with"),
     field("model.embedding_dim", Kind::Int(2, 4096), "numbers in an embedding"),
 
-    field("loss.margin", Kind::Above(0.0, 2.0), "how far different individuals are pushed apart; a distance, for arcface an angle in radians"),
+    only(WITH_MARGIN, "loss.margin", Kind::Above(0.0, 2.0), "how far different individuals are pushed apart; a distance, for arcface an angle in radians"),
     only(TRIPLET, "loss.mining", Kind::Choice(&["all", "semi-hard", "hard", "batch-hard"]), "which triplets count; hard is the course's rule, batch-hard what papers call hard"),
     only(ARCFACE, "loss.scale", Kind::Above(0.0, 1024.0), "factor on the cosines before the softmax"),
+    only(CROSS_ENTROPY, "loss.label_smoothing", Kind::Real(0.0, 0.9), "share of the target that is spread evenly over all individuals; 0: none"),
 
     field("batch.size", Kind::Int(2, 4096), "photos in a step; a pair counts as two"),
-    field("batch.per_individual", Kind::Int(1, 64), "photos of each individual in a batch; 1, for siamese: pairs, half of them of the same individual, for arcface: photos in random order"),
+    field("batch.per_individual", Kind::Int(1, 64), "photos of each individual in a batch; 1, for siamese: pairs, half of them of the same individual, for arcface and cross-entropy: photos in random order; above 1, siamese learns from all pairs of a batch"),
 
     field("optimiser.kind", Kind::Choice(&["sgd", "adamw"]), "the rule that moves the weights"),
     field("optimiser.lr", Kind::Above(0.0, 10.0), "learning rate after the warm-up"),

@@ -18,11 +18,13 @@ pub enum Method {
     Triplet,
     /// Softmax over the individuals with an additive angular margin.
     Arcface,
+    /// Softmax over the individuals: plain classification.
+    CrossEntropy,
 }
 
 impl Method {
-    /// All methods, in the order of the course.
-    pub const ALL: [Method; 3] = [Method::Siamese, Method::Triplet, Method::Arcface];
+    /// All methods: the course's in its order, then the baseline.
+    pub const ALL: [Method; 4] = [Method::Siamese, Method::Triplet, Method::Arcface, Method::CrossEntropy];
 
     /// The word for it in files and on the command line.
     pub fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Method {
             Method::Siamese => "siamese",
             Method::Triplet => "triplet",
             Method::Arcface => "arcface",
+            Method::CrossEntropy => "cross-entropy",
         }
     }
 
@@ -44,6 +47,7 @@ impl Method {
             Method::Siamese => include_str!("../../../configs/siamese.toml"),
             Method::Triplet => include_str!("../../../configs/triplet.toml"),
             Method::Arcface => include_str!("../../../configs/arcface.toml"),
+            Method::CrossEntropy => include_str!("../../../configs/cross-entropy.toml"),
         }
     }
 }
@@ -171,6 +175,9 @@ pub struct LossConfig {
     pub mining: Mining,
     /// Factor on the cosines (arcface).
     pub scale: f32,
+    /// Share of the target that is spread over all individuals (cross-entropy).
+    #[serde(default)]
+    pub label_smoothing: f32,
 }
 
 /// How a batch is put together.
