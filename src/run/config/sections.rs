@@ -76,6 +76,30 @@ pub enum OptimiserKind {
     Adamw,
 }
 
+/// The figure whose standstill ends a run early.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopFigure {
+    /// Mean average precision of the validation.
+    #[default]
+    Map,
+    /// Rank-1 of the validation.
+    Rank1,
+    /// Mean loss of the epoch's steps.
+    Loss,
+}
+
+impl StopFigure {
+    /// What it is called in a sentence.
+    pub fn word(self) -> &'static str {
+        match self {
+            StopFigure::Map => "mAP",
+            StopFigure::Rank1 => "rank-1",
+            StopFigure::Loss => "loss",
+        }
+    }
+}
+
 /// All that decides a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,8 +197,17 @@ pub struct LossConfig {
     pub margin: f32,
     /// Which triplets count (triplet).
     pub mining: Mining,
+    /// A softplus in place of the hinge at the margin (triplet).
+    #[serde(default)]
+    pub soft_margin: bool,
     /// Factor on the cosines (arcface).
     pub scale: f32,
+    /// Centres of each individual (arcface).
+    #[serde(default = "one_whole")]
+    pub sub_centres: usize,
+    /// Epochs in which the margin rises from 0 (arcface).
+    #[serde(default)]
+    pub margin_warmup_epochs: f32,
     /// Share of the target that is spread over all individuals (cross-entropy).
     #[serde(default)]
     pub label_smoothing: f32,
@@ -188,6 +221,9 @@ pub struct BatchConfig {
     pub size: usize,
     /// K of a batch of P individuals with K photos each (triplet, and arcface above 1).
     pub per_individual: usize,
+    /// Batches that make one step.
+    #[serde(default = "one_whole")]
+    pub accumulate: usize,
 }
 
 /// How the weights move.
@@ -233,11 +269,24 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Epochs between validations; the last epoch always has one.
     pub evaluate_every: u32,
+    /// Decay of the average of the weights that stands for the network; 0: none.
+    #[serde(default)]
+    pub ema_decay: f32,
+    /// Validations without a better figure that end the run; 0: none do.
+    #[serde(default)]
+    pub early_stop: u32,
+    /// The figure.
+    #[serde(default)]
+    pub early_stop_on: StopFigure,
 }
 
 /// Runs begun before there was a choice moved everything alike.
 fn one() -> f32 {
     1.0
+}
+
+fn one_whole() -> usize {
+    1
 }
 
 fn high() -> String {

@@ -51,7 +51,7 @@ fn distance(backbone: &str, methods: &[Method]) -> Distance {
         let mut trainer = trainer(backbone, of_head[0], &golden);
         for &method in of_head {
             if method == Method::Triplet {
-                trainer.objective = Objective::Triplet { margin: 0.3, mining: Mining::All };
+                trainer.objective = Objective::Triplet { margin: 0.3, soft: false, mining: Mining::All };
             }
             let store = &trainer.network.store;
             let mut pass = Pass::training(store.device());
