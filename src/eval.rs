@@ -6,6 +6,7 @@
 //! [`embed`] and [`model`] run the network, and [`dataset`], [`gather`] and [`compare`] are what the verbs call.
 
 pub mod attention;
+pub mod bench;
 pub mod boxes;
 pub mod charts;
 pub mod compare;

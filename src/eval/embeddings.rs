@@ -175,6 +175,16 @@ impl EmbeddingSet {
         &self.vectors[row * self.dim..(row + 1) * self.dim]
     }
 
+    /// The embeddings of `rows`, one after the other; not copied where those lie so.
+    pub(super) fn vectors_of(&self, rows: &[usize]) -> Cow<'_, [f32]> {
+        match rows {
+            [first, ..] if rows.iter().enumerate().all(|(i, row)| *row == first + i) => {
+                Cow::Borrowed(&self.vectors[first * self.dim..][..rows.len() * self.dim])
+            }
+            _ => Cow::Owned(rows.iter().flat_map(|&row| self.vector(row)).copied().collect()),
+        }
+    }
+
     /// Rows that are asked about, in order.
     pub fn queries(&self) -> Vec<usize> {
         self.rows_where(Role::is_query)
