@@ -1,10 +1,11 @@
-//! The three losses and the miners of triplets: one file a loss.
+//! The losses and the miners of triplets: one file a loss.
 //!
-//! A loss takes unit embeddings that carry the tape and says what the step's figures are; it knows neither photos nor
+//! A loss takes unit embeddings (cross-entropy: logits) that carry the tape and says what the step's figures are; it knows neither photos nor
 //! optimisers. To add one, add a file with a function from rows to [`Outcome`], and a variant where `train` chooses.
 
 pub mod arcface;
 pub mod contrastive;
+pub mod cross_entropy;
 pub mod mining;
 pub mod triplet;
 

@@ -2,6 +2,7 @@
 //!
 //! Everything above `ops` is generic over the device and knows neither pointer, thread nor memory order.
 
+pub mod average;
 pub mod backbone;
 pub mod block;
 pub mod error;

@@ -213,7 +213,7 @@ fn equal_runs_have_equal_bytes_on_any_number_of_threads() {
         let run = stage.root.join(out).join("checkpoints");
         [bytes(run.join("last.safetensors")), bytes(run.join("best.safetensors"))]
     };
-    for method in ["siamese", "triplet", "arcface"] {
+    for method in ["siamese", "triplet", "arcface", "cross-entropy"] {
         let one = train(method, &format!("{method}-1"), "1", "0");
         let three = train(method, &format!("{method}-3"), "3", "2");
         assert!(one == three, "{method}: one thread and three come to different bytes");
@@ -240,7 +240,12 @@ fn what_is_wrong_is_said_with_the_way_out() {
         refusal(&["train", "arcface"], 2, &["--data-dir"]),
         refusal(&["train", "arcface", "--data-dir", "nowhere"], 1, &["nowhere"]),
         refusal(&["train", "arcface", "--data-dir", "empty"], 1, &["empty", "folder per individual"]),
-        refusal(&["train", "softmax"], 2, &["siamese", "triplet", "arcface"]),
+        refusal(&["train", "softmax"], 2, &["siamese", "triplet", "arcface", "cross-entropy"]),
+        refusal(
+            &["train", "cross-entropy", "--data-dir", "nowhere", "--margin", "0.3"],
+            2,
+            &["loss.margin does not apply to cross-entropy", "siamese, triplet and arcface only"],
+        ),
         Refusal { args: train(&["--config", "bad.toml"]), code: 2, says: &["bad.toml:2", "learning_rate"] },
         Refusal { args: train(&["--set", "optimiser.lrr=1"]), code: 2, says: &["optimiser.lrr", "optimiser.lr"] },
         Refusal { args: train(&["--lr", "fast"]), code: 2, says: &["optimiser.lr = fast", "number"] },

@@ -35,7 +35,23 @@ fn status(stage: &Stage, run: &str) -> String {
 fn killed_at_any_moment_it_ends_with_the_same_bytes() {
     let stage = Stage::new();
     let more = ["--epochs", "3", "--set", "train.checkpoint_every=2"];
-    for method in ["triplet", "arcface"] {
+    // all that a run carries from step to step: rising margins, averaged weights, batches of parts
+    let options: [(&str, &[&str]); 3] = [
+        ("triplet", &[]),
+        (
+            "arcface",
+            &[
+                "loss.sub_centres=2",
+                "loss.margin_warmup_epochs=2",
+                "train.ema_decay=0.9",
+                "batch.size=4",
+                "batch.accumulate=2",
+            ],
+        ),
+        ("cross-entropy", &["train.ema_decay=0.9", "train.early_stop=5"]),
+    ];
+    for (method, sets) in options {
+        let more: Vec<&str> = more.into_iter().chain(sets.iter().flat_map(|set| ["--set", *set])).collect();
         let whole = format!("{method}-whole");
         stage.ok(&stage.train_args(method, &whole, &more));
         let expected = [bytes(stage.root.join(&whole).join(LAST)), bytes(stage.root.join(&whole).join(BEST))];

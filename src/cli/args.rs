@@ -43,7 +43,7 @@ pub(super) fn only_png(output: Option<&std::path::Path>) -> Result<()> {
     }
 }
 
-/// The course's three methods.
+/// The methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum MethodArg {
     /// Pairs of photos, contrastive loss.
@@ -52,6 +52,8 @@ pub(super) enum MethodArg {
     Triplet,
     /// Softmax over the individuals with an angular margin.
     Arcface,
+    /// Softmax over the individuals.
+    CrossEntropy,
 }
 
 impl From<MethodArg> for Method {
@@ -60,6 +62,7 @@ impl From<MethodArg> for Method {
             MethodArg::Siamese => Method::Siamese,
             MethodArg::Triplet => Method::Triplet,
             MethodArg::Arcface => Method::Arcface,
+            MethodArg::CrossEntropy => Method::CrossEntropy,
         }
     }
 }
@@ -76,7 +79,8 @@ enum PrecisionArg {
 /// What to train, and how. The course's spelling with underscores works too.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TrainingFlags {
-    /// siamese (pairs, contrastive loss), triplet (triplet loss with mining) or arcface (angular margin)
+    /// siamese (pairs, contrastive loss), triplet (triplet loss with mining), arcface (angular margin) or cross-entropy
+    /// (plain classification, the baseline)
     #[arg(value_enum, hide_possible_values = true)]
     method: MethodArg,
     /// The photos: a folder per individual, a folder or table as SeaTurtleID2022, or the name of a dataset

@@ -23,7 +23,7 @@ use super::{Context, follow, pictures, words};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  caretta demo\n  caretta demo --json\n  caretta demo --compare")]
 pub(super) struct DemoArgs {
-    /// Train all three methods over three seeds on the same number of photos, and print the table
+    /// Train all four methods over three seeds on the same number of photos, and print the table
     #[arg(long)]
     compare: bool,
 }
@@ -68,7 +68,7 @@ fn tour(context: &Context, plan: &DemoPlan) -> Result<Option<DemoReport>> {
     }
     let Stage { run, .. } = &stage;
     match watched(run, &context.workspace, &context.interrupt, quiet)? {
-        End::Finished => {}
+        End::Finished | End::Early => {}
         End::Interrupted => {
             words::say(&format!("interrupted; `caretta run resume {}` goes on with the training", run.id()));
             return Ok(None);
@@ -119,7 +119,7 @@ fn summary(report: &DemoReport) -> String {
          embedding.png  the embedding projected (PCA)    report.md  all of it on a page\n\
          {} in all.\n\n\
          Next:\n  caretta train arcface --data-dir YOUR_PHOTOS --output-dir ./arcface_models    a folder per individual will do\n  \
-         caretta evaluate --model-path {} --json\n  caretta demo --compare    the three methods side by side",
+         caretta evaluate --model-path {} --json\n  caretta demo --compare    the four methods side by side",
         report.individuals,
         report.encounters,
         report.photos,
@@ -146,10 +146,11 @@ struct Compared {
 
 fn compare(context: &Context) -> Result<u8> {
     let mut all = Vec::new();
+    let runs = Method::ALL.len() * SEEDS.len();
     for method in Method::ALL {
         for seed in SEEDS {
             if !context.global.json {
-                words::say(&format!("{} with seed {seed}: {} of {}", method.name(), all.len() + 1, 9));
+                words::say(&format!("{} with seed {seed}: {} of {}", method.name(), all.len() + 1, runs));
             }
             let plan = DemoPlan { method, seed, ..DemoPlan::default() };
             let Some(report) = tour(context, &plan)? else { return Ok(super::INTERRUPTED) };

@@ -3,9 +3,12 @@
 //! `cross entropy(scale cos(theta + margin on the target))`, theta the angle between an embedding and an individual's
 //! centre. Beyond pi - margin, where `cos(theta + margin)` would rise again, the target gets
 //! `cos(theta) - margin sin(margin)` instead (the authors' own code and the course's).
+//!
+//! With sub-centres (Deng et al. 2020) an individual has several centres and theta is the angle to the nearest: a photo
+//! under a wrong name, or an animal's other side, takes one of its own and leaves the others alone.
 
 use dfdx::prelude::{
-    Axes2, Axis, HasShape, OwnedTape, PermuteTo, ReshapeTo, SumTo, Tensor, TryAdd, TryMatMul, TryMul, TrySub,
+    Axes2, Axis, GatherTo, HasShape, OwnedTape, PermuteTo, ReshapeTo, SumTo, Tensor, TryAdd, TryMatMul, TryMul, TrySub,
 };
 
 use crate::nn::error::{NnError, Result};
@@ -15,11 +18,23 @@ use crate::nn::ops::{Backend, Rows};
 
 use super::{Outcome, failed, joined, sizes};
 
+/// How an angular margin is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Angular {
+    /// Added to the angle to the right centre, in radians.
+    pub margin: f32,
+    /// Factor on the cosines.
+    pub scale: f32,
+    /// Centres of each individual; 1 in the first paper.
+    pub sub_centres: usize,
+}
+
 /// Least `1 - cos^2`: below it the sine is constant, for its gradient is infinite at an angle of zero.
 const SMALLEST: f32 = 1e-7;
 
 /// The loss of `embeddings` (N x D, unit length) of the individuals `labels` (N, below C), a scalar, and the mean
-/// angle to the right centre. `centres` holds C x D values, row by row; their gradient appears under it.
+/// angle to the right centre. `centres` holds C x K x D values for K centres of each individual; their gradient appears
+/// under it.
 ///
 /// # Errors
 /// When a label has no centre or the device fails.
@@ -27,12 +42,12 @@ pub fn arcface<D: Backend>(
     embeddings: Rows<D>,
     centres: &Flat<D>,
     labels: &[usize],
-    margin: f32,
-    scale: f32,
+    Angular { margin, scale, sub_centres }: Angular,
 ) -> Result<Outcome<D>> {
     const OP: &str = "arcface loss";
     let (photos, width) = sizes(&embeddings);
-    let individuals = centres.shape().0 / width.max(1);
+    let all_centres = centres.shape().0 / width.max(1);
+    let individuals = all_centres / sub_centres.max(1);
     if labels.len() != photos || labels.iter().any(|&l| l >= individuals) {
         return Err(NnError::shape(
             OP,
@@ -40,11 +55,11 @@ pub fn arcface<D: Backend>(
         ));
     }
     let device = embeddings.device().clone();
-    let rows = centres.retaped().try_reshape_like(&(individuals, width)).map_err(failed::<D::Err>(OP))?;
+    let rows = centres.retaped().try_reshape_like(&(all_centres, width)).map_err(failed::<D::Err>(OP))?;
     let rows: Rows<D> = unit_rows(rows)?;
     let loss = || {
         let cosines: Rows<D> = embeddings.retaped().try_matmul(rows.try_permute::<(usize, usize), Axes2<1, 0>>()?)?;
-        let values = device.read(&cosines)?;
+        let (cosines, values) = nearest(cosines, (photos, individuals, sub_centres))?;
         let target = |photo: usize| photo * individuals + labels[photo];
         let angles = (0..photos).map(|p| f64::from(values[target(p)].clamp(-1.0, 1.0)).acos().to_degrees());
         let angle = (angles.sum::<f64>() / photos as f64) as f32;
@@ -73,4 +88,27 @@ pub fn arcface<D: Backend>(
     };
     let (loss, angle) = loss().map_err(failed::<D::Err>(OP))?;
     Ok(Outcome { loss: joined(embeddings, loss), active: None, angle: Some(angle) })
+}
+
+/// The cosine of each of `photos` to the nearest of the `each` centres of each of `individuals`, and its value; of equally
+/// near ones the first.
+fn nearest<D: Backend>(
+    cosines: Rows<D>,
+    (photos, individuals, each): (usize, usize, usize),
+) -> Result<(Rows<D>, Vec<f32>), D::Err> {
+    let device = cosines.device().clone();
+    let values = device.read(&cosines)?;
+    if each == 1 {
+        return Ok((cosines, values));
+    }
+    let first_of_highest = |group: usize| {
+        let group = group * each..(group + 1) * each;
+        group.clone().fold(group.start, |best, at| if values[at] > values[best] { at } else { best })
+    };
+    let chosen: Vec<usize> = (0..photos * individuals).map(first_of_highest).collect();
+    let kept = chosen.iter().map(|&at| values[at]).collect();
+    let chosen = device.try_tensor_from_vec(chosen, (photos * individuals,))?;
+    let flat = cosines.try_reshape_like(&(photos * individuals * each,))?;
+    let picked: Tensor<(usize,), f32, D, OwnedTape<f32, D>> = flat.try_gather(chosen)?;
+    Ok((picked.try_reshape_like(&(photos, individuals))?, kept))
 }

@@ -12,7 +12,7 @@ use super::pass::Pass;
 pub enum HeadKind {
     /// Linear to 512, ReLU, linear: Siamese and triplet networks.
     Mlp,
-    /// Linear and batch norm: ArcFace.
+    /// Linear and batch norm: ArcFace, and classification by cross-entropy.
     LinearNorm,
     /// None: the pooled feature is the embedding, as for bare weights.
     Pooled,

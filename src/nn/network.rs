@@ -5,6 +5,7 @@ use dfdx::prelude::{Axis, BroadcastTo, HasShape, SumTo, Tape, Tensor, TryDiv};
 use super::backbone::{Backbone, Layers};
 use super::error::{NnError, Result};
 use super::head::{Head, HeadKind};
+use super::layer::Linear;
 use super::map::FeatureMap;
 use super::onnx::Graph;
 use super::ops::{Backend, Normalisation, Rows, photos, to_matrix};
@@ -69,6 +70,15 @@ impl<D: Backend> Network<D> {
         Builder::new(&mut self.store, seed).param(name, Shape::Matrix(rows, columns), Role::Weight, init)
     }
 
+    /// Adds a linear layer with bias on the embeddings, which a loss trains along with the network.
+    ///
+    /// # Errors
+    /// When the device has no memory.
+    pub fn add_linear(&mut self, name: &str, outputs: usize, seed: u64) -> Result<Linear> {
+        let inputs = self.architecture.dimensions;
+        Linear::new(&mut Builder::new(&mut self.store, seed).at(name), inputs, outputs)
+    }
+
     /// N photos of `side` pixels, RGB bytes row by row, to N x D embeddings before normalisation.
     ///
     /// # Errors
@@ -88,6 +98,24 @@ impl<D: Backend> Network<D> {
     pub fn embed_traced(&self, pass: &mut Pass<D>, n: usize, side: usize, bytes: &[u8]) -> Result<Rows<D>> {
         let x = self.forward(pass, n, side, bytes)?;
         unit_rows(to_matrix(pass, &x)?)
+    }
+
+    /// N photos of `side` pixels, RGB bytes row by row, to what `layer` makes of their embeddings before normalisation:
+    /// N x outputs, with the tape.
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn logits_traced(
+        &self,
+        pass: &mut Pass<D>,
+        layer: &Linear,
+        n: usize,
+        side: usize,
+        bytes: &[u8],
+    ) -> Result<Rows<D>> {
+        let x = self.forward(pass, n, side, bytes)?;
+        let x = layer.forward(pass, &self.store, &x)?;
+        to_matrix(pass, &x)
     }
 
     /// The network as a graph: batches of photos of `side` pixels, normalised, to unit embeddings.

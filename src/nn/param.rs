@@ -139,6 +139,11 @@ impl<D: Backend> Store<D> {
         self.params[id.0].value.clone()
     }
 
+    /// A copy of the values at `id` in memory of its own: devices change values where they lie.
+    pub(in crate::nn) fn copy(&self, id: ParamId) -> Result<Flat<D>> {
+        self.packed(&self.get(id).shape, self.export(id)?)
+    }
+
     /// Trained values of the network, padding not counted.
     pub fn trained_count(&self) -> usize {
         self.params.iter().filter(|p| p.role != Role::Running).map(|p| p.shape.count()).sum()

@@ -4,9 +4,9 @@
 //! The tape is dfdx's; the feature maps do not carry it, the pass does. Batch statistics are only collected
 //! here and reach the running ones when the caller says that the step was good ([`super::param::Store::absorb`]).
 
-use dfdx::prelude::{Gradients, OwnedTape, Tape};
+use dfdx::prelude::{Gradients, OwnedTape, Rank0, SplitTape, Tape, Tensor, Trace};
 
-use super::error::Result;
+use super::error::{NnError, Result};
 use super::map::{Dims, FeatureMap, Flat};
 use super::onnx::{Graph, Value};
 use super::ops::Backend;
@@ -65,6 +65,22 @@ impl<D: Backend> Pass<D> {
             statistics: Vec::new(),
             graph: None,
         }
+    }
+
+    /// Training whose gradients are added to `gradients`.
+    ///
+    /// # Errors
+    /// When the device has no memory.
+    pub fn training_onto(device: &D, gradients: Gradients<f32, D>) -> Result<Self> {
+        // dfdx puts gradients into a tape only together with a tensor
+        let carrier: Tensor<Rank0, f32, D> = device.try_zeros().map_err(|e| NnError::device("tape", e))?;
+        let (_, tape) = carrier.traced(gradients).split_tape();
+        Ok(Pass { tape: Some(tape), ..Pass::training(device) })
+    }
+
+    /// Training that records nothing: what it comes to, without a way back.
+    pub fn rehearsing(device: &D) -> Self {
+        Pass { tape: None, ..Pass::training(device) }
     }
 
     /// Evaluation: running statistics, nothing recorded.

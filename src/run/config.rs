@@ -23,7 +23,7 @@ use file::Layer;
 pub use outline::Outline;
 pub use sections::{
     BatchConfig, Config, CropChoice, DataConfig, LossConfig, Method, Mining, ModelConfig, OptimiserConfig,
-    OptimiserKind, TrainConfig,
+    OptimiserKind, StopFigure, TrainConfig,
 };
 
 impl Config {
@@ -148,10 +148,14 @@ impl Config {
             }
             _ => {}
         }
-        if self.optimiser.warmup_epochs > self.train.epochs as f32 {
+        let rises = [
+            ("optimiser.warmup_epochs", self.optimiser.warmup_epochs),
+            ("loss.margin_warmup_epochs", self.loss.margin_warmup_epochs),
+        ];
+        if let Some((key, epochs)) = rises.into_iter().find(|(_, epochs)| *epochs > self.train.epochs as f32) {
             return Err(RunError::BadTogether {
-                key: "optimiser.warmup_epochs",
-                given: format!("{:?}", self.optimiser.warmup_epochs),
+                key,
+                given: format!("{epochs:?}"),
                 problem: format!("longer than the training, train.epochs = {}", self.train.epochs),
             });
         }
@@ -216,6 +220,9 @@ mod tests {
         let arcface = Config::preset(Method::Arcface);
         assert_eq!((arcface.model.backbone.as_str(), arcface.model.embedding_dim), ("resnet50", 512));
         assert_eq!((arcface.loss.margin, arcface.loss.scale), (0.5, 64.0));
+        let baseline = Config::preset(Method::CrossEntropy);
+        assert_eq!(baseline.model, arcface.model);
+        assert_eq!((baseline.batch, baseline.loss.label_smoothing), (arcface.batch, 0.1));
         for method in Method::ALL {
             let mut preset = Config::preset(method);
             assert_eq!(preset.method, method);
@@ -345,6 +352,11 @@ mod tests {
                 Method::Arcface,
                 &[("optimiser.warmup_epochs", "9"), ("train.epochs", "3")],
                 "optimiser.warmup_epochs = 9.0: longer than the training, train.epochs = 3",
+            ),
+            (
+                Method::Arcface,
+                &[("loss.margin_warmup_epochs", "21")],
+                "loss.margin_warmup_epochs = 21.0: longer than the training, train.epochs = 20",
             ),
         ] {
             let mut config = Config::preset(method);

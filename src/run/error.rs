@@ -138,7 +138,7 @@ pub enum RunError {
     #[error("data.dir: no photos chosen; give --data-dir a folder, a table or the name of a dataset")]
     NoData,
     /// A configuration file without a method, where nothing else names one.
-    #[error("{}: method: missing; must be one of siamese, triplet, arcface", foreign::path(path))]
+    #[error("{}: method: missing; must be one of siamese, triplet, arcface, cross-entropy", foreign::path(path))]
     NoMethod {
         /// The file.
         path: PathBuf,

@@ -20,6 +20,9 @@ use crate::run::state::Score;
 use super::error::{Result, TrainError};
 use super::step::Trainer;
 
+/// What the names of the weights that training goes on with begin with, where their average stands under their own.
+const LIVE: &str = "training.";
+
 /// Where a run stands, apart from weights and moments.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
@@ -32,8 +35,20 @@ pub struct Progress {
     pub unvalidated: bool,
     /// The best validation.
     pub best: Option<Score>,
+    /// The figure that may stop it early; none where none may, or before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
     /// What it learns from.
     pub data: DataSeen,
+}
+
+/// A figure of the validations, and whether it still gets better.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The best so far.
+    pub best: f64,
+    /// Validations since.
+    pub waited: u32,
 }
 
 /// The photos of a run: on others, or in another order, it would go on as another run.
@@ -96,6 +111,17 @@ pub fn save<D: Backend>(trainer: &Trainer<D>, config: &Config, progress: &Progre
         .map_err(|e| TrainError::Checkpoint { path: first.to_path_buf(), reason: e.to_string() })?;
     let mut file = WeightFile { about, ..WeightFile::default() };
     file.insert_network(&trainer.network)?;
+    if let Some(average) = &trainer.average {
+        // the file's network is the average; what training goes on with lies beside it
+        let store = &trainer.network.store;
+        for id in average.ids() {
+            let param = store.get(id);
+            file.insert(format!("{LIVE}{}", param.name), &param.shape, store.export(id)?);
+        }
+        for (name, shape, values) in average.export(store)? {
+            file.insert(name, &shape, values);
+        }
+    }
     for (name, shape, values) in trainer.optimiser.export(&trainer.network.store)? {
         file.insert(name, &shape, values);
     }
@@ -120,6 +146,14 @@ pub fn load<D: Backend>(trainer: &mut Trainer<D>, data: &DataSeen, path: &Path) 
     }
     trainer.network.normalisation = line.about.preprocessing.normalisation(path)?;
     file.load_network(path, &mut trainer.network)?;
+    if let Some(average) = &mut trainer.average {
+        let store = &mut trainer.network.store;
+        average.restart(store)?;
+        for id in average.ids() {
+            let (name, shape) = (format!("{LIVE}{}", store.get(id).name), store.get(id).shape);
+            store.import(id, file.take(path, &name, &shape)?)?;
+        }
+    }
     let take =
         |name: &str, shape: &crate::nn::param::Shape| -> Result<Vec<f32>, NnError> { file.take(path, name, shape) };
     trainer.optimiser.import(&trainer.network.store, line.progress.step, take)?;
@@ -129,9 +163,11 @@ pub fn load<D: Backend>(trainer: &mut Trainer<D>, data: &DataSeen, path: &Path) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::network::Network;
     use crate::nn::ops::Normalisation;
     use crate::run::config::Method;
     use crate::train::schedule::Schedule;
+    use crate::train::step::StepInput;
     use dfdx::prelude::Cpu;
 
     #[test]
@@ -149,8 +185,15 @@ mod tests {
         for pair in values.windows(2) {
             let best =
                 Score { epoch: 3, step: 7, part: Some("valid".into()), rank1: Some(pair[0]), map: Some(pair[1]) };
-            let progress =
-                Progress { step: 9, loss_sum: pair[0], unvalidated: true, best: Some(best), data: data.clone() };
+            let watched = Some(Watched { best: pair[1], waited: 2 });
+            let progress = Progress {
+                step: 9,
+                loss_sum: pair[0],
+                unvalidated: true,
+                best: Some(best),
+                watched,
+                data: data.clone(),
+            };
             let line = Line {
                 about: About::of_network(&trainer.network, 32),
                 method: "siamese".into(),
@@ -169,6 +212,59 @@ mod tests {
         trainer.network.normalisation = Normalisation::IMAGENET;
         load(&mut trainer, &data, &path).unwrap();
         assert_eq!(trainer.network.normalisation, by);
+    }
+
+    #[test]
+    fn the_average_is_what_a_file_holds_and_training_goes_on_with_the_weights() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.safetensors");
+        let mut config = Config::preset(Method::Arcface);
+        for (key, value) in [
+            ("model.backbone", "resnet18"),
+            ("model.embedding_dim", "8"),
+            ("model.freeze_until", "stage1"),
+            ("data.image_size", "32"),
+            ("train.ema_decay", "0.9"),
+        ] {
+            config.set(key, value).unwrap();
+        }
+        let schedule = Schedule { peak: 0.01, warmup: 0, total: 10, final_share: 1.0 };
+        let new = || Trainer::new(&Cpu::default(), &config, 2, schedule).unwrap();
+        let pixels: Vec<u8> = (0..4 * 32 * 32 * 3).map(|i| (i * i % 251) as u8).collect();
+        let input = StepInput { count: 4, pixels: &pixels, labels: &[0, 0, 1, 1], photos: &[0, 1, 2, 3], pairs: &[] };
+        let mut trainer = new();
+        for _ in 0..3 {
+            trainer.step(&input).unwrap();
+        }
+        let progress = Progress { step: 3, ..Progress::default() };
+        save(&trainer, &config, &progress, &[&path]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+
+        // whoever reads the file's network has the one that was judged
+        let mut network = Network::new(&Cpu::default(), trainer.network.architecture, 5).unwrap();
+        WeightFile::read(&path).unwrap().load_network(&path, &mut network).unwrap();
+        let read = network.embed(4, 32, &pixels).unwrap();
+        let judged = trainer.judged(|network| network.embed(4, 32, &pixels)).unwrap();
+        assert_eq!(read, judged);
+        assert_ne!(judged, trainer.network.embed(4, 32, &pixels).unwrap());
+        // what does not move has no average
+        let file = WeightFile::read(&path).unwrap();
+        assert!(file.tensors.contains_key("training.layer2.0.conv1.weight"));
+        assert!(file.tensors.contains_key("training.arcface.weight"));
+        assert!(!file.tensors.contains_key("training.layer1.0.bn1.running_mean"));
+
+        let mut other = new();
+        load(&mut other, &DataSeen::default(), &path).unwrap();
+        save(&other, &config, &progress, &[&path]).unwrap();
+        assert!(std::fs::read(&path).unwrap() == bytes);
+        for trainer in [&mut trainer, &mut other] {
+            trainer.step(&input).unwrap();
+        }
+        save(&trainer, &config, &progress, &[&path]).unwrap();
+        let went_on = std::fs::read(&path).unwrap();
+        assert!(went_on != bytes);
+        save(&other, &config, &progress, &[&path]).unwrap();
+        assert!(std::fs::read(&path).unwrap() == went_on);
     }
 
     #[test]

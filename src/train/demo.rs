@@ -74,6 +74,7 @@ const fn settings_of(method: Method) -> &'static [(&'static str, &'static str)] 
         Method::Siamese => &[("loss.margin", "0.5"), ("optimiser.lr", "0.001")],
         Method::Triplet => &[("loss.mining", "all"), ("batch.size", "64"), ("optimiser.lr", "0.001")],
         Method::Arcface => &[("loss.margin", "0.2"), ("loss.scale", "16")],
+        Method::CrossEntropy => &[],
     }
 }
 

@@ -89,7 +89,7 @@ pub enum TrainError {
     #[error(
         "step {step}: out of memory {room}, at a batch of {batch}. {}. The steps made are kept: with more of the card free, \
          `caretta run resume` goes on",
-        fitting(*fits)
+        fitting(*fits, *step_of)
     )]
     OutOfMemory {
         /// The step, from 1.
@@ -98,6 +98,8 @@ pub enum TrainError {
         room: String,
         /// The batch of the run.
         batch: usize,
+        /// Photos of a step of the run, in all its batches.
+        step_of: usize,
         /// The largest that was found to fit; none where the smallest does not.
         fits: Option<usize>,
     },
@@ -131,9 +133,12 @@ pub enum TrainError {
 }
 
 /// What to do where a batch is too large.
-fn fitting(fits: Option<usize>) -> String {
+fn fitting(fits: Option<usize>, step_of: usize) -> String {
     match fits {
-        Some(size) => format!("A batch of {size} fits: start a new run with --batch-size {size}"),
+        Some(size) => format!(
+            "A batch of {size} fits: start a new run with --batch-size {size}, and --set batch.accumulate={} for steps as large",
+            step_of.div_ceil(size.max(1))
+        ),
         None => "No smaller batch fits: start a new run with a smaller --image-size or backbone".into(),
     }
 }

@@ -223,10 +223,10 @@ impl Setup {
     }
 }
 
-/// The sampler of a method: P x K, but where it is given one photo of each individual pairs for Siamese and photos in
-/// random order for ArcFace.
+/// The sampler of a method, whose batches are the photos of a whole step: P x K, but where it is given one photo of each individual pairs for Siamese and photos in
+/// random order for ArcFace and cross-entropy.
 fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
-    let (size, k, seed) = (config.batch.size, config.batch.per_individual, config.train.seed);
+    let (size, k, seed) = (config.batch.size * config.batch.accumulate, config.batch.per_individual, config.train.seed);
     if labels.names().len() < 2 {
         return Err(TrainError::TooFew {
             reason: format!(
@@ -238,7 +238,7 @@ fn sampler(config: &Config, labels: &Labels) -> Result<Arc<dyn Sampler>> {
     }
     Ok(match config.method {
         Method::Siamese if k == 1 => Arc::new(BalancedPairs::new(labels.clone(), size, seed)?),
-        Method::Arcface if k == 1 => Arc::new(Shuffled::new(labels, size, seed)?),
+        Method::Arcface | Method::CrossEntropy if k == 1 => Arc::new(Shuffled::new(labels, size, seed)?),
         _ => {
             // few individuals fill a batch with more photos of each
             let individuals = (size / k).min(labels.with_company().0.len().max(2));
@@ -271,6 +271,24 @@ mod tests {
         let batches = sampler(&config, &labels).unwrap().epoch(0);
         let individuals: BTreeSet<usize> = batches[0].photos.iter().map(|&p| labels.individuals()[p]).collect();
         assert_eq!((batches[0].photos.len(), individuals.len()), (30, 3));
+    }
+
+    #[test]
+    fn a_step_has_the_photos_of_all_its_batches() {
+        let dir = tempfile::tempdir().unwrap();
+        let drawn = SynthPlan { individuals: 3, encounters: 3, photos: 2, width: 32, height: 32, seed: 3 };
+        draw(&drawn, dir.path(), &|_, _| true).unwrap();
+        let manifest = formats::open(dir.path(), &Corrections::NONE).unwrap();
+        let photos: Vec<usize> = (0..manifest.photos.len()).collect();
+        let labels = Labels::new(&manifest, &photos);
+        let mut config = Config::preset(Method::CrossEntropy);
+        (config.batch.size, config.batch.accumulate) = (4, 2);
+        let sampler_of = |config: &Config| sampler(config, &labels).unwrap();
+        // 18 photos, 8 a step
+        let of_parts = sampler_of(&config).epoch(1);
+        assert_eq!((of_parts.len(), of_parts[0].photos.len()), (3, 8));
+        (config.batch.size, config.batch.accumulate) = (8, 1);
+        assert_eq!(of_parts[2].photos, sampler_of(&config).epoch(1)[2].photos);
     }
 
     #[test]

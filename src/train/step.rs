@@ -8,14 +8,17 @@ use rand_chacha::rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
 
 use crate::loss::Outcome;
-use crate::loss::arcface::arcface;
+use crate::loss::arcface::{Angular, arcface};
 use crate::loss::contrastive::{Pair, Weighting, contrastive};
+use crate::loss::cross_entropy::cross_entropy;
 use crate::loss::mining::Batch;
-use crate::loss::triplet::triplet;
+use crate::loss::triplet::{Margin, triplet};
+use crate::nn::average::Average;
 use crate::nn::backbone::Backbone;
 use crate::nn::error::NnError;
 use crate::nn::head::HeadKind;
 use crate::nn::init::Init;
+use crate::nn::layer::Linear;
 use crate::nn::network::{Architecture, Network};
 use crate::nn::ops::{Backend, Rows};
 use crate::nn::optim::{Optimiser, Rule};
@@ -26,8 +29,12 @@ use crate::run::config::{Config, Method, Mining, OptimiserConfig, OptimiserKind}
 use super::error::Result;
 use super::schedule::Schedule;
 
+use gradient::Computed;
+
 /// Name of ArcFace's centres among the parameters, as in the course's model.
 const CENTRES: &str = "arcface.weight";
+/// Where the layer that tells individuals apart lies among the parameters: its `weight` and `bias`.
+const CLASSIFIER: &str = "classifier";
 
 /// What the network is trained for.
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +46,18 @@ enum Objective {
     },
     Triplet {
         margin: f32,
+        soft: bool,
         mining: Mining,
     },
     Arcface {
-        margin: f32,
-        scale: f32,
+        angular: Angular,
+        /// Steps in which the margin rises from 0.
+        warmup: f64,
         centres: ParamId,
+    },
+    CrossEntropy {
+        smoothing: f32,
+        classifier: Linear,
     },
 }
 
@@ -91,11 +104,15 @@ pub struct Trainer<D: Backend> {
     pub network: Network<D>,
     /// The optimiser with its state.
     pub optimiser: Optimiser<D>,
+    /// The average of the weights that stands for the network wherever it is judged or saved; none where the weights do.
+    pub average: Option<Average<D>>,
     objective: Objective,
     schedule: Schedule,
     /// Largest norm of the gradient; 0 is off.
     clip: f32,
     side: usize,
+    /// Photos that go through the network at once.
+    part: usize,
     seed: u64,
 }
 
@@ -107,7 +124,7 @@ pub fn architecture(config: &Config) -> Result<Architecture> {
     let backbone = Backbone::named(&config.model.backbone)?;
     let head = match config.method {
         Method::Siamese | Method::Triplet => HeadKind::Mlp,
-        Method::Arcface => HeadKind::LinearNorm,
+        Method::Arcface | Method::CrossEntropy => HeadKind::LinearNorm,
     };
     Ok(Architecture { backbone: backbone.name, head, dimensions: config.model.embedding_dim })
 }
@@ -143,20 +160,35 @@ impl<D: Backend> Trainer<D> {
     /// # Errors
     /// When the configuration names no backbone or the device has no memory.
     pub fn new(device: &D, config: &Config, individuals: usize, schedule: Schedule) -> Result<Self> {
+        Trainer::built(device, config, architecture(config)?, individuals, schedule)
+    }
+
+    fn built(
+        device: &D,
+        config: &Config,
+        architecture: Architecture,
+        individuals: usize,
+        schedule: Schedule,
+    ) -> Result<Self> {
         let seed = config.train.seed;
-        let architecture = architecture(config)?;
         let backbone = Backbone::named(architecture.backbone)?;
         let mut network = Network::new(device, architecture, seed)?;
         let (margin, scale) = (config.loss.margin, config.loss.scale);
         let objective = match config.method {
             Method::Siamese => Objective::Siamese { margin, all_pairs: config.batch.per_individual > 1 },
-            Method::Triplet => Objective::Triplet { margin, mining: config.loss.mining },
+            Method::Triplet => Objective::Triplet { margin, soft: config.loss.soft_margin, mining: config.loss.mining },
             Method::Arcface => {
-                let width = config.model.embedding_dim;
-                let init = Init::xavier_uniform(individuals, width);
-                let centres = network.add_matrix(CENTRES, individuals, width, init, seed)?;
-                Objective::Arcface { margin, scale, centres }
+                let (width, sub_centres) = (config.model.embedding_dim, config.loss.sub_centres);
+                let rows = individuals * sub_centres;
+                let centres = network.add_matrix(CENTRES, rows, width, Init::xavier_uniform(rows, width), seed)?;
+                let per_epoch = schedule.total as f64 / f64::from(config.train.epochs.max(1));
+                let warmup = f64::from(config.loss.margin_warmup_epochs) * per_epoch;
+                Objective::Arcface { angular: Angular { margin, scale, sub_centres }, warmup, centres }
             }
+            Method::CrossEntropy => Objective::CrossEntropy {
+                smoothing: config.loss.label_smoothing,
+                classifier: network.add_linear(CLASSIFIER, individuals, seed)?,
+            },
         };
         let rule = match config.optimiser.kind {
             OptimiserKind::Sgd => Rule::Sgd { momentum: config.optimiser.momentum },
@@ -166,8 +198,15 @@ impl<D: Backend> Trainer<D> {
         let (kept, stages) = (network.freeze, backbone.stages());
         let share = |param: &Param<D>| lr_share(&config.optimiser, kept, stages, param.place, param.role);
         let optimiser = Optimiser::new(&network.store, rule, config.optimiser.weight_decay, share)?;
+        // running statistics move where the norms do that they belong to
+        let role = |param: &Param<D>| if param.role == Role::Running { Role::BatchNorm } else { param.role };
+        let moves = |param: &Param<D>| lr_share(&config.optimiser, kept, stages, param.place, role(param)) > 0.0;
+        let decay = Some(config.train.ema_decay).filter(|decay| *decay > 0.0);
+        let average = decay.map(|decay| Average::of(&network.store, decay, moves)).transpose()?;
         let (clip, side) = (config.optimiser.clip, config.data.image_size as usize);
-        Ok(Trainer { network, optimiser, objective, schedule, clip, side, seed })
+        // a sampler never gives more than asked for, a test may
+        let part = if config.batch.accumulate > 1 { config.batch.size } else { usize::MAX };
+        Ok(Trainer { network, optimiser, average, objective, schedule, clip, side, part, seed })
     }
 
     /// Makes the step after those made. When loss or gradient are no numbers nothing moves, and the figures say so.
@@ -177,24 +216,33 @@ impl<D: Backend> Trainer<D> {
     pub fn step(&mut self, input: &StepInput) -> Result<StepFigures> {
         let step = self.optimiser.step_count();
         let lr = self.schedule.at(step);
-        let device = self.network.store.device().clone();
-        let mut pass = Pass::training(&device);
-        let rows = self.network.embed_traced(&mut pass, input.count, self.side, input.pixels)?;
-        let outcome = self.loss(rows, input, step)?;
-        let loss = device.read(&outcome.loss).map_err(|e| NnError::device("loss", e))?;
-        let loss = loss.first().copied().unwrap_or(f32::NAN);
-        let mut figures = StepFigures { loss, active: outcome.active, angle: outcome.angle, lr, grad_norm: f32::NAN };
-        if !loss.is_finite() {
-            return Ok(figures);
-        }
-        let mut gradients = outcome.loss.try_backward().map_err(|e| NnError::device("backward", e))?;
+        let Computed { loss, active, angle, slopes } = self.gradient(input, step, self.part)?;
+        let mut figures = StepFigures { loss, active, angle, lr, grad_norm: f32::NAN };
+        let Some((mut gradients, statistics)) = slopes else { return Ok(figures) };
         let norm = self.optimiser.gradient_norm(&self.network.store, &mut gradients)? as f32;
         figures.grad_norm = norm;
         if norm.is_finite() {
             self.apply(&mut gradients, lr, norm)?;
-            self.network.store.absorb(pass.into_statistics())?;
+            self.network.store.absorb(statistics)?;
+            if let Some(average) = &mut self.average {
+                average.follow(&self.network.store, self.optimiser.step_count())?;
+            }
         }
         Ok(figures)
+    }
+
+    /// What `look` finds of the network as it is judged: with the average of its weights, where there is one.
+    pub fn judged<T>(&mut self, look: impl FnOnce(&Network<D>) -> T) -> T {
+        let Trainer { network, average, .. } = self;
+        let mut swap = |network: &mut Network<D>| {
+            if let Some(average) = average {
+                average.swap(&mut network.store);
+            }
+        };
+        swap(network);
+        let found = look(network);
+        swap(network);
+        found
     }
 
     /// Does the work of a step on `count` blank photos and moves nothing: whether the device has the memory.
@@ -205,7 +253,7 @@ impl<D: Backend> Trainer<D> {
         let device = self.network.store.device();
         let mut pass = Pass::training(device);
         let pixels = vec![0; count * self.side * self.side * 3];
-        let rows = self.network.embed_traced(&mut pass, count, self.side, &pixels)?;
+        let rows = self.rows(&mut pass, count, &pixels)?;
         let fail = |e: D::Err| NnError::device("rehearsal", e);
         let mut gradients = rows.try_mean().and_then(|loss| loss.try_backward()).map_err(fail)?;
         self.optimiser.gradient_norm(&self.network.store, &mut gradients)?;
@@ -227,6 +275,16 @@ impl<D: Backend> Trainer<D> {
         Ok(self.optimiser.update(&mut self.network.store, gradients, lr, scale)?)
     }
 
+    /// What the loss looks at, a row a photo: unit embeddings, or the logits of the individuals.
+    fn rows(&self, pass: &mut Pass<D>, count: usize, pixels: &[u8]) -> Result<Rows<D>, NnError> {
+        match &self.objective {
+            Objective::CrossEntropy { classifier, .. } => {
+                self.network.logits_traced(pass, classifier, count, self.side, pixels)
+            }
+            _ => self.network.embed_traced(pass, count, self.side, pixels),
+        }
+    }
+
     fn loss(&self, rows: Rows<D>, input: &StepInput, step: u64) -> Result<Outcome<D>> {
         let read = |rows: &Rows<D>| self.network.store.device().read(rows).map_err(|e| NnError::device("mining", e));
         Ok(match self.objective {
@@ -236,7 +294,7 @@ impl<D: Backend> Trainer<D> {
                 let pairs = Batch::new(&values, input.labels, input.photos).pairs(margin);
                 contrastive(rows, &pairs, margin, Weighting::Kinds)?
             }
-            Objective::Triplet { margin, mining } => {
+            Objective::Triplet { margin, soft, mining } => {
                 let values = read(&rows)?;
                 let batch = Batch::new(&values, input.labels, input.photos);
                 let triplets = match mining {
@@ -245,11 +303,14 @@ impl<D: Backend> Trainer<D> {
                     Mining::Hard => batch.hard(margin, &mut stream(self.seed, "mining", step)),
                     Mining::BatchHard => batch.batch_hard(),
                 };
-                triplet(rows, &triplets, margin)?
+                triplet(rows, &triplets, if soft { Margin::Soft } else { Margin::Hinge(margin) })?
             }
-            Objective::Arcface { margin, scale, centres } => {
-                arcface(rows, &self.network.store.matrix(centres), input.labels, margin, scale)?
+            Objective::Arcface { angular, warmup, centres } => {
+                let share = if warmup > 0.0 { (step as f64 / warmup).min(1.0) } else { 1.0 };
+                let angular = Angular { margin: (f64::from(angular.margin) * share) as f32, ..angular };
+                arcface(rows, &self.network.store.matrix(centres), input.labels, angular)?
             }
+            Objective::CrossEntropy { smoothing, .. } => cross_entropy(rows, input.labels, smoothing)?,
         })
     }
 }
@@ -262,6 +323,8 @@ fn stream(seed: u64, purpose: &str, step: u64) -> ChaCha8Rng {
     hash.update(step.to_le_bytes());
     ChaCha8Rng::from_seed(hash.finalize().into())
 }
+
+mod gradient;
 
 #[cfg(test)]
 mod every_backbone;
@@ -319,6 +382,24 @@ mod tests {
                 assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
             }
         }
+    }
+
+    #[test]
+    fn the_margin_rises_from_nothing_over_its_epochs() {
+        let (pixels, labels, pairs) = photos();
+        let input = StepInput { count: 4, pixels: &pixels, labels: &labels, photos: &[0, 1, 2, 3], pairs: &pairs };
+        let loss = |margin: &str, epochs: &str, step: u64| {
+            let mut config = config(Method::Arcface);
+            config.set("loss.margin", margin).unwrap();
+            config.set("loss.margin_warmup_epochs", epochs).unwrap();
+            // 100 steps in 20 epochs
+            trainer(&config).gradient(&input, step, usize::MAX).unwrap().loss
+        };
+        assert_eq!(loss("0.4", "2", 0), loss("1e-30", "0", 0));
+        assert_eq!(loss("0.4", "2", 5), loss("0.2", "0", 5));
+        assert_eq!(loss("0.4", "2", 10), loss("0.4", "0", 0));
+        assert_eq!(loss("0.4", "2", 99), loss("0.4", "0", 99));
+        assert!(loss("0.4", "0", 0) > loss("0.2", "0", 0));
     }
 
     #[test]

@@ -12,8 +12,7 @@ use crate::data::cache::PhotoCache;
 use crate::data::corrections::Corrections;
 use crate::data::counted::counted;
 use crate::data::loader::{LoadedBatch, Loader};
-use crate::data::manifest::Problem;
-use crate::data::split::Roles;
+use crate::data::manifest::{Part, Problem};
 use crate::eval::boxes::boxed;
 use crate::eval::dataset::photo_row;
 use crate::eval::embed::{Source, embed};
@@ -24,7 +23,7 @@ use crate::loss::contrastive::Pair;
 use crate::nn::error::NnError;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::{self, AnyDevice, on_device};
-use crate::run::config::{Config, Method};
+use crate::run::config::{Config, Method, StopFigure};
 use crate::run::control::Order;
 use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::stamp::Stamp;
@@ -32,7 +31,7 @@ use crate::run::{Phase, RunDir, Session, Workspace};
 
 use super::begin::{begin, looker};
 use super::check::check;
-use super::checkpoint::{self, Progress};
+use super::checkpoint::{self, Progress, Watched};
 use super::error::{Result, TrainError};
 use super::fit;
 use super::schedule::Schedule;
@@ -55,6 +54,8 @@ pub struct Surroundings<'a> {
 pub enum End {
     /// Its last step was made.
     Finished,
+    /// A validation's figure got no better for as long as the configuration waits.
+    Early,
     /// It was told to stop and can be resumed.
     Stopped,
     /// A signal ended it; it can be resumed.
@@ -66,7 +67,7 @@ impl End {
     pub fn exit_code(self) -> i32 {
         match self {
             End::Interrupted => 130,
-            End::Finished | End::Stopped => 0,
+            End::Finished | End::Early | End::Stopped => 0,
         }
     }
 }
@@ -81,6 +82,7 @@ pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
     let outcome = train(&mut session, surroundings);
     let (phase, code, reason) = match &outcome {
         Ok(end @ End::Finished) => (Phase::Finished, end.exit_code(), counted(session.state().step, "step")),
+        Ok(end @ End::Early) => (Phase::Finished, end.exit_code(), early(&session)),
         Ok(end) => {
             let (step, total) = (session.state().step, session.state().total);
             let why = if *end == End::Interrupted { "interrupted" } else { "told to stop" };
@@ -95,6 +97,19 @@ pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
     said?;
     ended?;
     Ok(end)
+}
+
+/// Why a run ended before its last step, and yet is finished.
+fn early(session: &Session) -> String {
+    let (step, total) = (session.state().step, session.state().total);
+    let why = session.run().read_config().map_or_else(
+        |_| String::new(),
+        |config| {
+            let waited = counted(config.train.early_stop as usize, "validation");
+            format!(": no better {} in {waited}", config.train.early_stop_on.word())
+        },
+    );
+    format!("early stop after {step} of {total} steps{why}")
 }
 
 fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
@@ -204,6 +219,15 @@ fn introduce(session: &Session, config: &Config, setup: &Setup) -> Result<()> {
         }
         None => log.say("no validation: the split has neither valid nor test photos to ask about")?,
     }
+    if config.train.early_stop > 0 && config.train.early_stop_on != StopFigure::Loss {
+        match &setup.validation {
+            None => log.say("no validation, so nothing ends this run early")?,
+            Some(roles) if roles.query_part == Part::Test => {
+                log.say("early stopping looks at test: what test says of this run has chosen its length")?;
+            }
+            Some(_) => {}
+        }
+    }
     if setup.manifest.corrected > 0 {
         log.say(&format!("{} as corrected in the workspace", counted(setup.manifest.corrected, "photo")))?;
     }
@@ -259,6 +283,9 @@ impl<'a, D: Backend> Work<'a, D> {
             session.log().say(&format!("resumed after step {}", self.progress.step))?;
         } else if let Some(said) = begin(&self.config, self.surroundings.workspace, &mut self.trainer.network)? {
             session.log().say(&said)?;
+            if let Some(average) = &mut self.trainer.average {
+                average.restart(&self.trainer.network.store)?;
+            }
         }
         Ok(session.resume(self.progress.step, self.total)?)
     }
@@ -275,6 +302,9 @@ impl<'a, D: Backend> Work<'a, D> {
         session.phase(Phase::Running)?;
         if self.progress.unvalidated && !self.finish_epoch(session)? {
             return self.stop(session);
+        }
+        if self.stands_still() {
+            return Ok(End::Early);
         }
         let loader = Loader::start(self.setup.loader(&self.config), self.setup.batches(self.progress.step, self.total));
         let mut before = Instant::now();
@@ -293,6 +323,9 @@ impl<'a, D: Backend> Work<'a, D> {
             if at_end {
                 if !self.finish_epoch(session)? {
                     return self.stop(session);
+                }
+                if self.stands_still() {
+                    return Ok(End::Early);
                 }
                 before = Instant::now();
             } else if asked || (every > 0 && self.progress.step.is_multiple_of(every)) {
@@ -365,7 +398,10 @@ impl<'a, D: Backend> Work<'a, D> {
             _ => (1, 1),
         };
         match fit::largest(batch, grain, least, |count| self.trainer.rehearse(count)) {
-            Ok(fits) => TrainError::OutOfMemory { step: self.progress.step + 1, room, batch, fits },
+            Ok(fits) => {
+                let step_of = batch * self.config.batch.accumulate;
+                TrainError::OutOfMemory { step: self.progress.step + 1, room, batch, step_of, fits }
+            }
             // the card has failed meanwhile: nothing is known of smaller batches
             Err(error) => error.into(),
         }
@@ -379,11 +415,12 @@ impl<'a, D: Backend> Work<'a, D> {
         epoch.loss = (self.progress.loss_sum / self.per_epoch as f64) as f32;
         self.progress.unvalidated = true;
         let due = last || number.is_multiple_of(self.config.train.evaluate_every);
-        if let (true, Some(roles)) = (due, &self.setup.validation) {
-            match self.validate(roles, &mut epoch, session) {
+        if due {
+            match self.validate(&mut epoch, session) {
                 Err(TrainError::Eval(eval::Error::Interrupted)) => return Ok(false),
                 other => other?,
             }
+            self.watch(&epoch);
         }
         epoch.seconds = self.epoch_began.elapsed().as_secs_f64();
         epoch.time = Stamp::now().seconds();
@@ -400,22 +437,47 @@ impl<'a, D: Backend> Work<'a, D> {
         self.progress.unvalidated = false;
         self.progress.loss_sum = 0.0;
         // without a validation the last checkpoint is the best there is
-        let best = better || (last && !session.run().best().exists());
+        let ends = last || self.stands_still();
+        let best = better || (ends && !session.run().best().exists());
         self.save(session, best)?;
         Ok(true)
     }
 
-    fn validate(&self, roles: &Roles, epoch: &mut Epoch, session: &Session) -> Result<()> {
-        let setup = &self.setup;
+    /// Notes the figure that may end the run early.
+    fn watch(&mut self, epoch: &Epoch) {
+        let on = self.config.train.early_stop_on;
+        let figure = match on {
+            StopFigure::Map => epoch.map,
+            StopFigure::Rank1 => epoch.rank1,
+            StopFigure::Loss => Some(f64::from(epoch.loss)),
+        };
+        let Some(figure) = figure.filter(|_| self.config.train.early_stop > 0) else { return };
+        let better = |best: f64| if on == StopFigure::Loss { figure < best } else { figure > best };
+        self.progress.watched = Some(match self.progress.watched {
+            Some(Watched { best, waited }) if !better(best) => Watched { best, waited: waited + 1 },
+            _ => Watched { best: figure, waited: 0 },
+        });
+    }
+
+    /// Whether that figure has got no better for as long as the configuration waits. A run at its last step is at its end anyway.
+    fn stands_still(&self) -> bool {
+        let patience = self.config.train.early_stop;
+        self.progress.step < self.total
+            && patience > 0
+            && self.progress.watched.is_some_and(|watched| watched.waited >= patience)
+    }
+
+    fn validate(&mut self, epoch: &mut Epoch, session: &Session) -> Result<()> {
+        let Work { trainer, setup, config, surroundings, .. } = self;
+        let Some(roles) = &setup.validation else { return Ok(()) };
         let mut rows: Vec<(usize, Role)> = roles.gallery.iter().map(|&i| (i, Role::Gallery)).collect();
         rows.extend(roles.queries.iter().map(|&i| (i, Role::Query)));
         let paths = rows.iter().map(|&(i, _)| setup.manifest.file(i)).collect();
-        let source = Source { cache: setup.cache.clone(), workers: self.config.data.workers };
-        let go_on = |_| self.surroundings.stopped(session).is_none();
-        let network = &self.trainer.network;
-        let vectors = embed(network, self.config.data.image_size, paths, &source, go_on)?;
+        let source = Source { cache: setup.cache.clone(), workers: config.data.workers };
+        let go_on = |_| surroundings.stopped(session).is_none();
+        let vectors = trainer.judged(|network| embed(network, config.data.image_size, paths, &source, go_on))?;
         let rows = rows.iter().map(|&(i, role)| photo_row(&setup.manifest, i, role)).collect();
-        let set = EmbeddingSet::new(network.architecture.dimensions, vectors, rows)?;
+        let set = EmbeddingSet::new(trainer.network.architecture.dimensions, vectors, rows)?;
         let retrieval = retrieve(&set, Rule::OtherEncounters)?;
         let (figures, geometry) = (metrics::figures(&retrieval), metrics::geometry(&set, &retrieval));
         epoch.part = Some(roles.query_part.word().into());

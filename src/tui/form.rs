@@ -187,6 +187,7 @@ impl Form {
         let photos = self.offers.iter().find(|o| o.name == dir)?.train?;
         let whole = |path: &str| self.text(path).parse::<usize>().ok();
         let (batch, epochs) = (whole("batch.size")?.max(1), whole("train.epochs")?);
+        let batch = batch.saturating_mul(whole("batch.accumulate")?.max(1));
         let steps = (photos / batch).max(1).saturating_mul(epochs);
         let seen = steps.saturating_mul(batch) as f64;
         Some(format!("{steps} steps of {batch} of {photos} photos, {}", self.price(seen)))

@@ -45,9 +45,11 @@ pub enum Kind {
     Device,
 }
 
-const ALL: &[Method] = &[Method::Siamese, Method::Triplet, Method::Arcface];
+const ALL: &[Method] = &Method::ALL;
+const WITH_MARGIN: &[Method] = &[Method::Siamese, Method::Triplet, Method::Arcface];
 const TRIPLET: &[Method] = &[Method::Triplet];
 const ARCFACE: &[Method] = &[Method::Arcface];
+const CROSS_ENTROPY: &[Method] = &[Method::CrossEntropy];
 
 const fn field(path: &'static str, kind: Kind, help: &'static str) -> Field {
     Field { path, help, kind, methods: ALL }
@@ -60,7 +62,7 @@ const fn only(methods: &'static [Method], path: &'static str, kind: Kind, help: 
 /// Every key, in the order in which a configuration file shows them.
 #[rustfmt::skip] // a table: one key a line
 pub static FIELDS: &[Field] = &[
-    field("method", Kind::Choice(&["siamese", "triplet", "arcface"]), "how the embedding is learnt"),
+    field("method", Kind::Choice(&["siamese", "triplet", "arcface", "cross-entropy"]), "how the embedding is learnt"),
 
     field("data.dir", Kind::Path, "the photos: a folder, a table, or the name of a dataset"),
     field("data.split_column", Kind::OptionalName, "the table's column that says which part a photo is in; empty: the usual rule"),
@@ -76,12 +78,17 @@ pub static FIELDS: &[Field] = &[
     field("model.freeze_norm", Kind::Bool, "the backbone's batch norms stay as they began, and normalise by the statistics that they began with"),
     field("model.embedding_dim", Kind::Int(2, 4096), "numbers in an embedding"),
 
-    field("loss.margin", Kind::Above(0.0, 2.0), "how far different individuals are pushed apart; a distance, for arcface an angle in radians"),
+    only(WITH_MARGIN, "loss.margin", Kind::Above(0.0, 2.0), "how far different individuals are pushed apart; a distance, for arcface an angle in radians"),
     only(TRIPLET, "loss.mining", Kind::Choice(&["all", "semi-hard", "hard", "batch-hard"]), "which triplets count; hard is the course's rule, batch-hard what papers call hard"),
+    only(TRIPLET, "loss.soft_margin", Kind::Bool, "log(1 + exp(difference)) in place of a margin (Hermans et al. 2017); semi-hard and hard still look for negatives within the margin"),
     only(ARCFACE, "loss.scale", Kind::Above(0.0, 1024.0), "factor on the cosines before the softmax"),
+    only(ARCFACE, "loss.sub_centres", Kind::Int(1, 16), "centres of each individual, of which the nearest counts (Deng et al. 2020): for photos under wrong names, or several looks of one animal"),
+    only(ARCFACE, "loss.margin_warmup_epochs", Kind::Real(0.0, 1000.0), "epochs in which the margin rises from 0; 0: the whole margin from the first step"),
+    only(CROSS_ENTROPY, "loss.label_smoothing", Kind::Real(0.0, 0.9), "share of the target that is spread evenly over all individuals; 0: none"),
 
     field("batch.size", Kind::Int(2, 4096), "photos in a step; a pair counts as two"),
-    field("batch.per_individual", Kind::Int(1, 64), "photos of each individual in a batch; 1, for siamese: pairs, half of them of the same individual, for arcface: photos in random order"),
+    field("batch.per_individual", Kind::Int(1, 64), "photos of each individual in a batch; 1, for siamese: pairs, half of them of the same individual, for arcface and cross-entropy: photos in random order; above 1, siamese learns from all pairs of a batch"),
+    field("batch.accumulate", Kind::Int(1, 1024), "batches that make one step: its loss and gradient are those of one batch as large, in the memory of one (batch norms that learn see each by itself; siamese and triplet embed photos twice)"),
 
     field("optimiser.kind", Kind::Choice(&["sgd", "adamw"]), "the rule that moves the weights"),
     field("optimiser.lr", Kind::Above(0.0, 10.0), "learning rate after the warm-up"),
@@ -111,6 +118,9 @@ pub static FIELDS: &[Field] = &[
     field("train.precision", Kind::Choice(&["high", "fp32"]), "products of convolutions on a graphics card; high is TF32, as PyTorch's, fp32 exact; a CPU is always exact"),
     field("train.checkpoint_every", Kind::Int(0, 1_000_000_000), "steps between checkpoints; 0: one at the end of each epoch, which is there in any case"),
     field("train.evaluate_every", Kind::Int(1, 100_000), "epochs between validations; the last epoch always has one"),
+    field("train.ema_decay", Kind::Real(0.0, 0.9999), "decay of a moving average of the weights, which is what is validated, saved and evaluated, such as 0.999; the first steps count more; 0: none"),
+    field("train.early_stop", Kind::Int(0, 100_000), "validations one after the other without a better figure that end the run; 0: none do"),
+    field("train.early_stop_on", Kind::Choice(&["map", "rank1", "loss"]), "that figure: mAP or rank-1 of the validation, or the mean loss of the epoch"),
 ];
 
 /// The field of this path; the error names near ones.
@@ -171,7 +181,9 @@ impl Field {
             return None;
         }
         let names: Vec<_> = self.methods.iter().map(|m| m.name()).collect();
-        Some(format!("{} only", names.join(" and ")))
+        let (last, others) = names.split_last()?;
+        let others = if others.is_empty() { String::new() } else { format!("{} and ", others.join(", ")) };
+        Some(format!("{others}{last} only"))
     }
 }
 

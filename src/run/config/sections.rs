@@ -18,11 +18,13 @@ pub enum Method {
     Triplet,
     /// Softmax over the individuals with an additive angular margin.
     Arcface,
+    /// Softmax over the individuals: plain classification.
+    CrossEntropy,
 }
 
 impl Method {
-    /// All methods, in the order of the course.
-    pub const ALL: [Method; 3] = [Method::Siamese, Method::Triplet, Method::Arcface];
+    /// All methods: the course's in its order, then the baseline.
+    pub const ALL: [Method; 4] = [Method::Siamese, Method::Triplet, Method::Arcface, Method::CrossEntropy];
 
     /// The word for it in files and on the command line.
     pub fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Method {
             Method::Siamese => "siamese",
             Method::Triplet => "triplet",
             Method::Arcface => "arcface",
+            Method::CrossEntropy => "cross-entropy",
         }
     }
 
@@ -44,6 +47,7 @@ impl Method {
             Method::Siamese => include_str!("../../../configs/siamese.toml"),
             Method::Triplet => include_str!("../../../configs/triplet.toml"),
             Method::Arcface => include_str!("../../../configs/arcface.toml"),
+            Method::CrossEntropy => include_str!("../../../configs/cross-entropy.toml"),
         }
     }
 }
@@ -70,6 +74,30 @@ pub enum OptimiserKind {
     Sgd,
     /// Adam with decoupled weight decay.
     Adamw,
+}
+
+/// The figure whose standstill ends a run early.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopFigure {
+    /// Mean average precision of the validation.
+    #[default]
+    Map,
+    /// Rank-1 of the validation.
+    Rank1,
+    /// Mean loss of the epoch's steps.
+    Loss,
+}
+
+impl StopFigure {
+    /// What it is called in a sentence.
+    pub fn word(self) -> &'static str {
+        match self {
+            StopFigure::Map => "mAP",
+            StopFigure::Rank1 => "rank-1",
+            StopFigure::Loss => "loss",
+        }
+    }
 }
 
 /// All that decides a run.
@@ -169,8 +197,20 @@ pub struct LossConfig {
     pub margin: f32,
     /// Which triplets count (triplet).
     pub mining: Mining,
+    /// A softplus in place of the hinge at the margin (triplet).
+    #[serde(default)]
+    pub soft_margin: bool,
     /// Factor on the cosines (arcface).
     pub scale: f32,
+    /// Centres of each individual (arcface).
+    #[serde(default = "one_whole")]
+    pub sub_centres: usize,
+    /// Epochs in which the margin rises from 0 (arcface).
+    #[serde(default)]
+    pub margin_warmup_epochs: f32,
+    /// Share of the target that is spread over all individuals (cross-entropy).
+    #[serde(default)]
+    pub label_smoothing: f32,
 }
 
 /// How a batch is put together.
@@ -181,6 +221,9 @@ pub struct BatchConfig {
     pub size: usize,
     /// K of a batch of P individuals with K photos each (triplet, and arcface above 1).
     pub per_individual: usize,
+    /// Batches that make one step.
+    #[serde(default = "one_whole")]
+    pub accumulate: usize,
 }
 
 /// How the weights move.
@@ -226,11 +269,24 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Epochs between validations; the last epoch always has one.
     pub evaluate_every: u32,
+    /// Decay of the average of the weights that stands for the network; 0: none.
+    #[serde(default)]
+    pub ema_decay: f32,
+    /// Validations without a better figure that end the run; 0: none do.
+    #[serde(default)]
+    pub early_stop: u32,
+    /// The figure.
+    #[serde(default)]
+    pub early_stop_on: StopFigure,
 }
 
 /// Runs begun before there was a choice moved everything alike.
 fn one() -> f32 {
     1.0
+}
+
+fn one_whole() -> usize {
+    1
 }
 
 fn high() -> String {

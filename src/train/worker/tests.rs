@@ -209,3 +209,80 @@ fn other_photos_are_refused_and_named() {
     let error = stage.go_on(&run).unwrap_err();
     assert!(matches!(error, TrainError::Beyond { step: 8, total: 4, .. }), "{error}");
 }
+
+#[test]
+fn a_figure_that_gets_no_better_ends_the_run_as_finished() {
+    let mut stage = Stage::new();
+    // weights that do not move come to the same figure every time
+    for (path, value) in [
+        ("optimiser.lr", "1e-30"),
+        ("model.freeze_norm", "true"),
+        ("train.epochs", "6"),
+        ("train.early_stop", "2"),
+        ("optimiser.warmup_epochs", "0"),
+        ("batch.size", "12"),
+    ] {
+        stage.config.set(path, value).unwrap();
+    }
+    let run = stage.run_dir("run");
+    let work_on = |run: &RunDir| {
+        let surroundings = Surroundings { workspace: &stage.workspace, interrupt: &stage.interrupt, foreground: None };
+        work(run, surroundings).unwrap()
+    };
+    assert_eq!(work_on(&run), End::Early);
+    let standing = run.standing().unwrap();
+    assert_eq!(standing.status, crate::run::Status::Finished);
+    assert_eq!(standing.reason, "early stop after 6 of 12 steps: no better mAP in 2 validations");
+    assert!(std::fs::read_to_string(run.log()).unwrap().contains(&standing.reason));
+    let ended = std::fs::read(run.last()).unwrap();
+    assert_eq!(progress(&run).watched.map(|watched| watched.waited), Some(2));
+    // it has ended, however often it is asked to go on
+    assert_eq!(work_on(&run), End::Early);
+    assert!(std::fs::read(run.last()).unwrap() == ended);
+
+    // cut short on the way it has waited as long
+    let cut = stage.run_dir("cut");
+    let mut session = Session::begin(&cut).unwrap();
+    let mut half = stage.work(&stage.config, stage.setup());
+    half.resume(&mut session).unwrap();
+    for batch in Loader::start(half.setup.loader(&stage.config), half.setup.batches(0, 4)) {
+        half.step(&mut session, &batch.unwrap(), &mut Instant::now()).unwrap();
+        if half.progress.step.is_multiple_of(2) {
+            half.finish_epoch(&mut session).unwrap();
+        }
+    }
+    drop(session);
+    assert_eq!(progress(&cut).watched.map(|watched| watched.waited), Some(1));
+    assert_eq!(work_on(&cut), End::Early);
+    assert!(std::fs::read(cut.last()).unwrap() == ended);
+}
+
+#[test]
+fn what_is_better_depends_on_the_figure() {
+    let mut stage = Stage::new();
+    stage.config.train.early_stop = 2;
+    let setup = || stage.setup();
+    // rank-1, mAP and loss of five validations, and after each how long it has been waited
+    let validations = [(0.2, 0.3, 1.0), (0.2, 0.4, 1.1), (0.1, 0.4, 0.9), (0.3, 0.2, f32::NAN), (0.3, 0.5, 0.8)];
+    for (on, waited) in
+        [(StopFigure::Rank1, [0, 1, 2, 0, 1]), (StopFigure::Map, [0, 0, 1, 2, 0]), (StopFigure::Loss, [0, 1, 0, 1, 0])]
+    {
+        let mut config = stage.config.clone();
+        config.train.early_stop_on = on;
+        let mut work = stage.work(&config, setup());
+        for ((rank1, map, loss), waited) in validations.into_iter().zip(waited) {
+            let epoch = Epoch { rank1: Some(rank1), map: Some(map), loss, ..Epoch::new(1, 4) };
+            work.watch(&epoch);
+            assert_eq!(work.progress.watched.unwrap().waited, waited, "{on:?}");
+            assert_eq!(work.stands_still(), waited >= 2);
+        }
+        // an epoch without a validation counts as none
+        let before = work.progress.watched;
+        if on != StopFigure::Loss {
+            work.watch(&Epoch::new(2, 8));
+            assert_eq!(work.progress.watched, before);
+        }
+        work.config.train.early_stop = 0;
+        assert!(!work.stands_still());
+    }
+}
