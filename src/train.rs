@@ -11,4 +11,5 @@ pub mod parity;
 pub mod schedule;
 pub mod setup;
 pub mod step;
+mod turn;
 pub mod worker;

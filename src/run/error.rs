@@ -281,6 +281,12 @@ pub enum RunError {
         /// What it is.
         status: Status,
     },
+    /// A run that waits for its turn, told to go on.
+    #[error("{id} waits for its turn and begins by itself")]
+    WaitsAlready {
+        /// The run's id or name.
+        id: String,
+    },
     /// A dataset that no register knows, because its folder is its entry.
     #[error("{name} was drawn by this program and lies in {}; remove the folder to be rid of it", foreign::path(path))]
     Drawn {

@@ -53,7 +53,12 @@ impl Stage {
     }
 
     fn work(&self, config: &Config, setup: Setup) -> Work<'_, Cpu> {
-        let surroundings = Surroundings { workspace: &self.workspace, interrupt: &self.interrupt, foreground: None };
+        let surroundings = Surroundings {
+            workspace: &self.workspace,
+            interrupt: &self.interrupt,
+            turn: Turn::AtOnce,
+            foreground: None,
+        };
         Work::new(&Cpu::default(), config.clone(), setup, surroundings).unwrap()
     }
 
