@@ -18,6 +18,7 @@ pub mod field;
 mod file;
 mod outline;
 mod sections;
+pub mod sweep;
 
 use file::Layer;
 pub use outline::Outline;

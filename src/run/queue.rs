@@ -124,7 +124,9 @@ impl Queue {
     pub fn enter(&self, run: &str, places: &[String]) -> Result<Ticket> {
         files::create_folder(&self.folder)?;
         let _guard = self.guard()?;
-        let number = self.numbers()?.last().map_or(1, |n| n + 1);
+        // what is no ticket and cannot be removed is passed over
+        let behind = self.living()?.last().map_or(1, |(number, _)| number + 1);
+        let number = (behind..).find(|&n| !self.file(n).exists()).unwrap_or(behind);
         let path = self.file(number);
         // whoever looks for the dead waits for the guard, so nobody takes this for one
         let lock = Lock::take(&path)?.ok_or_else(|| RunError::io("lock", &path, io::ErrorKind::WouldBlock.into()))?;
@@ -158,8 +160,9 @@ impl Queue {
         let mut living = Vec::new();
         for number in self.numbers()? {
             let path = self.file(number);
-            if !lock::is_held(&path)? {
-                files::remove(&path)?;
+            if !lock::is_held(&path).unwrap_or(false) {
+                // what is no file of ours stays, and counts for nothing
+                let _ = fs::remove_file(&path);
             } else if let Ok(entry) = read(&path) {
                 living.push((number, entry));
             }
@@ -320,6 +323,24 @@ mod tests {
         other.kill().unwrap(); // SIGKILL
         other.wait().unwrap();
         assert_eq!(mine.look().unwrap(), Look::Go("cpu".into()));
+    }
+
+    #[test]
+    fn what_is_no_ticket_keeps_nobody_waiting() {
+        let (dir, workspace) = workspace();
+        let queue = Queue::new(&workspace);
+        fs::create_dir_all(queue.folder.join("00000001.json")).unwrap();
+        let outside = dir.path().join("outside");
+        fs::write(&outside, "mine").unwrap();
+        std::os::unix::fs::symlink(&outside, queue.folder.join("00000002.json")).unwrap();
+        for name in ["18446744073709551615.json", "3.json", "x.json", "00000004.json"] {
+            fs::write(queue.folder.join(name), "{\"run\": 7").unwrap();
+        }
+        let mut first = queue.enter("a", &places(&["cpu"])).unwrap();
+        let mut second = queue.enter("b", &places(&["cpu"])).unwrap();
+        assert_eq!(first.look().unwrap(), Look::Go("cpu".into()));
+        assert_eq!(second.look().unwrap(), Look::Wait(1));
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "mine");
     }
 
     #[test]
