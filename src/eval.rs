@@ -6,6 +6,7 @@
 //! [`embed`] and [`model`] run the network, and [`dataset`], [`gather`] and [`compare`] are what the verbs call.
 
 pub mod attention;
+pub mod bench;
 pub mod boxes;
 pub mod charts;
 pub mod compare;
@@ -18,6 +19,7 @@ pub mod figures;
 pub mod gather;
 pub mod histogram;
 pub mod intervals;
+pub mod matching;
 pub mod metrics;
 pub mod model;
 pub mod open_set;

@@ -1,12 +1,15 @@
-//! `bench`: photos a second of a backbone on this machine.
+//! `bench`: photos a second of a backbone on this machine, or seconds for a ranking.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
+use crate::eval::bench::{RetrievalPlan, draw};
 use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::on_device;
+use crate::run::files;
 use crate::train::bench::BenchPlan;
 
 use super::args::{PhotoFlags, Usage};
@@ -14,7 +17,9 @@ use super::{Context, words};
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json")]
+#[command(
+    after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json\n  caretta bench --retrieval --gallery 100000 --queries 1000"
+)]
 pub(super) struct BenchArgs {
     /// The network
     #[arg(long, default_value = "resnet50", value_name = "NAME")]
@@ -28,11 +33,52 @@ pub(super) struct BenchArgs {
     /// Seconds for each of the three measurements
     #[arg(long, default_value_t = 10, value_name = "N")]
     seconds: u64,
+    /// Measure a ranking instead, of drawn embeddings, with all its figures
+    #[arg(long)]
+    retrieval: bool,
+    /// Photos to search, for --retrieval
+    #[arg(long, default_value_t = 100_000, requires = "retrieval", value_parser = clap::value_parser!(u32).range(1..=10_000_000), value_name = "N")]
+    gallery: u32,
+    /// Photos to ask about, for --retrieval
+    #[arg(long, default_value_t = 1000, requires = "retrieval", value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    queries: u32,
+    /// Numbers of an embedding, for --retrieval
+    #[arg(long, alias = "embedding_dim", default_value_t = 512, requires = "retrieval", value_parser = clap::value_parser!(u32).range(1..=4096), value_name = "N")]
+    embedding_dim: u32,
+    /// Folder that the embeddings ranked are left in, for others to rank, for --retrieval
+    #[arg(long, alias = "output_dir", requires = "retrieval", value_name = "FOLDER")]
+    output_dir: Option<PathBuf>,
     #[command(flatten)]
     photos: PhotoFlags,
 }
 
+/// A ranking.
+fn retrieval(context: &Context, args: &BenchArgs) -> Result<u8> {
+    let plan = RetrievalPlan {
+        gallery: args.gallery as usize,
+        queries: args.queries as usize,
+        embedding_dim: args.embedding_dim as usize,
+    };
+    let set = draw(&plan)?;
+    if let Some(folder) = &args.output_dir {
+        files::create_folder(folder)?;
+        set.write(folder)?;
+    }
+    let report = crate::eval::bench::retrieval(&set)?;
+    context.answer(&report, || {
+        let memory = report.memory_bytes.map_or_else(String::new, |bytes| format!(", {} at most", words::gib(bytes)));
+        format!(
+            "{} queries against {} embeddings of {} numbers, exact, every figure: {:.2} s{memory}\nits intervals: {:.2} s",
+            report.queries, report.gallery, report.embedding_dim, report.seconds, report.interval_seconds
+        )
+    })?;
+    Ok(0)
+}
+
 pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
+    if args.retrieval {
+        return retrieval(context, args);
+    }
     let backbone = Backbone::named(&args.backbone).map_err(|e| Usage(e.to_string()))?.name;
     let device = args.photos.device.open()?;
     let plan = BenchPlan {

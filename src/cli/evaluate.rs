@@ -14,6 +14,7 @@ use crate::data::same_photos::also_among;
 use crate::data::split::{self, Split, SplitChoice, Strategy};
 use crate::eval::dataset::{PAIRS_FILE, Question, evaluate_into};
 use crate::eval::embeddings::PHOTOS_FILE;
+use crate::eval::matching::{Manner, Matching, QueryUnit, Sides};
 use crate::eval::model::Model;
 use crate::eval::outside::evaluate_outside;
 use crate::eval::report::{ChosenOn, Excluded, Report, words as report_words};
@@ -74,6 +75,20 @@ pub(super) struct EvaluateArgs {
     /// What a query's gallery leaves out: the photos of its own encounter, or none
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = ExcludeArg::Encounter, value_name = "WHAT")]
     exclude: ExcludeArg,
+    /// What one query is: a photo, or all query photos of an encounter (by the mean of their embeddings, and by the
+    /// nearest pair beside it); figures of both are in the report
+    #[arg(long, alias = "query_unit", value_enum, hide_possible_values = true, default_value_t = UnitArg::Photo, value_name = "photo|encounter")]
+    query_unit: UnitArg,
+    /// Where it is known which side photos show: what a query is held against, photos of both sides as they are, of its own
+    /// side, or of both with the other one mirrored; the report then has all three
+    #[arg(long, value_enum, hide_possible_values = true, conflicts_with_all = ["flip", "rerank"], value_name = "both|own|mirrored")]
+    sides: Option<SidesArg>,
+    /// Rank by k-reciprocal distances: photos are near where they have the same neighbours
+    #[arg(long)]
+    rerank: bool,
+    /// Take the mean of the embeddings of a photo and its mirror image; wrong for animals told apart by their sides
+    #[arg(long, conflicts_with = "embeddings")]
+    flip: bool,
     #[command(flatten)]
     crop: CropFlag,
     /// Which checkpoint of a run: best (highest validation mAP) or last
@@ -90,6 +105,38 @@ impl EvaluateArgs {
             ExcludeArg::Encounter => Excluded::Encounter,
         }
     }
+
+    fn manner(&self) -> Manner {
+        let sides = match self.sides {
+            None | Some(SidesArg::Both) => Sides::Both,
+            Some(SidesArg::Own) => Sides::Own,
+            Some(SidesArg::Mirrored) => Sides::Mirrored,
+        };
+        let query_unit = match self.query_unit {
+            UnitArg::Photo => QueryUnit::Photo,
+            UnitArg::Encounter => QueryUnit::Encounter,
+        };
+        let matching = Matching { sides, reranked: self.rerank };
+        Manner { matching, query_unit, flip: self.flip, mirror: self.sides.is_some() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UnitArg {
+    /// Each photo
+    Photo,
+    /// All query photos of an encounter
+    Encounter,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SidesArg {
+    /// Photos of both sides, as they are
+    Both,
+    /// Photos of the query's own side
+    Own,
+    /// Photos of both sides, the other one mirrored
+    Mirrored,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -219,7 +266,7 @@ pub(super) fn evaluate(context: &Context, args: &EvaluateArgs) -> Result<u8> {
 /// Embeddings made elsewhere.
 fn outside(context: &Context, args: &EvaluateArgs, npy: &Path) -> Result<u8> {
     let csv = args.listed.clone().unwrap_or_else(|| npy.with_file_name(PHOTOS_FILE));
-    let (report, written) = evaluate_outside(npy, &csv, args.excluded(), args.output_dir.as_deref())?;
+    let (report, written) = evaluate_outside(npy, &csv, args.excluded(), args.manner(), args.output_dir.as_deref())?;
     context.answer(&report, || {
         let files: Vec<_> = written.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
         let left = args.output_dir.as_ref().map_or_else(
@@ -293,6 +340,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
         split: &split,
         roles,
         excluded: args.excluded(),
+        manner: args.manner(),
         model: chosen.name,
         chosen_by,
         queries_trained_on,
@@ -366,6 +414,20 @@ fn folder_name(
     }
     if args.exclude == ExcludeArg::None {
         add("nothing-excluded");
+    }
+    if args.query_unit == UnitArg::Encounter {
+        add("encounters-asked");
+    }
+    match args.sides {
+        None | Some(SidesArg::Both) => {}
+        Some(SidesArg::Own) => add("own-side"),
+        Some(SidesArg::Mirrored) => add("mirrored"),
+    }
+    if args.rerank {
+        add("reranked");
+    }
+    if args.flip {
+        add("flipped");
     }
     if let Some(checkpoint) = checkpoint {
         add(&checkpoint);

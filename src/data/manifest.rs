@@ -6,6 +6,7 @@
 //! Does not look at the photos: a missing or broken file shows when it is decoded.
 
 mod builder;
+mod side;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,6 +21,7 @@ use super::foreign;
 
 pub use builder::parse_date;
 pub(super) use builder::{Builder, Row, default_encounter, inside, is_blank, is_nobody, stale};
+pub use side::Side;
 
 /// The part of a split that a photo is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +75,8 @@ pub struct Photo {
     pub date: Option<Date>,
     /// The part of it that counts; none for all of it.
     pub crop: Option<Crop>,
+    /// The side that it shows, where that is known.
+    pub side: Option<Side>,
 }
 
 /// What kind of thing is wrong with a row or file, for counting and grouping.

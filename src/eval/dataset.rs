@@ -13,11 +13,12 @@ use crate::data::split::{Roles, Split};
 use crate::nn::ops::Backend;
 
 use super::charts;
-use super::embed::{Embedded, Source, embed_readable};
+use super::embed::{Embedded, Source, embed_mirrored, embed_readable};
 use super::embeddings::{EmbeddingSet, PhotoRow, Role};
 use super::figures::{Drawing, Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_sheet, write_drawing};
+use super::matching::{Manner, Sides};
 use super::model::Model;
-use super::report::{ChosenBy, ChosenOn, Context, Evaluation, Excluded, Picture, Report, evaluate, write};
+use super::report::{ChosenBy, ChosenOn, Context, Evaluation, Excluded, Picture, Report, evaluate_by, write};
 use super::retrieval::{Match, Ranked};
 use super::{Error, Result, pairs, session};
 
@@ -40,6 +41,8 @@ pub struct Question<'a> {
     pub roles: Roles,
     /// What a query's gallery leaves out.
     pub excluded: Excluded,
+    /// How it asks.
+    pub manner: Manner,
     /// What the report calls the model.
     pub model: String,
     /// The part that chose the checkpoint, and whether that is a part of these photos.
@@ -129,8 +132,18 @@ pub fn ask<D: Backend>(
         return Err(Error::TooFewLeft { left_out: problems.len(), all: wanted.len(), queries, gallery, first });
     }
     let rows = usable.iter().map(|i| photo_row(manifest, *i, roles_of[i])).collect();
-    let set = EmbeddingSet::new(model.network.architecture.dimensions, vectors, rows)?;
-    let evaluation = evaluate(&set, question.excluded)?;
+    let mut set = EmbeddingSet::new(model.network.architecture.dimensions, vectors, rows)?;
+    let Manner { matching, query_unit, flip, mirror } = question.manner;
+    if flip || mirror || matching.sides == Sides::Mirrored {
+        let all = 2 * wanted.len();
+        let mirrored =
+            embed_mirrored(model, manifest, &usable, source, &mut |done| progress(wanted.len() + done, all))?;
+        set = set.with_mirrored(mirrored)?;
+        if flip {
+            set = set.flipped();
+        }
+    }
+    let evaluation = evaluate_by(&set, question.excluded, matching)?;
     let query = roles.query_part.word();
     let context = Context {
         dataset: manifest.name.clone(),
@@ -146,6 +159,8 @@ pub fn ask<D: Backend>(
         queries_trained_on: question.queries_trained_on,
         corrected: manifest.corrected,
         corrected_since: question.corrected_since,
+        flip,
+        query_unit,
     };
     let report = Report::new(context, &evaluation);
     let problems = manifest.problems.iter().cloned().chain(problems).collect();
@@ -173,6 +188,7 @@ pub fn photo_row(manifest: &Manifest, index: usize, role: Role) -> PhotoRow {
         individual: photo.individual.clone(),
         encounter: photo.encounter.clone(),
         role,
+        side: photo.side,
     }
 }
 
@@ -286,6 +302,7 @@ mod tests {
             chosen_by: None,
             queries_trained_on: None,
             corrected_since: None,
+            manner: Manner::default(),
         }
     }
 
@@ -307,7 +324,7 @@ mod tests {
         assert!(open.baks.is_some() && open.baus.is_some() && open.new_queries == 1, "{open:?}");
         // the files give the same
         let set = EmbeddingSet::read(&folder).unwrap();
-        assert_eq!(evaluate(&set, Excluded::Encounter).unwrap().open_set, open);
+        assert_eq!(evaluate_by(&set, Excluded::Encounter, Default::default()).unwrap().open_set, open);
 
         let mut known = manifest.clone();
         known.photos[5].individual = "b".into();

@@ -56,11 +56,51 @@ pub fn embed_readable<D: Backend>(
     let prepared = prepare(manifest, photos, &source.cache, &[side], source.workers, |done| progress(done, all))?;
     let (mut usable, mut problems) = (prepared.usable, prepared.problems);
     let paths = usable.iter().map(|&i| manifest.file(i)).collect();
-    let (vectors, gone) = embed_there(&model.network, side, paths, source, |done| progress(photos.len() + done, all))?;
+    let (vectors, gone) =
+        embed_there(&model.network, side, paths, source, Image::AsItIs, |done| progress(photos.len() + done, all))?;
     for (place, error) in gone.into_iter().rev() {
         problems.push(unreadable(manifest, usable.remove(place), error));
     }
     Ok(Embedded { usable, vectors, problems })
+}
+
+/// Embeds the mirror images of `photos` (indices into the manifest), all of which can be read.
+///
+/// # Errors
+/// Also when one has gone.
+pub fn embed_mirrored<D: Backend>(
+    model: &Model<D>,
+    manifest: &Manifest,
+    photos: &[usize],
+    source: &Source,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<f32>> {
+    let side = model.about.preprocessing.image_size;
+    let paths = photos.iter().map(|&i| manifest.file(i)).collect();
+    all_there(embed_there(&model.network, side, paths, source, Image::Mirrored, progress)?)
+}
+
+/// What is embedded of a photo.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Image {
+    AsItIs,
+    Mirrored,
+}
+
+impl Image {
+    /// Rows of `side` pixels turned round.
+    fn of(self, pixels: &mut [u8], side: usize) {
+        if self == Image::Mirrored {
+            pixels.chunks_exact_mut(3 * side.max(1)).for_each(|row| row.as_chunks_mut::<3>().0.reverse());
+        }
+    }
+}
+
+fn all_there((vectors, gone): (Vec<f32>, Vec<(usize, DataError)>)) -> Result<Vec<f32>> {
+    match gone.into_iter().next() {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(vectors),
+    }
 }
 
 /// Embeds `photos` at `side` pixels: photos x D values, rows of unit length, in their order. `progress` is
@@ -75,11 +115,7 @@ pub fn embed<D: Backend>(
     source: &Source,
     progress: impl FnMut(usize) -> bool,
 ) -> Result<Vec<f32>> {
-    let (vectors, gone) = embed_there(network, side, photos, source, progress)?;
-    match gone.into_iter().next() {
-        Some((_, error)) => Err(error.into()),
-        None => Ok(vectors),
-    }
+    all_there(embed_there(network, side, photos, source, Image::AsItIs, progress)?)
 }
 
 /// Embeds `count` photos at once, or in halves where the device has too little memory for that.
@@ -101,6 +137,7 @@ fn embed_there<D: Backend>(
     side: u32,
     photos: Vec<PhotoFile>,
     source: &Source,
+    image: Image,
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<(Vec<f32>, Vec<(usize, DataError)>)> {
     let batches = (0..).zip(in_order(photos.len(), BATCH));
@@ -117,12 +154,18 @@ fn embed_there<D: Backend>(
     let mut done = 0;
     for (batch, photos) in Loader::start(config, batches).zip(photos.chunks(BATCH)) {
         match batch {
-            Ok(batch) => vectors.extend(embed_batch(network, photos.len(), side as usize, &batch.pixels)?),
+            Ok(mut batch) => {
+                image.of(&mut batch.pixels, side as usize);
+                vectors.extend(embed_batch(network, photos.len(), side as usize, &batch.pixels)?);
+            }
             // One of them; the others are embedded one by one.
             Err(DataError::Unreadable { .. }) => {
                 for (place, photo) in (done..).zip(photos) {
                     match source.cache.get(photo, side) {
-                        Ok(pixels) => vectors.extend(network.embed(1, side as usize, &pixels.rgb)?),
+                        Ok(mut pixels) => {
+                            image.of(&mut pixels.rgb, side as usize);
+                            vectors.extend(network.embed(1, side as usize, &pixels.rgb)?);
+                        }
                         Err(error) => gone.push((place, error)),
                     }
                 }
@@ -141,7 +184,9 @@ fn embed_there<D: Backend>(
 pub(super) mod tests {
     use super::*;
     use crate::data::manifest::testing::manifest;
+    use crate::eval::embeddings::{EmbeddingSet, Role};
     use crate::eval::model::{About, Preprocessing};
+    use crate::eval::testing::row;
     use crate::nn::head::HeadKind;
     use crate::nn::network::Architecture;
     use dfdx::prelude::Cpu;
@@ -160,6 +205,26 @@ pub(super) mod tests {
         let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
         let about = About::new(architecture, Preprocessing::of_side(32));
         (dir, m, Model { network, about, identity: String::new(), said: String::new(), path: "".into() })
+    }
+
+    #[test]
+    fn mirror_images_are_embedded_as_photos_that_were_mirrored() {
+        let (dir, m, model) = stage(3);
+        let source = Source { cache: Arc::new(PhotoCache::open(None)), workers: 1 };
+        let mirrored = embed_mirrored(&model, &m, &[0, 1, 2], &source, &mut |_| true).unwrap();
+        for i in 0..3 {
+            let photo = image::open(m.full_path(i)).unwrap().fliph();
+            photo.save_with_format(m.full_path(i), image::ImageFormat::Png).unwrap();
+        }
+        let by_hand = embed_readable(&model, &m, &[0, 1, 2], &source, &mut |_, _| true).unwrap().vectors;
+        assert_eq!(mirrored, by_hand);
+        let rows = (0..3).map(|i| row(&format!("{i}.jpg"), "a", "", Role::Both));
+        let set = EmbeddingSet::new(16, by_hand.clone(), rows.collect()).unwrap();
+        let one_way = set.clone().with_mirrored(mirrored.iter().rev().copied().collect()).unwrap().flipped();
+        let other_way = EmbeddingSet { vectors: mirrored.iter().rev().copied().collect(), ..set };
+        let other_way = other_way.with_mirrored(by_hand).unwrap().flipped();
+        assert_eq!(one_way.vectors, other_way.vectors, "a photo and its mirror image are then the same");
+        drop(dir);
     }
 
     #[test]

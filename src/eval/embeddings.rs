@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::manifest::Side;
 use crate::run::files;
 
 use super::{Error, Result};
@@ -22,6 +23,8 @@ mod table;
 
 /// The file of embeddings.
 pub const EMBEDDINGS_FILE: &str = "embeddings.npy";
+/// The file of embeddings of mirror images, where those were made.
+pub const MIRRORED_FILE: &str = "mirrored.npy";
 /// The table of photos.
 pub const PHOTOS_FILE: &str = "photos.csv";
 
@@ -109,6 +112,8 @@ pub struct PhotoRow {
     pub encounter: String,
     /// What it is used for.
     pub role: Role,
+    /// The side that it shows, where that is known.
+    pub side: Option<Side>,
 }
 
 /// Embeddings and their photos, row for row.
@@ -120,12 +125,14 @@ pub struct EmbeddingSet {
     pub vectors: Vec<f32>,
     /// The photos, in the order of the embeddings.
     pub rows: Vec<PhotoRow>,
+    /// Embeddings of their mirror images, where they were made.
+    pub mirrored: Option<Vec<f32>>,
 }
 
 impl EmbeddingSet {
     /// A checked set: see [`EmbeddingSet::check`].
     pub fn new(dim: usize, vectors: Vec<f32>, rows: Vec<PhotoRow>) -> Result<EmbeddingSet> {
-        let set = EmbeddingSet { dim, vectors, rows };
+        let set = EmbeddingSet { dim, vectors, rows, mirrored: None };
         set.check()?;
         Ok(set)
     }
@@ -175,6 +182,22 @@ impl EmbeddingSet {
         &self.vectors[row * self.dim..(row + 1) * self.dim]
     }
 
+    /// The embeddings of `rows`, one after the other; not copied where those lie so.
+    pub(super) fn vectors_of(&self, rows: &[usize]) -> Cow<'_, [f32]> {
+        of_rows(&self.vectors, self.dim, rows)
+    }
+
+    /// The embeddings of the mirror images of `rows`, where there are any.
+    pub(super) fn mirrored_of(&self, rows: &[usize]) -> Option<Cow<'_, [f32]>> {
+        self.mirrored.as_ref().map(|mirrored| of_rows(mirrored, self.dim, rows))
+    }
+
+    /// The side that all of `rows` show; none where one's is not known, or they differ.
+    pub(super) fn side_of(&self, rows: &[usize]) -> Option<Side> {
+        let first = self.rows[*rows.first()?].side;
+        first.filter(|_| rows.iter().all(|row| self.rows[*row].side == first))
+    }
+
     /// Rows that are asked about, in order.
     pub fn queries(&self) -> Vec<usize> {
         self.rows_where(Role::is_query)
@@ -201,13 +224,19 @@ impl EmbeddingSet {
             dim: self.dim,
             vectors: rows.iter().flat_map(|&row| self.vector(row)).copied().collect(),
             rows: rows.iter().map(|&row| self.rows[row].clone()).collect(),
+            mirrored: None,
         })
     }
 
-    /// Writes `embeddings.npy` and `photos.csv` into `folder`, which must exist.
+    /// Writes `embeddings.npy` and `photos.csv` into `folder`, which must exist, and `mirrored.npy` where there is that.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.check()?;
-        files::replace_with(&folder.join(EMBEDDINGS_FILE), |out| npy::write(self, out))?;
+        let size = [self.len(), self.dim];
+        files::replace_with(&folder.join(EMBEDDINGS_FILE), |out| npy::write(size, &self.vectors, out))?;
+        match &self.mirrored {
+            Some(mirrored) => files::replace_with(&folder.join(MIRRORED_FILE), |out| npy::write(size, mirrored, out))?,
+            None => files::remove(&folder.join(MIRRORED_FILE))?,
+        }
         files::replace_with(&folder.join(PHOTOS_FILE), |out| table::write(&self.rows, out))?;
         Ok(())
     }
@@ -247,17 +276,59 @@ impl EmbeddingSet {
         if photos != rows.len() {
             return Err(Error::Counts { npy: npy.into(), embeddings: photos, csv: csv.into(), photos: rows.len() });
         }
-        Ok(EmbeddingSet { dim, vectors, rows })
+        let beside = npy.with_file_name(MIRRORED_FILE);
+        let mirrored = match beside.is_file() && beside != npy {
+            true => {
+                Some(npy::read(&beside)?).filter(|(of, wide, _)| (*of, *wide) == (photos, dim)).map(|(.., all)| all)
+            }
+            false => None,
+        };
+        Ok(EmbeddingSet { dim, vectors, rows, mirrored })
+    }
+
+    /// With the embeddings of the photos' mirror images, row for row.
+    ///
+    /// # Errors
+    /// When they are not as many, not finite, or not of length 1.
+    pub fn with_mirrored(mut self, mirrored: Vec<f32>) -> Result<EmbeddingSet> {
+        let vectors = std::mem::replace(&mut self.vectors, mirrored);
+        self.check()?;
+        self.mirrored = Some(std::mem::replace(&mut self.vectors, vectors));
+        Ok(self)
+    }
+
+    /// Every embedding the mean of a photo's and its mirror image's, brought to length 1. A photo and its mirror image are
+    /// then the same; as they are without embeddings of mirror images.
+    pub fn flipped(mut self) -> EmbeddingSet {
+        let Some(mirrored) = self.mirrored.take() else { return self };
+        for (vector, mirrored) in self.vectors.chunks_exact_mut(self.dim).zip(mirrored.chunks_exact(self.dim)) {
+            let mean: Vec<f64> = vector.iter().zip(mirrored).map(|(a, b)| f64::from(*a) + f64::from(*b)).collect();
+            let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
+            // opposite ones have no mean
+            if length > 1e-6 {
+                vector.iter_mut().zip(mean).for_each(|(x, mean)| *x = (mean / length) as f32);
+            }
+        }
+        self
     }
 
     fn check_vectors(&self, npy: &Path) -> Result<()> {
         for (index, row) in self.rows.iter().enumerate() {
-            check_vector(self.vector(index)).map_err(|reason| Error::Npy {
-                path: npy.to_owned(),
-                reason: format!("row {} ({}): {reason}", index + 1, row.photo),
+            let mirrored = self.mirrored.as_ref().map(|all| &all[index * self.dim..][..self.dim]);
+            check_vector(self.vector(index)).and(mirrored.map_or(Ok(()), check_vector)).map_err(|reason| {
+                Error::Npy { path: npy.to_owned(), reason: format!("row {} ({}): {reason}", index + 1, row.photo) }
             })?;
         }
         Ok(())
+    }
+}
+
+fn of_rows<'a>(vectors: &'a [f32], dim: usize, rows: &[usize]) -> Cow<'a, [f32]> {
+    match rows {
+        [first, ..] if rows.iter().enumerate().all(|(i, row)| *row == first + i) => {
+            Cow::Borrowed(&vectors[first * dim..][..rows.len() * dim])
+        }
+        _ => Cow::Owned(rows.iter().flat_map(|&row| &vectors[row * dim..][..dim]).copied().collect()),
     }
 }
 

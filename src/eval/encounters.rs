@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Result;
 use super::embeddings::{EmbeddingSet, PhotoRow};
+use super::intervals::{self, Intervals};
+use super::matching::Matching;
 use super::metrics::{self, Figures};
 use super::retrieval::{self, Query, Rule};
 
@@ -20,25 +22,33 @@ pub struct EncounterQueries {
     pub figures: Figures,
     /// By the nearest pair.
     pub best_pair: Figures,
+    /// 95 % intervals of the figures by the mean, as those of photos.
+    #[serde(default)]
+    pub intervals: Option<Intervals>,
 }
 
-/// The figures of `set` by `rule`, a query being all query photos of an encounter.
+/// The figures of `set` by `rule` and `matching`, a query being all query photos of an encounter.
 ///
 /// # Errors
 /// As [`retrieval::retrieve`].
-pub fn figures(set: &EmbeddingSet, rule: Rule) -> Result<EncounterQueries> {
+pub fn figures(set: &EmbeddingSet, rule: Rule, matching: Matching) -> Result<EncounterQueries> {
     set.check()?;
     let encounters = encounters(set);
     let means: Vec<Vec<f32>> = encounters.iter().map(|photos| mean(set, photos)).collect();
     let by_mean = encounters.iter().zip(&means);
-    let by_mean = by_mean.map(|(photos, mean)| Query { photos: photos.clone(), vectors: vec![mean] });
-    let figures = metrics::figures(&retrieval::rank(set, rule, by_mean.collect())?);
+    let by_mean = by_mean.map(|(photos, mean)| Query {
+        photos: photos.clone(),
+        vectors: vec![&mean[..]],
+        side: set.side_of(photos),
+    });
+    let by_mean = retrieval::rank(set, rule, matching, by_mean.collect())?;
     let by_pair = encounters.into_iter().map(|photos| {
         let vectors = photos.iter().map(|&row| set.vector(row)).collect();
-        Query { photos, vectors }
+        let side = set.side_of(&photos);
+        Query { photos, vectors, side }
     });
-    let best_pair = metrics::figures(&retrieval::rank(set, rule, by_pair.collect())?);
-    Ok(EncounterQueries { figures, best_pair })
+    let best_pair = metrics::figures(&retrieval::rank(set, rule, matching, by_pair.collect())?);
+    Ok(EncounterQueries { figures: metrics::figures(&by_mean), best_pair, intervals: intervals::intervals(&by_mean) })
 }
 
 /// Rows of the queries, by encounter, in the order of their first. Who nobody knows and what nobody dated is alone.
@@ -91,10 +101,10 @@ mod tests {
         let at = |degrees: f32| [degrees.to_radians().cos(), degrees.to_radians().sin()];
         let vectors = unit(&[&at(0.0), &at(60.0), &at(30.0), &at(-5.0), &at(40.0)]);
         let set = EmbeddingSet::new(2, vectors, rows).unwrap();
-        let found = figures(&set, Rule::OtherEncounters).unwrap();
+        let found = figures(&set, Rule::OtherEncounters, Matching::default()).unwrap();
         assert_eq!((found.figures.queries, found.figures.gallery), (1, 3));
         assert_eq!((found.figures.rank1, found.best_pair.rank1), (Some(0.0), Some(1.0)));
-        let careless = figures(&set, Rule::Gallery).unwrap();
+        let careless = figures(&set, Rule::Gallery, Matching::default()).unwrap();
         assert_eq!(careless.figures.rank1, Some(1.0), "its own encounter's photo is nearest the mean");
     }
 
@@ -118,7 +128,7 @@ mod tests {
             set.rows.iter_mut().for_each(|row| row.encounter.clear());
             for rule in [Rule::OtherEncounters, Rule::Gallery] {
                 let photos = metrics::figures(&retrieval::retrieve(&set, rule).unwrap());
-                let found = figures(&set, rule).unwrap();
+                let found = figures(&set, rule, Matching::default()).unwrap();
                 prop_assert_eq!((found.figures, found.best_pair), (photos, photos));
             }
         }

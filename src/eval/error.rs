@@ -91,6 +91,11 @@ pub enum Error {
     /// The set has no photos, no dimensions, or a ragged table of numbers.
     #[error("{0}")]
     Set(String),
+    /// Mirror images are asked for, and nobody embedded them.
+    #[error(
+        "there are no embeddings of mirror images: a model makes them of photos; of embeddings made elsewhere they lie beside, as mirrored.npy, row for row"
+    )]
+    NoMirrored,
     /// There is nothing to rank.
     #[error(
         "there are {queries} queries and {gallery} gallery photos: an evaluation needs both; choose other parts with --query-split and --gallery-split"

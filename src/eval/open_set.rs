@@ -162,7 +162,7 @@ fn ask<'a>(
     rule: Rule,
     row: usize,
 ) -> Vec<Asked<'a>> {
-    let query = Query { photos: vec![row], vectors: vec![set.vector(row)] };
+    let query = Query { photos: vec![row], vectors: vec![set.vector(row)], side: None };
     let (mut nearest, mut other) = ((f64::INFINITY, false), f64::INFINITY);
     let mut has_match = false;
     for &place in photos.iter().filter(|&&place| codes.counts(rule, &query, place)) {

@@ -8,7 +8,8 @@ use crate::nn::weights::sha256;
 
 use super::charts;
 use super::embeddings::EmbeddingSet;
-use super::report::{Context, Excluded, Report, evaluate, write};
+use super::matching::{Manner, QueryUnit};
+use super::report::{Context, Excluded, Report, evaluate_by, write};
 use super::{Error, Result, session};
 
 /// The report on the embeddings in `npy`, whose rows `csv` lists; every file goes into `folder`, where one is given.
@@ -19,6 +20,7 @@ pub fn evaluate_outside(
     npy: &Path,
     csv: &Path,
     excluded: Excluded,
+    manner: Manner,
     folder: Option<&Path>,
 ) -> Result<(Report, Vec<PathBuf>)> {
     let work = || {
@@ -32,8 +34,8 @@ pub fn evaluate_outside(
                 ),
             });
         }
-        let evaluation = evaluate(&set, excluded)?;
-        let report = Report::new(context(npy, csv, scaled)?, &evaluation);
+        let evaluation = evaluate_by(&set, excluded, manner.matching)?;
+        let report = Report::new(Context { query_unit: manner.query_unit, ..context(npy, csv, scaled)? }, &evaluation);
         Ok((set, evaluation, report))
     };
     // what was given is never written over
@@ -80,6 +82,8 @@ fn context(npy: &Path, csv: &Path, scaled: bool) -> Result<Context> {
         queries_trained_on: None,
         corrected: 0,
         corrected_since: None,
+        flip: false,
+        query_unit: QueryUnit::Photo,
     })
 }
 
@@ -98,13 +102,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("theirs");
         let (npy, csv) = (small().join("embeddings.npy"), small().join("photos.csv"));
-        let (report, written) = evaluate_outside(&npy, &csv, Excluded::Encounter, Some(&folder)).unwrap();
+        let (report, written) =
+            evaluate_outside(&npy, &csv, Excluded::Encounter, Manner::default(), Some(&folder)).unwrap();
         let set = EmbeddingSet::read(&small()).unwrap();
         assert_eq!(report.figures, figures(&retrieve(&set, Rule::OtherEncounters).unwrap()));
         assert!(written.iter().all(|path| path.is_file()), "{written:?}");
         assert_eq!(Report::read(&folder.join("report.json")).unwrap(), report);
         assert_eq!(EmbeddingSet::read(&folder).unwrap(), set);
-        let (again, none) = evaluate_outside(&npy, &csv, Excluded::Encounter, None).unwrap();
+        let (again, none) = evaluate_outside(&npy, &csv, Excluded::Encounter, Manner::default(), None).unwrap();
         assert!(again == report && none.is_empty());
     }
 
@@ -119,7 +124,9 @@ mod tests {
         }
         let npy = dir.path().join("scaled.npy");
         std::fs::write(&npy, &bytes).unwrap();
-        let ask = |npy: &Path| evaluate_outside(npy, &small().join("photos.csv"), Excluded::None, None).unwrap().0;
+        let ask = |npy: &Path| {
+            evaluate_outside(npy, &small().join("photos.csv"), Excluded::None, Manner::default(), None).unwrap().0
+        };
         let (scaled, whole) = (ask(&npy), ask(&small().join("embeddings.npy")));
         assert_eq!(scaled.figures, whole.figures);
         assert_ne!(scaled.context.preprocessing, whole.context.preprocessing);
@@ -132,7 +139,8 @@ mod tests {
         assert_eq!(ask(&npy).figures, whole.figures, "numpy's own numbers are doubles");
         bytes[data..data + 64].fill(0);
         std::fs::write(&npy, &bytes).unwrap();
-        let refused = evaluate_outside(&npy, &small().join("photos.csv"), Excluded::None, None).unwrap_err();
+        let refused =
+            evaluate_outside(&npy, &small().join("photos.csv"), Excluded::None, Manner::default(), None).unwrap_err();
         assert!(refused.to_string().contains("row 1"), "{refused}");
     }
 }

@@ -15,6 +15,7 @@ use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE};
 use super::encounters::{self, EncounterQueries};
 use super::histogram::Histogram;
 use super::intervals::{self, Intervals};
+use super::matching::{Matching, QueryUnit, Sides};
 use super::metrics::{self, Figures, Geometry};
 use super::open_set::{OpenSet, open_set};
 use super::retrieval::{self, Retrieval, Rule};
@@ -76,27 +77,75 @@ pub struct Evaluation {
     pub open_set: OpenSet,
     /// Figures of encounters as queries, by the rule that the report stands for.
     pub encounter_queries: EncounterQueries,
+    /// How photos were matched.
+    pub matching: Matching,
+    /// The figures by each way to heed sides, where it is known which sides photos show.
+    pub by_sides: Option<BySides>,
     /// Distances of counted pairs of one individual from two encounters.
     pub same: Histogram,
     /// Distances of counted pairs of two individuals.
     pub different: Histogram,
 }
 
-/// Ranks `set` with and without exclusion.
+/// The figures of the same queries by each way to heed sides.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BySides {
+    /// Against all photos as they are.
+    pub both: Figures,
+    /// Against those of a query's own side.
+    pub own: Figures,
+    /// Against all, those of the other side mirrored; none without embeddings of mirror images.
+    pub mirrored: Option<Figures>,
+}
+
+impl BySides {
+    /// None where no query and photo searched are known to show a side each.
+    fn of(set: &EmbeddingSet, rule: Rule) -> Result<Option<BySides>> {
+        let is_known = |rows: Vec<usize>| rows.iter().any(|&row| set.rows[row].side.is_some());
+        if !is_known(set.queries()) || !is_known(set.gallery()) {
+            return Ok(None);
+        }
+        let figures = |sides| {
+            let matching = Matching { sides, ..Matching::default() };
+            Ok::<_, Error>(metrics::figures(&retrieval::retrieve_by(set, rule, matching)?))
+        };
+        let mirrored = set.mirrored.is_some().then(|| figures(Sides::Mirrored)).transpose()?;
+        Ok(Some(BySides { both: figures(Sides::Both)?, own: figures(Sides::Own)?, mirrored }))
+    }
+}
+
+/// Ranks `set` with and without exclusion, by plain distances.
+///
+/// # Errors
+/// As [`evaluate_by`].
 pub fn evaluate(set: &EmbeddingSet, excluded: Excluded) -> Result<Evaluation> {
-    let retrieval = retrieval::retrieve(set, excluded.rule())?;
-    let without_exclusion = retrieval::retrieve(set, Rule::Everything)?;
+    evaluate_by(set, excluded, Matching::default())
+}
+
+/// Ranks `set` with and without exclusion, photos matched as `matching` says. What distances are told of, and how new and
+/// known are told apart, is by plain distances in any case.
+///
+/// # Errors
+/// When there is nothing to rank, or mirror images are to be matched and were not embedded.
+pub fn evaluate_by(set: &EmbeddingSet, excluded: Excluded, matching: Matching) -> Result<Evaluation> {
+    let retrieval = retrieval::retrieve_by(set, excluded.rule(), matching)?;
+    let without_exclusion = retrieval::retrieve_by(set, Rule::Everything, matching)?;
+    let is_plain = matching == Matching::default();
+    let plain = if is_plain { None } else { Some(retrieval::retrieve(set, excluded.rule())?) };
+    let plain = plain.as_ref().unwrap_or(&retrieval);
     let apart = match excluded {
         Excluded::Encounter => None,
         Excluded::None => Some(retrieval::retrieve(set, Rule::OtherEncounters)?),
     };
-    let apart = apart.as_ref().unwrap_or(&retrieval);
+    let apart = apart.as_ref().unwrap_or(plain);
     Ok(Evaluation {
         excluded,
         leak: retrieval::leak(set),
         geometry: metrics::geometry(set, apart),
-        open_set: open_set(set, &retrieval),
-        encounter_queries: encounters::figures(set, excluded.rule())?,
+        open_set: open_set(set, plain),
+        encounter_queries: encounters::figures(set, excluded.rule(), matching)?,
+        matching,
+        by_sides: BySides::of(set, excluded.rule())?,
         same: apart.same.clone(),
         different: apart.different.clone(),
         retrieval,
@@ -129,6 +178,12 @@ pub struct Context {
     /// Photos that are corrected otherwise than when the model's run began, where this is its dataset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrected_since: Option<usize>,
+    /// Whether an embedding is the mean of a photo's and its mirror image's.
+    #[serde(default)]
+    pub flip: bool,
+    /// What the report calls a query first; figures of both are there.
+    #[serde(default)]
+    pub query_unit: QueryUnit,
 }
 
 /// The part of a dataset that a checkpoint was chosen on.
@@ -210,6 +265,12 @@ pub struct Report {
     /// The figures with all query photos of an encounter as one query.
     #[serde(default)]
     pub encounter_queries: Option<EncounterQueries>,
+    /// How photos were matched.
+    #[serde(flatten)]
+    pub matching: Matching,
+    /// The figures by each way to heed sides, where it is known which sides photos show.
+    #[serde(default)]
+    pub by_sides: Option<BySides>,
 }
 
 /// The expectation over random rankings, by both rules.
@@ -239,6 +300,8 @@ impl Report {
             intervals: intervals::intervals(&evaluation.retrieval),
             open_set: evaluation.open_set,
             encounter_queries: Some(evaluation.encounter_queries),
+            matching: evaluation.matching,
+            by_sides: evaluation.by_sides,
         }
     }
 
@@ -263,6 +326,7 @@ impl Report {
             intervals: None,
             open_set: OpenSet::default(),
             encounter_queries: None,
+            by_sides: None,
             ..self.clone()
         })
     }
@@ -346,6 +410,8 @@ pub(super) mod tests {
             queries_trained_on: None,
             corrected: 0,
             corrected_since: None,
+            flip: false,
+            query_unit: QueryUnit::Photo,
         }
     }
 

@@ -9,18 +9,27 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+pub(super) use codes::Codes;
+use places::{Place, Places};
+use rerank::Reranked;
+use space::{Euclidean, Sided, Space};
+
+use crate::data::manifest::Side;
 use crate::nn::ops::device;
 
 use super::embeddings::EmbeddingSet;
 use super::histogram::{Histogram, Tally};
+use super::matching::{Matching, Sides};
 use super::verification::{self, Verification};
 use super::{Error, Result};
 
+mod codes;
+mod places;
+mod rerank;
+mod space;
+
 /// How many matches of a query are kept: what `matches.csv` lists.
 pub const NEAREST: usize = 10;
-
-/// Queries ranked together, so that a gallery row is fetched once for all of them.
-const TILE: usize = 8;
 
 /// Which photos a query is ranked against. The query itself never counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +86,8 @@ pub(super) struct Query<'a> {
     pub(super) photos: Vec<usize>,
     /// Where it lies: the nearest of these counts.
     pub(super) vectors: Vec<&'a [f32]>,
+    /// The side that all its photos show, where that is known.
+    pub(super) side: Option<Side>,
 }
 
 impl Query<'_> {
@@ -110,14 +121,23 @@ pub struct Retrieval {
 /// Ranks every query of `set` by `rule`; ties go to the earlier row. Fails on a set that breaks its
 /// own rules, or has no query or no gallery.
 pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
+    retrieve_by(set, rule, Matching::default())
+}
+
+/// As [`retrieve`], photos matched as `matching` says.
+///
+/// # Errors
+/// Also when mirror images are to be matched and the set has no embeddings of them.
+pub fn retrieve_by(set: &EmbeddingSet, rule: Rule, matching: Matching) -> Result<Retrieval> {
     set.check()?;
     let rows = set.queries();
-    rank(set, rule, rows.iter().map(|row| Query { photos: vec![*row], vectors: vec![set.vector(*row)] }).collect())
+    let query = |&row: &usize| Query { photos: vec![row], vectors: vec![set.vector(row)], side: set.rows[row].side };
+    rank(set, rule, matching, rows.iter().map(query).collect())
 }
 
 /// As [`retrieve`], each of `queries` being rows of a set that its own check has passed, together one query: as far from
 /// a photo as the nearest of its vectors. An entry of the outcome names the first row.
-pub(super) fn rank(set: &EmbeddingSet, rule: Rule, queries: Vec<Query<'_>>) -> Result<Retrieval> {
+pub(super) fn rank(set: &EmbeddingSet, rule: Rule, matching: Matching, queries: Vec<Query<'_>>) -> Result<Retrieval> {
     let queries = &queries[..];
     let gallery = set.gallery();
     if queries.is_empty() || gallery.is_empty() {
@@ -131,16 +151,18 @@ pub(super) fn rank(set: &EmbeddingSet, rule: Rule, queries: Vec<Query<'_>>) -> R
             (0..set.len()).filter(named).collect()
         }
     };
-    let pairs = pairs_of_one(set, &codes, rule, &reference, queries);
-    let tiles = if device::has_card() && queries.iter().all(|query| query.vectors.len() == 1) {
-        tiles_on_card(set, &codes, rule, &reference, queries, &pairs)
-    } else {
-        queries.par_chunks(TILE).map(|tile| rank_tile(set, &codes, rule, &reference, tile, None, &pairs)).collect()
+    let space: Box<dyn Space> = match matching {
+        Matching { reranked: true, .. } => Box::new(Reranked::new(set, &codes, rule, &reference, queries)),
+        Matching { sides: Sides::Both, .. } => Box::new(Euclidean::new(set, &reference)),
+        Matching { sides, .. } => Box::new(Sided::new(set, &reference, sides)?),
     };
+    let searched = Searched::new(reference, &codes);
+    let pairs = pairs_of_one(&codes, rule, &searched, &*space, queries);
+    let tiles = tiles(&codes, rule, &searched, &*space, queries, &pairs);
 
     let mut retrieval = Retrieval {
         rule,
-        gallery: reference.len(),
+        gallery: searched.rows.len(),
         queries: Vec::with_capacity(queries.len()),
         same: Histogram::default(),
         different: Histogram::default(),
@@ -195,66 +217,54 @@ pub fn average_precision(ranks: &[usize], relevant: usize) -> f64 {
     precisions / relevant as f64
 }
 
-/// Labels as numbers within one set. Never comparable between two sets.
-pub(super) struct Codes {
-    /// `None`: nobody knows who it is.
-    individual: Vec<Option<usize>>,
-    encounter: Vec<usize>,
+/// The photos searched, and where to find some of them.
+struct Searched {
+    /// Their rows in the set.
+    rows: Vec<usize>,
+    /// Whether it is known who is on them.
+    is_known: Vec<bool>,
+    /// Places of the photos of each individual, and of each encounter of nobody known.
+    of_individual: HashMap<usize, Vec<usize>>,
+    of_nobody: HashMap<usize, Vec<usize>>,
 }
 
-impl Codes {
-    pub(super) fn of(set: &EmbeddingSet) -> Codes {
-        let mut individuals: HashMap<&str, usize> = HashMap::new();
-        let mut encounters: HashMap<(&str, &str), usize> = HashMap::new();
-        let mut codes = Codes { individual: Vec::with_capacity(set.len()), encounter: Vec::with_capacity(set.len()) };
-        // Numbers above those of named encounters are for photos whose encounter is their own.
-        for (row, photo) in set.rows.iter().enumerate() {
-            let next = individuals.len();
-            let known = !photo.individual.is_empty();
-            let code = known.then(|| *individuals.entry(&photo.individual).or_insert(next));
-            codes.individual.push(code);
-            let next = encounters.len();
-            codes.encounter.push(if photo.encounter.is_empty() {
-                set.len() + row
-            } else {
-                let key = (photo.individual.as_str(), photo.encounter.as_str());
-                *encounters.entry(key).or_insert(next)
-            });
+impl Searched {
+    fn new(rows: Vec<usize>, codes: &Codes) -> Searched {
+        let (mut of_individual, mut of_nobody) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for (place, &row) in rows.iter().enumerate() {
+            match codes.individual[row] {
+                Some(individual) => of_individual.entry(individual).or_default().push(place),
+                None => of_nobody.entry(codes.encounter[row]).or_default().push(place),
+            }
         }
-        codes
+        let is_known = rows.iter().map(|&row| codes.individual[row].is_some()).collect();
+        Searched { rows, is_known, of_individual, of_nobody }
     }
 
-    /// Whether a photo is one that a query is ranked against.
-    pub(super) fn counts(&self, rule: Rule, query: &Query<'_>, row: usize) -> bool {
-        let own = || self.encounter[query.row()] == self.encounter[row];
-        !query.photos.contains(&row) && (rule != Rule::OtherEncounters || !own())
-    }
-
-    /// Whether both are known to show one individual.
-    pub(super) fn same(&self, query: usize, row: usize) -> bool {
-        self.individual[query].is_some() && self.individual[query] == self.individual[row]
+    /// Places of all photos that may not count for a query, or are of its individual: all others count, and are not.
+    fn close_to(&self, codes: &Codes, query: &Query<'_>) -> &[usize] {
+        let places = match codes.individual[query.row()] {
+            Some(individual) => self.of_individual.get(&individual),
+            None => self.of_nobody.get(&codes.encounter[query.row()]),
+        };
+        places.map_or(&[], |places| places)
     }
 }
 
 /// The counted pairs of one individual, for pairs of two to find their places among.
-fn pairs_of_one<'a>(
-    set: &'a EmbeddingSet,
-    codes: &'a Codes,
+fn pairs_of_one(
+    codes: &Codes,
     rule: Rule,
-    reference: &[usize],
-    queries: &'a [Query<'a>],
+    searched: &Searched,
+    space: &dyn Space,
+    queries: &[Query<'_>],
 ) -> verification::Tally {
-    let mut photos: HashMap<usize, Vec<usize>> = HashMap::new();
-    for &row in reference {
-        if let Some(individual) = codes.individual[row] {
-            photos.entry(individual).or_default().push(row);
-        }
-    }
-    let photos = &photos;
-    let of_query = |query: &'a Query<'a>| {
-        let rows = codes.individual[query.row()].and_then(|individual| photos.get(&individual));
-        let counted = rows.into_iter().flatten().filter(move |&&row| codes.counts(rule, query, row));
-        counted.map(move |&row| query.apart(set.vector(row)))
+    let of_query = |query: &Query<'_>| -> Vec<f64> {
+        let relevant = searched.close_to(codes, query).iter().filter(|&&place| {
+            let row = searched.rows[place];
+            codes.same(query.row(), row) && codes.counts(rule, query, row)
+        });
+        relevant.map(|&place| space.one(query, place)).filter(|apart| apart.is_finite()).collect()
     };
     verification::Tally::new(queries.par_iter().flat_map_iter(of_query).collect())
 }
@@ -265,100 +275,87 @@ struct TileOutcome {
     different: Histogram,
 }
 
+/// Tiles that queries are cut into at least, where there are enough.
+const TILES: usize = 16;
+/// Queries ranked together, so that a gallery row is fetched once for all of them.
+const TILE: std::ops::RangeInclusive<usize> = 8..=128;
+/// Distances of a tile at most, eight queries' excepted.
+const OF_A_TILE: usize = 1 << 24;
 /// Distances that a card hands over at once.
 const HANDED: usize = 1 << 24;
 
-/// The outcomes of all tiles, distances by the card that is open. They are the CPU's own to the last bit.
-fn tiles_on_card(
-    set: &EmbeddingSet,
+/// The outcomes of all tiles, in order. A tile's size depends on the sizes of the set alone, as sums of its outcomes do.
+fn tiles(
     codes: &Codes,
     rule: Rule,
-    reference: &[usize],
+    searched: &Searched,
+    space: &dyn Space,
     queries: &[Query<'_>],
     pairs: &verification::Tally,
 ) -> Vec<TileOutcome> {
-    let rows: Vec<f32> = reference.iter().flat_map(|&row| set.vector(row)).copied().collect();
-    let group = (HANDED / reference.len()).clamp(TILE, 64 * TILE) / TILE * TILE;
-    let mut tiles = Vec::new();
+    let rows = searched.rows.len();
+    let tile = (OF_A_TILE / rows).min(queries.len() / TILES).clamp(*TILE.start(), *TILE.end());
+    let has_card = device::has_card();
+    let group = if has_card { (HANDED / rows).max(tile) / tile * tile } else { queries.len() };
+    let mut outcomes = Vec::new();
     for queries in queries.chunks(group) {
-        let asked: Vec<f32> = queries.iter().flat_map(|query| query.vectors[0]).copied().collect();
-        let found = device::distances(&asked, &rows, set.dim);
-        let of_tile = |i: usize| found.as_ref().map(|found| &found[i * TILE * reference.len()..]);
-        let outcomes = queries.par_chunks(TILE).enumerate();
-        let outcomes = outcomes.map(|(i, tile)| rank_tile(set, codes, rule, reference, tile, of_tile(i), pairs));
-        tiles.extend(outcomes.collect::<Vec<_>>());
+        let at_once = if has_card { space.at_once(queries) } else { None };
+        let tiles = queries.par_chunks(tile).enumerate().map_init(
+            || pairs.counter(),
+            |counter, (nth, queries)| {
+                let apart = match &at_once {
+                    Some(apart) => apart[nth * tile * rows..][..queries.len() * rows].to_vec(),
+                    None => space.apart(queries),
+                };
+                rank_tile(codes, rule, searched, queries, apart, counter)
+            },
+        );
+        outcomes.extend(tiles.collect::<Vec<_>>());
     }
-    tiles
+    outcomes
 }
 
-/// Ranks the queries of a tile; `known` are their distances to the references, query by query.
+/// Ranks the queries of a tile; `apart` are their distances to the photos searched, query by query.
 fn rank_tile(
-    set: &EmbeddingSet,
     codes: &Codes,
     rule: Rule,
-    reference: &[usize],
+    searched: &Searched,
     tile: &[Query<'_>],
-    known: Option<&[f64]>,
-    pairs: &verification::Tally,
+    mut apart: Vec<f64>,
+    pairs: &mut verification::Counter<'_>,
 ) -> TileOutcome {
-    let mut candidates: Vec<Vec<(f64, usize)>> = vec![Vec::with_capacity(reference.len()); tile.len()];
-    let (mut same, mut different, mut beyond) = (Tally::new(), Tally::new(), 0);
-    for (place, &row) in reference.iter().enumerate() {
-        let vector = set.vector(row);
-        for (nth, (query, list)) in tile.iter().zip(&mut candidates).enumerate() {
-            if !codes.counts(rule, query, row) {
-                continue;
+    let (mut same, mut different) = (Tally::new(), Tally::new());
+    let mut ranked = Vec::with_capacity(tile.len());
+    let mut of_two = Vec::with_capacity(searched.rows.len());
+    for (query, apart) in tile.iter().zip(apart.chunks_exact_mut(searched.rows.len())) {
+        let mut relevant = Vec::new();
+        for &place in searched.close_to(codes, query) {
+            let (row, apart) = (searched.rows[place], &mut apart[place]);
+            let (is_counted, is_same) = (codes.counts(rule, query, row), codes.same(query.row(), row));
+            if is_counted && is_same && apart.is_finite() {
+                same.count(*apart);
+                relevant.push(Place { apart: *apart, row });
             }
-            let apart = known.map_or_else(|| query.apart(vector), |known| known[nth * reference.len() + place]);
-            list.push((apart, row));
-            if codes.same(query.row(), row) {
-                same.count(apart);
-            } else if codes.individual[query.row()].is_some() && codes.individual[row].is_some() {
-                different.count(apart);
-                if pairs.is_beyond(apart) {
-                    beyond += 1;
-                } else {
-                    pairs.count(apart);
+            if !is_counted || is_same {
+                *apart = f64::INFINITY; // done with
+            }
+        }
+        let mut places = Places::among(relevant);
+        of_two.clear();
+        let is_known = codes.individual[query.row()].is_some();
+        for ((&apart, &row), &row_is_known) in apart.iter().zip(&searched.rows).zip(&searched.is_known) {
+            if apart < f64::INFINITY {
+                places.take(Place { apart, row });
+                if is_known && row_is_known {
+                    of_two.push(apart);
                 }
             }
         }
+        different.count_all(&of_two);
+        of_two.iter().for_each(|&apart| pairs.count(apart));
+        ranked.push(places.ranked(codes, query.row()));
     }
-    pairs.count_beyond(beyond);
-    let ranked = tile.iter().zip(candidates);
-    TileOutcome {
-        ranked: ranked.map(|(query, list)| rank_query(codes, query.row(), list)).collect(),
-        same: same.finish(),
-        different: different.finish(),
-    }
-}
-
-fn rank_query(codes: &Codes, query: usize, mut candidates: Vec<(f64, usize)>) -> Ranked {
-    candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let ranked = candidates.iter().enumerate();
-    let correct: Vec<usize> =
-        ranked.filter(|(_, (_, row))| codes.same(query, *row)).map(|(before, _)| before + 1).collect();
-    let at_r = &correct[..correct.partition_point(|&rank| rank <= correct.len())];
-    let of_relevant = |value: f64| (!correct.is_empty()).then_some(value);
-    let nearest = candidates.iter().take(NEAREST).enumerate();
-    Ranked {
-        query,
-        individual: codes.individual[query],
-        counted: candidates.len(),
-        relevant: correct.len(),
-        first_correct: correct.first().copied(),
-        average_precision: of_relevant(average_precision(&correct, correct.len())),
-        average_precision_at_r: of_relevant(average_precision(at_r, correct.len())),
-        r_precision: of_relevant(at_r.len() as f64 / correct.len() as f64),
-        nearest: nearest
-            .map(|(before, &(distance, row))| Match {
-                query,
-                rank: before + 1,
-                row,
-                distance,
-                correct: codes.same(query, row),
-            })
-            .collect(),
-    }
+    TileOutcome { ranked, same: same.finish(), different: different.finish() }
 }
 
 #[cfg(test)]
@@ -458,6 +455,34 @@ mod tests {
         let mut b = a.clone();
         b[2] = 1e-5;
         assert!((distance(&a, &b) - 1e-5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn sides_are_heeded_as_asked() {
+        let rows = vec![
+            row("q.jpg", "t1", "1", Role::Query),
+            row("own.jpg", "t2", "2", Role::Gallery),
+            row("other.jpg", "t1", "3", Role::Gallery),
+            row("unknown.jpg", "t3", "4", Role::Gallery),
+        ];
+        let at = |degrees: [f32; 4]| {
+            unit(&degrees.map(|d| [d.to_radians().cos(), d.to_radians().sin()]).each_ref().map(|v| &v[..]))
+        };
+        let mut set = EmbeddingSet::new(2, at([0.0, 30.0, 90.0, 60.0]), rows).unwrap();
+        for (row, side) in [(0, Side::Left), (1, Side::Left), (2, Side::Right)] {
+            set.rows[row].side = Some(side);
+        }
+        let by = |set: &EmbeddingSet, sides| retrieve_by(set, Rule::Gallery, Matching { sides, ..Matching::default() });
+        let order = |found: Retrieval| found.queries[0].nearest.iter().map(|m| m.row).collect::<Vec<_>>();
+        assert_eq!(order(by(&set, Sides::Both).unwrap()), [1, 3, 2]);
+        let own = by(&set, Sides::Own).unwrap();
+        assert_eq!((own.queries[0].counted, own.queries[0].relevant), (2, 0));
+        assert_eq!(own.verification.auc, None, "no pair of one individual is seen");
+        assert_eq!(order(own), [1, 3]);
+        assert!(by(&set, Sides::Mirrored).is_err(), "nobody embedded mirror images");
+        // mirrored, only the photo of the other side is elsewhere
+        let set = set.with_mirrored(at([180.0, 0.0, 10.0, 0.0])).unwrap();
+        assert_eq!(order(by(&set, Sides::Mirrored).unwrap()), [2, 1, 3]);
     }
 
     proptest! {

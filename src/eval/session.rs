@@ -24,6 +24,7 @@ use crate::run::{Phase, RunError, Status, files, status};
 
 use super::charts::{CMC_FILE, HILLS_FILE, NEIGHBOURS_FILE, PROJECTION_FILE, ROC_FILE};
 use super::dataset::{PAIRS_FILE, QUERIES_FILE};
+use super::embeddings::MIRRORED_FILE;
 use super::report::REPORT_FILE;
 use super::{Error, Result};
 
@@ -229,6 +230,7 @@ impl Session {
                 files::remove(&picture)?;
                 files::remove(&picture.with_extension("svg"))?;
             }
+            files::remove(&self.folder.join(MIRRORED_FILE))?;
         }
         for from in rest.into_iter().chain(report) {
             files::rename(from, &place(from))?;

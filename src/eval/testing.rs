@@ -7,7 +7,7 @@ use super::embeddings::{EmbeddingSet, PhotoRow, Role};
 
 /// A row of a set.
 pub(super) fn row(photo: &str, individual: &str, encounter: &str, role: Role) -> PhotoRow {
-    PhotoRow { photo: photo.into(), individual: individual.into(), encounter: encounter.into(), role }
+    PhotoRow { photo: photo.into(), individual: individual.into(), encounter: encounter.into(), role, side: None }
 }
 
 /// Rows divided by their length.

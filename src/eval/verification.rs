@@ -89,31 +89,9 @@ impl Tally {
         Tally { same, index, places, ties: AtomicU64::new(0) }
     }
 
-    /// Whether a pair of two is farther than every pair of one: most are, and are best counted together.
-    pub(super) fn is_beyond(&self, distance: f64) -> bool {
-        self.same.last().is_none_or(|&last| distance > last)
-    }
-
-    /// Counts so many pairs of two that are beyond.
-    pub(super) fn count_beyond(&self, pairs: u64) {
-        self.places[self.same.len()].fetch_add(pairs, Ordering::Relaxed);
-    }
-
-    /// Counts a pair of two individuals. Sums of whole numbers: threads may count in any order.
-    pub(super) fn count(&self, distance: f64) {
-        let which = cell(distance);
-        let (from, to) = match self.index.get(which) {
-            Some(&from) => (from as usize, self.index.get(which + 1).map_or(self.same.len(), |&to| to as usize)),
-            None => (self.same.len(), self.same.len()),
-        };
-        let near = &self.same[from..to];
-        let nearer = from + near.partition_point(|&d| d < distance);
-        self.places[nearer].fetch_add(1, Ordering::Relaxed);
-        // equal distances share a cell
-        let equal = from + near.partition_point(|&d| d <= distance) - nearer;
-        if equal > 0 {
-            self.ties.fetch_add(equal as u64, Ordering::Relaxed);
-        }
+    /// Who counts pairs of two individuals, one a thread: what it counted is added up when it goes.
+    pub(super) fn counter(&self) -> Counter<'_> {
+        Counter { tally: self, places: vec![0; self.places.len()], ties: 0 }
     }
 
     /// What the pairs come to.
@@ -151,6 +129,46 @@ impl Tally {
     }
 }
 
+/// Counts for a [`Tally`], without waiting for other threads.
+pub(super) struct Counter<'a> {
+    tally: &'a Tally,
+    places: Vec<u64>,
+    ties: u64,
+}
+
+impl Counter<'_> {
+    /// Counts a pair of two individuals. Sums of whole numbers: threads may count in any order.
+    #[inline]
+    pub(super) fn count(&mut self, distance: f64) {
+        let Tally { same, index, .. } = self.tally;
+        // most are farther than every pair of one
+        if same.last().is_none_or(|&last| distance > last) {
+            self.places[same.len()] += 1;
+            return;
+        }
+        let which = cell(distance);
+        let (from, to) = match index.get(which) {
+            Some(&from) => (from as usize, index.get(which + 1).map_or(same.len(), |&to| to as usize)),
+            None => (same.len(), same.len()),
+        };
+        let near = &same[from..to];
+        let nearer = from + near.partition_point(|&d| d < distance);
+        self.places[nearer] += 1;
+        // equal distances share a cell
+        let equal = from + near.partition_point(|&d| d <= distance) - nearer;
+        self.ties += equal as u64;
+    }
+}
+
+impl Drop for Counter<'_> {
+    fn drop(&mut self) {
+        for (all, own) in self.tally.places.iter().zip(&self.places).filter(|(_, own)| **own > 0) {
+            all.fetch_add(*own, Ordering::Relaxed);
+        }
+        self.tally.ties.fetch_add(self.ties, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +176,9 @@ mod tests {
 
     fn of(same: &[f64], different: &[f64]) -> Verification {
         let tally = Tally::new(same.to_vec());
-        different.iter().for_each(|&d| tally.count(d));
+        let mut counter = tally.counter();
+        different.iter().for_each(|&d| counter.count(d));
+        drop(counter);
         tally.finish()
     }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::embeddings::EmbeddingSet;
 use super::intervals::middle;
 use super::report::{REPORT_FILE, Report};
-use super::retrieval::{Ranked, retrieve};
+use super::retrieval::{Ranked, retrieve_by};
 use super::{Error, Result};
 
 /// Draws of individuals, and of swaps where there are too many ways to go through.
@@ -43,7 +43,7 @@ impl Side {
     pub fn read(folder: &Path) -> Result<Side> {
         let report = Report::read(&folder.join(REPORT_FILE))?;
         let set = EmbeddingSet::read(folder)?;
-        let ranked = retrieve(&set, report.excluded.rule())?.queries;
+        let ranked = retrieve_by(&set, report.excluded.rule(), report.matching)?.queries;
         let queries = ranked.into_iter().map(|query| (set.rows[query.query].photo.clone(), query)).collect();
         Ok(Side { folder: folder.to_owned(), report, set, queries })
     }

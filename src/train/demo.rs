@@ -16,6 +16,7 @@ use crate::data::split::{self, SplitChoice};
 use crate::data::synth::{self, SynthPlan};
 use crate::eval::dataset::{Question, ask, evaluate_into};
 use crate::eval::embed::Source;
+use crate::eval::matching::Manner;
 use crate::eval::model::{About, Model};
 use crate::eval::report::{ChosenOn, Excluded, Report};
 use crate::nn::network::Network;
@@ -230,6 +231,7 @@ pub fn judge(
     let split = split::assign(&manifest, &SplitChoice::Auto)?;
     let roles = split::roles(&split, None, None)?;
     let question = |model: String, chosen_by: Option<(Part, ChosenOn)>| Question {
+        manner: Manner::default(),
         manifest: &manifest,
         split: &split,
         roles: roles.clone(),

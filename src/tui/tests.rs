@@ -153,6 +153,7 @@ fn evaluation() -> Evaluation {
 /// Two queries: the first is mistaken for the other turtle, the second is found.
 fn opened() -> Message {
     let row = |photo: &str, who: &str, day: &str, role| PhotoRow {
+        side: None,
         photo: photo.into(),
         individual: who.into(),
         encounter: format!("{who} {day}"),
@@ -178,6 +179,8 @@ fn opened() -> Message {
         queries_trained_on: None,
         corrected: 0,
         corrected_since: None,
+        flip: false,
+        query_unit: Default::default(),
     };
     let report = Report::new(context, &evaluation_of);
     let projected = Pca.project(&set.vectors, set.dim).unwrap();

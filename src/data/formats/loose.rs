@@ -61,7 +61,7 @@ fn unnamed(below: &Path, shown: &str, corrections: &Corrections) -> Photo {
         (who, Some(date)) => format!("{who} {date}"),
     };
     let crop = correction.crop.filter(|crop| *crop != Crop::FULL);
-    Photo { path: below.into(), individual, encounter, date: correction.date, crop }
+    Photo { path: below.into(), individual, encounter, date: correction.date, crop, side: None }
 }
 
 #[cfg(test)]

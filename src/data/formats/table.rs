@@ -41,6 +41,8 @@ pub(super) struct Table {
 pub(in crate::data) const DATES: &[&str] = &["date", "timestamp"];
 /// Columns that name the encounter.
 pub(in crate::data) const ENCOUNTERS: &[&str] = &["encounter", "encounter_id"];
+/// Columns of the side that a photo shows.
+const SIDES: &[&str] = &["orientation", "side"];
 /// Columns of the photo's path.
 pub(in crate::data) const PATHS: &[&str] = &[SEATURTLEID2022.path, WILDLIFE_DATASETS.path];
 
@@ -135,6 +137,7 @@ impl Format for Table {
         let path_at = need(self.path)?;
         let individual_at = need(self.individual)?;
         let dates_at: Vec<usize> = self.dates.iter().filter_map(|c| find(&columns, c)).collect();
+        let side_at = SIDES.iter().find_map(|c| find(&columns, c));
         let encounter_at = self.encounters.iter().find_map(|c| find(&columns, c));
         let mut split_names: Vec<String> = Vec::new();
         let mut splits_at = Vec::new();
@@ -174,7 +177,8 @@ impl Format for Table {
                 builder.problem(ProblemKind::BadRow, None, line, reason);
                 continue;
             }
-            let used = needed.iter().chain(&dates_at).chain(&encounter_at).chain(&splits_at).chain(&crop_at);
+            let used =
+                needed.iter().chain(&dates_at).chain(&encounter_at).chain(&splits_at).chain(&crop_at).chain(&side_at);
             if used.clone().any(|&at| field(at).is_err()) {
                 let reason = "the row is not UTF-8 text; save the table as UTF-8";
                 builder.problem(ProblemKind::BadRow, None, line, reason);
@@ -188,6 +192,7 @@ impl Format for Table {
                 individual: text(individual_at),
                 encounter: encounter_at.map_or("", text),
                 date: date.unwrap_or(""),
+                side: side_at.map_or("", text),
                 crop,
                 splits: splits_at.iter().map(|&at| text(at)).collect(),
                 line,

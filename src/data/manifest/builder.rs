@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use jiff::civil::Date;
 
-use super::{Manifest, Part, Photo, Problem, ProblemKind};
+use super::{Manifest, Part, Photo, Problem, ProblemKind, Side};
 use crate::data::corrections::{Correction, Corrections};
 use crate::data::crop::Crop;
 
@@ -25,6 +25,8 @@ pub(in crate::data) struct Row<'a> {
     pub(in crate::data) encounter: &'a str,
     /// Text of the date or time; empty for none.
     pub(in crate::data) date: &'a str,
+    /// Word of the side that it shows; empty for none.
+    pub(in crate::data) side: &'a str,
     /// Left, top, width and height of the part that counts; empty for all of the photo.
     pub(in crate::data) crop: [&'a str; 4],
     /// Text of each split column, in the order given to the builder.
@@ -160,7 +162,14 @@ impl Builder {
         self.seen.insert(path.clone(), (self.photos.len(), row.line));
         let key = if is_blank(row.encounter) { String::new() } else { row.encounter.trim().to_owned() };
         self.own.push(Own { key, moved: individual != row.individual.trim() || date != written });
-        self.photos.push(Photo { path, individual: individual.to_owned(), encounter: String::new(), date, crop });
+        self.photos.push(Photo {
+            path,
+            individual: individual.to_owned(),
+            encounter: String::new(),
+            date,
+            crop,
+            side: Side::parse(row.side),
+        });
     }
 
     /// The part of the photo that the row itself says counts; what is no part of it becomes a problem.

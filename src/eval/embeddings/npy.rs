@@ -12,7 +12,6 @@ use npyz::WriterBuilder;
 use crate::nn::weights::kinds::Kind;
 
 use super::super::{Error, Result};
-use super::EmbeddingSet;
 
 /// Keeps the product of all numbers in a header below 2^64, which the npy reader does not check.
 const MOST_HEADER_DIGITS: usize = 18;
@@ -104,14 +103,14 @@ fn read_header(file: &mut impl Read) -> std::io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Writes the vectors of `set` as an npy file.
-pub(super) fn write(set: &EmbeddingSet, out: &mut dyn Write) -> std::io::Result<()> {
+/// Writes `vectors`, as many photos of as many numbers as `size` says, as an npy file.
+pub(super) fn write(size: [usize; 2], vectors: &[f32], out: &mut dyn Write) -> std::io::Result<()> {
     let little: npyz::TypeStr = "<f4".parse().map_err(std::io::Error::other)?;
     let mut npy = npyz::WriteOptions::new()
         .dtype(npyz::DType::Plain(little))
-        .shape(&[set.rows.len() as u64, set.dim as u64])
+        .shape(&size.map(|n| n as u64))
         .writer(out)
         .begin_nd()?;
-    npy.extend(set.vectors.iter().copied())?;
+    npy.extend(vectors.iter().copied())?;
     npy.finish()
 }

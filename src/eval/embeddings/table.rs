@@ -1,4 +1,4 @@
-//! `photos.csv`: photo, individual, encounter, role, in the order of the embeddings.
+//! `photos.csv`: photo, individual, encounter, role and, if known, side, in the order of the embeddings.
 //!
 //! People open it in spreadsheets and write their own, so columns go by name, a byte order mark and
 //! further columns do no harm, and whatever is wrong is told with its line.
@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::super::{Error, Result};
 use super::{PhotoRow, check_path};
+use crate::data::manifest::Side;
 
 /// Reads and checks a table of photos; columns go by name, further ones are ignored.
 pub(super) fn read(path: &Path) -> Result<Vec<PhotoRow>> {
@@ -22,6 +23,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<PhotoRow>> {
         })
     };
     let columns = [column("photo")?, column("individual")?, column("encounter")?, column("role")?];
+    let side_at = headers.iter().position(|h| h.trim() == "side");
     let mut rows = Vec::new();
     let mut seen: HashMap<String, u64> = HashMap::new();
     for record in reader.records() {
@@ -34,7 +36,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<PhotoRow>> {
         if let Some(first) = seen.insert(photo.clone(), line) {
             return Err(wrong(format!("the photo `{photo}` stands in line {first} already")));
         }
-        rows.push(PhotoRow { role: role.trim().parse().map_err(wrong)?, photo, individual, encounter });
+        let side = side_at.and_then(|at| Side::parse(record.get(at)?));
+        rows.push(PhotoRow { role: role.trim().parse().map_err(wrong)?, photo, individual, encounter, side });
     }
     if rows.is_empty() {
         return Err(table("it lists no photos".into()));
@@ -60,9 +63,12 @@ fn csv_error(path: &Path, error: csv::Error) -> Error {
 /// Writes a table of photos.
 pub(super) fn write(rows: &[PhotoRow], out: &mut dyn Write) -> std::io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(["photo", "individual", "encounter", "role"])?;
+    // most datasets do not know sides
+    let columns = if rows.iter().any(|row| row.side.is_some()) { 5 } else { 4 };
+    csv.write_record(&["photo", "individual", "encounter", "role", "side"][..columns])?;
     for row in rows {
-        csv.write_record([row.photo.as_str(), row.individual.as_str(), row.encounter.as_str(), row.role.word()])?;
+        let side = row.side.map_or("", Side::word);
+        csv.write_record(&[&row.photo, &row.individual, &row.encounter, row.role.word(), side][..columns])?;
     }
     csv.flush()
 }

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use super::super::intervals::Intervals;
+use super::super::matching::{QueryUnit, Sides};
 use super::super::metrics::{Figures, Geometry};
 use super::super::open_set::{ChosenOn, OpenSet};
 use super::{Excluded, MATCHES_FILE, Picture, Report};
@@ -90,10 +91,31 @@ pub fn asked(figures: &Figures) -> String {
 
 /// What must be said of the figures, a sentence each, the weightiest first.
 pub fn remarks(report: &Report) -> Vec<String> {
-    [trained_on(report), corrected_since(report), near_chance(report), Some(leak(report)), open_set(report)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let mut all = vec![trained_on(report), corrected_since(report), near_chance(report), Some(leak(report))];
+    all.extend([open_set(report), flipped(report), sides(report), reranked(report)]);
+    all.into_iter().flatten().collect()
+}
+
+fn flipped(report: &Report) -> Option<String> {
+    report.context.flip.then(|| "Each embedding is the mean of a photo's and its mirror image's (--flip).".into())
+}
+
+fn sides(report: &Report) -> Option<String> {
+    let against = match report.matching.sides {
+        Sides::Both => return None,
+        Sides::Own => "photos of its own side, and those whose side is not known",
+        Sides::Mirrored => "all photos, those of the other side mirrored",
+    };
+    Some(format!(
+        "A query is held against {against} (--sides); {}",
+        "distances told of, and what calls an animal new, are by photos as they are."
+    ))
+}
+
+fn reranked(report: &Report) -> Option<String> {
+    report.matching.reranked.then(|| {
+        "Rankings and figures of pairs are by k-reciprocal distances (--rerank; k1 20, k2 6, lambda 0.3), which know all queries at once; distances told of, and what calls an animal new, are plain.".into()
+    })
 }
 
 /// The columns of [`table_rows`].
@@ -103,13 +125,32 @@ pub const TABLE_HEAD: [&str; 6] = ["", "rank-1", "rank-5", "rank-10", "mAP", "ba
 /// queries come to, chance, and what a careless evaluation would have said.
 pub fn table_rows(report: &Report) -> Vec<(&'static str, [String; 5])> {
     let of = |f: &Figures| [f.rank1, f.rank5, f.rank10, f.map, f.balanced_rank1].map(share);
-    let mut rows = vec![("model", of(&report.figures))];
-    if let Some(i) = &report.intervals {
-        let ends =
-            |end: usize| [i.rank1, i.rank5, i.rank10, i.map, i.balanced_rank1].map(|ends| share(Some(ends[end])));
-        rows.extend([("  95 % from", ends(0)), ("  95 % to", ends(1))]);
+    let with_intervals = |name, figures: &Figures, intervals: &Option<Intervals>| {
+        let ends = |i: &Intervals, end: usize| {
+            [i.rank1, i.rank5, i.rank10, i.map, i.balanced_rank1].map(|ends| share(Some(ends[end])))
+        };
+        let mut rows = vec![(name, of(figures))];
+        rows.extend(intervals.iter().flat_map(|i| [("  95 % from", ends(i, 0)), ("  95 % to", ends(i, 1))]));
+        rows
+    };
+    let mut rows = match (report.context.query_unit, &report.encounter_queries) {
+        (QueryUnit::Encounter, Some(all)) => {
+            let mut rows = with_intervals("encounters as queries", &all.figures, &all.intervals);
+            rows.push(("  by the nearest pair", of(&all.best_pair)));
+            rows.push(("photos as queries", of(&report.figures)));
+            rows
+        }
+        _ => {
+            let mut rows = with_intervals("model", &report.figures, &report.intervals);
+            rows.extend(report.encounter_queries.iter().map(|all| ("encounters as queries", of(&all.figures))));
+            rows
+        }
+    };
+    if let Some(by_sides) = &report.by_sides {
+        rows.push(("both sides, as they are", of(&by_sides.both)));
+        rows.push(("own side only", of(&by_sides.own)));
+        rows.extend(by_sides.mirrored.iter().map(|figures| ("other side mirrored", of(figures))));
     }
-    rows.extend(report.encounter_queries.iter().map(|of_all| ("encounters as queries", of(&of_all.figures))));
     rows.extend(report.chance.iter().map(|chance| ("chance", of(&chance.figures))));
     rows.push(("with same-encounter photos", of(&report.without_exclusion)));
     rows
@@ -182,6 +223,16 @@ fn heading(page: &mut String, report: &Report) {
             escape(&report.context.dataset)
         ),
     };
+    if let (QueryUnit::Encounter, Some(all)) = (report.context.query_unit, &report.encounter_queries)
+        && let Some(rank1) = all.figures.rank1
+    {
+        let (from, to) = all.intervals.map_or((rank1, rank1), |i| (i.rank1[0], i.rank1[1]));
+        let counted = all.figures.queries - all.figures.queries_without_match;
+        let _ = writeln!(
+            page,
+            "**rank-1 {rank1:.3}** ({from:.3} to {to:.3}) with the photos of an encounter as one query, over {counted} encounters."
+        );
+    }
     for remark in remarks(report) {
         let _ = writeln!(page, "{remark}");
     }
@@ -271,6 +322,11 @@ fn table(page: &mut String, report: &Report) {
     if let Some(encounters) = &report.encounter_queries {
         columns.push(("encounters as queries, mean".into(), &encounters.figures));
         columns.push(("encounters as queries, best pair".into(), &encounters.best_pair));
+    }
+    if let Some(by_sides) = &report.by_sides {
+        columns.push(("both sides, as they are".into(), &by_sides.both));
+        columns.push(("own side only".into(), &by_sides.own));
+        columns.extend(by_sides.mirrored.iter().map(|figures| ("other side mirrored".into(), figures)));
     }
     if let Some(chance) = &report.chance {
         columns.insert(1, ("by chance".into(), &chance.figures));

@@ -11,6 +11,7 @@ mod attention;
 mod conv;
 mod depthwise;
 mod direct;
+mod distances;
 mod elements;
 mod fallback;
 mod layer_norm;
@@ -28,6 +29,7 @@ mod tile;
 mod update;
 mod weights;
 
+pub use distances::distances;
 pub use memory::keep_memory;
 pub use simd::{Isa, isa};
 pub use threads::thread_count;

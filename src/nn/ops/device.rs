@@ -105,6 +105,13 @@ pub fn distances(queries: &[f32], rows: &[f32], width: usize) -> Option<Vec<f64>
     }
 }
 
+/// As [`distances`], on the calling thread.
+pub fn distances_on_cpu(queries: &[f32], rows: &[f32], width: usize) -> Vec<f64> {
+    let mut found = vec![0.0; queries.len() / width.max(1) * (rows.len() / width.max(1))];
+    super::cpu::distances(queries, rows, width, &mut found);
+    found
+}
+
 /// As [`distances`], in tiles of so many rows, with the card's own error.
 pub fn distances_in_tiles(
     queries: &[f32],

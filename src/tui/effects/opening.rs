@@ -8,7 +8,7 @@ use crate::eval::projection::pca::Pca;
 use crate::eval::projection::tsne::Tsne;
 use crate::eval::projection::{Projected, Projection};
 use crate::eval::report::{REPORT_FILE, Report};
-use crate::eval::retrieval::{Retrieval, retrieve};
+use crate::eval::retrieval::{Retrieval, retrieve_by};
 use crate::run::Workspace;
 use crate::tui::evaluate::{Evaluation, Opened, numbers};
 
@@ -17,7 +17,7 @@ pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Ope
     let read = || {
         let report = Report::read(&evaluation.folder.join(REPORT_FILE))?;
         let set = EmbeddingSet::read(&evaluation.folder)?;
-        let retrieval = retrieve(&set, report.excluded.rule())?;
+        let retrieval = retrieve_by(&set, report.excluded.rule(), report.matching)?;
         let projected = Pca.project(&set.vectors, set.dim)?;
         Ok((report, set, retrieval, projected))
     };
