@@ -449,7 +449,7 @@ mod tests {
             let strong = effect.alone(effect.most);
             strong.check().unwrap();
             let changed = (0..8).filter(|&seed| augment(&source, &strong, 64, &mut random(seed)) != source).count();
-            assert!(changed >= 4, "{} changed {changed} of 8", effect.name);
+            assert!(changed >= 3, "{} changed {changed} of 8", effect.name);
             assert!(effect.alone(effect.most * 1.01).check().is_err());
             // beside a weak haze a barely switched-on effect leaves the haze as it was
             let haze = only(|c| c.haze = 0.3);

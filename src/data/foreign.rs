@@ -19,14 +19,15 @@ pub fn line(text: &str) -> String {
 
 /// `text` on one line of at most `most` characters: a long one keeps its beginning and its end, where names differ.
 pub fn short(text: &str, most: usize) -> String {
+    let text = line(text);
     let count = text.chars().count();
     if count <= most {
-        return line(text);
+        return text;
     }
     let end = most / 3;
     let begin: String = text.chars().take(most.saturating_sub(end + 1)).collect();
     let end: String = text.chars().skip(count - end).collect();
-    line(&format!("{begin}…{end}"))
+    format!("{begin}…{end}")
 }
 
 /// Half a sentence of ours with names in it, on one line that can be read to its end.

@@ -46,7 +46,7 @@ impl Limits {
     /// When the file cannot be read or says something else.
     pub fn read(workspace: &Workspace) -> Result<Limits> {
         let path = workspace.root().join(LIMITS);
-        let text = match fs::read_to_string(&path) {
+        let text = match files::read_text(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Limits::default()),
             Err(e) => return Err(RunError::io("read", path, e)),
@@ -126,7 +126,7 @@ impl Queue {
         let _guard = self.guard()?;
         // what is no ticket and cannot be removed is passed over
         let behind = self.living()?.last().map_or(1, |(number, _)| number + 1);
-        let number = (behind..).find(|&n| !self.file(n).exists()).unwrap_or(behind);
+        let number = (behind..).find(|&n| self.file(n).symlink_metadata().is_err()).unwrap_or(behind);
         let path = self.file(number);
         // whoever looks for the dead waits for the guard, so nobody takes this for one
         let lock = Lock::take(&path)?.ok_or_else(|| RunError::io("lock", &path, io::ErrorKind::WouldBlock.into()))?;

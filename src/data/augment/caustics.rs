@@ -14,7 +14,7 @@ const GAMMA: f32 = 2.2;
 /// Fixed point of places in the tile: 16 bits behind the point.
 const ONE: f32 = 65536.0;
 /// Sides of the tile that a photo shows at least and at most.
-const SCALE: [f32; 2] = [0.5, 1.4];
+const SCALE: [f32; 2] = [0.8, 2.2];
 
 /// Brightness as a factor on encoded values, with a mean of 1.
 fn tile() -> &'static [f32] {

@@ -322,7 +322,7 @@ mod tests {
                 "s.toml:2:2: loss: there is no such key; did you mean base.loss?",
             ),
             ("method = \"arcface\"\n[[runs]]\n", "runs: there is no such key; did you mean run?"),
-            ("method = \"arcface\"\n[[run]]\nname = \"\\u001b[2J\"\n", "run.name = \"\\u001b[2J\": must be a name"),
+            ("method = \"arcface\"\n[[run]]\nname = \"\\u001b[2J\"\n", "run.name = \"\\u001B[2J\": must be a name"),
             ("method = \"arcface\"\n[[run]]\nconfig = \"gone.toml\"\n", "gone.toml: cannot read"),
             ("method = \"arcface\"\n[[run]]\nconfig = 3\n", "run.config = 3: must be the path of a configuration"),
             ("method = ", "s.toml:1:10: not valid TOML"),
