@@ -21,6 +21,7 @@ mod plot;
 mod run;
 mod run_care;
 mod split;
+mod sweep;
 mod train;
 mod weights;
 mod words;
@@ -80,6 +81,8 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Train an embedding network (stays in the foreground; `run start` detaches)
     Train(Box<train::TrainArgs>),
+    /// Train the runs of a grid or a list one after the other, with a table at the end
+    Sweep(sweep::SweepArgs),
     /// Measure a model by retrieval: rank-1/5/10, mAP, and what it got wrong
     Evaluate(evaluate::EvaluateArgs),
     /// Write the embeddings of any photos
@@ -162,6 +165,7 @@ where
     match verb {
         Verb::Demo(args) => demo::demo(&context, &args),
         Verb::Train(args) => train::train(&context, &args),
+        Verb::Sweep(args) => sweep::sweep(&context, &args),
         Verb::Evaluate(args) => evaluate::evaluate(&context, &args),
         Verb::Embed(args) => embed::embed(&context, &args),
         Verb::Compare(args) => compare::compare(&context, &args),
@@ -196,6 +200,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
                 | RunError::BadTogether { .. }
                 | RunError::NoData
                 | RunError::NoMethod { .. }
+                | RunError::TooManyRuns { .. }
                 | RunError::BadName { .. }
                 | RunError::BadRunName { .. }
         )

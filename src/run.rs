@@ -16,6 +16,7 @@ pub mod log;
 pub mod manage;
 pub mod metrics;
 pub mod model;
+pub mod queue;
 pub mod register;
 pub mod session;
 pub mod stamp;

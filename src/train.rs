@@ -11,4 +11,6 @@ pub mod parity;
 pub mod schedule;
 pub mod setup;
 pub mod step;
+pub mod sweep;
+mod turn;
 pub mod worker;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::data::augment::EFFECTS;
 use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::data::manifest::Manifest;
@@ -67,7 +68,9 @@ pub(super) enum DatasetVerb {
     )]
     Synth(SynthArgs),
     /// Draw a page of augmented photos, as a network in training sees them
-    #[command(after_help = "Example:\n  caretta dataset preview photos/ --set augment.haze=0.5 --output preview.png")]
+    #[command(
+        after_help = "Examples:\n  caretta dataset preview photos/ --set augment.haze=0.5 --output preview.png\n  caretta dataset preview photos/ --each --set augment.caustics=1"
+    )]
     Preview(PreviewArgs),
 }
 
@@ -132,6 +135,9 @@ pub(super) struct PreviewArgs {
     /// Photos on the page, each in three versions
     #[arg(long, default_value_t = 6, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=40))]
     photos: u16,
+    /// Each augmentation alone, in a row for a photo
+    #[arg(long)]
+    each: bool,
     /// Seed of everything random
     #[arg(long, default_value_t = 666, value_name = "N")]
     seed: u64,
@@ -314,16 +320,22 @@ fn draw_preview(context: &Context, args: &PreviewArgs) -> Result<u8> {
         augment: config.augment,
         side: args.image_size,
         photos: usize::from(args.photos),
-        versions: 3,
+        versions: (!args.each).then_some(3),
         seed: args.seed,
     };
     let shown = preview(&manifest, &plan)?;
-    let picture = shown.page(plan.versions + 1);
+    let picture = shown.page(plan.columns());
     write_png(&args.output, &picture)?;
     words::say_problems(&shown.problems);
     let photos: Vec<_> = shown.names.iter().map(|n| foreign::line(n)).collect();
-    context.answer(&json!({ "picture": foreign::path(&args.output), "photos": photos }), || {
-        format!("{}: each row a photo as it is, then as a network in training sees it", foreign::path(&args.output))
+    let alone: Vec<_> = EFFECTS.iter().filter(|_| args.each).map(|effect| effect.name).collect();
+    let value = json!({ "picture": foreign::path(&args.output), "photos": photos, "alone": alone });
+    context.answer(&value, || {
+        let how = match alone.join(", ") {
+            none if none.is_empty() => "as a network in training sees it".to_owned(),
+            names => format!("with one augmentation each: {names}"),
+        };
+        format!("{}: each row a photo as it is, then {how}", foreign::path(&args.output))
     })?;
     pictures::show(&picture, context.global.images, context.global.json);
     Ok(0)

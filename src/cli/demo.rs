@@ -12,6 +12,7 @@ use crate::eval::dataset::PAIRS_FILE;
 use crate::eval::metrics::Figures;
 use crate::eval::report::words as report_words;
 use crate::run::config::Method;
+use crate::run::queue::Turn;
 use crate::train::demo::{DemoPlan, DemoReport, Stage, judge, set_up};
 use crate::train::error::TrainError;
 use crate::train::worker::End;
@@ -67,7 +68,7 @@ fn tour(context: &Context, plan: &DemoPlan) -> Result<Option<DemoReport>> {
         ));
     }
     let Stage { run, .. } = &stage;
-    match watched(run, &context.workspace, &context.interrupt, quiet)? {
+    match watched(run, &context.workspace, &context.interrupt, Turn::AtOnce, quiet)? {
         End::Finished | End::Early => {}
         End::Interrupted => {
             words::say(&format!("interrupted; `caretta run resume {}` goes on with the training", run.id()));
@@ -230,7 +231,7 @@ mod tests {
         }
         config.save(&stage.run.config()).unwrap();
         let Context { workspace, interrupt, .. } = &context;
-        let surroundings = Surroundings { workspace, interrupt, foreground: Some(&|_| {}) };
+        let surroundings = Surroundings { workspace, interrupt, turn: Turn::AtOnce, foreground: Some(&|_| {}) };
         assert_eq!(work(&stage.run, surroundings).unwrap(), End::Finished);
         context.interrupt.store(true, Ordering::Relaxed);
         assert!(evaluated(&context, &plan, &stage).unwrap().is_none());

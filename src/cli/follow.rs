@@ -25,7 +25,14 @@ pub(super) fn bar(total: u64, what: &str, quiet: bool) -> ProgressBar {
 /// Follows `run` until it is over, or until `go_on` says no.
 pub(super) fn follow(run: &RunDir, quiet: bool, mut go_on: impl FnMut() -> bool) -> Result<Standing> {
     let bar = bar(0, "training", quiet);
+    let mut place = None;
     let standing = crate::run::watch::follow(run, |glance| {
+        if glance.standing.waits() && glance.standing.state.place != place {
+            place = glance.standing.state.place;
+            if !quiet {
+                say(&format!("queued: {}", glance.standing.reason));
+            }
+        }
         if glance.standing.state.total > 0 {
             bar.set_length(glance.standing.state.total);
             // not before: a bar of nothing says nothing

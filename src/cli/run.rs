@@ -8,12 +8,13 @@ use clap::{Args, Subcommand};
 
 use crate::data::foreign;
 use crate::run::manage::Rest;
+use crate::run::queue::Turn;
 use crate::run::status::Status;
 use crate::run::{RunDir, RunSummary, launch, log, manage, watch};
 
 use super::args::TrainingFlags;
 use super::run_care as care;
-use super::train::{RunAnswer, created, foreground};
+use super::train::{RunAnswer, TurnFlags, created, foreground};
 use super::{Context, follow, words};
 
 /// The verbs of `run`.
@@ -22,8 +23,8 @@ pub(super) enum RunVerb {
     /// List every run and how it stands
     #[command(after_help = "Examples:\n  caretta run ls\n  caretta run ls --json")]
     Ls,
-    /// Start a run that goes on without this terminal
-    #[command(after_help = "Example:\n  caretta run start arcface --data-dir photos/ --backbone resnet18")]
+    /// Start a run that goes on without this terminal, once its device is free
+    #[command(after_help = START_EXAMPLES)]
     Start(Box<StartArgs>),
     /// End a run after the step it is in, with a checkpoint
     #[command(
@@ -68,6 +69,13 @@ pub(super) enum RunVerb {
     Export(care::ExportArgs),
 }
 
+const START_EXAMPLES: &str = "\
+Examples:
+  caretta run start arcface --data-dir photos/ --backbone resnet18
+  caretta run start siamese --data-dir photos/ --now
+While as many runs as a device holds compute there, others wait as `queued` and begin by themselves. It holds one, or as
+many as queue.toml in the workspace says: per_card = 1 for graphics cards, cpu = 1 for the processor.";
+
 #[derive(Debug, Args)]
 pub(super) struct StartArgs {
     #[command(flatten)]
@@ -75,6 +83,8 @@ pub(super) struct StartArgs {
     /// Stay in the foreground, as `train` does
     #[arg(long)]
     foreground: bool,
+    #[command(flatten)]
+    turn: TurnFlags,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +112,8 @@ pub(super) struct ResumeArgs {
     /// Stay in the foreground
     #[arg(long)]
     foreground: bool,
+    #[command(flatten)]
+    turn: TurnFlags,
 }
 
 #[derive(Debug, Args)]
@@ -126,20 +138,19 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
         RunVerb::Start(args) => {
             let config = args.training.configuration(context)?;
             let run = created(context, &config, args.training.output_dir())?;
-            if args.foreground { foreground(context, &run) } else { detached(context, &run) }
+            begin(context, &run, args.foreground, args.turn)
         }
         RunVerb::Resume(args) => {
             let run = find(&args.named)?;
             let standing = run.standing()?;
-            match manage::resumable(run.id(), standing.status)? {
+            match manage::resumable(run.id(), standing.status, standing.waits())? {
                 Rest::Paused => {
                     manage::go_on(&run)?;
                     let answer = RunAnswer::new(&run, &watch::settled(&run, SETTLE)?);
                     context.answer(&answer, || answer.words())?;
                     Ok(0)
                 }
-                Rest::Ended if args.foreground => foreground(context, &run),
-                Rest::Ended => detached(context, &run),
+                Rest::Ended => begin(context, &run, args.foreground, args.turn),
             }
         }
         RunVerb::Stop(args) => {
@@ -171,8 +182,13 @@ pub(super) fn run(context: &Context, verb: RunVerb) -> Result<u8> {
     }
 }
 
-pub(super) fn detached(context: &Context, run: &RunDir) -> Result<u8> {
-    launch::trainer(&context.workspace, run)?;
+/// Gives `run` a trainer: in the foreground at once, else detached, when it is its turn.
+pub(super) fn begin(context: &Context, run: &RunDir, in_foreground: bool, turn: TurnFlags) -> Result<u8> {
+    if in_foreground { foreground(context, run, Turn::AtOnce) } else { detached(context, run, turn.turn()) }
+}
+
+fn detached(context: &Context, run: &RunDir, turn: Turn) -> Result<u8> {
+    launch::trainer(&context.workspace, run, turn)?;
     let standing = watch::settled(run, SETTLE)?;
     let answer = RunAnswer::new(run, &standing);
     let goes_on = !standing.status.is_over();
@@ -192,7 +208,10 @@ fn list(context: &Context) -> Result<u8> {
         let head = ["", "run", "method", "backbone", "dataset", "status", "epoch", "loss", "rank-1", "ETA", "age"];
         let table = words::table(&head, &runs.iter().map(row).collect::<Vec<_>>());
         let odd = runs.iter().filter(|r| matches!(r.status, Status::Crashed | Status::Failed | Status::Missing));
-        odd.fold(table, |table, run| table + &format!("\n{} {}: {}", run.status.sign(), run.id, run.reason))
+        let waiting = runs.iter().filter(|r| r.place.is_some());
+        waiting
+            .chain(odd)
+            .fold(table, |table, run| table + &format!("\n{} {}: {}", run.status.sign(), run.id, run.reason))
     })?;
     Ok(0)
 }

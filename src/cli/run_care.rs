@@ -14,8 +14,8 @@ use crate::eval::session;
 use crate::run::{RunDir, export, manage, watch};
 
 use super::args::{Usage, assign};
-use super::run::{Named, detached};
-use super::train::{created, foreground};
+use super::run::{Named, begin};
+use super::train::{TurnFlags, created};
 use super::{Context, words};
 
 pub(super) const CLONE_EXAMPLES: &str = "\
@@ -39,6 +39,8 @@ pub(super) struct CloneArgs {
     /// Stay in the foreground, as `train` does
     #[arg(long)]
     foreground: bool,
+    #[command(flatten)]
+    turn: TurnFlags,
 }
 
 pub(super) fn clone(context: &Context, of: &RunDir, args: &CloneArgs) -> Result<u8> {
@@ -48,7 +50,7 @@ pub(super) fn clone(context: &Context, of: &RunDir, args: &CloneArgs) -> Result<
         config.data.dir = context.workspace.data_dir(path)?;
     }
     let run = created(context, &config, args.output_dir.as_deref())?;
-    if args.foreground { foreground(context, &run) } else { detached(context, &run) }
+    begin(context, &run, args.foreground, args.turn)
 }
 
 #[derive(Debug, Args)]

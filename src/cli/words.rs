@@ -69,10 +69,15 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// Characters of a cell that are shown at most: a name can be as long as somebody likes.
+const CELL: usize = 80;
+
 /// A table with aligned columns; a column whose cells are numbers aligns to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| foreign::line(cell)).collect()).collect();
-    let cell_width = |text: &str| text.chars().count();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| foreign::short(cell, CELL)).collect()).collect();
+    // columns of a terminal: a letter of two marks is one, a Chinese one two
+    let cell_width = |text: &str| ratatui::text::Span::raw(text).width();
     let widths: Vec<usize> = (0..head.len())
         .map(|c| rows.iter().map(|r| cell_width(&r[c])).chain([cell_width(head[c])]).max().unwrap_or(0))
         .collect();
@@ -108,5 +113,9 @@ mod tests {
     fn tables_align_numbers_to_the_right() {
         let rows = vec![vec!["a".into(), "1.000".into()], vec!["long".into(), "·".into()]];
         assert_eq!(table(&["name", "x"], &rows), "name      x\na     1.000\nlong      ·");
+        let rows = vec![vec!["Zoe\u{308}".into(), "1".into()], vec!["海龟".into(), "2".into()]];
+        assert_eq!(table(&["name", "x"], &rows), "name  x\nZoe\u{308}   1\n海龟  2");
+        let rows = vec![vec!["L".repeat(10_000)]];
+        assert!(table(&["name"], &rows).lines().all(|line| line.chars().count() <= CELL));
     }
 }

@@ -1,16 +1,18 @@
 //! Changes a photo as the sea, the light and the camera would, so that a network learns the animal and not the water.
 //!
-//! One affine warp (crop, stretch, rotation, shift), then water between camera and animal (red falls first, a veil
-//! rises), the camera's exposure, blur and noise. Pure: pixels, config and random stream give the bytes. All numbers
+//! One warp (crop, stretch, rotation, shift, tilt), caustics on the animal, what hides it, then water between camera and
+//! animal (red falls first, a veil rises), the camera's exposure, specks before the lens, blur and noise. Pure: pixels, config and random stream give the bytes. All numbers
 //! are drawn first and in one order, so that changing one strength leaves the other effects as they were. There is no
 //! mirror by default: the left and right side of a turtle are two different patterns.
 
 mod blur;
+mod caustics;
+mod hidden;
 mod noise;
 mod warp;
 mod water;
 
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -30,12 +32,20 @@ pub struct Augment {
     pub rotation_degrees: f32,
     /// Largest shift beyond that of the crop, as a share of the side, 0 to 0.5.
     pub translate: f32,
+    /// Largest tilt of the photo's plane, 0 to 0.5: 0.5 shows one edge a quarter smaller, the other a quarter larger.
+    pub perspective: f32,
     /// Probability of a mirror image, 0 to 1. Wrong for animals told apart by their sides.
     pub mirror: f32,
+    /// Contrast of the web of light that waves cast, 0 to 1.
+    pub caustics: f32,
+    /// Largest share of the photo that something hides, 0 to 0.5.
+    pub occlusion: f32,
     /// Colour cast of more or less water, 0 to 1: 1 is up to 8 metres more.
     pub colour_cast: f32,
     /// Largest share of the light that is replaced by the veil of the water, 0 to 0.9.
     pub haze: f32,
+    /// Specks that float in the light, 0 to 1: 1 is up to 160.
+    pub backscatter: f32,
     /// Largest change of the exposure to either side, 0 to 0.9: 0.2 is 20 %.
     pub brightness: f32,
     /// Largest change of the contrast to either side, 0 to 0.9.
@@ -46,6 +56,47 @@ pub struct Augment {
     pub noise: f32,
 }
 
+/// One augmentation.
+#[derive(Debug)]
+pub struct Effect {
+    /// Its key.
+    pub name: &'static str,
+    /// Its largest strength.
+    pub most: f32,
+    /// Its strength in a configuration.
+    pub of: fn(&Augment) -> f32,
+    set: fn(&mut Augment, f32),
+}
+
+macro_rules! effects {
+    ($($name:ident $most:literal),* $(,)?) => {
+        [$(Effect { name: stringify!($name), most: $most, of: |a| a.$name, set: |a, v| a.$name = v }),*]
+    };
+}
+
+/// All augmentations, in the order in which they are applied.
+#[rustfmt::skip] // a table
+pub static EFFECTS: [Effect; 15] = effects![
+    crop 0.9, stretch 0.5, rotation_degrees 180.0, translate 0.5, perspective 0.5, mirror 1.0,
+    caustics 1.0, occlusion 0.5, colour_cast 1.0, haze 0.9, brightness 0.9, contrast 0.9, backscatter 1.0,
+    blur 5.0, noise 0.3,
+];
+
+impl Effect {
+    /// This one alone: as strong as in `config`, or half as strong as can be where it is off there.
+    pub fn shown(&self, config: &Augment) -> Augment {
+        let strength = (self.of)(config);
+        self.alone(if strength > 0.0 { strength } else { self.most / 2.0 })
+    }
+
+    /// This one alone, at `strength`.
+    pub fn alone(&self, strength: f32) -> Augment {
+        let mut only = Augment::off();
+        (self.set)(&mut only, strength);
+        only
+    }
+}
+
 impl Default for Augment {
     /// Strengths at which real underwater photos still look like underwater photos.
     fn default() -> Self {
@@ -54,9 +105,13 @@ impl Default for Augment {
             stretch: 0.1,
             rotation_degrees: 15.0,
             translate: 0.05,
+            perspective: 0.0,
             mirror: 0.0,
+            caustics: 0.0,
+            occlusion: 0.0,
             colour_cast: 0.6,
             haze: 0.35,
+            backscatter: 0.0,
             brightness: 0.25,
             contrast: 0.25,
             blur: 1.2,
@@ -73,9 +128,13 @@ impl Augment {
             stretch: 0.0,
             rotation_degrees: 0.0,
             translate: 0.0,
+            perspective: 0.0,
             mirror: 0.0,
+            caustics: 0.0,
+            occlusion: 0.0,
             colour_cast: 0.0,
             haze: 0.0,
+            backscatter: 0.0,
             brightness: 0.0,
             contrast: 0.0,
             blur: 0.0,
@@ -85,20 +144,8 @@ impl Augment {
 
     /// Fails with the first field that is out of its range.
     pub fn check(&self) -> Result<(), DataError> {
-        let fields = [
-            ("crop", self.crop, 0.9),
-            ("stretch", self.stretch, 0.5),
-            ("rotation_degrees", self.rotation_degrees, 180.0),
-            ("translate", self.translate, 0.5),
-            ("mirror", self.mirror, 1.0),
-            ("colour_cast", self.colour_cast, 1.0),
-            ("haze", self.haze, 0.9),
-            ("brightness", self.brightness, 0.9),
-            ("contrast", self.contrast, 0.9),
-            ("blur", self.blur, 5.0),
-            ("noise", self.noise, 0.3),
-        ];
-        for (field, value, high) in fields {
+        for effect in &EFFECTS {
+            let (field, value, high) = (effect.name, (effect.of)(self), effect.most);
             if !(0.0..=high).contains(&value) {
                 return Err(DataError::Augment { field, value, low: 0.0, high });
             }
@@ -141,8 +188,12 @@ pub fn augment_into(
     for plane in &mut scratch.planes {
         plane.resize(n * n, 0.0);
     }
-    warp::warp(source, &warp::Affine::new(&draw), n, &mut scratch.planes);
+    let mut more = More::new(config, draw.noise_seed);
+    warp::warp(source, &warp::Affine::new(&draw), more.tilt.map(|t| t * config.perspective), n, &mut scratch.planes);
+    caustics::caustics(&more, n, &mut scratch.planes);
+    hidden::occlude(&mut more, n, &mut scratch.planes);
     water::water(&draw, n, &mut scratch.planes);
+    hidden::backscatter(&mut more, n, &mut scratch.planes);
     let sigma = config.blur * draw.blur * draw.blur * n as f32 / 224.0;
     for plane in &mut scratch.planes {
         blur::blur(plane, n, sigma, &mut scratch.spare, &mut scratch.line);
@@ -216,6 +267,34 @@ impl Draw {
             mirror,
             noise_seed,
         }
+    }
+}
+
+/// What is random about the effects that came later. It has a stream of its own, which begins with what the photo's
+/// stream gave the noise: so photos look as they did before there were these.
+struct More {
+    config: Augment,
+    /// -1 to 1.
+    tilt: [f32; 2],
+    /// 0 to 1.
+    caustics: f32,
+    web_scale: f32,
+    web_turn: f32,
+    web_at: [f32; 2],
+    occlusion: f32,
+    backscatter: f32,
+    /// For as many things as there are.
+    random: ChaCha8Rng,
+}
+
+impl More {
+    fn new(config: &Augment, seed: u32) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(u64::from(seed) << 1 | 1);
+        let mut unit = || random.random::<f32>();
+        let tilt = [2.0 * unit() - 1.0, 2.0 * unit() - 1.0];
+        let (caustics, web_scale, web_turn, web_at) = (unit(), unit(), unit(), [unit(), unit()]);
+        let (occlusion, backscatter) = (unit(), unit());
+        More { config: *config, tilt, caustics, web_scale, web_turn, web_at, occlusion, backscatter, random }
     }
 }
 
@@ -345,7 +424,7 @@ mod tests {
         let source = photo(48);
         let quarter = warp::Affine::turned(90.0);
         let mut planes: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; 48 * 48]);
-        warp::warp(&source, &quarter, 48, &mut planes);
+        warp::warp(&source, &quarter, [0.0; 2], 48, &mut planes);
         for (x, y) in [(0, 0), (5, 40), (47, 3), (20, 20)] {
             let want = f32::from(source.rgb[(x * 48 + (47 - y)) * 3]);
             let got = planes[0][y * 48 + x];
@@ -361,6 +440,55 @@ mod tests {
             (augment(&photo(48), &rotated, 48, &mut random(5)), augment(&photo(48), &both, 48, &mut random(5)));
         let far = a.rgb.iter().zip(&b.rgb).filter(|(a, b)| a.abs_diff(**b) > 3).count();
         assert_eq!(far, 0);
+    }
+
+    #[test]
+    fn each_effect_does_something_and_what_it_draws_changes_no_other() {
+        let source = photo(64);
+        for effect in &EFFECTS {
+            let strong = effect.alone(effect.most);
+            strong.check().unwrap();
+            let changed = (0..8).filter(|&seed| augment(&source, &strong, 64, &mut random(seed)) != source).count();
+            assert!(changed >= 3, "{} changed {changed} of 8", effect.name);
+            assert!(effect.alone(effect.most * 1.01).check().is_err());
+            // beside a weak haze a barely switched-on effect leaves the haze as it was
+            let haze = only(|c| c.haze = 0.3);
+            let mut both = haze;
+            (effect.set)(&mut both, if effect.name == "mirror" { 0.0 } else { 1e-4 });
+            both.haze = 0.3;
+            let (a, b) = (augment(&source, &haze, 64, &mut random(5)), augment(&source, &both, 64, &mut random(5)));
+            let far = a.rgb.iter().zip(&b.rgb).filter(|(a, b)| a.abs_diff(**b) > 2).count();
+            assert!(far < 64, "{}: {far} values moved", effect.name);
+        }
+    }
+
+    #[test]
+    fn caustics_keep_the_light_and_occluders_hide_no_more_than_they_may() {
+        let grey = Pixels { side: 64, rgb: vec![100; byte_len(64)] };
+        let (mut most, mut least) = (0.0f32, f32::MAX);
+        for seed in 0..30 {
+            let lit = augment(&grey, &only(|c| c.caustics = 1.0), 64, &mut random(seed));
+            (most, least) = (most.max(mean(&lit, 1)), least.min(mean(&lit, 1)));
+            let hidden = augment(&grey, &only(|c| c.occlusion = 0.3), 64, &mut random(seed));
+            let changed = hidden.rgb.chunks(3).filter(|p| *p != [100; 3]).count() as f32 / (64.0 * 64.0);
+            assert!(changed < 0.3 * 1.1, "{changed} of the photo is hidden");
+        }
+        assert!(least > 70.0 && most < 140.0, "the web moved the light to {least} to {most}");
+    }
+
+    #[test]
+    fn a_tilt_shrinks_one_edge_and_mirrors_nothing() {
+        // a step from dark to light stays one, whichever way the plane tilts
+        let mut source = Pixels::black(64);
+        source.rgb.chunks_exact_mut(3).enumerate().filter(|(i, _)| i % 64 >= 32).for_each(|(_, p)| p.fill(200));
+        let tilt = only(|c| c.perspective = 0.5);
+        for seed in 0..10 {
+            let out = augment(&source, &tilt, 64, &mut random(seed));
+            for row in [8, 32, 56] {
+                let line: Vec<u8> = (4..60).map(|x| out.rgb[(row * 64 + x) * 3]).collect();
+                assert!(line[0] < 50 && line[50] > 150, "seed {seed}, row {row}: {line:?}");
+            }
+        }
     }
 
     #[test]
@@ -385,10 +513,12 @@ mod tests {
             (crop, stretch, rotation_degrees, translate) in (0f32..0.9, 0f32..0.5, 0f32..180.0, 0f32..0.5),
             (colour_cast, haze, brightness, contrast) in (0f32..1.0, 0f32..0.9, 0f32..0.9, 0f32..0.9),
             (blur, noise, mirror) in (0f32..5.0, 0f32..0.3, 0f32..1.0),
+            (perspective, caustics, occlusion, backscatter) in (0f32..0.5, 0f32..1.0, 0f32..0.5, 0f32..1.0),
             (from, to, seed) in (1u32..40, 1u32..40, any::<u64>()),
         ) {
             let config = Augment {
-                crop, stretch, rotation_degrees, translate, mirror, colour_cast, haze, brightness, contrast, blur, noise,
+                crop, stretch, rotation_degrees, translate, perspective, mirror, caustics, occlusion, colour_cast, haze,
+                brightness, contrast, backscatter, blur, noise,
             };
             prop_assert!(config.check().is_ok());
             let out = augment(&photo(from), &config, to, &mut random(seed));

@@ -39,7 +39,7 @@ pub enum DataError {
     },
 
     /// A table that is no table.
-    #[error("{}, line {line}: {reason}", foreign::path(path))]
+    #[error("{}, line {line}: {}", foreign::path(path), foreign::sentence(reason))]
     Table {
         /// The table.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum DataError {
     },
 
     /// Everything was read and nothing is left.
-    #[error("{} holds no usable photo: {reason}", foreign::path(path))]
+    #[error("{} holds no usable photo: {}", foreign::path(path), foreign::short(reason, 900))]
     NoPhotos {
         /// The dataset.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum DataError {
     },
 
     /// `--split-column` names what the dataset lacks.
-    #[error("the dataset has no split column `{column}`; it has {}", list(found))]
+    #[error("the dataset has no split column `{}`; it has {}", foreign::short(column, 80), list(found))]
     NoSplitColumn {
         /// The column asked for.
         column: String,
@@ -163,11 +163,16 @@ pub enum DataError {
     },
 }
 
+/// Names that a sentence lists at most.
+const LISTED: usize = 20;
+
 /// Names in backticks with commas between them, or "none".
 fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "none".into();
     }
-    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
-    quoted.join(", ")
+    let quoted: Vec<String> = names.iter().take(LISTED).map(|n| format!("`{}`", foreign::short(n, 40))).collect();
+    let more = names.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    quoted.join(", ") + &more
 }

@@ -17,6 +17,24 @@ pub fn line(text: &str) -> String {
     written_out(text, |_| false)
 }
 
+/// `text` on one line of at most `most` characters: a long one keeps its beginning and its end, where names differ.
+pub fn short(text: &str, most: usize) -> String {
+    let text = line(text);
+    let count = text.chars().count();
+    if count <= most {
+        return text;
+    }
+    let end = most / 3;
+    let begin: String = text.chars().take(most.saturating_sub(end + 1)).collect();
+    let end: String = text.chars().skip(count - end).collect();
+    format!("{begin}…{end}")
+}
+
+/// Half a sentence of ours with names in it, on one line that can be read to its end.
+pub fn sentence(text: &str) -> String {
+    short(text, 400)
+}
+
 /// `text` that may have several lines and tabs: a message of ours with names in it.
 pub fn block(text: &str) -> String {
     written_out(text, |c| matches!(c, '\n' | '\t'))
@@ -72,6 +90,14 @@ mod tests {
         assert!(!line(hostile).chars().any(is_harmful), "{:?}", line(hostile));
         assert!(line(hostile).ends_with("\\u{7f}\\u{a}"));
         assert_eq!(block("Zoë\n\tŽ 海龟\x1b"), "Zoë\n\tŽ 海龟\\u{1b}");
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(short("t001", 4), "t001");
+        assert_eq!(short(&format!("a{}z", "x".repeat(10_000)), 9), "axxxx…xxz");
+        assert_eq!(short("海龟海龟海龟", 4), "海龟…龟");
+        assert_eq!(short("\u{1b}[2J", 9), "\\u{1b}[2J");
     }
 
     proptest! {

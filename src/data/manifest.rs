@@ -144,7 +144,7 @@ impl ProblemKind {
 impl Problem {
     /// Line and photo, as far as they are known.
     pub fn place(&self) -> String {
-        match (self.line, self.photo.as_deref().map(foreign::line)) {
+        match (self.line, self.photo.as_deref().map(|photo| foreign::short(photo, 200))) {
             (Some(line), Some(photo)) => format!("line {line}, {photo}"),
             (Some(line), None) => format!("line {line}"),
             (None, photo) => photo.unwrap_or_default(),
@@ -160,8 +160,8 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place().as_str() {
-            "" => f.write_str(&self.reason),
-            place => write!(f, "{place}: {}", self.reason),
+            "" => f.write_str(&foreign::sentence(&self.reason)),
+            place => write!(f, "{place}: {}", foreign::sentence(&self.reason)),
         }
     }
 }

@@ -6,8 +6,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::augment::{Augment, augment};
-use super::cache::PhotoCache;
+use super::augment::{Augment, EFFECTS, augment};
 use super::decode::PhotoFile;
 use super::error::DataError;
 use super::manifest::{Manifest, Problem};
@@ -23,8 +22,9 @@ pub struct PreviewPlan {
     pub side: u32,
     /// Photos, taken at random.
     pub photos: usize,
-    /// Versions of each, beside the photo as an evaluation sees it.
-    pub versions: usize,
+    /// Versions of each, beside the photo as an evaluation sees it; none: one for each augmentation alone, as strong as in
+    /// `augment`, or half as strong as can be where it is off there.
+    pub versions: Option<usize>,
     /// Everything random follows from it.
     pub seed: u64,
 }
@@ -42,6 +42,21 @@ pub struct Preview {
 
 /// Pixels of white between photos and around them.
 const GAP: u32 = 6;
+
+impl PreviewPlan {
+    /// The augmentations of a photo's versions.
+    fn kinds(&self) -> Vec<Augment> {
+        match self.versions {
+            Some(versions) => vec![self.augment; versions],
+            None => EFFECTS.iter().map(|effect| effect.shown(&self.augment)).collect(),
+        }
+    }
+
+    /// Pictures in a row of the page.
+    pub fn columns(&self) -> usize {
+        1 + self.kinds().len()
+    }
+}
 
 impl Preview {
     /// The photos as a page, `columns` in a row.
@@ -70,21 +85,30 @@ pub fn preview(manifest: &Manifest, plan: &PreviewPlan) -> Result<Preview, DataE
     let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
     let mut order: Vec<usize> = (0..manifest.photos.len()).collect();
     order.shuffle(&mut random);
-    let cache = PhotoCache::open(None);
-    let source_side = plan.augment.source_side(plan.side);
+    let kinds = plan.kinds();
     let mut preview = Preview::default();
     for index in order {
         if preview.names.len() == plan.photos {
             break;
         }
         let file = manifest.file(index);
-        let both = cache.get(&file, plan.side).and_then(|plain| Ok((plain, cache.get(&file, source_side)?)));
+        let both = file.read().map(|whole| {
+            let mut versions = Vec::with_capacity(kinds.len());
+            let mut source: Option<Pixels> = None;
+            for kind in &kinds {
+                let side = kind.source_side(plan.side);
+                let source = match source.take().filter(|s| s.side == side) {
+                    Some(same) => source.insert(same),
+                    None => source.insert(square(&whole, side)),
+                };
+                versions.push(augment(source, kind, plan.side, &mut random));
+            }
+            (square(&whole, plan.side), versions)
+        });
         match both {
-            Ok((plain, source)) => {
+            Ok((plain, versions)) => {
                 preview.photos.push(plain);
-                preview
-                    .photos
-                    .extend((0..plan.versions).map(|_| augment(&source, &plan.augment, plan.side, &mut random)));
+                preview.photos.extend(versions);
                 preview.names.push(manifest.photos[index].path.to_string_lossy().into_owned());
             }
             Err(error) => preview.problems.push(unreadable(manifest, index, error)),
@@ -103,10 +127,14 @@ pub fn preview(manifest: &Manifest, plan: &PreviewPlan) -> Result<Preview, DataE
 pub struct Versions {
     plain: Pixels,
     source: Pixels,
+    whole: RgbImage,
     how: Augment,
 }
 
 impl Versions {
+    /// The first number of a version by one augmentation alone, in the order of [`EFFECTS`].
+    pub const ALONE: u8 = 200;
+
     /// Versions of `photo` by `how`, `side` pixels wide and high.
     ///
     /// # Errors
@@ -114,14 +142,22 @@ impl Versions {
     pub fn of(photo: &PhotoFile, how: &Augment, side: u32) -> Result<Versions, DataError> {
         how.check()?;
         let whole = photo.read()?;
-        Ok(Versions { plain: square(&whole, side), source: square(&whole, how.source_side(side)), how: *how })
+        let source = square(&whole, how.source_side(side));
+        Ok(Versions { plain: square(&whole, side), source, whole, how: *how })
     }
 
     /// Version 0 is the photo as an evaluation sees it, each further number is augmented otherwise, the same again for the
-    /// same number.
+    /// same number; those from [`Versions::ALONE`] on by one augmentation each, as strong as [`Effect::shown`] has it.
+    ///
+    /// [`Effect::shown`]: super::augment::Effect::shown
     pub fn version(&self, number: u8) -> RgbImage {
+        let alone = number.checked_sub(Versions::ALONE).and_then(|n| EFFECTS.get(usize::from(n)));
         let pixels = if number == 0 {
             self.plain.clone()
+        } else if let Some(effect) = alone {
+            let (how, side) = (effect.shown(&self.how), self.plain.side);
+            let mut random = ChaCha8Rng::seed_from_u64(1);
+            augment(&square(&self.whole, how.source_side(side)), &how, side, &mut random)
         } else {
             let mut random = ChaCha8Rng::seed_from_u64(u64::from(number));
             augment(&self.source, &self.how, self.plain.side, &mut random)
@@ -133,6 +169,7 @@ impl Versions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::cache::PhotoCache;
     use crate::data::synth::{SynthPlan, draw};
 
     #[test]
@@ -142,7 +179,7 @@ mod tests {
         draw(&drawn, &dir.path().join("t"), &|_, _| true).unwrap();
         let manifest = crate::data::formats::as_written(&dir.path().join("t")).unwrap();
         let augment = Augment { haze: 0.3, rotation_degrees: 20.0, ..Augment::off() };
-        let plan = PreviewPlan { augment, side: 32, photos: 3, versions: 2, seed: 1 };
+        let plan = PreviewPlan { augment, side: 32, photos: 3, versions: Some(2), seed: 1 };
         let one = preview(&manifest, &plan).unwrap();
         assert_eq!((one.names.len(), one.photos.len()), (3, 9));
         let page = one.page(3);
@@ -153,11 +190,15 @@ mod tests {
         assert_eq!(bytes(&one), bytes(&preview(&manifest, &plan).unwrap()));
         assert_ne!(one.photos[1].rgb, one.photos[2].rgb, "two versions of a photo differ");
 
+        let each = preview(&manifest, &PreviewPlan { versions: None, photos: 1, ..plan }).unwrap();
+        assert_eq!(each.photos.len(), 1 + EFFECTS.len());
+
         let versions = Versions::of(&manifest.file(0), &augment, 32).unwrap();
         let version = |n| versions.version(n);
         assert_eq!(version(0).into_raw(), PhotoCache::open(None).get(&manifest.file(0), 32).unwrap().rgb);
         assert_eq!((version(0).dimensions(), version(1)), ((32, 32), version(1)));
         assert!(version(1) != version(2) && version(0) != version(1));
+        assert!(version(Versions::ALONE) != version(Versions::ALONE + 1));
 
         std::fs::write(manifest.full_path(0), "no photo").unwrap();
         let all = PreviewPlan { photos: 10, ..plan };

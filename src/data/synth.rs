@@ -90,6 +90,13 @@ impl SynthPlan {
     }
 }
 
+/// A tile of the web of light under waves, brightness about one, with the side given; it repeats without a seam.
+pub(super) fn caustics_tile(side: usize) -> Vec<f32> {
+    let web = caustics::Caustics::draw(&mut Dice::new(0, For::Encounter, 0, 0, 0));
+    let at = |i: usize| i as f32 / side as f32;
+    (0..side * side).map(|i| web.at(at(i % side), at(i / side))).collect()
+}
+
 /// Draws the dataset into `dir`, which is created and must be empty, in the layout of SeaTurtleID2022:
 /// `images/<individual>/<name>.jpg`, and `metadata_splits.csv` with a column `orientation` (left, right) more.
 ///

@@ -95,7 +95,7 @@ pub fn standing(folder: &Path) -> Result<Option<(Status, State)>> {
         let held = lock::is_held(&folder.join(LOCK_FILE))?; // before the state, as for a run
         let state = State::read(folder)?;
         let told = held && control(folder).stands(Order::Stop);
-        let status = state.as_ref().map_or(Status::Queued, |s| status::derive(held, s.phase, told));
+        let status = state.as_ref().map_or(Status::Queued, |s| status::derive(held, s.phase, false, told));
         Ok::<_, Error>((status, state))
     })?;
     Ok(state.map(|state| (status, state)))

@@ -18,6 +18,7 @@ pub mod field;
 mod file;
 mod outline;
 mod sections;
+pub mod sweep;
 
 use file::Layer;
 pub use outline::Outline;
@@ -57,6 +58,7 @@ impl Config {
     }
 
     fn text(path: &Path) -> Result<String> {
+        // a user's file may be a pipe, as a shell makes one; a run's is seen to be plain before it is a run
         fs::read_to_string(path).map_err(|e| RunError::io("read", path, e))
     }
 

@@ -48,12 +48,16 @@ impl Control {
     /// Gives an order; giving it twice is giving it once.
     pub fn give(&self, order: Order) -> Result<()> {
         let path = self.folder.join(order.file());
-        fs::create_dir_all(&self.folder).and_then(|()| fs::write(&path, "")).map_err(|e| RunError::io("write", path, e))
+        // nothing is written into what stands there: it could be a link to any file of the user's
+        match fs::create_dir_all(&self.folder).and_then(|()| fs::File::create_new(&path)) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(RunError::io("write", path, e)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the order stands. A folder that cannot be read holds none. Costs one look at the disk.
     pub fn stands(&self, order: Order) -> bool {
-        self.folder.join(order.file()).exists()
+        self.folder.join(order.file()).symlink_metadata().is_ok()
     }
 
     /// Whether the order stood; it does not any more.

@@ -56,6 +56,18 @@ pub struct Standing {
     pub state: State,
 }
 
+impl Standing {
+    /// Whether a trainer is there that can be told something, though it may wait for its turn.
+    pub fn is_held(&self) -> bool {
+        self.status.is_live() || self.waits()
+    }
+
+    /// Whether a trainer waits for its turn.
+    pub fn waits(&self) -> bool {
+        self.status == Status::Queued && self.state.place.is_some()
+    }
+}
+
 impl RunDir {
     /// Makes a run in `path`: a folder that is not there yet, or is empty. Its id is for messages and lists.
     pub fn create(id: &str, path: &Path, config: &Config) -> Result<RunDir> {
@@ -249,7 +261,8 @@ impl RunDir {
         let (status, state) = status::settle(|| {
             let held = self.is_held()?;
             let state = self.read_state()?;
-            Ok::<_, RunError>((status::derive(held, state.phase, self.control().stands(Order::Stop)), state))
+            let stop = self.control().stands(Order::Stop);
+            Ok::<_, RunError>((status::derive(held, state.phase, state.place.is_some(), stop), state))
         })?;
         Ok(Standing { status, reason: status::reason(status, &state), state })
     }

@@ -86,7 +86,7 @@ pub enum RunError {
         path: PathBuf,
     },
     /// A file of a run that does not hold what it should.
-    #[error("{}: damaged: {problem}", foreign::path(path))]
+    #[error("{}: damaged: {}", foreign::path(path), foreign::sentence(problem))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -95,7 +95,7 @@ pub enum RunError {
     },
 
     /// A configuration file that is not TOML.
-    #[error("{at}not valid TOML: {problem}")]
+    #[error("{at}not valid TOML: {}", foreign::sentence(problem))]
     Syntax {
         /// Where.
         at: Place,
@@ -103,7 +103,7 @@ pub enum RunError {
         problem: String,
     },
     /// A key that no configuration has.
-    #[error("{at}{key}: there is no such key{}", hint(.near))]
+    #[error("{at}{}: there is no such key{}", foreign::short(key, 80), hint(.near))]
     UnknownKey {
         /// Where.
         at: Place,
@@ -113,7 +113,7 @@ pub enum RunError {
         near: Vec<String>,
     },
     /// A value that its key does not take.
-    #[error("{at}{key} = {given}: must be {allowed}")]
+    #[error("{at}{} = {}: must be {allowed}", foreign::short(key, 80), foreign::short(given, 120))]
     BadValue {
         /// Where.
         at: Place,
@@ -125,7 +125,7 @@ pub enum RunError {
         allowed: String,
     },
     /// Values that are fine alone and not together.
-    #[error("{key} = {given}: {problem}")]
+    #[error("{key} = {}: {}", foreign::short(given, 120), foreign::sentence(problem))]
     BadTogether {
         /// The dotted path to change first.
         key: &'static str,
@@ -133,6 +133,14 @@ pub enum RunError {
         given: String,
         /// What it clashes with, and what would do.
         problem: String,
+    },
+    /// A sweep that asks for too much.
+    #[error("{}: asks for more than {most} runs; give the grid fewer values", foreign::path(path))]
+    TooManyRuns {
+        /// The file.
+        path: PathBuf,
+        /// How many it may ask for.
+        most: usize,
     },
     /// A configuration without photos.
     #[error("data.dir: no photos chosen; give --data-dir a folder, a table or the name of a dataset")]
@@ -280,6 +288,12 @@ pub enum RunError {
         id: String,
         /// What it is.
         status: Status,
+    },
+    /// A run that waits for its turn, told to go on.
+    #[error("{id} waits for its turn and begins by itself")]
+    WaitsAlready {
+        /// The run's id or name.
+        id: String,
     },
     /// A dataset that no register knows, because its folder is its entry.
     #[error("{name} was drawn by this program and lies in {}; remove the folder to be rid of it", foreign::path(path))]

@@ -5,10 +5,12 @@
 //! to the user, and people of one group watch each other's runs.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::OFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -73,13 +75,52 @@ pub fn replace_json(path: &Path, value: &impl Serialize) -> Result<()> {
     })
 }
 
+/// Opens a plain file to read; a pipe or a folder in its place is an error and blocks nobody.
+///
+/// # Errors
+/// When there is no such file.
+pub fn open(path: &Path) -> io::Result<File> {
+    plain(OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?)
+}
+
+/// Opens a plain file of ours to append to, made if it is not there. A link that stands in its place is not followed: it
+/// could lead to any file of the user's.
+///
+/// # Errors
+/// When there can be no such file.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    let opened = OpenOptions::new().read(true).append(true).create(true).custom_flags(flags).open(path);
+    let is_link = |e: &io::Error| e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    plain(opened.map_err(|e| if is_link(&e) { io::Error::other("it is a link to another file") } else { e })?)
+}
+
+fn plain(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
+}
+
+/// The text of a plain file of bearable length.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    const MOST: u64 = 16 << 20;
+    let mut text = String::new();
+    let read = open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+    if read as u64 > MOST { Err(io::Error::other("it is longer than such a file can be")) } else { Ok(text) }
+}
+
 /// What a JSON file of ours holds.
 ///
 /// # Errors
 /// When the file cannot be read, or holds something else.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(|e| RunError::io("read", path, e))?;
-    serde_json::from_slice(&bytes).map_err(|e| RunError::Damaged { path: path.to_path_buf(), problem: e.to_string() })
+    let damaged = |problem: String| RunError::Damaged { path: path.to_path_buf(), problem };
+    let text = match read_text(path) {
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => return Err(damaged("it is not UTF-8 text".into())),
+        other => other.map_err(|e| RunError::io("read", path, e))?,
+    };
+    serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))
 }
 
 /// Makes the folder `path`, with those above it, unless it is there.

@@ -48,7 +48,8 @@ impl std::fmt::Display for Process {
     }
 }
 
-fn host_name() -> String {
+/// The machine's name.
+pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

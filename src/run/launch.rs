@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::dir::RunDir;
 use super::error::{Result, RunError};
 use super::log;
+use super::queue::Turn;
 use super::state::Phase;
 use super::workspace::Workspace;
 
@@ -66,13 +67,17 @@ pub fn launch(run: &RunDir, args: &[OsString], patience: Duration) -> Result<u32
 /// How long a trainer may take to take its run.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts this program as the trainer of `run`, as [`launch`] does.
+/// Starts this program as the trainer of `run`, as [`launch`] does; whether it waits for its turn says `turn`.
 ///
 /// # Errors
 /// As [`launch`].
-pub fn trainer(workspace: &Workspace, run: &RunDir) -> Result<u32> {
+pub fn trainer(workspace: &Workspace, run: &RunDir, turn: Turn) -> Result<u32> {
     let root = workspace.root().as_os_str().to_owned();
-    launch(run, &["worker".into(), "--workspace".into(), root, run.path().as_os_str().to_owned()], PATIENCE)
+    let mut args = vec!["worker".into(), "--workspace".into(), root, run.path().as_os_str().to_owned()];
+    if turn == Turn::AtOnce {
+        args.push("--now".into());
+    }
+    launch(run, &args, PATIENCE)
 }
 
 /// Starts this program with `args` in a process group of its own, where no Ctrl-C of the terminal reaches it; what it

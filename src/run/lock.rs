@@ -5,12 +5,13 @@
 //! trainer tries for a second. std opens files close-on-exec: a program that the trainer starts does not
 //! inherit the lock and keep a dead run alive.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::{Result, RunError};
+use super::files;
 
 /// Name of the lock in the folder of a run or of an evaluation.
 pub const FILE: &str = "lock";
@@ -31,7 +32,7 @@ impl Lock {
 
     fn take_within(path: &Path, patience: Duration) -> Result<Option<Lock>> {
         let fail = |e| RunError::io("lock", path, e);
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(fail)?;
+        let file = files::open_to_append(path).map_err(fail)?;
         let begin = Instant::now();
         loop {
             match file.try_lock() {
@@ -47,7 +48,7 @@ impl Lock {
 /// Whether somebody holds the lock file at `path`; no file is no lock.
 pub fn is_held(path: &Path) -> Result<bool> {
     let fail = |e| RunError::io("probe the lock", path, e);
-    let file = match File::open(path) {
+    let file = match files::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(fail(e)),

@@ -4,12 +4,13 @@
 //! standard error that a detached trainer has on the same file, never run into each other. Names of photos
 //! and individuals end up here and later on a terminal, so control characters are written out.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Result, RunError};
+use super::files;
 use super::stamp::Stamp;
 use crate::data::foreign;
 
@@ -51,7 +52,7 @@ impl Log {
 
 /// The log file for a child's standard output or error.
 pub(super) fn append(path: &Path) -> Result<File> {
-    OpenOptions::new().append(true).create(true).open(path).map_err(|e| RunError::io("write", path, e))
+    files::open_to_append(path).map_err(|e| RunError::io("write", path, e))
 }
 
 fn line(text: &str) -> String {
@@ -96,7 +97,7 @@ pub fn lines_from(path: &Path, from: u64, most: u64) -> Result<Piece> {
 /// The bytes from `from` on and where they end.
 fn bytes_from(path: &Path, from: u64, most: u64) -> Result<(Vec<u8>, u64)> {
     let fail = |e| RunError::io("read", path, e);
-    let mut file = match File::open(path) {
+    let mut file = match files::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(e) => return Err(fail(e)),

@@ -44,20 +44,21 @@ pub fn note(run: &RunDir, note: &str) -> Result<()> {
 /// # Errors
 /// When no trainer is there to wait.
 pub fn pause(run: &RunDir) -> Result<()> {
-    tell(run, Order::Pause)
+    let standing = run.standing()?;
+    tell(run, standing.status.is_live(), standing.status, Order::Pause)
 }
 
-/// Tells the trainer to end after the step it is in, with a checkpoint.
+/// Tells the trainer to end after the step it is in, with a checkpoint; or to wait no longer for its turn.
 ///
 /// # Errors
 /// When no trainer is there to stop.
 pub fn stop(run: &RunDir) -> Result<()> {
-    tell(run, Order::Stop)
+    let standing = run.standing()?;
+    tell(run, standing.is_held(), standing.status, Order::Stop)
 }
 
-fn tell(run: &RunDir, order: Order) -> Result<()> {
-    let status = run.standing()?.status;
-    if !status.is_live() {
+fn tell(run: &RunDir, hears: bool, status: Status, order: Order) -> Result<()> {
+    if !hears {
         return Err(RunError::NotRunning { id: run.id().to_owned(), status });
     }
     run.control().give(order)
@@ -80,12 +81,13 @@ pub enum Rest {
     Ended,
 }
 
-/// How the run that people call `id` can go on as it stands.
+/// How the run that people call `id` can go on as it stands; `waits`: a trainer waits for its turn.
 ///
 /// # Errors
 /// When it goes on already, came to its end, or is not there.
-pub fn resumable(id: &str, status: Status) -> Result<Rest> {
+pub fn resumable(id: &str, status: Status, waits: bool) -> Result<Rest> {
     match status {
+        Status::Queued if waits => Err(RunError::WaitsAlready { id: id.to_owned() }),
         Status::Paused => Ok(Rest::Paused),
         Status::Queued | Status::Stopped | Status::Failed | Status::Crashed => Ok(Rest::Ended),
         Status::Starting | Status::Running | Status::Stopping | Status::Finished | Status::Missing => {
@@ -195,12 +197,13 @@ mod tests {
 
     #[test]
     fn what_rests_can_go_on() {
-        assert_eq!(resumable("a", Status::Paused).unwrap(), Rest::Paused);
+        assert_eq!(resumable("a", Status::Paused, false).unwrap(), Rest::Paused);
+        assert!(matches!(resumable("a", Status::Queued, true), Err(RunError::WaitsAlready { .. })));
         for status in [Status::Queued, Status::Stopped, Status::Failed, Status::Crashed] {
-            assert_eq!(resumable("a", status).unwrap(), Rest::Ended);
+            assert_eq!(resumable("a", status, false).unwrap(), Rest::Ended);
         }
         for status in [Status::Starting, Status::Running, Status::Stopping, Status::Finished, Status::Missing] {
-            let refused = resumable("a", status).unwrap_err().to_string();
+            let refused = resumable("a", status, false).unwrap_err().to_string();
             assert_eq!(refused, format!("a is {status}: there is nothing to resume"));
         }
     }

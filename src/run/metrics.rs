@@ -5,13 +5,14 @@
 //! instead of cutting the file, so that a reader in the middle of it never loses its place.
 //! JSON has no NaN and no infinity: both are written as null, and read as NaN where a number is due.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::{Result, RunError};
+use super::files;
 use super::state::Score;
 
 pub mod tail;
@@ -158,7 +159,7 @@ impl Writer {
     /// Opens the file, made if it is not there. A line that a dead trainer left torn is ended before the first append.
     pub fn open(path: &Path) -> Result<Writer> {
         let fail = |e| RunError::io("write", path, e);
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(fail)?;
+        let mut file = files::open_to_append(path).map_err(fail)?;
         let mut torn = false;
         if file.metadata().map_err(fail)?.len() > 0 {
             let mut last = [0];
@@ -296,7 +297,7 @@ mod tests {
     fn a_full_disk_is_told_as_such() {
         let mut full = Writer {
             path: "metrics.jsonl".into(),
-            file: OpenOptions::new().append(true).open("/dev/full").unwrap(),
+            file: std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap(),
             torn: false,
         };
         assert!(matches!(full.append(&step(1)), Err(RunError::DiskFull { .. })));

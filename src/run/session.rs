@@ -54,7 +54,7 @@ impl Session {
         state.phase = Phase::Starting;
         state.process = Some(Process::current());
         state.started = Some(Stamp::now());
-        (state.exited, state.exit_code, state.reason) = (None, None, None);
+        (state.exited, state.exit_code, state.reason, state.place) = (None, None, None, None);
         let mut session = Session {
             metrics: metrics::Writer::open(&run.metrics())?,
             log: Log::open(&run.log())?,
@@ -143,6 +143,18 @@ impl Session {
         self.state.latest = Some(score);
     }
 
+    /// Says that the run waits for its turn as the `place`-th, from 1, for what `wants` names.
+    pub fn waits(&mut self, place: u64, wants: &str) -> Result<()> {
+        if self.state.phase == Phase::Queued && self.state.place == Some(place) {
+            return Ok(());
+        }
+        let line = if place == 1 { "next".to_owned() } else { format!("number {place} in line") };
+        self.state.phase = Phase::Queued;
+        self.state.place = Some(place);
+        self.state.reason = Some(format!("{line} for {wants}"));
+        self.write()
+    }
+
     /// Says that the trainer now does something else; time in `Paused` does not count as work.
     pub fn phase(&mut self, phase: Phase) -> Result<()> {
         match (phase, self.paused) {
@@ -153,6 +165,9 @@ impl Session {
                 self.paused = None;
             }
             (_, None) => {}
+        }
+        if self.state.place.take().is_some() {
+            self.state.reason = None;
         }
         self.state.phase = phase;
         self.write()
@@ -170,6 +185,7 @@ impl Session {
 
     fn finish(&mut self, phase: Phase, exit_code: i32, reason: &str) -> Result<()> {
         self.ended = true;
+        self.state.place = None;
         self.state.phase = phase;
         self.state.exited = Some(Stamp::now());
         self.state.exit_code = Some(exit_code);

@@ -17,7 +17,7 @@ use super::stamp::Stamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Created; no trainer has begun.
+    /// Created, and no trainer has begun, or one waits for its turn.
     Queued,
     /// A trainer holds the run and prepares.
     Starting,
@@ -93,6 +93,9 @@ pub struct State {
     /// Why it ended so, in a sentence.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Its place in line, from 1, while a trainer waits for its turn; then `reason` says for what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u64>,
     /// Loss of the last step; `None` where there is none or it was not a number.
     #[serde(default)]
     pub loss: Option<f32>,
@@ -123,6 +126,7 @@ impl State {
             exited: None,
             exit_code: None,
             reason: None,
+            place: None,
             loss: None,
             seconds_per_step: None,
             best: None,

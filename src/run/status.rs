@@ -13,7 +13,7 @@ use super::state::{Phase, State};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Created; no trainer has begun.
+    /// Created, and no trainer has begun, or one waits for its turn.
     Queued,
     /// A trainer prepares.
     Starting,
@@ -84,16 +84,18 @@ impl fmt::Display for Status {
 
 /// What to read before this: probe the lock first, then read the state. Read the other way round, a trainer
 /// that ends in between leaves an old "running" beside a free lock, and a good run looks crashed.
-pub fn derive(lock_held: bool, phase: Phase, stop_asked: bool) -> Status {
+/// `waits`: a trainer that waits for its turn said so; with nobody holding the lock, it died waiting.
+pub fn derive(lock_held: bool, phase: Phase, waits: bool, stop_asked: bool) -> Status {
     match (lock_held, phase) {
         (_, Phase::Stopped) => Status::Stopped,
         (_, Phase::Finished) => Status::Finished,
         (_, Phase::Failed) => Status::Failed,
-        (false, Phase::Queued) => Status::Queued,
+        (false, Phase::Queued) if !waits => Status::Queued,
         (false, _) => Status::Crashed,
         (true, Phase::Stopping) => Status::Stopping,
         // The trainer obeys after the step it is in; a person should see that it was heard.
         (true, _) if stop_asked => Status::Stopping,
+        (true, Phase::Queued) if waits => Status::Queued,
         (true, Phase::Queued | Phase::Starting) => Status::Starting,
         (true, Phase::Running) => Status::Running,
         (true, Phase::Paused) => Status::Paused,
@@ -125,6 +127,7 @@ pub fn reason(status: Status, state: &State) -> String {
         (0, _) | (_, 0) => "before the first step".to_owned(),
         (epoch, step) => format!("in epoch {epoch}, step {step}"),
     };
+    let place = if state.place.is_some() { format!("waiting for its turn, {place}") } else { place };
     match status {
         Status::Queued => told.unwrap_or("no trainer has begun").to_owned(),
         Status::Starting => format!("{} prepares", who()),
@@ -158,17 +161,27 @@ mod tests {
         ];
         for (phase, free, held) in rows {
             let state = State { phase, ..State::queued() };
-            assert_eq!(derive(false, phase, false), free, "{phase:?}, lock free");
-            assert_eq!(derive(true, phase, false), held, "{phase:?}, lock held");
+            assert_eq!(derive(false, phase, false, false), free, "{phase:?}, lock free");
+            assert_eq!(derive(true, phase, false, false), held, "{phase:?}, lock held");
             // A stop that was asked for shows at once on a live run, and changes nothing on another.
-            assert_eq!(derive(false, phase, true), free);
+            assert_eq!(derive(false, phase, false, true), free);
             let asked = if held.is_live() { Status::Stopping } else { held };
-            assert_eq!(derive(true, phase, true), asked);
+            assert_eq!(derive(true, phase, false, true), asked);
             for status in [free, held] {
                 let line = reason(status, &state);
                 assert!(!line.is_empty() && !line.contains('\n'));
             }
         }
+    }
+
+    #[test]
+    fn who_waits_for_its_turn_is_queued_as_long_as_it_lives() {
+        assert_eq!(derive(true, Phase::Queued, true, false), Status::Queued);
+        assert_eq!(derive(true, Phase::Queued, true, true), Status::Stopping);
+        assert_eq!(derive(false, Phase::Queued, true, false), Status::Crashed);
+        let state = State { place: Some(2), ..State::queued() };
+        let line = reason(Status::Crashed, &state);
+        assert!(line.contains("died waiting for its turn, before the first step"), "{line}");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct RunSummary {
     pub status: Status,
     /// Why, in a line.
     pub reason: String,
+    /// Its place in line, from 1, while it waits for its turn.
+    pub place: Option<u64>,
     /// Epoch of the last step, from 1; 0 before the first.
     pub epoch: u32,
     /// Epochs of the whole run.
@@ -78,6 +80,7 @@ impl RunSummary {
         }
         match run.standing() {
             Ok(standing) => {
+                line.place = if standing.waits() { standing.state.place } else { None };
                 let state = standing.state;
                 line.status = standing.status;
                 line.reason = standing.reason;
@@ -108,6 +111,11 @@ impl RunSummary {
         }
     }
 
+    /// Whether a trainer is there that can be told something, though it may wait for its turn.
+    pub fn is_held(&self) -> bool {
+        self.status.is_live() || self.place.is_some()
+    }
+
     fn blank(id: &str, dir: &Path) -> RunSummary {
         RunSummary {
             id: id.to_owned(),
@@ -118,6 +126,7 @@ impl RunSummary {
             dataset: None,
             status: Status::Missing,
             reason: String::new(),
+            place: None,
             epoch: 0,
             epochs: None,
             step: 0,

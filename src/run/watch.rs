@@ -59,7 +59,7 @@ pub fn follow(run: &RunDir, mut seen: impl FnMut(&Glance) -> ControlFlow<()>) ->
     }
 }
 
-/// Looks until the trainer makes steps or is over, at most `patience`; returns how the run then stands.
+/// Looks until the trainer makes steps, waits for its turn or is over, at most `patience`; returns how the run then stands.
 pub fn settled(run: &RunDir, patience: Duration) -> Result<Standing> {
     until(run, patience, Status::Running)
 }
@@ -73,7 +73,7 @@ fn until(run: &RunDir, patience: Duration, awaited: Status) -> Result<Standing> 
     let begin = Instant::now();
     loop {
         let standing = run.standing()?;
-        if standing.status == awaited || standing.status.is_over() || begin.elapsed() >= patience {
+        if standing.status == awaited || standing.status.is_over() || standing.waits() || begin.elapsed() >= patience {
             return Ok(standing);
         }
         std::thread::sleep(EVERY);

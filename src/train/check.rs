@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::data::corrections::Corrections;
 use crate::nn::backbone::Backbone;
 use crate::run::config::Config;
+use crate::run::queue::Limits;
 use crate::run::{RunDir, Workspace};
 
 use super::begin::settle;
@@ -45,6 +46,7 @@ pub fn create(workspace: &Workspace, config: &Config, output: Option<&Path>) -> 
     let plan = plan(config, &workspace.corrections(config.data.dir.as_ref())?)?;
     let mut config = config.clone();
     settle(&mut config, workspace)?;
+    Limits::read(workspace)?; // said here rather than by a trainer that is to wait
     let run = workspace.create_run(&config, output)?;
     Ok((run, plan.cannot_be_measured()))
 }

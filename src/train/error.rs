@@ -20,6 +20,14 @@ pub enum TrainError {
     /// The evaluation failed.
     #[error(transparent)]
     Eval(#[from] crate::eval::Error),
+    /// A run of a sweep that could not begin.
+    #[error("{label}: {source}")]
+    InSweep {
+        /// What the sweep calls it.
+        label: String,
+        /// What is wrong.
+        source: Box<TrainError>,
+    },
     /// Too few usable photos.
     #[error("too few photos to train on: {reason}")]
     TooFew {

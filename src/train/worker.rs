@@ -22,10 +22,11 @@ use crate::eval::{self, metrics};
 use crate::loss::contrastive::Pair;
 use crate::nn::error::NnError;
 use crate::nn::ops::Backend;
-use crate::nn::ops::device::{self, AnyDevice, on_device};
+use crate::nn::ops::device::{self, AnyDevice, DeviceError, on_device};
 use crate::run::config::{Config, Method, StopFigure};
 use crate::run::control::Order;
 use crate::run::metrics::{Epoch, Record, Step};
+use crate::run::queue::Turn;
 use crate::run::stamp::Stamp;
 use crate::run::{Phase, RunDir, Session, Workspace};
 
@@ -37,6 +38,7 @@ use super::fit;
 use super::schedule::Schedule;
 use super::setup::Setup;
 use super::step::{StepInput, Trainer};
+use super::turn;
 
 /// What a trainer needs beside its run.
 #[derive(Clone, Copy)]
@@ -45,6 +47,8 @@ pub struct Surroundings<'a> {
     pub workspace: &'a Workspace,
     /// Set by a signal: end after the step in progress, with a checkpoint.
     pub interrupt: &'a AtomicBool,
+    /// Whether it waits for its turn.
+    pub turn: Turn,
     /// Told what was left out or doubted, where somebody sits before it; none where standard error is the run's log.
     pub foreground: Option<&'a (dyn Fn(&[Problem]) + Sync)>,
 }
@@ -86,7 +90,9 @@ pub fn work(run: &RunDir, surroundings: Surroundings) -> Result<End> {
         Ok(end) => {
             let (step, total) = (session.state().step, session.state().total);
             let why = if *end == End::Interrupted { "interrupted" } else { "told to stop" };
-            (Phase::Stopped, end.exit_code(), format!("{why} at step {step} of {total}"))
+            let waited = session.state().place.is_some();
+            let at = if waited { "while it waited".to_owned() } else { format!("at step {step} of {total}") };
+            (Phase::Stopped, end.exit_code(), format!("{why} {at}"))
         }
         Err(error) => (Phase::Failed, 1, error.to_string()),
     };
@@ -114,8 +120,13 @@ fn early(session: &Session) -> String {
 
 fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     let config = session.run().read_config()?;
+    let taken = match turn::take(session, &config, &surroundings)? {
+        Ok(taken) => taken,
+        Err(end) => return Ok(end),
+    };
     check(&config)?;
-    let (device, note) = device(&config.train.device)?;
+    let (device, note) =
+        device::open_at(&config.train.device, &taken.place).map_err(|e| no_device(&config.train.device, &e))?;
     device.set_exact(config.train.precision == "fp32");
     let stopped = |session: &Session| surroundings.stopped(session);
     let setup = {
@@ -178,7 +189,7 @@ impl Surroundings<'_> {
     }
 
     /// How to end, if an order or a signal says so.
-    fn stopped(&self, session: &Session) -> Option<End> {
+    pub(super) fn stopped(&self, session: &Session) -> Option<End> {
         if self.interrupt.load(Ordering::Relaxed) {
             Some(End::Interrupted)
         } else {
@@ -192,7 +203,11 @@ impl Surroundings<'_> {
 /// # Errors
 /// When this program cannot compute there.
 pub fn device(name: &str) -> Result<(AnyDevice, Option<String>)> {
-    device::open(name).map_err(|e| TrainError::Device { device: name.to_owned(), reason: e.to_string() })
+    device::open(name).map_err(|e| no_device(name, &e))
+}
+
+fn no_device(name: &str, error: &DeviceError) -> TrainError {
+    TrainError::Device { device: name.to_owned(), reason: error.to_string() }
 }
 
 /// Says what the run is about to do.

@@ -56,9 +56,18 @@ pub(super) struct Datasets {
     /// The box that is being drawn on it.
     pub(super) framing: Option<Framing>,
     /// It is shown as a network in training sees it.
-    pub(super) augmented: bool,
+    pub(super) augmented: Option<Augmented>,
     /// The part of the whole photo that is shown.
     pub(super) window: Window,
+}
+
+/// How a photo is shown augmented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Augmented {
+    /// By all augmentations, in some versions.
+    Versions,
+    /// By each alone.
+    Each,
 }
 
 impl Datasets {
@@ -66,7 +75,7 @@ impl Datasets {
     pub(super) fn place(&self) -> Place {
         match self.pane {
             _ if self.whole && self.framing.is_some() => Place::Framing,
-            _ if self.whole && self.augmented => Place::Augmented,
+            _ if self.whole && self.augmented.is_some() => Place::Augmented,
             _ if self.whole => Place::Photo,
             Pane::List => Place::Datasets,
             Pane::Individuals | Pane::Photos => Place::Individuals,
@@ -178,7 +187,7 @@ impl Datasets {
         };
         self.photo = place(self).unwrap_or_else(|| moved(self.photo, self.photos().len(), Step::By(0)));
         if is_gone && self.pane == Pane::Photos {
-            (self.whole, self.framing, self.augmented) = (false, None, false);
+            (self.whole, self.framing, self.augmented) = (false, None, None);
         }
     }
 
@@ -218,7 +227,7 @@ impl Datasets {
     /// Looks at a dataset from its beginning: nothing of the one before is chosen, open or drawn upon.
     fn reset(&mut self) {
         (self.pane, self.individual, self.photo, self.whole) = (Pane::List, 0, 0, false);
-        (self.framing, self.augmented, self.window) = (None, false, Window::default());
+        (self.framing, self.augmented, self.window) = (None, None, Window::default());
         self.filter.clear();
     }
 
@@ -288,8 +297,14 @@ impl Datasets {
             }
             Action::KeepFrame | Action::Unframe => return self.correct(action),
             Action::Back if self.framing.take().is_some() => {}
-            Action::Back if self.augmented => self.augmented = false,
-            Action::Augmented => self.augmented = !self.augmented,
+            Action::Back if self.augmented.is_some() => self.augmented = None,
+            Action::Augmented => {
+                self.augmented = match self.augmented {
+                    None => Some(Augmented::Versions),
+                    Some(Augmented::Versions) => Some(Augmented::Each),
+                    Some(Augmented::Each) => None,
+                };
+            }
             other if self.framing.is_some() => self.framing = self.framing.map(|f| f.after(other)),
             Action::Problems => {
                 let scanned = self.whole_scan().ok_or("no dataset has been read")?;
@@ -320,7 +335,7 @@ impl Datasets {
                 Pane::List => {}
             },
             Action::Back => match (self.whole, self.pane) {
-                (true, _) => (self.whole, self.augmented) = (false, false),
+                (true, _) => (self.whole, self.augmented) = (false, None),
                 (false, Pane::Photos) => self.pane = Pane::Individuals,
                 (false, _) if !self.filter.is_empty() => self.filter_by(String::clear),
                 (false, _) => self.pane = Pane::List,

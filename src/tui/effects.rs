@@ -19,6 +19,7 @@ use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
 use crate::eval::{boxes, session, weights};
 use crate::run::config::Config;
+use crate::run::queue::Turn;
 use crate::run::{Dataset, RunDir, RunError, Workspace, files, launch, manage};
 use crate::train::check;
 use crate::train::demo::{self, DemoPlan};
@@ -373,7 +374,7 @@ fn start(workspace: &Workspace, mut config: Config) -> Result<(String, Option<St
 
 /// Gives a run a trainer.
 fn resume(workspace: &Workspace, run: &RunDir) -> Result<(), String> {
-    launch::trainer(workspace, run).map(drop).map_err(|e| e.to_string())
+    launch::trainer(workspace, run, Turn::Wait).map(drop).map_err(|e| e.to_string())
 }
 
 /// Measures a run in a process of its own, and waits for its last word; whether it came to its end.

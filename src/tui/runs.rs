@@ -305,7 +305,7 @@ impl Runs {
             }
             Action::Delete => {
                 let run = run()?;
-                if run.status.is_live() {
+                if run.is_held() {
                     return Err(format!("{} is {}: stop it first, x does", run.name, run.status));
                 }
                 let question = format!(
@@ -317,17 +317,19 @@ impl Runs {
             }
             Action::Stop => {
                 let run = run()?;
-                if !run.status.is_live() {
+                if !run.is_held() {
                     return Err(format!("{} is {}: there is nothing to stop", run.name, run.status));
                 }
                 effects.push(Effect::Stop(run.id));
             }
             Action::Resume => {
                 let run = run()?;
-                effects.push(match manage::resumable(&run.name, run.status).map_err(|e| e.to_string())? {
-                    Rest::Paused => Effect::Pause(run.id, false),
-                    Rest::Ended => Effect::Resume(run.id),
-                });
+                effects.push(
+                    match manage::resumable(&run.name, run.status, run.place.is_some()).map_err(|e| e.to_string())? {
+                        Rest::Paused => Effect::Pause(run.id, false),
+                        Rest::Ended => Effect::Resume(run.id),
+                    },
+                );
             }
             Action::Evaluate => effects.push(Effect::Evaluate(run()?.id, Vec::new())),
             Action::Clone => effects.push(Effect::Configs(Purpose::Clone, vec![run()?.id])),

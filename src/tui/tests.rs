@@ -65,6 +65,7 @@ fn run(id: &str, status: Status, rank1: Option<f64>) -> RunSummary {
         dataset: Some("turtles".into()),
         status,
         reason: format!("{id} is {status}"),
+        place: None,
         epoch: 3,
         epochs: Some(20),
         step: 60,

@@ -63,6 +63,20 @@ pub fn card_at(ordinal: usize) -> Option<CardUse> {
     }
 }
 
+/// Where a run for the device of that name could compute: every card there is for `auto`, or the processor where there
+/// is none. It opens nothing.
+pub fn places(name: &str) -> Vec<String> {
+    let number = |name: &str| name.strip_prefix("cuda:").and_then(|n| n.parse::<usize>().ok());
+    match name {
+        "auto" => match (0..).map_while(|n| card_at(n).map(|_| format!("cuda:{n}"))).collect::<Vec<_>>() {
+            none if none.is_empty() => vec!["cpu".to_owned()],
+            cards => cards,
+        },
+        "cuda" => vec!["cuda:0".to_owned()],
+        _ => vec![number(name).map_or_else(|| name.to_owned(), |n| format!("cuda:{n}"))],
+    }
+}
+
 /// Most bytes that tensors of this process have held on its card at once; none where it has none open.
 pub fn most_used() -> Option<u64> {
     #[cfg(feature = "cuda")]
@@ -177,7 +191,7 @@ impl AnyDevice {
 pub fn open(name: &str) -> Result<(AnyDevice, Option<String>), DeviceError> {
     match name {
         "cpu" => Ok((AnyDevice::Cpu(Cpu::default()), None)),
-        "auto" => Ok(automatic()),
+        "auto" => Ok(automatic(0)),
         _ => {
             let number = if name == "cuda" { Some("0") } else { name.strip_prefix("cuda:") };
             let ordinal = number.and_then(|n| n.parse().ok()).ok_or(DeviceError::Unknown)?;
@@ -186,14 +200,25 @@ pub fn open(name: &str) -> Result<(AnyDevice, Option<String>), DeviceError> {
     }
 }
 
+/// As [`open`], with `place`, one of [`places`], for `auto`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_at(name: &str, place: &str) -> Result<(AnyDevice, Option<String>), DeviceError> {
+    match place.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
+        Some(ordinal) if name == "auto" => Ok(automatic(ordinal)),
+        _ => open(name),
+    }
+}
+
 #[cfg(not(feature = "cuda"))]
-fn automatic() -> (AnyDevice, Option<String>) {
+fn automatic(_: usize) -> (AnyDevice, Option<String>) {
     (AnyDevice::Cpu(Cpu::default()), None)
 }
 
 #[cfg(feature = "cuda")]
-fn automatic() -> (AnyDevice, Option<String>) {
-    match open_card(0) {
+fn automatic(ordinal: usize) -> (AnyDevice, Option<String>) {
+    match open_card(ordinal) {
         Ok(device) => (device, None),
         Err(why) => (AnyDevice::Cpu(Cpu::default()), Some(format!("no card is used: {why}"))),
     }
@@ -216,7 +241,11 @@ mod tests {
     #[test]
     fn names_are_understood() {
         assert!(matches!(open("cpu"), Ok((AnyDevice::Cpu(_), None))));
-        assert!(open("auto").is_ok());
+        assert!(open("auto").is_ok() && open_at("auto", "cuda:0").is_ok());
+        assert_eq!(places("cpu"), ["cpu"]);
+        assert_eq!((places("cuda"), places("cuda:01")), (vec!["cuda:0".to_owned()], vec!["cuda:1".to_owned()]));
+        #[cfg(not(feature = "cuda"))]
+        assert_eq!(places("auto"), ["cpu"]);
         assert_eq!(open("gpu").err(), Some(DeviceError::Unknown));
         assert_eq!(open("cuda:x").err(), Some(DeviceError::Unknown));
         #[cfg(not(feature = "cuda"))]

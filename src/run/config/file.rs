@@ -3,6 +3,7 @@
 //! serde alone would name a wrong type and not the limits, and lose the place once tables are merged.
 //! So a file is walked key by key against the table of fields first; serde then only fills the struct.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
@@ -31,36 +32,44 @@ impl Layer {
         Ok(layer)
     }
 
-    fn walk(&mut self, path: &Path, text: &str, prefix: &str, table: &DeTable<'_>) -> Result<()> {
-        for (key, value) in table.iter() {
-            let dotted = format!("{prefix}{}", key.get_ref());
-            let here = Place::in_file(path, text, key.span().start);
-            let section = format!("{dotted}.");
-            if FIELDS.iter().any(|f| f.path.starts_with(&section)) {
-                match value.get_ref() {
-                    DeValue::Table(inner) => self.walk(path, text, &section, inner)?,
-                    other => {
-                        return Err(RunError::BadValue {
-                            at: Place::in_file(path, text, value.span().start),
-                            key: dotted,
-                            given: show(&plain(other)),
-                            allowed: "a section of keys".to_owned(),
-                        });
-                    }
-                }
-                continue;
-            }
-            if let (DeValue::Table(inner), false) = (value.get_ref(), FIELDS.iter().any(|f| f.path == dotted)) {
-                return Err(unknown_section(here, dotted, inner));
-            }
-            let field = lookup(&dotted, &here)?;
-            let there = Place::in_file(path, text, value.span().start);
-            let accepted = field.accept(&plain(value.get_ref()), &there)?;
-            if field.path == "method" {
-                self.method_at = there;
-            }
-            self.entries.push((field, accepted));
+    /// Takes the keys of `table`, whose dotted paths begin with `prefix`.
+    pub(super) fn walk(&mut self, path: &Path, text: &str, prefix: &str, table: &DeTable<'_>) -> Result<()> {
+        table.iter().try_for_each(|(key, value)| self.take(path, text, prefix, key, value))
+    }
+
+    /// Takes one key, or a section of them.
+    pub(super) fn take(
+        &mut self,
+        path: &Path,
+        text: &str,
+        prefix: &str,
+        key: &Spanned<Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<()> {
+        let dotted = format!("{prefix}{}", key.get_ref());
+        let here = Place::in_file(path, text, key.span().start);
+        let section = format!("{dotted}.");
+        if FIELDS.iter().any(|f| f.path.starts_with(&section)) {
+            return match value.get_ref() {
+                DeValue::Table(inner) => self.walk(path, text, &section, inner),
+                other => Err(RunError::BadValue {
+                    at: Place::in_file(path, text, value.span().start),
+                    key: dotted,
+                    given: show(&plain(other)),
+                    allowed: "a section of keys".to_owned(),
+                }),
+            };
         }
+        if let (DeValue::Table(inner), false) = (value.get_ref(), FIELDS.iter().any(|f| f.path == dotted)) {
+            return Err(unknown_section(here, dotted, inner));
+        }
+        let field = lookup(&dotted, &here)?;
+        let there = Place::in_file(path, text, value.span().start);
+        let accepted = field.accept(&plain(value.get_ref()), &there)?;
+        if field.path == "method" {
+            self.method_at = there;
+        }
+        self.entries.push((field, accepted));
         Ok(())
     }
 
@@ -84,9 +93,9 @@ impl Layer {
     }
 
     /// Lays the file's keys over `table`.
-    pub(super) fn apply(self, table: &mut Table) {
-        for (field, value) in self.entries {
-            put(table, field.path, value);
+    pub(super) fn apply(&self, table: &mut Table) {
+        for (field, value) in &self.entries {
+            put(table, field.path, value.clone());
         }
     }
 }
@@ -128,7 +137,7 @@ pub(super) fn at<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
 }
 
 /// A parsed value without its places; numbers that no i64 or f64 holds become text, and so are refused.
-fn plain(value: &DeValue<'_>) -> Value {
+pub(super) fn plain(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(s) => Value::String(s.to_string()),
         DeValue::Integer(i) => {

@@ -5,12 +5,12 @@
 //! bad sector does not hide a night's training. Bytes become lines in `Lines`, which knows no files, so
 //! that torn and hostile input is tested without any.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::{Epoch, Record, Step};
 use crate::run::error::{Result, RunError};
+use crate::run::files;
 
 /// No record is nearly as long; a longer line is damage, and is not kept in memory.
 const LONGEST: usize = 64 * 1024;
@@ -83,7 +83,7 @@ impl Tail {
     }
 
     fn read(&mut self, records: &mut Vec<Record>, most: u64) -> io::Result<()> {
-        let mut file = match File::open(&self.path) {
+        let mut file = match files::open(&self.path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(e),
@@ -172,6 +172,7 @@ pub fn read_all(path: &Path) -> Result<History> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs::File;
     use std::io::Write;
 
     /// Numbers that a decimal of few digits holds exactly, or none at all.

@@ -53,7 +53,12 @@ impl Stage {
     }
 
     fn work(&self, config: &Config, setup: Setup) -> Work<'_, Cpu> {
-        let surroundings = Surroundings { workspace: &self.workspace, interrupt: &self.interrupt, foreground: None };
+        let surroundings = Surroundings {
+            workspace: &self.workspace,
+            interrupt: &self.interrupt,
+            turn: Turn::AtOnce,
+            foreground: None,
+        };
         Work::new(&Cpu::default(), config.clone(), setup, surroundings).unwrap()
     }
 
@@ -226,7 +231,12 @@ fn a_figure_that_gets_no_better_ends_the_run_as_finished() {
     }
     let run = stage.run_dir("run");
     let work_on = |run: &RunDir| {
-        let surroundings = Surroundings { workspace: &stage.workspace, interrupt: &stage.interrupt, foreground: None };
+        let surroundings = Surroundings {
+            workspace: &stage.workspace,
+            interrupt: &stage.interrupt,
+            foreground: None,
+            turn: Turn::AtOnce,
+        };
         work(run, surroundings).unwrap()
     };
     assert_eq!(work_on(&run), End::Early);

@@ -4,9 +4,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::data::augment::EFFECTS;
 use crate::data::counted::counted;
 use crate::data::manifest::Part;
-use crate::tui::datasets::Pane;
+use crate::data::preview::Versions;
+use crate::tui::datasets::{Augmented, Pane};
 use crate::tui::message::{Look, PictureKey, Scanned, Window};
 use crate::tui::model::Model;
 use crate::tui::view::rule;
@@ -110,10 +112,15 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
     if let Some(place) = panes.photos {
         if model.datasets.whole {
             whole_words(model, &scanned, row(place, place.height - 1), buf);
-            if model.datasets.augmented {
+            if let Some(how) = model.datasets.augmented {
                 let above = Rect { height: place.height - 1, ..place };
-                for (n, tile) in (0..).zip(versions(above)) {
-                    let words = if n == 0 { "as an evaluation sees it".to_owned() } else { format!("version {n}") };
+                for (n, tile) in versions(how, above) {
+                    let alone = n.checked_sub(Versions::ALONE).and_then(|n| EFFECTS.get(usize::from(n)));
+                    let words = match (n, alone) {
+                        (0, _) => "as an evaluation sees it".to_owned(),
+                        (_, Some(effect)) => effect.name.replace('_', " "),
+                        _ => format!("version {n}"),
+                    };
                     put(buf, tile.x, tile.bottom(), tile.width, &words, theme.quiet());
                 }
             }
@@ -328,8 +335,15 @@ fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
         Some((_, true)) => " · a network looks in the box: b to change or keep it".to_owned(),
         None => String::new(),
     };
-    if model.datasets.augmented {
-        let words = " the photo as an evaluation sees it, and as a training does, by the values of the preset";
+    if let Some(how) = model.datasets.augmented {
+        let words = match how {
+            Augmented::Versions => {
+                " the photo as an evaluation sees it, and as a training does, by the values of the preset · A each alone"
+            }
+            Augmented::Each => {
+                " the photo by each augmentation alone; those that the preset has off, at half of what they can be"
+            }
+        };
         put(buf, line.x, line.y, line.width, words, theme.text());
         return;
     }
@@ -344,16 +358,26 @@ fn whole_words(model: &Model, scanned: &Scanned, line: Rect, buf: &mut Buffer) {
     put(buf, line.x, line.y, line.width, &words, theme.text());
 }
 
-/// Where the versions of an augmented photo lie: as many as fit, all alike, with a column between and a line below each.
-fn versions(area: Rect) -> Vec<Rect> {
-    const TILE: (u16, u16) = (30, 15);
-    let (wide, high) = (TILE.0.min(area.width), TILE.1.min(area.height.saturating_sub(1)));
-    let (across, down) = (area.width / (wide + 1), area.height / (high + 1));
+/// The versions of an augmented photo by their numbers, and where they lie: as many as fit, all alike, with a column
+/// between and a line below each. Each augmentation alone has its place, as long as a picture is one.
+fn versions(how: Augmented, area: Rect) -> Vec<(u8, Rect)> {
+    const HEIGHTS: std::ops::RangeInclusive<u16> = 4..=15;
+    let fit = |high: u16| {
+        let (wide, high) = ((2 * high).min(area.width), high.min(area.height.saturating_sub(1)));
+        (wide, high, (area.width / (wide + 1)).max(1), (area.height / (high + 1)).max(1))
+    };
+    let wanted = if how == Augmented::Each { 1 + EFFECTS.len() as u16 } else { 1 };
+    let enough = |&(_, _, across, down): &(u16, u16, u16, u16)| across * down >= wanted;
+    let (wide, high, across, down) = HEIGHTS.rev().map(fit).find(enough).unwrap_or_else(|| fit(*HEIGHTS.start()));
     let tile = |n: u16| {
-        let (column, row) = (n % across.max(1), n / across.max(1));
+        let (column, row) = (n % across, n / across);
         Rect { x: area.x + column * (wide + 1), y: area.y + row * (high + 1), width: wide, height: high }
     };
-    (0..(across.max(1) * down.max(1)).min(250)).map(tile).collect()
+    let tiles = (0..across * down).map(tile);
+    match how {
+        Augmented::Versions => (0..Versions::ALONE).zip(tiles).collect(),
+        Augmented::Each => std::iter::once(0).chain((Versions::ALONE..).take(EFFECTS.len())).zip(tiles).collect(),
+    }
 }
 
 /// Draws what lies over the photos: the box on the whole one.
@@ -402,8 +426,8 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
         }
         let place = Rect { height: area.height.saturating_sub(1), ..area };
         let at = model.datasets.photo;
-        if model.datasets.augmented {
-            let versions = (0..).zip(versions(place));
+        if let Some(how) = model.datasets.augmented {
+            let versions = versions(how, place).into_iter();
             return versions.map(|(n, tile)| key(at, tile, Window::default(), Look::Augmented(crop(at), n))).collect();
         }
         let look = match (model.datasets.framing, scanned.crop(all[at])) {

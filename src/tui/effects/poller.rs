@@ -285,7 +285,7 @@ impl Poller {
         }
         let mut lost = Vec::new();
         for known in &mut self.runs {
-            let was_live = known.line.status.is_live();
+            let was_live = known.line.is_held();
             let live = was_live || known.line.status == Status::Queued;
             if !(live || rarely) {
                 continue;

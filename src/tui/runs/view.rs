@@ -103,7 +103,11 @@ const COLUMNS: [Column; 8] = [
         width: 5,
         spare: 4,
         numeric: true,
-        cell: |r, since| or_dot(r.eta_seconds.map(|eta| time((eta - since).max(0.0)))),
+        // who waits for its turn has no end in sight, but a place in line
+        cell: |r, since| {
+            let eta = r.eta_seconds.map(|eta| time((eta - since).max(0.0)));
+            or_dot(eta.or(r.place.map(|place| if place == 1 { "next".into() } else { format!("#{place}") })))
+        },
     },
     Column {
         head: "age",

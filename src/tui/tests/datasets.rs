@@ -97,3 +97,48 @@ fn a_form_that_turns_to_a_dataset_has_it_read() {
     let (buffer, ..) = drive(&mut model, vec![read]);
     assert!(text(&buffer).contains("photos, the first with this backbone"), "{}", text(&buffer));
 }
+
+#[test]
+fn hostile_names_of_individuals_are_shown_harmless_on_every_pane() {
+    let long = "L".repeat(10_000);
+    let other = format!("{}M", "L".repeat(9_999));
+    let names = [
+        "../../x",
+        "a\u{1b}[2Jb",
+        "سلحفاة\u{202e}abc",
+        "Zo\u{eb}",
+        "Zoe\u{308}",
+        "a\nb",
+        long.as_str(),
+        other.as_str(),
+    ];
+    let rows: Vec<(&str, &str)> = names.iter().flat_map(|&name| [(name, "2019-07-01"), (name, "2019-07-02")]).collect();
+    for size in [(160, 50), (80, 24)] {
+        let mut model = model(size);
+        drive(&mut model, vec![datasets(), scanned_of(&rows)]);
+        let mut seen = String::new();
+        for press in ["1", "l", "j", "j", "j", "j", "j", "j", "j", "l"] {
+            let (buffer, ..) = drive(&mut model, keys(press));
+            seen += &text(&buffer);
+        }
+        let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Enter)]);
+        seen += &text(&buffer);
+        let harmful = seen.chars().find(|&c| c != '\n' && crate::data::foreign::is_harmful(c));
+        assert_eq!(harmful, None, "{seen}");
+        assert!(seen.contains("\\u{1b}[2J") || size.0 < 100, "{seen}");
+    }
+}
+
+#[test]
+fn a_photo_is_shown_by_all_augmentations_then_by_each_then_as_it_is() {
+    let mut model = model((160, 50));
+    at_a_photo(&mut model);
+    let mut shown = || text(&drive(&mut model, keys("A")).0);
+    let versions = shown();
+    assert!(versions.contains("as an evaluation sees it") && versions.contains("version 1"), "{versions}");
+    let each = shown();
+    for name in ["as an evaluation sees it", "crop", "caustics", "occlusion", "backscatter", "haze", "noise"] {
+        assert!(each.contains(name), "{name} is not on the page:\n{each}");
+    }
+    assert!(!shown().contains("as an evaluation sees it"));
+}
