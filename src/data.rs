@@ -9,6 +9,7 @@ pub mod base64;
 pub mod cache;
 mod camera;
 pub mod check;
+pub mod columns;
 pub mod corrections;
 pub mod counted;
 pub mod crop;

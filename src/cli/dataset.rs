@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::data::augment::EFFECTS;
+use crate::data::columns::Columns;
 use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::data::manifest::Manifest;
@@ -18,7 +19,7 @@ use crate::eval::figures::write_png;
 use crate::train::demo::turtles;
 use crate::train::error::TrainError;
 
-use super::args::only_png;
+use super::args::{Usage, only_png};
 use super::check::CheckArgs;
 use super::corrections::{CorrectArgs, CorrectionsArgs, ExportArgs};
 use super::split::SplitArgs;
@@ -29,7 +30,7 @@ use super::{Context, check, corrections, follow, pictures, split, words};
 pub(super) enum DatasetVerb {
     /// Give photos a name that --data-dir takes
     #[command(
-        after_help = "Examples:\n  caretta dataset add photos/\n  caretta dataset add /data/seaturtleid2022 --name zakynthos"
+        after_help = "Examples:\n  caretta dataset add photos/\n  caretta dataset add /data/seaturtleid2022 --name zakynthos\n  caretta dataset add sightings.tsv --columns path=Photo,individual=Turtle,date=Day"
     )]
     Add(AddArgs),
     /// List the datasets that have a name, added and drawn
@@ -81,6 +82,10 @@ pub(super) struct AddArgs {
     /// The name [default: that of the folder]
     #[arg(long)]
     name: Option<String>,
+    /// What a table's columns are, where they go by names of their own: path, individual, date, encounter, side, bbox, split;
+    /// remembered for this table
+    #[arg(long, value_name = "path=FILE,individual=NAME,..")]
+    columns: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +172,10 @@ fn open(context: &Context, given: &Path) -> Result<Manifest> {
 }
 
 fn add(context: &Context, args: &AddArgs) -> Result<u8> {
+    if let Some(text) = &args.columns {
+        let columns = Columns::of(&args.path, text).map_err(|e| Usage(format!("--columns: {e}")))?;
+        context.workspace.name_columns(&args.path, &columns)?;
+    }
     let (known, manifest) = context.workspace.adopt_dataset(&args.path, args.name.as_deref())?;
     words::say_problems(&manifest.problems);
     let counts = manifest.counts();

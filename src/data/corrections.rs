@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
+use super::columns::Columns;
 use super::crop::Crop;
 use super::error::DataError;
 use super::formats::{field_of, open_table};
@@ -58,18 +59,36 @@ impl Correction {
 }
 
 /// The corrections of a dataset, by photo.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Corrections {
     rows: BTreeMap<PathBuf, Correction>,
+    columns: Option<Columns>,
+}
+
+/// By what is corrected. What columns are is how a table is read, and corrects nothing.
+impl PartialEq for Corrections {
+    fn eq(&self, other: &Corrections) -> bool {
+        self.rows == other.rows
+    }
 }
 
 impl Corrections {
     /// A dataset as its files have it.
-    pub const NONE: Corrections = Corrections { rows: BTreeMap::new() };
+    pub const NONE: Corrections = Corrections { rows: BTreeMap::new(), columns: None };
 
     /// What was set right about `photo`, given by its path from the dataset's folder.
     pub fn get(&self, photo: &Path) -> Option<&Correction> {
         self.rows.get(photo)
+    }
+
+    /// With what a person has said of the table's columns.
+    pub fn with_columns(self, columns: Option<Columns>) -> Corrections {
+        Corrections { columns, ..self }
+    }
+
+    /// What a person has said of the table's columns.
+    pub fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
     }
 
     /// Photos and what was set right about them, by path.

@@ -50,7 +50,11 @@ pub enum DataError {
     },
 
     /// A needed column is not there.
-    #[error("{} has no column `{column}`; its columns are {}", foreign::path(path), list(found))]
+    #[error(
+        "{} has no column `{column}`; its columns are {}; `caretta dataset add TABLE --columns path=..,individual=..` says which is which",
+        foreign::path(path),
+        list(found)
+    )]
     MissingColumn {
         /// The table.
         path: PathBuf,

@@ -42,6 +42,11 @@ pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataErro
         std::io::ErrorKind::NotFound => DataError::Missing { path: path.into() },
         _ => DataError::Io { path: path.into(), source },
     })?;
+    if let Some(columns) = corrections.columns()
+        && let Some(table) = columns.table_in(path)
+    {
+        return some_left(path, table::read_as(&table, corrections, columns)?);
+    }
     if let Some(format) = FORMATS.iter().find(|f| f.detect(path)) {
         let mut manifest = format.read(path, corrections)?;
         if let Some(error) = table::passed_over(path).filter(|_| format.name() == folders::Folders.name()) {
@@ -49,14 +54,7 @@ pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataErro
             let problem = Problem { kind: ProblemKind::UnusedTable, photo: None, line: None, reason };
             manifest.problems.insert(0, problem);
         }
-        if manifest.photos.is_empty() {
-            let reason = match manifest.problems.len() {
-                0 => "it is empty".to_owned(),
-                n => format!("all {n} were left out; the first: {}", manifest.problems[0]),
-            };
-            return Err(DataError::NoPhotos { path: path.into(), reason });
-        }
-        return Ok(manifest);
+        return some_left(path, manifest);
     }
     if meta.is_file() {
         return Err(table::why_not(path));
@@ -74,6 +72,17 @@ pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataErro
         format!("there is no {} in it", missing.join(", no "))
     };
     Err(DataError::NoFormat { path: path.into(), reason })
+}
+
+fn some_left(path: &Path, manifest: Manifest) -> Result<Manifest, DataError> {
+    if manifest.photos.is_empty() {
+        let reason = match manifest.problems.len() {
+            0 => "it is empty".to_owned(),
+            n => format!("all {n} were left out; the first: {}", manifest.problems[0]),
+        };
+        return Err(DataError::NoPhotos { path: path.into(), reason });
+    }
+    Ok(manifest)
 }
 
 /// The column that names photos in a table called as `table` is.

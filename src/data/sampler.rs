@@ -10,9 +10,10 @@ mod p_times_k;
 mod pairs;
 mod shuffled;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Photo};
 
 pub use p_times_k::PTimesK;
 pub use pairs::BalancedPairs;
@@ -63,16 +64,29 @@ pub struct Labels {
 impl Labels {
     /// Labels of these photos (indices into the manifest), in this order. Individuals are numbered by sorted name.
     pub fn new(manifest: &Manifest, photos: &[usize]) -> Self {
-        let codes = |text: fn(&Manifest, usize) -> &str| {
-            let mut codes: BTreeMap<&str, usize> = photos.iter().map(|&p| (text(manifest, p), 0)).collect();
+        Labels::named(manifest, photos, |photo| Cow::Borrowed(&photo.individual))
+    }
+
+    /// As [`Labels::new`], each side of an animal being an individual of its own, where photos are known to show one.
+    pub fn by_side(manifest: &Manifest, photos: &[usize]) -> Self {
+        Labels::named(manifest, photos, |Photo { individual, side, .. }| match side {
+            Some(side) => Cow::Owned(format!("{individual} ({})", side.word())),
+            None => Cow::Borrowed(individual),
+        })
+    }
+
+    fn named(manifest: &Manifest, photos: &[usize], name: fn(&Photo) -> Cow<'_, str>) -> Self {
+        let codes = |text: fn(&Photo) -> Cow<'_, str>| {
+            let mut codes: BTreeMap<Cow<'_, str>, usize> =
+                photos.iter().map(|&p| (text(&manifest.photos[p]), 0)).collect();
             for (code, value) in codes.values_mut().enumerate() {
                 *value = code;
             }
-            let of: Vec<usize> = photos.iter().map(|&p| codes[text(manifest, p)]).collect();
-            (codes.into_keys().map(str::to_owned).collect::<Vec<_>>(), of)
+            let of: Vec<usize> = photos.iter().map(|&p| codes[&text(&manifest.photos[p])]).collect();
+            (codes.into_keys().map(Cow::into_owned).collect::<Vec<String>>(), of)
         };
-        let (names, individual) = codes(|m, p| &m.photos[p].individual);
-        let (_, encounter) = codes(|m, p| &m.photos[p].encounter);
+        let (names, individual) = codes(name);
+        let (_, encounter) = codes(|photo| Cow::Borrowed(&photo.encounter));
         Labels { names, individual, encounter }
     }
 
@@ -129,6 +143,7 @@ impl Labels {
 mod tests {
     use super::*;
     use crate::data::error::DataError;
+    use crate::data::manifest::Side;
     use crate::data::manifest::testing::manifest;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -152,6 +167,17 @@ mod tests {
         let mut uses = vec![0; photos];
         batches.iter().flat_map(|b| &b.photos).for_each(|&p| uses[p] += 1);
         uses
+    }
+
+    #[test]
+    fn sides_can_be_individuals_of_their_own() {
+        let mut m = manifest(&[("a", "1"), ("a", "2"), ("a", "3"), ("b", "1")]);
+        m.photos[0].side = Some(Side::Left);
+        m.photos[1].side = Some(Side::Right);
+        let l = Labels::by_side(&m, &[0, 1, 2, 3]);
+        assert_eq!(l.names(), ["a", "a (left)", "a (right)", "b"]);
+        assert_eq!(l.individuals(), [1, 2, 0, 3]);
+        assert_eq!(Labels::new(&m, &[0, 1, 2, 3]).individuals(), [0, 0, 0, 1]);
     }
 
     #[test]

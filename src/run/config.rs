@@ -24,7 +24,7 @@ use file::Layer;
 pub use outline::Outline;
 pub use sections::{
     BatchConfig, Config, CropChoice, DataConfig, LossConfig, Method, Mining, ModelConfig, OptimiserConfig,
-    OptimiserKind, StopFigure, TrainConfig,
+    OptimiserKind, SideLabels, StopFigure, TrainConfig,
 };
 
 impl Config {

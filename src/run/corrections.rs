@@ -14,6 +14,7 @@ use super::files;
 use super::lock::Lock;
 use super::register::name_for;
 use super::workspace::{Workspace, absolute};
+use crate::data::columns::Columns;
 use crate::data::corrections::{Correction, Corrections, relative};
 use crate::data::formats;
 use crate::data::manifest::Manifest;
@@ -36,7 +37,35 @@ impl Workspace {
     /// # Errors
     /// When the table cannot be read, or a line of it cannot be right.
     pub fn corrections(&self, dataset: &Path) -> Result<Corrections> {
-        Ok(Corrections::read(&self.corrections_file(dataset)?)?)
+        let file = self.corrections_file(dataset)?;
+        let columns = self.columns(&file)?;
+        Ok(Corrections::read(&file)?.with_columns(columns))
+    }
+
+    /// What a person has said of the columns of a table, beside its corrections at `file`.
+    fn columns(&self, file: &Path) -> Result<Option<Columns>> {
+        let file = file.with_extension("columns.toml");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Ok(Some(
+                toml::from_str(&text).map_err(|e| RunError::Columns { path: file, reason: e.message().to_owned() })?,
+            )),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(RunError::io("read", &file, e)),
+        }
+    }
+
+    /// Keeps what the columns of the table at `dataset` are, once it has been read so; returns its photos.
+    ///
+    /// # Errors
+    /// When the table has no such columns or no photos, or nothing can be kept.
+    pub fn name_columns(&self, dataset: &Path, columns: &Columns) -> Result<Manifest> {
+        let file = self.corrections_file(dataset)?;
+        let manifest = formats::open(dataset, &Corrections::read(&file)?.with_columns(Some(columns.clone())))?;
+        files::create_folder(&self.root().join("corrections"))?;
+        let text = toml::to_string(columns)
+            .map_err(|e| RunError::Columns { path: dataset.to_owned(), reason: e.to_string() })?;
+        files::replace(&file.with_extension("columns.toml"), text.as_bytes())?;
+        Ok(manifest)
     }
 
     /// The dataset at `dataset`, a folder or a table in one, as it was corrected.

@@ -176,6 +176,17 @@ pub enum RunError {
         /// As given.
         path: PathBuf,
     },
+    /// What is kept of a table's columns does not read.
+    #[error(
+        "{}: {reason}; say again what the columns are (`caretta dataset add TABLE --columns ..`), or remove the file",
+        foreign::path(path)
+    )]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A photo that a dataset does not have.
     #[error("{}: no such photo in {}; name it by its path from there", foreign::path(photo), foreign::path(folder))]
     NoPhoto {

@@ -18,7 +18,7 @@ use crate::data::prepare::prepare;
 use crate::data::sampler::{BalancedPairs, Batch, Labels, PTimesK, Sampler, Shuffled};
 use crate::data::split::{self, Roles, Split};
 use crate::run::RunDir;
-use crate::run::config::{Config, DataConfig, Method};
+use crate::run::config::{Config, DataConfig, Method, SideLabels};
 
 use super::checkpoint::DataSeen;
 use super::error::{Result, TrainError};
@@ -67,7 +67,7 @@ impl Plan {
         let split = split_of(&config.data, &manifest)?;
         let validation = split::validation_roles(&split).ok();
         let train = split.photos(Part::Train);
-        if let Err(error) = sampler(config, &Labels::new(&manifest, &train)) {
+        if let Err(error) = sampler(config, &labels_of(config, &manifest, &train)) {
             // one folder too high is the usual reason for a single individual
             let layout = manifest.problems.iter().find(|p| p.kind == ProblemKind::Layout);
             return Err(match (error, layout) {
@@ -101,6 +101,14 @@ impl Plan {
 /// When the column does not exist.
 pub fn split_of(data: &DataConfig, manifest: &Manifest) -> Result<Split, DataError> {
     split::assign(manifest, &data.split_choice())
+}
+
+/// Who is on `photos` to the training.
+fn labels_of(config: &Config, manifest: &Manifest, photos: &[usize]) -> Labels {
+    match config.data.sides {
+        SideLabels::Together => Labels::new(manifest, photos),
+        SideLabels::Apart => Labels::by_side(manifest, photos),
+    }
 }
 
 /// Photos looked at, of how many; says whether to go on.
@@ -140,7 +148,7 @@ impl Setup {
         let validation =
             validation.map(|roles| Roles { gallery: usable(&roles.gallery), queries: usable(&roles.queries), ..roles });
         let validation = validation.filter(|roles| !roles.gallery.is_empty() && !roles.queries.is_empty());
-        let labels = Labels::new(&manifest, &train);
+        let labels = labels_of(config, &manifest, &train);
         let sampler = sampler(config, &labels)?;
         let mut problems = manifest.problems.clone();
         problems.extend(prepared.problems);

@@ -13,6 +13,7 @@ use csv::ByteRecord;
 
 use super::Format;
 use super::boxes::{self, COCO_FILE};
+use crate::data::columns::Columns;
 use crate::data::corrections::{COLUMNS, Corrections};
 use crate::data::decode::size_of;
 use crate::data::error::DataError;
@@ -94,6 +95,13 @@ pub(super) fn passed_over(folder: &Path) -> Option<DataError> {
     (table.is_file() && !WILDLIFE_DATASETS.detect(folder)).then(|| why_not(&table))
 }
 
+/// The table at `file`, of columns that a person has named.
+pub(super) fn read_as(file: &Path, corrections: &Corrections, columns: &Columns) -> Result<Manifest, DataError> {
+    let has = |table: &Table| table.file == file.file_name().unwrap_or_default();
+    let usual = if has(&SEATURTLEID2022) { &SEATURTLEID2022 } else { &WILDLIFE_DATASETS };
+    usual.read_as(file.to_path_buf(), corrections, columns)
+}
+
 /// The column of the photo's path in a table of this name: one name alone decides.
 pub(super) fn path_column(file: &Path) -> &'static str {
     let named = file.file_name().is_some_and(|name| name == SEATURTLEID2022.file);
@@ -128,7 +136,12 @@ impl Format for Table {
     }
 
     fn read(&self, path: &Path, corrections: &Corrections) -> Result<Manifest, DataError> {
-        let file = self.file(path);
+        self.read_as(self.file(path), corrections, &Columns::default())
+    }
+}
+
+impl Table {
+    fn read_as(&self, file: PathBuf, corrections: &Corrections, named: &Columns) -> Result<Manifest, DataError> {
         let (mut reader, columns) = open_table(&file)?;
         let need = |column: &str| {
             find(&columns, column).ok_or_else(|| DataError::MissingColumn {
@@ -137,15 +150,21 @@ impl Format for Table {
                 found: columns.clone(),
             })
         };
-        let path_at = need(self.path)?;
-        let individual_at = need(self.individual)?;
-        let dates_at: Vec<usize> = self.dates.iter().filter_map(|c| find(&columns, c)).collect();
-        let side_at = SIDES.iter().find_map(|c| find(&columns, c));
-        let encounter_at = self.encounters.iter().find_map(|c| find(&columns, c));
+        // what a person has named must be there
+        let told = |column: &Option<String>| column.as_deref().map(need).transpose();
+        let path_at = told(&named.path)?.map_or_else(|| need(self.path), Ok)?;
+        let individual_at = told(&named.individual)?.map_or_else(|| need(self.individual), Ok)?;
+        let dates_at: Vec<usize> = match told(&named.date)? {
+            Some(at) => vec![at],
+            None => self.dates.iter().filter_map(|c| find(&columns, c)).collect(),
+        };
+        let side_at = told(&named.side)?.or_else(|| SIDES.iter().find_map(|c| find(&columns, c)));
+        let encounter_at = told(&named.encounter)?.or_else(|| self.encounters.iter().find_map(|c| find(&columns, c)));
+        let split_at = told(&named.split)?;
         let mut split_names: Vec<String> = Vec::new();
         let mut splits_at = Vec::new();
         for (at, column) in columns.iter().enumerate() {
-            let is_split = column == "split" || column.starts_with("split_");
+            let is_split = column == "split" || column.starts_with("split_") || Some(at) == split_at;
             if is_split && split_names.len() <= MOST_SPLITS && !split_names.contains(column) {
                 split_names.push(column.clone());
                 splits_at.push(at);
@@ -163,7 +182,7 @@ impl Format for Table {
         // as `dataset export` writes them; crops in pixels, as others write, have other names
         let crop_at: Option<Vec<usize>> = COLUMNS[3..].iter().map(|column| find(&columns, column)).collect();
         let crop_at = crop_at.unwrap_or_default();
-        let box_at = find(&columns, "bbox");
+        let box_at = told(&named.bbox)?.or_else(|| find(&columns, "bbox"));
         let size_at = ["width", "height"].map(|column| find(&columns, column));
         let mut builder = Builder::new(root, split_names, corrections);
         let coco_file = root.join(COCO_FILE);
@@ -323,6 +342,26 @@ mod tests {
     const PLAIN: &str = "id,file_name,identity,timestamp,date,year,split_closed,split_open\n\
         1,images/t1/a.JPG,t1,2014-07-14 14:49:45,2014-07-14,2014,train,train\n\
         2,images/t1/b.JPG,t1,2014-07-14,,2014,valid,train\n";
+
+    #[test]
+    fn a_table_of_other_names_is_read_as_a_person_has_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("sightings.tsv");
+        let text = "Day\tPhoto\tTurtle\tLooks\tset\n2020-01-02\timages/a.jpg\tNuri\tleft\ttrain\n\timages/b.jpg\tBella\t\ttest\n";
+        std::fs::write(&file, text).unwrap();
+        let unsaid = crate::data::formats::as_written(&file).unwrap_err().to_string();
+        assert!(unsaid.contains("--columns") && unsaid.contains("Turtle"), "{unsaid}");
+        let said = |text: &str| Corrections::NONE.with_columns(Some(Columns::of(&file, text).unwrap()));
+        let columns = said("path=Photo,individual=Turtle,date=Day,side=Looks,split=set");
+        for place in [&file, dir.path()] {
+            let m = crate::data::formats::open(place, &columns).unwrap();
+            let photos: Vec<_> = m.photos.iter().map(|p| (p.individual.as_str(), p.date.is_some(), p.side)).collect();
+            assert_eq!(photos, [("Nuri", true, Some(crate::data::manifest::Side::Left)), ("Bella", false, None)]);
+            assert_eq!(m.split_columns["set"].len(), 2);
+        }
+        let wrong = crate::data::formats::open(&file, &said("path=Photo,individual=Nobody")).unwrap_err().to_string();
+        assert!(wrong.contains("`Nobody`"), "{wrong}");
+    }
 
     #[test]
     fn a_header_of_countless_splits_is_refused() {

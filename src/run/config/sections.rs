@@ -133,6 +133,17 @@ pub enum CropChoice {
     Attention,
 }
 
+/// What an individual is to the training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SideLabels {
+    /// An animal.
+    #[default]
+    Together,
+    /// A side of an animal, where photos are known to show one.
+    Apart,
+}
+
 /// Which photos, and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,6 +161,9 @@ pub struct DataConfig {
     /// What is seen of a photo.
     #[serde(default)]
     pub crop: CropChoice,
+    /// What an individual is to the training.
+    #[serde(default)]
+    pub sides: SideLabels,
     /// Threads that prepare photos; 0: the training thread does it.
     pub workers: usize,
 }
