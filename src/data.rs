@@ -4,6 +4,7 @@
 //! a sampler makes batches of them; the loader decodes, resizes, caches and augments each into pixels.
 //! Knows files and pixels; knows nothing of tensors, networks or runs.
 
+pub mod aligned;
 pub mod augment;
 pub mod base64;
 pub mod cache;

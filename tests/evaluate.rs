@@ -144,3 +144,39 @@ fn a_full_or_read_only_disk_leaves_the_report_before_it_and_the_way_out() {
     let script = format!("mount -o remount,ro results; exec {evaluate}");
     refused(&mounted(&stage, &script).unwrap(), &["results/", "may only be read", "--output-dir"]);
 }
+
+#[test]
+fn sides_neighbours_mirror_images_and_encounters_are_as_asked_for_and_named() {
+    let stage = trained();
+    let evaluate = |out: &str, more: &[&str]| {
+        stage.json(&[&["evaluate", "--model-path", "models", "--output-dir", out], more].concat())
+    };
+    let mirrored = evaluate("mirrored", &["--sides", "mirrored"]);
+    assert_eq!(mirrored["sides"], "mirrored");
+    for way in ["both", "own", "mirrored"] {
+        assert!(mirrored["by_sides"][way]["rank1"].is_number(), "{way}");
+    }
+    assert_eq!(mirrored["map"], mirrored["by_sides"]["mirrored"]["map"]);
+    let own = evaluate("own", &["--sides", "own"]);
+    assert_eq!(own["map"], mirrored["by_sides"]["own"]["map"]);
+    // the folder holds all that the figures are made of
+    let again = stage.json(&["evaluate", "--embeddings", "mirrored/embeddings.npy", "--sides", "mirrored"]);
+    assert_eq!((&again["map"], &again["by_sides"]), (&mirrored["map"], &mirrored["by_sides"]));
+
+    let plain = evaluate("plain", &["--query-unit", "encounter"]);
+    assert_eq!((&plain["query_unit"], &plain["map"]), (&"encounter".into(), &mirrored["by_sides"]["both"]["map"]));
+    assert_eq!(plain["encounter_queries"]["intervals"]["rank1"].as_array().map(Vec::len), Some(2));
+    assert!(plain["by_sides"]["mirrored"].is_null(), "nobody asked for mirror images");
+    let page = String::from_utf8(bytes(stage.root.join("plain/report.md"))).unwrap();
+    assert!(page.contains("with the photos of an encounter as one query"), "{page}");
+
+    let reranked = evaluate("reranked", &["--rerank"]);
+    assert_eq!((&reranked["reranked"], &plain["reranked"]), (&true.into(), &false.into()));
+    assert_ne!(reranked["map"], plain["map"]);
+    assert_eq!(reranked["geometry"], plain["geometry"], "distances told of are plain");
+    let flipped = evaluate("flipped", &["--flip"]);
+    assert_eq!((&flipped["flip"], &plain["flip"]), (&true.into(), &false.into()));
+    assert_ne!(flipped["map"], plain["map"]);
+    let both = stage.run(&["evaluate", "--model-path", "models", "--flip", "--sides", "own"]);
+    assert_eq!(both.status.code(), Some(2));
+}

@@ -213,7 +213,7 @@ pub(super) mod tests {
         let source = Source { cache: Arc::new(PhotoCache::open(None)), workers: 1 };
         let mirrored = embed_mirrored(&model, &m, &[0, 1, 2], &source, &mut |_| true).unwrap();
         for i in 0..3 {
-            let photo = image::open(m.full_path(i)).unwrap().fliph();
+            let photo = image::imageops::flip_horizontal(&crate::data::decode::read(&m.full_path(i)).unwrap());
             photo.save_with_format(m.full_path(i), image::ImageFormat::Png).unwrap();
         }
         let by_hand = embed_readable(&model, &m, &[0, 1, 2], &source, &mut |_, _| true).unwrap().vectors;

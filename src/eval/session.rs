@@ -454,6 +454,6 @@ mod tests {
             assert_eq!(names(&folder), [file], "nothing is made there");
         };
         refused("config.toml", "", "holds a run");
-        refused("state.json", "{\"theirs\": 1}", "not written by an evaluation");
+        refused("state.json", "{\"theirs\": 1}", "not written by this program");
     }
 }

@@ -18,6 +18,8 @@ use super::report::{REPORT_FILE, Report};
 use super::retrieval::{Ranked, retrieve_by};
 use super::{Error, Result};
 
+pub mod words;
+
 /// Draws of individuals, and of swaps where there are too many ways to go through.
 const DRAWS: usize = 10_000;
 /// With so many individuals or fewer every way of swapping is gone through.

@@ -248,6 +248,9 @@ impl Effects {
                     tell(inbox, Message::Opened(evaluation.folder.clone(), opened));
                 }),
             ),
+            Effect::Compare(folders) => {
+                later("compare", Box::new(move |inbox| tell(inbox, Message::Compared(opening::compare(&folders)))))
+            }
             Effect::Neighbours(folder) => later(
                 "neighbours",
                 Box::new(move |inbox| {

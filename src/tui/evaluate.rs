@@ -132,6 +132,8 @@ pub(super) struct Evaluate {
     query_filter: String,
     /// The individual looked for in the embedding.
     sought: String,
+    /// The folder of the evaluation that others are compared with.
+    pub(super) marked: Option<PathBuf>,
     /// The evaluation that is open.
     pub(super) opened: Option<Arc<Opened>>,
     /// The one that is being opened.
@@ -244,7 +246,8 @@ impl Evaluate {
     /// Takes an evaluation that was opened.
     pub(super) fn open(&mut self, opened: Arc<Opened>) {
         let (list, filter, wanted) = (self.list.take(), std::mem::take(&mut self.filter), self.wanted.take());
-        *self = Evaluate { list, at: self.at, filter, wanted, opened: Some(opened), ..Evaluate::default() };
+        let marked = self.marked.take();
+        *self = Evaluate { list, at: self.at, filter, wanted, marked, opened: Some(opened), ..Evaluate::default() };
     }
 
     /// The text that rows must hold, where keys go now; in the embedding, whom it is to show.
@@ -400,6 +403,18 @@ impl Evaluate {
                     return Err(format!("this evaluation is {}: there is nothing to stop", current.status));
                 }
                 return Ok(vec![Effect::StopEvaluation(current.folder.clone())]);
+            }
+            (Action::Mark, Place::Evaluations) => {
+                let folder =
+                    self.current().filter(|e| e.rank1.is_some()).ok_or("there is no report here")?.folder.clone();
+                self.marked = if self.marked.as_ref() == Some(&folder) { None } else { Some(folder) };
+            }
+            (Action::Difference, Place::Evaluations) => {
+                let chosen =
+                    self.current().filter(|e| e.rank1.is_some()).ok_or("there is no report here")?.folder.clone();
+                let other = self.marked.clone().filter(|marked| *marked != chosen);
+                let other = other.ok_or("mark another evaluation with space: this one is compared with that")?;
+                return Ok(vec![Effect::Compare([other, chosen])]);
             }
             (Action::Open, Place::Evaluations) => {
                 let current = self.current().ok_or("there is no evaluation yet")?.clone();

@@ -216,6 +216,8 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::EvaluateHow, "evaluate-how", &["E"], &[P::Runs, P::Run, P::Evaluations], "", "measure the run otherwise: checkpoint, photos, parts, device"),
     row(Action::Clone, "clone", &["c"], RUNS, "clone", "a new run that begins with the values of this one"),
     row(Action::Mark, "mark", &["space"], RUNS, "mark", "mark the run, for the overlay and the difference"),
+    row(Action::Mark, "mark-evaluation", &["space"], &[P::Evaluations], "mark", "mark the evaluation, to compare another one with it"),
+    row(Action::Difference, "compare", &["D"], &[P::Evaluations], "compare", "the marked evaluation and this one on the same queries, and whether the difference could be luck"),
     row(Action::Overlay, "overlay", &["o"], RUNS, "overlay", "the curves of all marked runs in one chart"),
     row(Action::Difference, "difference", &["D"], RUNS, "difference", "the values in which two runs differ"),
     row(Action::Rename, "rename", &["R"], RUNS, "", "give the run another name"),

@@ -56,6 +56,8 @@ pub(super) enum Message {
     Evaluations(Vec<Evaluation>),
     /// An evaluation was opened.
     Opened(PathBuf, Result<Arc<Opened>, String>),
+    /// Two evaluations were compared: a heading and the lines below it.
+    Compared(Result<(String, Vec<String>), String>),
     /// The embedding of the evaluation in a folder was laid out by neighbours.
     Neighbours(PathBuf, Result<Projected, String>),
     /// Configurations of runs were read.
@@ -268,6 +270,8 @@ pub(super) enum Effect {
     Costs,
     /// Open an evaluation.
     Open(Box<Evaluation>),
+    /// Compare the evaluations in two folders on the queries of both.
+    Compare([PathBuf; 2]),
     /// Lay out the embedding of the evaluation in a folder by neighbours.
     Neighbours(PathBuf),
     /// Read the configurations of runs.

@@ -118,6 +118,10 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
             Err(why) => model.say(why, true),
         },
+        Message::Compared(found) => match found {
+            Ok((title, lines)) => model.layers.push(Layer::Page(Page::new(title, lines))),
+            Err(why) => model.say(why, true),
+        },
         Message::Configs(purpose, read) => match read {
             Ok(configs) => return configs_read(model, purpose, configs),
             Err(why) => model.say(why, true),

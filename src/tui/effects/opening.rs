@@ -9,6 +9,7 @@ use crate::eval::projection::tsne::Tsne;
 use crate::eval::projection::{Projected, Projection};
 use crate::eval::report::{REPORT_FILE, Report};
 use crate::eval::retrieval::{Retrieval, retrieve_by};
+use crate::eval::versus::{Side, versus, words};
 use crate::run::Workspace;
 use crate::tui::evaluate::{Evaluation, Opened, numbers};
 
@@ -27,6 +28,17 @@ pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Ope
     let (names, numbers) = numbers(&set.rows);
     let folder = evaluation.folder.clone();
     Ok(Opened { report, set, retrieval, folder, projected, individuals, numbers, names, root })
+}
+
+/// The evaluations in `folders` compared: a heading and lines; the error is a sentence.
+pub(super) fn compare(folders: &[PathBuf; 2]) -> Result<(String, Vec<String>), String> {
+    let read = || {
+        let [a, b] = folders.each_ref();
+        let found = versus(&Side::read(a)?, &Side::read(b)?)?;
+        let told = words::told(&found, [a, b]);
+        Ok(("A and B on the queries of both".to_owned(), told.lines().map(str::to_owned).collect()))
+    };
+    read().map_err(|e: crate::eval::Error| e.to_string())
 }
 
 /// The embedding of the evaluation in `folder` by neighbours; the error is a sentence.

@@ -80,6 +80,9 @@ fn list(model: &Model, area: Rect, buf: &mut Buffer) {
             buf.set_style(line_of, style);
         }
         let sign_style = if is_chosen { style } else { theme.status(evaluation.status) };
+        if state.marked.as_ref() == Some(&evaluation.folder) && evaluation.name.is_some() {
+            put(buf, line_of.x + 1, line_of.y, 1, "»", if is_chosen { style } else { theme.accent() });
+        }
         let mark = if evaluation.name.is_some() { evaluation.status.sign() } else { "·" };
         put(buf, line_of.x, line_of.y, 1, mark, sign_style);
         let asked = evaluation.name.as_deref().unwrap_or("·");

@@ -240,3 +240,19 @@ fn in_an_overlay_the_cursor_is_told_by_the_axis_and_not_by_the_shorter_run() {
     let (buffer, ..) = drive(&mut model, vec![vec![short, news("beta"), key(KeyCode::Tab)], keys("l")].concat_all());
     assert!(text(&buffer).contains("loss (log) · at epoch 3.0"), "{}", text(&buffer));
 }
+
+#[test]
+fn two_evaluations_are_compared() {
+    let mut model = model((160, 50));
+    drive(&mut model, vec![full(), keys("3"), vec![listed()], keys("D")].concat_all());
+    assert!(model.notice.as_ref().unwrap().0.contains("space"), "the way to it is said");
+    let (buffer, ..) = drive(&mut model, keys(" j"));
+    assert!(text(&buffer).contains("»"), "{}", text(&buffer));
+    let asked = press(&mut model, "D");
+    assert_eq!(asked, [Effect::Compare(["/data/caretta/runs/alpha/eval/test".into(), "beta".into()])]);
+    let found = Message::Compared(Ok(("A and B".into(), vec!["B is better on rank-1".into()])));
+    let (buffer, ..) = drive(&mut model, vec![found]);
+    assert!(text(&buffer).contains("B is better on rank-1"), "{}", text(&buffer));
+    drive(&mut model, vec![key(KeyCode::Esc), Message::Compared(Err("they share no query".into()))]);
+    assert_eq!(model.notice.as_ref().unwrap().0, "they share no query");
+}
