@@ -140,7 +140,7 @@ fn mangled(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
 fn is_clear(said: &str, file: &str) -> Result<(), TestCaseError> {
     let shown = foreign::block(said);
     prop_assert!(shown.lines().count() == 1, "more than a line: {:?}", clipped(&shown));
-    prop_assert!(!shown.contains(|c| foreign::is_harmful(c)), "harmful: {:?}", clipped(&shown));
+    prop_assert!(!shown.contains(foreign::is_harmful), "harmful: {:?}", clipped(&shown));
     prop_assert!(shown.chars().count() < 1500, "endless: {} characters: {:?}", shown.chars().count(), clipped(&shown));
     prop_assert!(shown.contains(file), "does not name {file}: {:?}", clipped(&shown));
     Ok(())

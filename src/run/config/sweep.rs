@@ -104,7 +104,8 @@ impl Reader<'_> {
                     let known = near(name, KEYS);
                     let at = self.at(key.span().start);
                     // a configuration's key belongs a level deeper
-                    let near = if known.is_empty() { vec![format!("base.{name}")] } else { known };
+                    let is_ours = FIELDS.iter().any(|f| f.path.split('.').next() == Some(name) || f.path == name);
+                    let near = if is_ours { vec![format!("base.{name}")] } else { known };
                     return Err(RunError::UnknownKey { at, key: name.to_owned(), near });
                 }
             }

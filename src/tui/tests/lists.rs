@@ -256,3 +256,20 @@ fn two_evaluations_are_compared() {
     drive(&mut model, vec![key(KeyCode::Esc), Message::Compared(Err("they share no query".into()))]);
     assert_eq!(model.notice.as_ref().unwrap().0, "they share no query");
 }
+
+#[test]
+fn a_run_that_waits_shows_its_place_and_can_be_stopped_but_not_resumed_or_deleted() {
+    let mut model = model((160, 50));
+    let mut waiting = run("omega", Status::Queued, None);
+    (waiting.place, waiting.reason) = (Some(2), "number 2 in line for cpu".into());
+    drive(&mut model, vec![Message::Runs(vec![waiting], 1000.0)]);
+    let (buffer, ..) = drive(&mut model, keys("2"));
+    let shown = text(&buffer);
+    assert!(shown.contains("#2") && shown.contains("○ omega: number 2 in line for cpu"), "{shown}");
+    assert_eq!(drive(&mut model, keys("x")).1, [Effect::Stop("omega".into())]);
+    let (buffer, asked, ..) = drive(&mut model, keys("r"));
+    assert_eq!(asked, []);
+    assert!(text(&buffer).contains("omega waits for its turn and begins by itself"), "{}", text(&buffer));
+    let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Delete)]);
+    assert!(text(&buffer).contains("omega is queued: stop it first"), "{}", text(&buffer));
+}
