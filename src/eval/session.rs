@@ -158,8 +158,8 @@ impl Session {
         files::create_folder(folder)?;
         // others' files are found before anything is made
         if State::read(folder).map_err(|e| foreign(folder, e))?.is_none() {
-            let ours = FILES.iter().chain(&PICTURES).map(|name| folder.join(name));
-            if let Some(path) = ours.filter(|path| path.exists()).next() {
+            let mut ours = FILES.iter().chain(&PICTURES).map(|name| folder.join(name));
+            if let Some(path) = ours.find(|path| path.exists()) {
                 return Err(Error::Foreign { path });
             }
         }

@@ -248,7 +248,7 @@ fn two_evaluations_are_compared() {
     assert!(model.notice.as_ref().unwrap().0.contains("space"), "the way to it is said");
     let (buffer, ..) = drive(&mut model, keys(" j"));
     assert!(text(&buffer).contains("»"), "{}", text(&buffer));
-    let (_, asked, ..) = drive(&mut model, keys("D"));
+    let asked = drive(&mut model, keys("D")).1;
     assert_eq!(asked, [Effect::Compare(["/data/caretta/runs/alpha/eval/test".into(), "beta".into()])]);
     let found = Message::Compared(Ok(("A and B".into(), vec!["B is better on rank-1".into()])));
     let (buffer, ..) = drive(&mut model, vec![found]);
