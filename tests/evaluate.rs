@@ -156,15 +156,18 @@ fn sides_neighbours_mirror_images_and_encounters_are_as_asked_for_and_named() {
     for way in ["both", "own", "mirrored"] {
         assert!(mirrored["by_sides"][way]["rank1"].is_number(), "{way}");
     }
-    assert_eq!(mirrored["map"], mirrored["by_sides"]["mirrored"]["map"]);
+    let common = &mirrored["by_sides"]["own"]["queries"];
+    assert!(["both", "mirrored"].iter().all(|way| mirrored["by_sides"][way]["queries"] == *common), "{mirrored}");
     let own = evaluate("own", &["--sides", "own"]);
     assert_eq!(own["map"], mirrored["by_sides"]["own"]["map"]);
     // the folder holds all that the figures are made of
     let again = stage.json(&["evaluate", "--embeddings", "mirrored/embeddings.npy", "--sides", "mirrored"]);
     assert_eq!((&again["map"], &again["by_sides"]), (&mirrored["map"], &mirrored["by_sides"]));
+    let compared = stage.json(&["compare", "mirrored", "own"]);
+    assert_eq!(compared["map"]["values"][0].is_number(), true, "{compared}");
 
     let plain = evaluate("plain", &["--query-unit", "encounter"]);
-    assert_eq!((&plain["query_unit"], &plain["map"]), (&"encounter".into(), &mirrored["by_sides"]["both"]["map"]));
+    assert_eq!((&plain["query_unit"], &plain["map"]), (&"encounter".into(), &again_plain(&stage)["map"]));
     assert_eq!(plain["encounter_queries"]["intervals"]["rank1"].as_array().map(Vec::len), Some(2));
     assert!(plain["by_sides"]["mirrored"].is_null(), "nobody asked for mirror images");
     let page = String::from_utf8(bytes(stage.root.join("plain/report.md"))).unwrap();
@@ -179,4 +182,9 @@ fn sides_neighbours_mirror_images_and_encounters_are_as_asked_for_and_named() {
     assert_ne!(flipped["map"], plain["map"]);
     let both = stage.run(&["evaluate", "--model-path", "models", "--flip", "--sides", "own"]);
     assert_eq!(both.status.code(), Some(2));
+}
+
+/// What the embeddings of `mirrored` come to by themselves.
+fn again_plain(stage: &Stage) -> serde_json::Value {
+    stage.json(&["evaluate", "--embeddings", "mirrored/embeddings.npy"])
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::eval::bench::{RetrievalPlan, draw};
+use crate::eval::embeddings::EmbeddingSet;
 use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::on_device;
 use crate::run::files;
@@ -59,8 +60,15 @@ fn retrieval(context: &Context, args: &BenchArgs) -> Result<u8> {
         queries: args.queries as usize,
         embedding_dim: args.embedding_dim as usize,
     };
+    let device = args.photos.device.open()?; // distances are summed by the card that is open
+    if !context.global.json {
+        words::say(&device.describe());
+    }
     let set = draw(&plan)?;
     if let Some(folder) = &args.output_dir {
+        if let Some(path) = EmbeddingSet::in_the_way(folder) {
+            return Err(crate::eval::Error::Foreign { path }.into());
+        }
         files::create_folder(folder)?;
         set.write(folder)?;
     }

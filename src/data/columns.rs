@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Columns {
     /// File name of the table that this is about.
-    pub table: String,
+    pub file: String,
     /// Path of the photo, from the table's folder.
     pub path: Option<String>,
     /// Who is on it.
@@ -26,6 +26,23 @@ pub struct Columns {
     pub bbox: Option<String>,
     /// The part of a split.
     pub split: Option<String>,
+}
+
+/// What was said of the tables of a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// Of each table.
+    #[serde(default)]
+    pub table: Vec<Columns>,
+}
+
+impl Kept {
+    /// Puts `columns` in the place of what was said of the same table.
+    pub fn put(&mut self, columns: Columns) {
+        self.table.retain(|known| known.file != columns.file);
+        self.table.push(columns);
+    }
 }
 
 /// What can be said, and the other name that it goes by.
@@ -63,7 +80,7 @@ impl Columns {
     /// When it says nothing of that kind.
     pub fn of(table: &Path, text: &str) -> Result<Columns, ColumnsError> {
         let name = table.file_name().filter(|_| !table.is_dir()).ok_or(ColumnsError::NoTable)?;
-        let mut columns = Columns { table: name.to_string_lossy().into_owned(), ..Columns::default() };
+        let mut columns = Columns { file: name.to_string_lossy().into_owned(), ..Columns::default() };
         for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
             let (key, column) = pair.split_once('=').ok_or_else(|| ColumnsError::NoPair(pair.to_owned()))?;
             let (key, column) = (key.trim().to_ascii_lowercase(), column.trim());
@@ -95,7 +112,7 @@ impl Columns {
     /// The table that this is about, where `dataset` is it or its folder.
     pub fn table_in(&self, dataset: &Path) -> Option<std::path::PathBuf> {
         // a name, and no way out of the folder
-        let name = Path::new(&self.table).file_name()?;
+        let name = Path::new(&self.file).file_name()?;
         let table = if dataset.is_dir() { dataset.join(name) } else { dataset.to_path_buf() };
         (table.file_name() == Some(name) && table.is_file()).then_some(table)
     }
@@ -111,14 +128,14 @@ mod tests {
         let columns = Columns::of(table, "path=Photo file, identity=Turtle name,split=set").unwrap();
         assert_eq!(columns.path.as_deref(), Some("Photo file"));
         assert_eq!((columns.individual.as_deref(), columns.split.as_deref()), (Some("Turtle name"), Some("set")));
-        assert_eq!((columns.table.as_str(), columns.date), ("sightings.tsv", None));
+        assert_eq!((columns.file.as_str(), columns.date), ("sightings.tsv", None));
         let error = |text| Columns::of(table, text).unwrap_err();
         assert_eq!(error("path"), ColumnsError::NoPair("path".into()));
         assert_eq!(error("path="), ColumnsError::NoPair("path=".into()));
         assert_eq!(error("who=x"), ColumnsError::Unknown("who".into()));
         assert_eq!(error("individual=x,identity=y"), ColumnsError::Twice("identity".into()));
         assert_eq!(Columns::of(&std::env::temp_dir(), "path=x"), Err(ColumnsError::NoTable));
-        let out = Columns { table: "../../x".into(), ..Columns::default() };
+        let out = Columns { file: "../../x".into(), ..Columns::default() };
         assert_eq!(out.table_in(&std::env::temp_dir()), None);
     }
 }

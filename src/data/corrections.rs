@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
-use super::columns::Columns;
+use super::columns::Kept;
 use super::crop::Crop;
 use super::error::DataError;
 use super::formats::{field_of, open_table};
@@ -62,7 +62,7 @@ impl Correction {
 #[derive(Debug, Clone, Default)]
 pub struct Corrections {
     rows: BTreeMap<PathBuf, Correction>,
-    columns: Option<Columns>,
+    columns: Kept,
 }
 
 /// By what is corrected. What columns are is how a table is read, and corrects nothing.
@@ -74,21 +74,21 @@ impl PartialEq for Corrections {
 
 impl Corrections {
     /// A dataset as its files have it.
-    pub const NONE: Corrections = Corrections { rows: BTreeMap::new(), columns: None };
+    pub const NONE: Corrections = Corrections { rows: BTreeMap::new(), columns: Kept { table: Vec::new() } };
 
     /// What was set right about `photo`, given by its path from the dataset's folder.
     pub fn get(&self, photo: &Path) -> Option<&Correction> {
         self.rows.get(photo)
     }
 
-    /// With what a person has said of the table's columns.
-    pub fn with_columns(self, columns: Option<Columns>) -> Corrections {
+    /// With what a person has said of tables' columns.
+    pub fn with_columns(self, columns: Kept) -> Corrections {
         Corrections { columns, ..self }
     }
 
-    /// What a person has said of the table's columns.
-    pub fn columns(&self) -> Option<&Columns> {
-        self.columns.as_ref()
+    /// What a person has said of tables' columns.
+    pub fn columns(&self) -> &Kept {
+        &self.columns
     }
 
     /// Photos and what was set right about them, by path.

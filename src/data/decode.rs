@@ -62,12 +62,20 @@ pub fn read(path: &Path) -> Result<RgbImage, DataError> {
         .map_err(fail)
 }
 
-/// Width and height of the photo at `path` as it is stored, from its first bytes; none where it is no photo.
+/// Width and height of the photo at `path`, upright, from its first bytes; none where it is no photo.
 pub(super) fn size_of(path: &Path) -> Option<(u32, u32)> {
     if !Signature::of_file(path).ok()?.readable() || !std::fs::metadata(path).ok()?.is_file() {
         return None;
     }
-    let read = || ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_dimensions().ok();
+    let read = || {
+        let mut decoder = ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_decoder().ok()?;
+        let (width, height) = decoder.dimensions();
+        use image::metadata::Orientation as O;
+        match decoder.orientation().unwrap_or(O::NoTransforms) {
+            O::Rotate90 | O::Rotate270 | O::Rotate90FlipH | O::Rotate270FlipH => Some((height, width)),
+            _ => Some((width, height)),
+        }
+    };
     catch_unwind(AssertUnwindSafe(read)).unwrap_or(None)
 }
 
@@ -187,12 +195,11 @@ fn words(error: ImageError) -> Refused {
 
 /// Whether a TIFF is a camera's raw file, whose first picture is a preview: decoded, it would be a thumbnail for the photo.
 fn is_raw(bytes: &[u8]) -> bool {
-    const SUB_PICTURES: u16 = 0x14a;
     const DNG_VERSION: u16 = 0xc612;
     const REDUCED: u16 = 0xfe;
     let Ok((fields, _)) = exif::parse_exif(bytes) else { return false };
     fields.iter().filter(|field| field.ifd_num == exif::In::PRIMARY).any(|field| match field.tag.number() {
-        SUB_PICTURES | DNG_VERSION => true,
+        DNG_VERSION => true,
         REDUCED => field.value.get_uint(0).is_some_and(|kind| kind & 1 == 1),
         _ => false,
     })
@@ -494,6 +501,18 @@ pub(in crate::data) mod tests {
                 assert!(from_bytes(cut).is_err(), "{format:?}, {part} quarters");
             }
         }
+    }
+
+    #[test]
+    fn the_size_of_a_photo_is_that_of_it_upright() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jpg");
+        for (orientation, size) in [(1, (64, 32)), (3, (64, 32)), (6, (32, 64)), (8, (32, 64))] {
+            std::fs::write(&path, oriented(&jpeg(&marked()), orientation)).unwrap();
+            assert_eq!(size_of(&path), Some(size));
+        }
+        std::fs::write(&path, "no photo").unwrap();
+        assert_eq!(size_of(&path), None);
     }
 
     #[test]

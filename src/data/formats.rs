@@ -42,9 +42,10 @@ pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataErro
         std::io::ErrorKind::NotFound => DataError::Missing { path: path.into() },
         _ => DataError::Io { path: path.into(), source },
     })?;
-    if let Some(columns) = corrections.columns()
-        && let Some(table) = columns.table_in(path)
-    {
+    let mut named = corrections.columns().table.iter().filter_map(|columns| Some((columns.table_in(path)?, columns)));
+    // in a folder, what is a dataset without a word comes first
+    let is_asked = meta.is_file() || !FORMATS.iter().any(|f| f.detect(path));
+    if let Some((table, columns)) = named.next().filter(|_| is_asked) {
         return some_left(path, table::read_as(&table, corrections, columns)?);
     }
     if let Some(format) = FORMATS.iter().find(|f| f.detect(path)) {

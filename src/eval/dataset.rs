@@ -124,7 +124,14 @@ pub fn ask<D: Backend>(
         roles_of.entry(photo).or_insert(Role::Validation);
     }
     let wanted: Vec<usize> = roles_of.keys().copied().collect();
-    let Embedded { usable, vectors, problems } = embed_readable(model, manifest, &wanted, source, progress)?;
+    let Manner { matching, query_unit, flip, mirror } = question.manner;
+    if matching.sides != Sides::Both && wanted.iter().all(|&photo| manifest.photos[photo].side.is_none()) {
+        return Err(Error::NoSides); // before the work
+    }
+    let mirror = flip || mirror || matching.sides == Sides::Mirrored;
+    let more = if mirror { wanted.len() } else { 0 };
+    let Embedded { usable, vectors, problems } =
+        embed_readable(model, manifest, &wanted, source, &mut |done, all| progress(done, all + more))?;
     let count = |asked: fn(Role) -> bool| usable.iter().filter(|i| asked(roles_of[i])).count();
     let (queries, gallery) = (count(Role::is_query), count(Role::is_gallery));
     if let (true, Some(first)) = (queries == 0 || gallery == 0, problems.first()) {
@@ -133,11 +140,10 @@ pub fn ask<D: Backend>(
     }
     let rows = usable.iter().map(|i| photo_row(manifest, *i, roles_of[i])).collect();
     let mut set = EmbeddingSet::new(model.network.architecture.dimensions, vectors, rows)?;
-    let Manner { matching, query_unit, flip, mirror } = question.manner;
-    if flip || mirror || matching.sides == Sides::Mirrored {
-        let all = 2 * wanted.len();
+    if mirror {
+        let before = 2 * wanted.len();
         let mirrored =
-            embed_mirrored(model, manifest, &usable, source, &mut |done| progress(wanted.len() + done, all))?;
+            embed_mirrored(model, manifest, &usable, source, &mut |done| progress(before + done, before + more))?;
         set = set.with_mirrored(mirrored)?;
         if flip {
             set = set.flipped();

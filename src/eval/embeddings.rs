@@ -241,6 +241,12 @@ impl EmbeddingSet {
         Ok(())
     }
 
+    /// A file in `folder` that [`EmbeddingSet::write`] would replace.
+    pub fn in_the_way(folder: &Path) -> Option<std::path::PathBuf> {
+        let files = [EMBEDDINGS_FILE, PHOTOS_FILE, MIRRORED_FILE].map(|name| folder.join(name));
+        files.into_iter().find(|path| path.exists())
+    }
+
     /// Reads both files: `path` is their folder, or the npy file with `photos.csv` beside it.
     pub fn read(path: &Path) -> Result<EmbeddingSet> {
         let (array, listed) = if path.is_dir() {
@@ -258,7 +264,11 @@ impl EmbeddingSet {
     pub fn read_outside(npy: &Path, csv: &Path) -> Result<(EmbeddingSet, bool)> {
         let mut set = EmbeddingSet::unchecked(npy, csv)?;
         let mut scaled = false;
-        for vector in set.vectors.chunks_exact_mut(set.dim) {
+        for vector in set
+            .vectors
+            .chunks_exact_mut(set.dim)
+            .chain(set.mirrored.iter_mut().flat_map(|all| all.chunks_exact_mut(set.dim)))
+        {
             let length = length(vector);
             // what has no length, or is not finite, is left for the check to name
             if length.is_normal() && (length - 1.0).abs() > UNIT_TOLERANCE {
@@ -277,12 +287,12 @@ impl EmbeddingSet {
             return Err(Error::Counts { npy: npy.into(), embeddings: photos, csv: csv.into(), photos: rows.len() });
         }
         let beside = npy.with_file_name(MIRRORED_FILE);
-        let mirrored = match beside.is_file() && beside != npy {
-            true => {
-                Some(npy::read(&beside)?).filter(|(of, wide, _)| (*of, *wide) == (photos, dim)).map(|(.., all)| all)
-            }
-            false => None,
-        };
+        let mirrored = if beside.is_file() && beside != npy { Some(npy::read(&beside)?) } else { None };
+        if let Some((of, wide, _)) = mirrored.as_ref().filter(|(of, wide, _)| (*of, *wide) != (photos, dim)) {
+            let reason = format!("it holds {of} x {wide} numbers, and the embeddings beside it are {photos} x {dim}");
+            return Err(Error::Npy { path: beside, reason });
+        }
+        let mirrored = mirrored.map(|(.., all)| all);
         Ok(EmbeddingSet { dim, vectors, rows, mirrored })
     }
 
@@ -314,10 +324,15 @@ impl EmbeddingSet {
 
     fn check_vectors(&self, npy: &Path) -> Result<()> {
         for (index, row) in self.rows.iter().enumerate() {
-            let mirrored = self.mirrored.as_ref().map(|all| &all[index * self.dim..][..self.dim]);
-            check_vector(self.vector(index)).and(mirrored.map_or(Ok(()), check_vector)).map_err(|reason| {
-                Error::Npy { path: npy.to_owned(), reason: format!("row {} ({}): {reason}", index + 1, row.photo) }
-            })?;
+            let wrong = |path: &Path, reason: String| Error::Npy {
+                path: path.to_owned(),
+                reason: format!("row {} ({}): {reason}", index + 1, row.photo),
+            };
+            check_vector(self.vector(index)).map_err(|reason| wrong(npy, reason))?;
+            if let Some(all) = &self.mirrored {
+                let of_image = check_vector(&all[index * self.dim..][..self.dim]);
+                of_image.map_err(|reason| wrong(&npy.with_file_name(MIRRORED_FILE), reason))?;
+            }
         }
         Ok(())
     }

@@ -91,6 +91,11 @@ pub enum Error {
     /// The set has no photos, no dimensions, or a ragged table of numbers.
     #[error("{0}")]
     Set(String),
+    /// Sides are to be heeded, and none is known.
+    #[error(
+        "--sides: it is not known which side the photos show; a table says so in a column orientation or side (left, right)"
+    )]
+    NoSides,
     /// Mirror images are asked for, and nobody embedded them.
     #[error(
         "there are no embeddings of mirror images: a model makes them of photos; of embeddings made elsewhere they lie beside, as mirrored.npy, row for row"
@@ -142,7 +147,7 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
-    /// A `state.json` that no evaluation wrote.
+    /// A file that this program would replace and did not write.
     #[error(
         "{}: was not written by this program and would be replaced; choose another --output-dir",
         foreign::path(path)

@@ -10,7 +10,7 @@ use crate::run::files;
 
 use super::dataset::photo_row;
 use super::embed::{Embedded, Source, embed_readable};
-use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE, Role};
+use super::embeddings::{EmbeddingSet, Role};
 use super::model::{Model, Preprocessing};
 use super::{Error, Result};
 
@@ -50,8 +50,8 @@ pub fn gather<D: Backend>(
     files::create_folder(folder)?;
     let are_ours =
         std::fs::read(folder.join(ABOUT_FILE)).is_ok_and(|b| serde_json::from_slice::<AboutEmbeddings>(&b).is_ok());
-    let there = [ABOUT_FILE, EMBEDDINGS_FILE, PHOTOS_FILE].map(|name| folder.join(name));
-    if let Some(path) = there.into_iter().find(|path| !are_ours && path.exists()) {
+    let about = Some(folder.join(ABOUT_FILE)).filter(|path| path.exists());
+    if let Some(path) = about.or_else(|| EmbeddingSet::in_the_way(folder)).filter(|_| !are_ours) {
         return Err(Error::Foreign { path });
     }
     let all: Vec<usize> = (0..manifest.photos.len()).collect();

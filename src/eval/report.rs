@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::files;
 
-use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, PHOTOS_FILE};
+use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, MIRRORED_FILE, PHOTOS_FILE};
 use super::encounters::{self, EncounterQueries};
 use super::histogram::Histogram;
 use super::intervals::{self, Intervals};
@@ -87,7 +87,8 @@ pub struct Evaluation {
     pub different: Histogram,
 }
 
-/// The figures of the same queries by each way to heed sides.
+/// The figures of the same queries by each way to heed sides: those that have a photo of their individual to be matched
+/// with on their own side. Figures of pairs are of more than those, and left out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BySides {
     /// Against all photos as they are.
@@ -105,12 +106,18 @@ impl BySides {
         if !is_known(set.queries()) || !is_known(set.gallery()) {
             return Ok(None);
         }
-        let figures = |sides| {
-            let matching = Matching { sides, ..Matching::default() };
-            Ok::<_, Error>(metrics::figures(&retrieval::retrieve_by(set, rule, matching)?))
+        let ranked = |sides| retrieval::retrieve_by(set, rule, Matching { sides, ..Matching::default() });
+        let own = ranked(Sides::Own)?;
+        let has_own: Vec<bool> = own.queries.iter().map(|query| query.relevant > 0).collect();
+        let common = |mut found: Retrieval| {
+            let mut has_own = has_own.iter();
+            found.queries.retain(|_| has_own.next().is_some_and(|has| *has));
+            found.verification = Default::default();
+            metrics::figures(&found)
         };
+        let figures = |sides| ranked(sides).map(common);
         let mirrored = set.mirrored.is_some().then(|| figures(Sides::Mirrored)).transpose()?;
-        Ok(Some(BySides { both: figures(Sides::Both)?, own: figures(Sides::Own)?, mirrored }))
+        Ok(Some(BySides { both: figures(Sides::Both)?, own: common(own), mirrored }))
     }
 }
 
@@ -128,6 +135,10 @@ pub fn evaluate(set: &EmbeddingSet, excluded: Excluded) -> Result<Evaluation> {
 /// # Errors
 /// When there is nothing to rank, or mirror images are to be matched and were not embedded.
 pub fn evaluate_by(set: &EmbeddingSet, excluded: Excluded, matching: Matching) -> Result<Evaluation> {
+    let by_sides = BySides::of(set, excluded.rule())?;
+    if matching.sides != Sides::Both && by_sides.is_none() {
+        return Err(Error::NoSides);
+    }
     let retrieval = retrieval::retrieve_by(set, excluded.rule(), matching)?;
     let without_exclusion = retrieval::retrieve_by(set, Rule::Everything, matching)?;
     let is_plain = matching == Matching::default();
@@ -145,7 +156,7 @@ pub fn evaluate_by(set: &EmbeddingSet, excluded: Excluded, matching: Matching) -
         open_set: open_set(set, plain),
         encounter_queries: encounters::figures(set, excluded.rule(), matching)?,
         matching,
-        by_sides: BySides::of(set, excluded.rule())?,
+        by_sides,
         same: apart.same.clone(),
         different: apart.different.clone(),
         retrieval,
@@ -371,7 +382,8 @@ pub fn write(
     files::replace(&folder.join(REPORT_PAGE), page.as_bytes())?;
     files::replace_json(&folder.join(REPORT_FILE), report)?;
     let names = [REPORT_FILE, REPORT_PAGE, MATCHES_FILE, EMBEDDINGS_FILE, PHOTOS_FILE, DISTANCES_FILE];
-    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+    let mirrored = set.mirrored.as_ref().map(|_| MIRRORED_FILE);
+    Ok(names.into_iter().chain(mirrored).map(|name| folder.join(name)).collect())
 }
 
 /// Writes the nearest photos of each query, as counted.

@@ -294,9 +294,11 @@ fn tiles(
     pairs: &verification::Tally,
 ) -> Vec<TileOutcome> {
     let rows = searched.rows.len();
-    let tile = (OF_A_TILE / rows).min(queries.len() / TILES).clamp(*TILE.start(), *TILE.end());
+    // distances come a vector, not a query
+    let most = rows * queries.iter().map(|query| query.vectors.len()).max().unwrap_or(1);
+    let tile = (OF_A_TILE / most).min(queries.len() / TILES).clamp(*TILE.start(), *TILE.end());
     let has_card = device::has_card();
-    let group = if has_card { (HANDED / rows).max(tile) / tile * tile } else { queries.len() };
+    let group = if has_card { (HANDED / most).max(tile) / tile * tile } else { queries.len() };
     let mut outcomes = Vec::new();
     for queries in queries.chunks(group) {
         let at_once = if has_card { space.at_once(queries) } else { None };

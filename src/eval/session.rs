@@ -41,8 +41,8 @@ const CONTROL_FOLDER: &str = "control";
 const PICTURES: [&str; 7] =
     [PAIRS_FILE, QUERIES_FILE, PROJECTION_FILE, NEIGHBOURS_FILE, CMC_FILE, ROC_FILE, HILLS_FILE];
 /// Other files that it leaves.
-const FILES: [&str; 8] =
-    [REPORT_FILE, REPORT_PAGE, MATCHES_FILE, EMBEDDINGS_FILE, MIRRORED_FILE, PHOTOS_FILE, DISTANCES_FILE, LOG_FILE];
+const FILES: [&str; 7] =
+    [REPORT_FILE, REPORT_PAGE, MATCHES_FILE, EMBEDDINGS_FILE, MIRRORED_FILE, PHOTOS_FILE, DISTANCES_FILE];
 /// The folder of files that are not all whole yet.
 const WRITING: &str = ".writing";
 
@@ -158,7 +158,9 @@ impl Session {
         files::create_folder(folder)?;
         // others' files are found before anything is made
         if State::read(folder).map_err(|e| foreign(folder, e))?.is_none() {
-            let mut ours = FILES.iter().chain(&PICTURES).map(|name| folder.join(name));
+            let pictures = PICTURES.iter().map(|name| folder.join(name));
+            let mut ours = pictures.flat_map(|path| [path.with_extension("svg"), path]);
+            let mut ours = FILES.iter().map(|name| folder.join(name)).chain(&mut ours);
             if let Some(path) = ours.find(|path| path.exists()) {
                 return Err(Error::Foreign { path });
             }
@@ -351,7 +353,7 @@ mod tests {
 
     #[test]
     fn files_of_others_are_not_replaced() {
-        for name in ["photos.csv", "pairs.png", "report.json"] {
+        for name in ["photos.csv", "pairs.png", "roc.svg", "mirrored.npy", "report.json"] {
             let dir = tempfile::tempdir().unwrap();
             let theirs = dir.path().join(name);
             fs::write(&theirs, "mine").unwrap();

@@ -91,7 +91,8 @@ impl Tally {
 
     /// Who counts pairs of two individuals, one a thread: what it counted is added up when it goes.
     pub(super) fn counter(&self) -> Counter<'_> {
-        Counter { tally: self, places: vec![0; self.places.len()], ties: 0 }
+        let own = if self.places.len() <= OWN { self.places.len() } else { 0 };
+        Counter { tally: self, places: vec![0; own], ties: 0 }
     }
 
     /// What the pairs come to.
@@ -129,6 +130,9 @@ impl Tally {
     }
 }
 
+/// Places that each thread keeps for itself at most; more are counted where all see them.
+const OWN: usize = 1 << 20;
+
 /// Counts for a [`Tally`], without waiting for other threads.
 pub(super) struct Counter<'a> {
     tally: &'a Tally,
@@ -143,8 +147,7 @@ impl Counter<'_> {
         let Tally { same, index, .. } = self.tally;
         // most are farther than every pair of one
         if same.last().is_none_or(|&last| distance > last) {
-            self.places[same.len()] += 1;
-            return;
+            return self.add(same.len());
         }
         let which = cell(distance);
         let (from, to) = match index.get(which) {
@@ -153,10 +156,18 @@ impl Counter<'_> {
         };
         let near = &same[from..to];
         let nearer = from + near.partition_point(|&d| d < distance);
-        self.places[nearer] += 1;
+        self.add(nearer);
         // equal distances share a cell
         let equal = from + near.partition_point(|&d| d <= distance) - nearer;
         self.ties += equal as u64;
+    }
+
+    #[inline]
+    fn add(&mut self, place: usize) {
+        match self.places.get_mut(place) {
+            Some(own) => *own += 1,
+            None => drop(self.tally.places[place].fetch_add(1, Ordering::Relaxed)),
+        }
     }
 }
 

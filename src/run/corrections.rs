@@ -14,10 +14,33 @@ use super::files;
 use super::lock::Lock;
 use super::register::name_for;
 use super::workspace::{Workspace, absolute};
-use crate::data::columns::Columns;
+use crate::data::columns::{Columns, Kept};
 use crate::data::corrections::{Correction, Corrections, relative};
 use crate::data::formats;
 use crate::data::manifest::Manifest;
+
+/// Ending of the file beside corrections that says what columns of tables are.
+const COLUMNS_EXTENSION: &str = "columns.toml";
+
+/// What is kept of tables' columns in `file`; nothing where it is not there.
+pub(super) fn read_columns(file: &Path) -> Result<Kept> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => toml::from_str(&text)
+            .map_err(|e| RunError::Columns { path: file.to_owned(), reason: e.message().to_owned() }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Kept::default()),
+        Err(e) => Err(RunError::io("read", file, e)),
+    }
+}
+
+/// Keeps `columns` in `file`; no file where there are none.
+pub(super) fn write_columns(file: &Path, columns: &Kept) -> Result<()> {
+    if columns.table.is_empty() {
+        return files::remove(file);
+    }
+    let text =
+        toml::to_string(columns).map_err(|e| RunError::Columns { path: file.to_owned(), reason: e.to_string() })?;
+    files::replace(file, text.as_bytes())
+}
 
 impl Workspace {
     /// The table with the corrections of the dataset at `dataset`, a folder or a table in one; it need not be there.
@@ -38,20 +61,8 @@ impl Workspace {
     /// When the table cannot be read, or a line of it cannot be right.
     pub fn corrections(&self, dataset: &Path) -> Result<Corrections> {
         let file = self.corrections_file(dataset)?;
-        let columns = self.columns(&file)?;
+        let columns = read_columns(&file.with_extension(COLUMNS_EXTENSION))?;
         Ok(Corrections::read(&file)?.with_columns(columns))
-    }
-
-    /// What a person has said of the columns of a table, beside its corrections at `file`.
-    fn columns(&self, file: &Path) -> Result<Option<Columns>> {
-        let file = file.with_extension("columns.toml");
-        match std::fs::read_to_string(&file) {
-            Ok(text) => Ok(Some(
-                toml::from_str(&text).map_err(|e| RunError::Columns { path: file, reason: e.message().to_owned() })?,
-            )),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(RunError::io("read", &file, e)),
-        }
     }
 
     /// Keeps what the columns of the table at `dataset` are, once it has been read so; returns its photos.
@@ -60,11 +71,12 @@ impl Workspace {
     /// When the table has no such columns or no photos, or nothing can be kept.
     pub fn name_columns(&self, dataset: &Path, columns: &Columns) -> Result<Manifest> {
         let file = self.corrections_file(dataset)?;
-        let manifest = formats::open(dataset, &Corrections::read(&file)?.with_columns(Some(columns.clone())))?;
+        let kept = file.with_extension(COLUMNS_EXTENSION);
+        let mut columns_of = read_columns(&kept)?;
+        columns_of.put(columns.clone());
+        let manifest = formats::open(dataset, &Corrections::read(&file)?.with_columns(columns_of.clone()))?;
         files::create_folder(&self.root().join("corrections"))?;
-        let text = toml::to_string(columns)
-            .map_err(|e| RunError::Columns { path: dataset.to_owned(), reason: e.to_string() })?;
-        files::replace(&file.with_extension("columns.toml"), text.as_bytes())?;
+        write_columns(&kept, &columns_of)?;
         Ok(manifest)
     }
 

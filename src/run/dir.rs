@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Outline};
 use super::control::{Control, Order};
+use super::corrections::{read_columns, write_columns};
 use super::error::{Result, RunError};
 use super::state::State;
 use super::status::{self, Status};
@@ -140,6 +141,11 @@ impl RunDir {
         self.path.join("config.toml")
     }
 
+    /// `columns.toml`: what was said of its table's columns; not there where nothing was.
+    fn columns(&self) -> PathBuf {
+        self.path.join("columns.toml")
+    }
+
     /// `corrections.csv`: what was corrected about its dataset when it began; not there where nothing was.
     pub fn corrections(&self) -> PathBuf {
         self.path.join("corrections.csv")
@@ -219,11 +225,12 @@ impl RunDir {
 
     /// What was corrected about its dataset when it began.
     pub fn read_corrections(&self) -> Result<Corrections> {
-        Ok(Corrections::read(&self.corrections())?)
+        Ok(Corrections::read(&self.corrections())?.with_columns(read_columns(&self.columns())?))
     }
 
     /// Notes what is corrected about its dataset as it begins.
     pub fn set_corrections(&self, corrections: &Corrections) -> Result<()> {
+        write_columns(&self.columns(), corrections.columns())?;
         if corrections.is_empty() {
             return files::remove(&self.corrections());
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::decode::tests::with_exif;
+use crate::data::camera::tests::taken;
 use crate::data::formats::as_written;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, Rgb, RgbImage};
@@ -27,15 +27,6 @@ fn jpeg(photo: &RgbImage, quality: u8) -> Vec<u8> {
     let encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
     encoder.write_image(photo.as_raw(), photo.width(), photo.height(), ExtendedColorType::Rgb8).unwrap();
     bytes
-}
-
-/// The same file with an EXIF block that says when it was taken.
-fn taken(jpeg: &[u8], when: &str) -> Vec<u8> {
-    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0".to_vec();
-    exif.extend(b"\0\x01\x90\x03\0\x02\0\0\0\x14\0\0\0\x2c\0\0\0\0"); // DateTimeOriginal, 20 bytes of text
-    exif.extend(when.as_bytes());
-    exif.push(0);
-    with_exif(jpeg, &exif)
 }
 
 #[test]

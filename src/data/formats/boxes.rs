@@ -1,6 +1,6 @@
 //! Boxes around animals: a table's column `bbox`, and the COCO annotations that lie beside SeaTurtleID2022.
 //!
-//! Both are in pixels: left, top, width, height. What counts of a photo is the box and a margin.
+//! Both are in pixels of the upright photo: left, top, width, height. What counts of a photo is the box and a margin.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -38,12 +38,10 @@ pub(super) fn crop([left, top, width, height]: [f64; 4], size: (u32, u32)) -> Re
 /// Four numbers, however they are separated: `[12, 30, 200, 180]`, `12.0 30.0 200.0 180.0`.
 pub(super) fn numbers(text: &str) -> Result<[f64; 4], String> {
     let inner = text.trim().trim_matches(['[', ']', '(', ')']);
-    let found: Vec<f64> = inner
-        .split([',', ';', ' '])
-        .filter(|word| !word.trim().is_empty())
-        .map_while(|word| word.trim().parse().ok().filter(|x: &f64| x.is_finite()))
-        .collect();
+    let words = inner.split([',', ';', ' ']).filter(|word| !word.trim().is_empty());
+    let found: Option<Vec<f64>> = words.map(|word| word.trim().parse().ok().filter(|x: &f64| x.is_finite())).collect();
     found
+        .unwrap_or_default()
         .try_into()
         .map_err(|_| format!("`{text}` is no box: left, top, width and height in pixels, as in [12, 30, 200, 180]"))
 }
@@ -59,15 +57,16 @@ struct Coco {
 struct CocoImage {
     id: i64,
     file_name: String,
-    width: u32,
-    height: u32,
+    width: Option<u32>,
+    height: Option<u32>,
 }
 
 #[derive(Deserialize)]
 struct Annotation {
     image_id: i64,
     category_id: i64,
-    bbox: Option<[f64; 4]>,
+    #[serde(default)]
+    bbox: Option<Vec<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +90,10 @@ pub(super) fn coco(path: &Path) -> Result<HashMap<String, Result<Crop, String>>,
     };
     let mut largest: HashMap<i64, [f64; 4]> = HashMap::new();
     for annotation in coco.annotations.iter().filter(|a| a.category_id == best) {
-        let Some(found) = annotation.bbox else { continue };
+        let Ok(found) = <[f64; 4]>::try_from(annotation.bbox.as_deref().unwrap_or_default()) else { continue };
+        if !(found[2] > 0.0 && found[3] > 0.0) {
+            continue;
+        }
         let known = largest.entry(annotation.image_id).or_insert(found);
         if found[2] * found[3] > known[2] * known[3] {
             *known = found;
@@ -99,7 +101,7 @@ pub(super) fn coco(path: &Path) -> Result<HashMap<String, Result<Crop, String>>,
     }
     let boxed = coco.images.into_iter().filter_map(|image| {
         let found = largest.get(&image.id)?;
-        Some((image.file_name, crop(*found, (image.width, image.height))))
+        Some((image.file_name, crop(*found, (image.width?, image.height?))))
     });
     Ok(boxed.collect())
 }
@@ -124,7 +126,7 @@ mod tests {
         for text in ["[12, 30, 200, 180]", "12.0 30.0 200.0 180.0", "(12;30;200;180)", "12,30,200,180"] {
             assert_eq!(numbers(text), Ok([12.0, 30.0, 200.0, 180.0]), "{text}");
         }
-        for bad in ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,inf,4", "1,2,3,nan"] {
+        for bad in ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,inf,4", "1,2,3,nan", "1,2,3,4,nan", "1,2,3,4,foo"] {
             assert!(numbers(bad).is_err(), "{bad}");
         }
     }
@@ -152,7 +154,8 @@ mod tests {
         let coco = r#"{"info": {"x": [1]}, "categories": [{"id": 1, "name": "turtle"}, {"id": 3, "name": "head", "more": 1}],
             "images": [{"id": 7, "file_name": "images/a.jpg", "width": 100, "height": 100, "identity": "t1"}],
             "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 90, 90], "segmentation": {"counts": "abc", "size": [1, 2]}},
-            {"id": 2, "image_id": 7, "category_id": 3, "bbox": [20.0, 30.0, 5.0, 4.0]},
+            {"id": 2, "image_id": 7, "category_id": 3, "bbox": [20.0, 30.0, 5.0, 4.0]}, {"id": 4, "image_id": 7, "category_id": 3, "bbox": []},
+            {"id": 5, "image_id": 7, "category_id": 3, "bbox": [9, 9, -90, -90]},
             {"id": 3, "image_id": 7, "category_id": 3, "bbox": [20.0, 30.0, 50.0, 40.0]}]}"#;
         std::fs::write(dir.path().join(COCO_FILE), coco).unwrap();
         let m = as_written(dir.path()).unwrap();

@@ -194,6 +194,7 @@ impl Table {
             }),
             false => HashMap::new(),
         };
+        let mut boxes_used = 0;
         let mut record = ByteRecord::new();
         loop {
             match reader.read_byte_record(&mut record) {
@@ -234,7 +235,11 @@ impl Table {
                 boxes::crop(boxes::numbers(t)?, size)
             });
             builder.push(&Row {
-                boxed: of_table.or_else(|| coco.get(text(path_at).trim()).cloned()),
+                boxed: of_table.or_else(|| {
+                    let found = coco.get(text(path_at).trim());
+                    boxes_used += usize::from(found.is_some());
+                    found.cloned()
+                }),
                 path: text(path_at),
                 individual: text(individual_at),
                 encounter: encounter_at.map_or("", text),
@@ -244,6 +249,10 @@ impl Table {
                 splits: splits_at.iter().map(|&at| text(at)).collect(),
                 line,
             });
+        }
+        if !coco.is_empty() && boxes_used == 0 {
+            let reason = format!("{COCO_FILE} beside the table names none of its photos; they count whole");
+            builder.problem(ProblemKind::UnusedTable, None, None, reason);
         }
         Ok(builder.finish())
     }
@@ -329,6 +338,7 @@ pub(in crate::data) fn table_error(path: &Path, error: &csv::Error) -> DataError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::columns::Kept;
     use crate::data::formats::as_written as open;
     use crate::data::manifest::Part;
     use proptest::prelude::*;
@@ -351,7 +361,7 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let unsaid = crate::data::formats::as_written(&file).unwrap_err().to_string();
         assert!(unsaid.contains("--columns") && unsaid.contains("Turtle"), "{unsaid}");
-        let said = |text: &str| Corrections::NONE.with_columns(Some(Columns::of(&file, text).unwrap()));
+        let said = |text: &str| Corrections::NONE.with_columns(Kept { table: vec![Columns::of(&file, text).unwrap()] });
         let columns = said("path=Photo,individual=Turtle,date=Day,side=Looks,split=set");
         for place in [&file, dir.path()] {
             let m = crate::data::formats::open(place, &columns).unwrap();

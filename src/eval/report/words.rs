@@ -101,20 +101,25 @@ fn flipped(report: &Report) -> Option<String> {
 }
 
 fn sides(report: &Report) -> Option<String> {
+    let by_sides = report.by_sides?;
+    let common = by_sides.own.queries;
+    let told = format!(
+        "By sides: the {} with a photo of their individual on their own side to be matched with, held against both sides, their own, and both with the other one mirrored where --sides asked for it.",
+        if common == 1 { "one query".to_owned() } else { format!("{common} queries") }
+    );
     let against = match report.matching.sides {
-        Sides::Both => return None,
+        Sides::Both => return Some(told),
         Sides::Own => "photos of its own side, and those whose side is not known",
         Sides::Mirrored => "all photos, those of the other side mirrored",
     };
     Some(format!(
-        "A query is held against {against} (--sides); {}",
-        "distances told of, and what calls an animal new, are by photos as they are."
+        "A query is held against {against} (--sides), an encounter with photos of both sides against all as they are. What calls an animal new is by photos as they are. {told}"
     ))
 }
 
 fn reranked(report: &Report) -> Option<String> {
     report.matching.reranked.then(|| {
-        "Rankings and figures of pairs are by k-reciprocal distances (--rerank; k1 20, k2 6, lambda 0.3), which know all queries at once; distances told of, and what calls an animal new, are plain.".into()
+        "Rankings, the distances listed with matches and figures of pairs are k-reciprocal (--rerank; k1 20, k2 6, lambda 0.3), from 0 to 1, and know all queries at once, those of one encounter of each other; the distances of individuals in sum, and what calls an animal new, are plain.".into()
     })
 }
 
@@ -151,8 +156,12 @@ pub fn table_rows(report: &Report) -> Vec<(&'static str, [String; 5])> {
         rows.push(("own side only", of(&by_sides.own)));
         rows.extend(by_sides.mirrored.iter().map(|figures| ("other side mirrored", of(figures))));
     }
-    rows.extend(report.chance.iter().map(|chance| ("chance", of(&chance.figures))));
-    rows.push(("with same-encounter photos", of(&report.without_exclusion)));
+    let names = match report.context.query_unit {
+        QueryUnit::Photo => ["chance", "with same-encounter photos"],
+        QueryUnit::Encounter => ["photos by chance", "photos with same-encounter photos"],
+    };
+    rows.extend(report.chance.iter().map(|chance| (names[0], of(&chance.figures))));
+    rows.push((names[1], of(&report.without_exclusion)));
     rows
 }
 
@@ -226,11 +235,11 @@ fn heading(page: &mut String, report: &Report) {
     if let (QueryUnit::Encounter, Some(all)) = (report.context.query_unit, &report.encounter_queries)
         && let Some(rank1) = all.figures.rank1
     {
-        let (from, to) = all.intervals.map_or((rank1, rank1), |i| (i.rank1[0], i.rank1[1]));
+        let within = all.intervals.map_or_else(String::new, |i| format!(" ({:.3} to {:.3})", i.rank1[0], i.rank1[1]));
         let counted = all.figures.queries - all.figures.queries_without_match;
         let _ = writeln!(
             page,
-            "**rank-1 {rank1:.3}** ({from:.3} to {to:.3}) with the photos of an encounter as one query, over {counted} encounters."
+            "**rank-1 {rank1:.3}**{within} with the photos of an encounter as one query, over {counted} encounters."
         );
     }
     for remark in remarks(report) {

@@ -176,7 +176,7 @@ fn neighbours(
                     apart.push((least, j));
                 }
             }
-            let farthest = apart.iter().map(|(apart, _)| apart * apart).fold(f64::MIN_POSITIVE, f64::max);
+            let farthest = apart.iter().map(|(apart, _)| apart.max(0.0).powi(2)).fold(f64::MIN_POSITIVE, f64::max);
             let by_distance = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
             if apart.len() > K1 + 1 {
                 apart.select_nth_unstable_by(K1, by_distance);
@@ -234,17 +234,18 @@ mod tests {
     use super::*;
 
     /// The set of `fixtures/eval/rerank.py`: 12 queries, 40 photos searched, 8 numbers each.
-    fn fixture() -> EmbeddingSet {
+    fn fixture(narrow: f64) -> EmbeddingSet {
         let (queries, all, dim) = (12, 52, 8);
         let mut state = 1_u32;
         let mut vectors = Vec::new();
         for _ in 0..all {
-            let raw: Vec<f64> = (0..dim)
+            let mut raw: Vec<f64> = (0..dim)
                 .map(|_| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     f64::from(state >> 8) / f64::from(1 << 24) - 0.3
                 })
                 .collect();
+            raw[0] += narrow;
             let length = raw.iter().map(|x| x * x).sum::<f64>().sqrt();
             vectors.extend(raw.iter().map(|x| (x / length) as f32));
         }
@@ -260,14 +261,20 @@ mod tests {
     #[test]
     fn distances_are_those_of_the_authors() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/eval/rerank.json");
-        let golden: Vec<Vec<f64>> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let set = fixture();
-        let codes = Codes::of(&set);
+        // as drawn, and all of them round one direction
+        let golden: [Vec<Vec<f64>>; 2] = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        for (golden, narrow) in golden.iter().zip([0.0, 8.0]) {
+            agrees(&fixture(narrow), golden);
+        }
+    }
+
+    fn agrees(set: &EmbeddingSet, golden: &[Vec<f64>]) {
+        let codes = Codes::of(set);
         let rows = set.queries();
         let queries: Vec<Query> =
             rows.iter().map(|&row| Query { photos: vec![row], vectors: vec![set.vector(row)], side: None }).collect();
         let reference = set.gallery();
-        let space = Reranked::new(&set, &codes, Rule::Gallery, &reference, &queries);
+        let space = Reranked::new(set, &codes, Rule::Gallery, &reference, &queries);
         let found = space.apart(&queries);
         for (q, query) in queries.iter().enumerate() {
             for place in 0..reference.len() {
@@ -280,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_photo_that_may_not_be_seen_is_no_neighbour() {
-        let mut set = fixture();
+        let mut set = fixture(0.0);
         // the query's double, from its own encounter, and searched the last
         let (double, last) = (set.vector(0).to_vec(), set.len() - 1);
         set.vectors[last * 8..].copy_from_slice(&double);

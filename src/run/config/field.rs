@@ -69,7 +69,7 @@ pub static FIELDS: &[Field] = &[
     field("data.split", Kind::Choice(&["auto", "by-encounter", "closed", "open", "disjoint", "time-proportion", "time-cutoff"]), "how photos are split where no column is named; auto: split or split_closed, else by-encounter where encounters are known, else closed"),
     field("data.image_size", Kind::Int(32, 1024), "side of the square a photo is resized to, in pixels"),
     field("data.crop", Kind::Choice(&["drawn", "attention"]), "what is seen of a photo: the box drawn in it, or where it has none, too, the box where the weights to begin with look"),
-    field("data.sides", Kind::Choice(&["together", "apart"]), "what an individual is to the training: an animal, or a side of it where the table says which side a photo shows; evaluated by animals in any case"),
+    field("data.sides", Kind::Choice(&["together", "apart"]), "what an individual is to the training: an animal, or a side of it where the table says which side a photo shows (photos of no known side are then one more of their animal); evaluated by animals in any case"),
     field("data.workers", Kind::Int(0, 64), "threads that prepare photos; 0: the training thread does it"),
 
     field("model.backbone", Kind::Name, "the network that sees the photo"),
