@@ -164,7 +164,7 @@ fn sides_neighbours_mirror_images_and_encounters_are_as_asked_for_and_named() {
     let again = stage.json(&["evaluate", "--embeddings", "mirrored/embeddings.npy", "--sides", "mirrored"]);
     assert_eq!((&again["map"], &again["by_sides"]), (&mirrored["map"], &mirrored["by_sides"]));
     let compared = stage.json(&["compare", "mirrored", "own"]);
-    assert_eq!(compared["map"]["values"][0].is_number(), true, "{compared}");
+    assert!(compared["map"]["values"][0].is_number(), "{compared}");
 
     let plain = evaluate("plain", &["--query-unit", "encounter"]);
     assert_eq!((&plain["query_unit"], &plain["map"]), (&"encounter".into(), &again_plain(&stage)["map"]));
