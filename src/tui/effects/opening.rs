@@ -12,6 +12,7 @@ use crate::eval::retrieval::{Retrieval, retrieve_by};
 use crate::eval::versus::{Side, versus, words};
 use crate::run::Workspace;
 use crate::tui::evaluate::{Evaluation, Opened, numbers};
+use crate::tui::widgets::text::wrap;
 
 /// Opens `evaluation`; the error is a sentence.
 pub(super) fn open(workspace: &Workspace, evaluation: &Evaluation) -> Result<Opened, String> {
@@ -36,7 +37,11 @@ pub(super) fn compare(folders: &[PathBuf; 2]) -> Result<(String, Vec<String>), S
         let [a, b] = folders.each_ref();
         let found = versus(&Side::read(a)?, &Side::read(b)?)?;
         let told = words::told(&found, [a, b]);
-        Ok(("A and B on the queries of both".to_owned(), told.lines().map(str::to_owned).collect()))
+        // a page cuts its lines off; those of a table have columns, which are not broken
+        let lines = told.lines().flat_map(|line| {
+            if line.is_empty() || line.contains("  ") { vec![line.to_owned()] } else { wrap(line, 72) }
+        });
+        Ok(("A and B on the queries of both".to_owned(), lines.collect()))
     };
     read().map_err(|e: crate::eval::Error| e.to_string())
 }
