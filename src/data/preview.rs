@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::augment::{Augment, EFFECTS, augment};
+use super::augment::{Augment, EFFECTS, Effect, augment};
 use super::decode::PhotoFile;
 use super::error::DataError;
 use super::manifest::{Manifest, Problem};
@@ -135,6 +135,11 @@ impl Versions {
     /// The first number of a version by one augmentation alone, in the order of [`EFFECTS`].
     pub const ALONE: u8 = 200;
 
+    /// The augmentation that is all there is to the version `number`; none for other versions.
+    pub fn alone(number: u8) -> Option<&'static Effect> {
+        number.checked_sub(Versions::ALONE).and_then(|n| EFFECTS.get(usize::from(n)))
+    }
+
     /// Versions of `photo` by `how`, `side` pixels wide and high.
     ///
     /// # Errors
@@ -151,10 +156,9 @@ impl Versions {
     ///
     /// [`Effect::shown`]: super::augment::Effect::shown
     pub fn version(&self, number: u8) -> RgbImage {
-        let alone = number.checked_sub(Versions::ALONE).and_then(|n| EFFECTS.get(usize::from(n)));
         let pixels = if number == 0 {
             self.plain.clone()
-        } else if let Some(effect) = alone {
+        } else if let Some(effect) = Versions::alone(number) {
             let (how, side) = (effect.shown(&self.how), self.plain.side);
             let mut random = ChaCha8Rng::seed_from_u64(1);
             augment(&square(&self.whole, how.source_side(side)), &how, side, &mut random)

@@ -100,25 +100,28 @@ pub struct BySides {
 }
 
 impl BySides {
-    /// None where no query and photo searched are known to show a side each.
-    fn of(set: &EmbeddingSet, rule: Rule) -> Result<Option<BySides>> {
-        let is_known = |rows: Vec<usize>| rows.iter().any(|&row| set.rows[row].side.is_some());
-        if !is_known(set.queries()) || !is_known(set.gallery()) {
-            return Ok(None);
-        }
-        let ranked = |sides| retrieval::retrieve_by(set, rule, Matching { sides, ..Matching::default() });
-        let own = ranked(Sides::Own)?;
-        let has_own: Vec<bool> = own.queries.iter().map(|query| query.relevant > 0).collect();
-        let common = |mut found: Retrieval| {
-            let mut has_own = has_own.iter();
-            found.queries.retain(|_| has_own.next().is_some_and(|has| *has));
-            found.verification = Default::default();
-            metrics::figures(&found)
+    /// From the rankings of the same queries.
+    fn of(both: &Retrieval, own: &Retrieval, mirrored: Option<&Retrieval>) -> BySides {
+        let common = |found: &Retrieval| {
+            let pairs = found.queries.iter().zip(&own.queries);
+            let queries = pairs.filter(|(_, own)| own.relevant > 0).map(|(query, _)| query.clone()).collect();
+            metrics::figures(&Retrieval {
+                rule: found.rule,
+                gallery: found.gallery,
+                queries,
+                same: Histogram::default(),
+                different: Histogram::default(),
+                verification: Default::default(),
+            })
         };
-        let figures = |sides| ranked(sides).map(common);
-        let mirrored = set.mirrored.is_some().then(|| figures(Sides::Mirrored)).transpose()?;
-        Ok(Some(BySides { both: figures(Sides::Both)?, own: common(own), mirrored }))
+        BySides { both: common(both), own: common(own), mirrored: mirrored.map(common) }
     }
+}
+
+/// Whether some query and some photo searched are known to show a side.
+fn sides_are_known(set: &EmbeddingSet) -> bool {
+    let is_known = |rows: Vec<usize>| rows.iter().any(|&row| set.rows[row].side.is_some());
+    is_known(set.queries()) && is_known(set.gallery())
 }
 
 /// Ranks `set` with and without exclusion, by plain distances.
@@ -135,32 +138,39 @@ pub fn evaluate(set: &EmbeddingSet, excluded: Excluded) -> Result<Evaluation> {
 /// # Errors
 /// When there is nothing to rank, or mirror images are to be matched and were not embedded.
 pub fn evaluate_by(set: &EmbeddingSet, excluded: Excluded, matching: Matching) -> Result<Evaluation> {
-    let by_sides = BySides::of(set, excluded.rule())?;
-    if matching.sides != Sides::Both && by_sides.is_none() {
+    let (rule, knows_sides) = (excluded.rule(), sides_are_known(set));
+    if matching.sides != Sides::Both && !knows_sides {
         return Err(Error::NoSides);
     }
-    let retrieval = retrieval::retrieve_by(set, excluded.rule(), matching)?;
-    let without_exclusion = retrieval::retrieve_by(set, Rule::Everything, matching)?;
-    let is_plain = matching == Matching::default();
-    let plain = if is_plain { None } else { Some(retrieval::retrieve(set, excluded.rule())?) };
-    let plain = plain.as_ref().unwrap_or(&retrieval);
+    let ranked = |sides| retrieval::retrieve_by(set, rule, Matching { sides, ..Matching::default() });
+    let plain = ranked(Sides::Both)?;
+    let own = knows_sides.then(|| ranked(Sides::Own)).transpose()?;
+    let mirrored = (knows_sides && set.mirrored.is_some()).then(|| ranked(Sides::Mirrored)).transpose()?;
+    let by_sides = own.as_ref().map(|own| BySides::of(&plain, own, mirrored.as_ref()));
+    // none where the plain one is what was asked for
+    let asked = match matching {
+        Matching { reranked: true, .. } => Some(retrieval::retrieve_by(set, rule, matching)?),
+        Matching { sides: Sides::Both, .. } => None,
+        Matching { sides: Sides::Own, .. } => own,
+        Matching { sides: Sides::Mirrored, .. } => Some(mirrored.ok_or(Error::NoMirrored)?),
+    };
     let apart = match excluded {
         Excluded::Encounter => None,
         Excluded::None => Some(retrieval::retrieve(set, Rule::OtherEncounters)?),
     };
-    let apart = apart.as_ref().unwrap_or(plain);
+    let apart = apart.as_ref().unwrap_or(&plain);
     Ok(Evaluation {
         excluded,
         leak: retrieval::leak(set),
         geometry: metrics::geometry(set, apart),
-        open_set: open_set(set, plain),
-        encounter_queries: encounters::figures(set, excluded.rule(), matching)?,
+        open_set: open_set(set, &plain),
+        encounter_queries: encounters::figures(set, rule, matching)?,
         matching,
         by_sides,
         same: apart.same.clone(),
         different: apart.different.clone(),
-        retrieval,
-        without_exclusion,
+        without_exclusion: retrieval::retrieve_by(set, Rule::Everything, matching)?,
+        retrieval: asked.unwrap_or(plain),
     })
 }
 

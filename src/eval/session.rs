@@ -158,9 +158,7 @@ impl Session {
         files::create_folder(folder)?;
         // others' files are found before anything is made
         if State::read(folder).map_err(|e| foreign(folder, e))?.is_none() {
-            let pictures = PICTURES.iter().map(|name| folder.join(name));
-            let mut ours = pictures.flat_map(|path| [path.with_extension("svg"), path]);
-            let mut ours = FILES.iter().map(|name| folder.join(name)).chain(&mut ours);
+            let mut ours = FILES.iter().map(|name| folder.join(name)).chain(pictures(folder));
             if let Some(path) = ours.find(|path| path.exists()) {
                 return Err(Error::Foreign { path });
             }
@@ -238,9 +236,8 @@ impl Session {
             // from here on nothing looks complete until the new report does
             files::remove(&self.folder.join(REPORT_FILE))?;
             // pictures of the evaluation before, which this one may not draw anew
-            for picture in PICTURES.map(|name| self.folder.join(name)) {
+            for picture in pictures(&self.folder) {
                 files::remove(&picture)?;
-                files::remove(&picture.with_extension("svg"))?;
             }
             files::remove(&self.folder.join(MIRRORED_FILE))?;
         }
@@ -275,6 +272,12 @@ impl Drop for Session {
             let _ = self.end(Phase::Failed, 101, "the evaluation panicked".into());
         }
     }
+}
+
+/// Where pictures may lie in `folder`, and their shapes.
+fn pictures(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let paths = PICTURES.map(|name| folder.join(name)).into_iter();
+    paths.flat_map(|path| [path.with_extension("svg"), path])
 }
 
 /// A `state.json` that does not read is somebody else's: ours are replaced as a whole.

@@ -24,7 +24,7 @@ const COLUMNS_EXTENSION: &str = "columns.toml";
 
 /// What is kept of tables' columns in `file`; nothing where it is not there.
 pub(super) fn read_columns(file: &Path) -> Result<Kept> {
-    match std::fs::read_to_string(file) {
+    match files::read_text(file) {
         Ok(text) => toml::from_str(&text)
             .map_err(|e| RunError::Columns { path: file.to_owned(), reason: e.message().to_owned() }),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Kept::default()),

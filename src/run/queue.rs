@@ -207,8 +207,7 @@ impl Ticket {
         let _guard = self.queue.guard()?;
         let look = turn(&self.queue.living()?, self.number, limits);
         if let Look::Go(place) = &look {
-            self.entry.place = Some(place.clone());
-            self.write()?;
+            self.take(place)?;
         }
         Ok(look)
     }
@@ -222,9 +221,14 @@ impl Ticket {
         let living = self.queue.living()?;
         let computing = |place: &&String| living.iter().filter(|(_, e)| e.place.as_ref() == Some(*place)).count();
         let place = self.entry.places.iter().min_by_key(computing).cloned().unwrap_or_default();
-        self.entry.place = Some(place.clone());
-        self.write()?;
+        self.take(&place)?;
         Ok(place)
+    }
+
+    /// Has the others see that it computes at `place`.
+    fn take(&mut self, place: &str) -> Result<()> {
+        self.entry.place = Some(place.to_owned());
+        self.write()
     }
 
     /// Where it could compute, in words.

@@ -266,14 +266,18 @@ mod tests {
         Plan::read(&config, &Corrections::NONE)
     }
 
-    #[test]
-    fn few_individuals_fill_a_batch_with_more_photos_of_each() {
+    /// Who is on 18 photos of three turtles.
+    fn eighteen() -> Labels {
         let dir = tempfile::tempdir().unwrap();
         let drawn = SynthPlan { individuals: 3, encounters: 3, photos: 2, width: 32, height: 32, seed: 3 };
         draw(&drawn, dir.path(), &|_, _| true).unwrap();
         let manifest = formats::open(dir.path(), &Corrections::NONE).unwrap();
-        let photos: Vec<usize> = (0..manifest.photos.len()).collect();
-        let labels = Labels::new(&manifest, &photos);
+        Labels::new(&manifest, &(0..manifest.photos.len()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn few_individuals_fill_a_batch_with_more_photos_of_each() {
+        let labels = eighteen();
         let config = Config::preset(Method::Triplet);
         assert_eq!((config.batch.size, config.batch.per_individual), (32, 4));
         let batches = sampler(&config, &labels).unwrap().epoch(0);
@@ -283,12 +287,7 @@ mod tests {
 
     #[test]
     fn a_step_has_the_photos_of_all_its_batches() {
-        let dir = tempfile::tempdir().unwrap();
-        let drawn = SynthPlan { individuals: 3, encounters: 3, photos: 2, width: 32, height: 32, seed: 3 };
-        draw(&drawn, dir.path(), &|_, _| true).unwrap();
-        let manifest = formats::open(dir.path(), &Corrections::NONE).unwrap();
-        let photos: Vec<usize> = (0..manifest.photos.len()).collect();
-        let labels = Labels::new(&manifest, &photos);
+        let labels = eighteen();
         let mut config = Config::preset(Method::CrossEntropy);
         (config.batch.size, config.batch.accumulate) = (4, 2);
         let sampler_of = |config: &Config| sampler(config, &labels).unwrap();

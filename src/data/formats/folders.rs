@@ -36,9 +36,10 @@ impl Format for Folders {
         let mut builder = Builder::new(path, Vec::new(), corrections);
         walk(path, &mut |shown, found| match found {
             // a photo beside the folders may have been named by hand
-            Found::Photo(below) => match individual(below).or(builder.is_named(below).then_some("")) {
+            Found::Photo(below, signature) => match individual(below).or(builder.is_named(below).then_some("")) {
                 Some(individual) => {
-                    let date = day_of_file(&path.join(below)).map_or_else(String::new, |day| day.to_string());
+                    let date =
+                        day_of_file(&path.join(below), signature).map_or_else(String::new, |day| day.to_string());
                     builder.push_at(below.into(), &Row { path: shown, individual, date: &date, ..Row::default() });
                 }
                 None => {

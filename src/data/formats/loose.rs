@@ -29,7 +29,7 @@ pub fn every_photo(path: &Path, corrections: &Corrections) -> Result<Manifest, D
         named.iter().flat_map(|m| &m.photos).map(|photo| (photo.path.as_path(), photo)).collect();
     let (mut photos, mut problems) = (Vec::new(), Vec::new());
     walk(path, &mut |shown, found| match found {
-        Found::Photo(below) => {
+        Found::Photo(below, _) => {
             photos.push(known.remove(below).cloned().unwrap_or_else(|| unnamed(below, shown, corrections)))
         }
         Found::Problem(kind, reason) => problems.push(Problem { kind, photo: Some(shown.into()), line: None, reason }),

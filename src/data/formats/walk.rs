@@ -18,7 +18,7 @@ const DEPTH: usize = 64;
 /// What the walk came upon; paths are relative to where it began.
 pub(super) enum Found<'a> {
     /// A photo in a form that can be read.
-    Photo(&'a Path),
+    Photo(&'a Path, Signature),
     /// What is left out, and why.
     Problem(ProblemKind, String),
 }
@@ -86,7 +86,7 @@ fn file<'a>(file: &Path, below: &'a Path) -> Option<Found<'a>> {
     let unreadable = |reason: String| Some(Found::Problem(ProblemKind::Unreadable, reason));
     match Signature::of_file(file) {
         Err(error) => unreadable(error.to_string()),
-        Ok(signature) if signature.readable() => Some(Found::Photo(below)),
+        Ok(signature) if signature.readable() => Some(Found::Photo(below, signature)),
         Ok(signature) if signature.is_picture() || named_like_photo(file) => unreadable(signature.reason()),
         Ok(_) => None,
     }

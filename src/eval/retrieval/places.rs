@@ -1,6 +1,8 @@
 //! Where the photos of a query stand, without sorting all of them: only those of its individual are sorted, and every
 //! other one finds its place among them.
 
+use std::cmp::Ordering;
+
 use super::codes::Codes;
 use super::{Match, NEAREST, Ranked, average_precision};
 
@@ -12,8 +14,12 @@ pub(super) struct Place {
 }
 
 impl Place {
+    fn order(&self, other: &Place) -> Ordering {
+        self.apart.total_cmp(&other.apart).then(self.row.cmp(&other.row))
+    }
+
     fn is_before(&self, other: &Place) -> bool {
-        self.apart.total_cmp(&other.apart).then(self.row.cmp(&other.row)).is_lt()
+        self.order(other).is_lt()
     }
 }
 
@@ -33,7 +39,7 @@ pub(super) struct Places {
 impl Places {
     /// Begins with every counted photo of the query's individual.
     pub(super) fn among(mut relevant: Vec<Place>) -> Places {
-        relevant.sort_unstable_by(|a, b| a.apart.total_cmp(&b.apart).then(a.row.cmp(&b.row)));
+        relevant.sort_unstable_by(Place::order);
         let nearest: Vec<Place> = relevant.iter().take(NEAREST).copied().collect();
         let others = vec![0; relevant.len() + 1];
         let mut places = Places { counted: relevant.len(), relevant, others, nearest, bound: f64::INFINITY };

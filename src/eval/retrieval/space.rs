@@ -3,7 +3,7 @@
 use super::super::embeddings::EmbeddingSet;
 use super::super::matching::Sides;
 use super::super::{Error, Result};
-use super::{Query, distance};
+use super::Query;
 use crate::data::manifest::Side;
 use crate::nn::ops::device;
 
@@ -41,8 +41,7 @@ impl Space for Euclidean<'_> {
     }
 
     fn one(&self, query: &Query<'_>, place: usize) -> f64 {
-        let row = &self.rows[place * self.dim..][..self.dim];
-        query.vectors.iter().map(|vector| distance(vector, row)).fold(f64::INFINITY, f64::min)
+        query.apart(&self.rows[place * self.dim..][..self.dim])
     }
 }
 

@@ -115,8 +115,7 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
             if let Some(how) = model.datasets.augmented {
                 let above = Rect { height: place.height - 1, ..place };
                 for (n, tile) in versions(how, above) {
-                    let alone = n.checked_sub(Versions::ALONE).and_then(|n| EFFECTS.get(usize::from(n)));
-                    let words = match (n, alone) {
+                    let words = match (n, Versions::alone(n)) {
                         (0, _) => "as an evaluation sees it".to_owned(),
                         (_, Some(effect)) => effect.name.replace('_', " "),
                         _ => format!("version {n}"),
