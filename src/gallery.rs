@@ -1,0 +1,11 @@
+//! The gallery: known individuals with their embeddings, searched for the animals on new photos.
+//!
+//! [`known`] is a gallery as numbers, which search and decisions are made of.
+
+mod error;
+pub mod known;
+
+pub use error::Error;
+
+/// What every fallible function of this folder returns.
+pub type Result<T> = std::result::Result<T, Error>;
