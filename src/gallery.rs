@@ -2,8 +2,15 @@
 //!
 //! [`known`] is a gallery as numbers, which search and decisions are made of.
 
+pub mod about;
 mod error;
+mod facts;
 pub mod known;
+pub mod store;
+#[cfg(test)]
+mod tests;
+mod vectors;
+pub mod writer;
 
 pub use error::Error;
 
