@@ -14,6 +14,8 @@ pub mod loss;
 
 pub mod eval;
 
+pub mod gallery;
+
 pub mod train;
 
 pub mod cli;
