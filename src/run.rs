@@ -9,6 +9,7 @@ pub mod dir;
 pub mod error;
 pub mod export;
 pub mod files;
+mod galleries;
 pub mod host;
 pub mod launch;
 pub mod lock;

@@ -11,6 +11,7 @@ mod effects;
 mod evaluate;
 mod form;
 mod graphics;
+mod identify;
 mod keys;
 mod message;
 mod model;

@@ -112,6 +112,53 @@ pub enum Error {
         /// Names spelt alike.
         near: Vec<String>,
     },
+    /// A decision on what is decided.
+    #[error("{}: something is decided of it already; undo that first", foreign::line(encounter))]
+    AlreadyDecided {
+        /// The encounter.
+        encounter: String,
+    },
+    /// A decision on what was never looked at.
+    #[error("{}: it was not seen in this folder", foreign::line(encounter))]
+    Unseen {
+        /// The encounter.
+        encounter: String,
+    },
+    /// Two look at one folder.
+    #[error("{}: another process looks at this folder already", foreign::path(folder))]
+    Looking {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A photo that is another one than was seen.
+    #[error("{}: the file has changed since it was looked at; look at the folder again", foreign::line(photo))]
+    SeenOtherwise {
+        /// The photo.
+        photo: String,
+    },
+    /// A new individual without a name.
+    #[error("a new individual needs a name")]
+    NoName,
+    /// A new individual of a known one's name: there would be two of it.
+    #[error("{}: an individual of this name is known; take it as that one, or choose another name", foreign::line(name))]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A photo that is known as somebody else.
+    #[error("{}: this photo is in the gallery as {}; nothing was changed", foreign::line(photo), foreign::line(known_as))]
+    KnownOtherwise {
+        /// The photo.
+        photo: String,
+        /// As whom.
+        known_as: String,
+    },
+    /// Another file at a known photo's place.
+    #[error("{}: the gallery knows another photo at this place; `caretta gallery rebuild` embeds all anew", foreign::line(photo))]
+    PhotoChanged {
+        /// The photo.
+        photo: String,
+    },
     /// There is nothing to search.
     #[error("{}: the gallery holds no photo; `caretta gallery add` puts some in", foreign::path(folder))]
     Empty {

@@ -43,6 +43,9 @@ CREATE UNIQUE INDEX photos_at ON photos (root, path) WHERE gone IS NULL;
 CREATE UNIQUE INDEX photos_like ON photos (sha256, crop) WHERE gone IS NULL;
 CREATE INDEX photos_in ON photos (encounter);
 CREATE INDEX photos_added ON photos (added);
+CREATE TABLE decisions (change INTEGER PRIMARY KEY REFERENCES changes, folder TEXT NOT NULL, encounter TEXT NOT NULL,
+    ruling TEXT NOT NULL, proposed TEXT NOT NULL) STRICT;
+CREATE INDEX decisions_in ON decisions (folder, encounter);
 ";
 
 /// An open database.

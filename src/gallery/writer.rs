@@ -205,6 +205,22 @@ impl Writer {
     /// # Errors
     /// When a file cannot be written; nothing was added then.
     pub fn add(&mut self, adding: &mut Adding, photos: &[NewPhoto], embeddings: &[f32]) -> Result<()> {
+        let (before, what, said) = (adding.change, adding.what, adding.said.clone());
+        let change = self.put(photos, embeddings, |all| match before {
+            Some(change) => Ok(change),
+            None => changed(all, what, &said, &Detail::Add),
+        })?;
+        adding.change = Some(change);
+        Ok(())
+    }
+
+    /// Puts `photos` in with their embeddings as part of the change that `begun` names, all in one step.
+    pub(super) fn put(
+        &mut self,
+        photos: &[NewPhoto],
+        embeddings: &[f32],
+        begun: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<i64>,
+    ) -> Result<i64> {
         let dims = self.embedding().dims;
         if photos.len() * dims != embeddings.len() {
             let reason =
@@ -218,10 +234,7 @@ impl Writer {
         }
         let put = || -> rusqlite::Result<i64> {
             let all = self.facts.connection.unchecked_transaction()?;
-            let change = match adding.change {
-                Some(change) => change,
-                None => changed(&all, adding.what, &adding.said, &Detail::Add)?,
-            };
+            let change = begun(&all)?;
             for (row, photo) in (rows..).zip(photos) {
                 insert(&all, row, photo, change)?;
             }
@@ -231,9 +244,8 @@ impl Writer {
         };
         match self.facts.told(put()) {
             Ok(change) => {
-                adding.change = Some(change);
                 self.rows += photos.len() as u64;
-                Ok(())
+                Ok(change)
             }
             Err(e) => {
                 let _ = self.vectors.cut(rows);

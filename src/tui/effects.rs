@@ -3,6 +3,7 @@
 
 mod costs;
 mod machine;
+mod naming;
 mod opening;
 mod photos;
 mod poller;
@@ -269,6 +270,50 @@ impl Effects {
                     tell(inbox, Message::Neighbours(folder, projected));
                 }),
             ),
+            Effect::AddGallery(path) => self.small(move |workspace, inbox| {
+                let path = expanded(&path);
+                match naming::add(workspace, &path) {
+                    Ok(()) => {
+                        tell(inbox, Message::Galleries(naming::galleries(workspace)));
+                        tell(inbox, Message::Said(format!("{} is in the list", path.display())));
+                    }
+                    Err(why) => tell(inbox, Message::Failed(why)),
+                }
+            }),
+            Effect::Begin(gallery, folder) => self.small(move |_, inbox| {
+                let folder = expanded(&folder);
+                match folder.canonicalize() {
+                    Ok(folder) if folder.is_dir() => tell(inbox, Message::Begun(gallery, folder)),
+                    Ok(_) => tell(inbox, Message::Failed(format!("{} is no folder", folder.display()))),
+                    Err(error) => tell(inbox, Message::Failed(format!("{}: {error}", folder.display()))),
+                }
+            }),
+            Effect::Session(gallery, folder) => {
+                later("session", Box::new(move |inbox| tell(inbox, naming::session(gallery, folder))))
+            }
+            Effect::See(gallery, folder) => later(
+                "see",
+                Box::new(move |inbox| {
+                    let flags = ["--gallery".into(), gallery.display().to_string(), "--session".into()];
+                    let flags: Vec<String> = std::iter::once(folder.display().to_string()).chain(flags).collect();
+                    if let Err(why) = verb(&workspace, "identify", &flags) {
+                        tell(inbox, Message::Failed(why));
+                    }
+                    tell(inbox, naming::session(gallery, folder));
+                }),
+            ),
+            Effect::Rule { gallery, folder, encounter, ruling, by, proposed } => self.small(move |_, inbox| {
+                let done = naming::rule((&gallery, &folder), &encounter, &ruling, by, &proposed);
+                tell(inbox, Message::Ruled(done));
+                tell(inbox, naming::session(gallery, folder));
+            }),
+            Effect::UndoRuling(gallery, folder) => self.small(move |_, inbox| {
+                tell(inbox, Message::Ruled(naming::undo(&gallery, &folder)));
+                tell(inbox, naming::session(gallery, folder));
+            }),
+            Effect::Profile(gallery, name) => {
+                self.small(move |_, inbox| tell(inbox, Message::Profile(naming::profile(&gallery, &name))))
+            }
             Effect::Configs(purpose, ids) => {
                 self.small(move |workspace, inbox| tell(inbox, configs(workspace, purpose, ids)));
             }

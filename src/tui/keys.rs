@@ -38,6 +38,12 @@ pub(super) enum Place {
     Scatter,
     /// The machine.
     System,
+    /// The list of galleries.
+    Galleries,
+    /// The encounters of a folder of new photos.
+    Encounters,
+    /// The nearest known individuals, before a new one is made.
+    Anew,
 }
 
 impl Place {
@@ -58,11 +64,14 @@ impl Place {
             Place::Report => "in a report",
             Place::Scatter => "in the embedding",
             Place::System => "on System",
+            Place::Galleries => "in the list of galleries",
+            Place::Encounters => "among encounters of new photos",
+            Place::Anew => "before a new individual is made",
         }
     }
 }
 
-/// The four tabs.
+/// The five tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     /// Photos and who is on them.
@@ -73,11 +82,13 @@ pub(super) enum Tab {
     Evaluate,
     /// The machine.
     System,
+    /// New photos and their names.
+    Identify,
 }
 
 impl Tab {
     /// In their order.
-    pub(super) const ALL: [Tab; 4] = [Tab::Datasets, Tab::Runs, Tab::Evaluate, Tab::System];
+    pub(super) const ALL: [Tab; 5] = [Tab::Datasets, Tab::Runs, Tab::Evaluate, Tab::System, Tab::Identify];
 
     /// The name in the header.
     pub(super) fn name(self) -> &'static str {
@@ -86,6 +97,7 @@ impl Tab {
             Tab::Runs => "Runs",
             Tab::Evaluate => "Evaluate",
             Tab::System => "System",
+            Tab::Identify => "Identify",
         }
     }
 }
@@ -153,6 +165,15 @@ pub(super) enum Action {
     View,
     Flip,
     Theme,
+    AddGallery,
+    NewPhotos,
+    Confirm,
+    Take(usize),
+    Who,
+    New,
+    Skip,
+    Undo,
+    NextOpen,
 }
 
 /// A row of the table.
@@ -189,8 +210,15 @@ const EVERYWHERE: &[Place] = &[];
 const RUNS: &[Place] = &[P::Runs, P::Run];
 const DATA: &[Place] = &[P::First, P::Datasets, P::Individuals];
 const LISTS: &[Place] = &[P::Runs, P::Individuals, P::Datasets, P::Evaluations, P::Queries, P::Scatter];
-const CLOSER: &[Place] = &[P::Pair, P::Run, P::Photo];
+const CLOSER: &[Place] = &[P::Pair, P::Run, P::Photo, P::Encounters];
 const MOVED: &[Place] = &[P::Pair, P::Photo, P::Framing];
+/// Where a digit takes an individual and no tab.
+const NAMED_BY_DIGIT: &[Place] = &[P::Encounters, P::Anew];
+/// Everywhere else.
+const TABS_BY_DIGIT: &[Place] = &[
+    P::First, P::Datasets, P::Individuals, P::Photo, P::Augmented, P::Framing, P::Runs, P::Run, P::Evaluations, P::Queries, P::Pair,
+    P::Report, P::Scatter, P::System, P::Galleries,
+];
 const PANES: &[Place] = &[P::Datasets, P::Individuals, P::Photo, P::Augmented, P::Runs, P::Run, P::Report];
 const OPENED: &[Place] = &[P::Queries, P::Pair, P::Report, P::Scatter];
 
@@ -202,6 +230,24 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Synthetic, "synthetic", &["s"], DATA, "synthetic", "draw a dataset of synthetic turtles"),
     row(Action::Tour, "demo", &["d"], DATA, "demo", "the whole tour: draw, train, evaluate"),
     row(Action::NewRun, "new-run", &["n"], &[P::Runs, P::Run, P::Datasets, P::Individuals], "new run", "a new run: a form with the values of a method"),
+    row(Action::AddGallery, "add-gallery", &["a"], &[P::Galleries], "add", "add a gallery that lies elsewhere to the list"),
+    row(Action::Open, "open-session", &["enter"], &[P::Galleries], "open", "go on with the folder, or give new photos to the gallery"),
+    row(Action::NewPhotos, "new-photos", &["n"], &[P::Galleries], "new photos", "a folder of new photos to be named with the gallery"),
+    row(Action::Confirm, "confirm", &["enter"], NAMED_BY_DIGIT, "confirm", "it is who stands beside it; where it is likely new, the nearest known ones are shown first"),
+    row(Action::Take(1), "take-1", &["1"], NAMED_BY_DIGIT, "", "put the nearest individual beside it"),
+    row(Action::Take(2), "take-2", &["2"], NAMED_BY_DIGIT, "", "put the second nearest beside it"),
+    row(Action::Take(3), "take-3", &["3"], NAMED_BY_DIGIT, "", "put the third nearest beside it"),
+    row(Action::Take(4), "take-4", &["4"], NAMED_BY_DIGIT, "", "put the fourth nearest beside it"),
+    row(Action::Take(5), "take-5", &["5"], NAMED_BY_DIGIT, "", "put the fifth nearest beside it"),
+    row(Action::Take(6), "take-6", &["6"], NAMED_BY_DIGIT, "", "put the sixth nearest beside it"),
+    row(Action::Take(7), "take-7", &["7"], NAMED_BY_DIGIT, "", "put the seventh nearest beside it"),
+    row(Action::Take(8), "take-8", &["8"], NAMED_BY_DIGIT, "", "put the eighth nearest beside it"),
+    row(Action::Take(9), "take-9", &["9"], NAMED_BY_DIGIT, "", "put the ninth nearest beside it"),
+    row(Action::Who, "who", &["/"], NAMED_BY_DIGIT, "name", "put a known individual beside it by typing its name"),
+    row(Action::New, "new-individual", &["n"], NAMED_BY_DIGIT, "new", "a new individual: the nearest known ones once more, then a name"),
+    row(Action::Skip, "skip", &["s"], &[P::Encounters], "skip", "say nothing of it; u takes that back"),
+    row(Action::Undo, "undo", &["u"], &[P::Encounters], "undo", "take back what was decided last in this folder"),
+    row(Action::NextOpen, "next-open", &["]"], &[P::Encounters], "next open", "to the next encounter of which nothing is decided"),
     row(Action::Open, "open", &["enter"], &[P::Datasets, P::Individuals, P::Runs, P::Evaluations, P::Queries, P::Scatter], "open", "open what is chosen"),
     row(Action::KeepFrame, "keep-crop", &["enter"], &[P::Framing], "keep", "keep the box: only what is in it counts from now on"),
     row(Action::Frame, "crop", &["b"], &[P::Photo], "crop", "draw a box around the part that counts; arrows move it, HJKL + - size it"),
@@ -233,6 +279,11 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::OnlyMistakes, "only-mistakes", &["m"], &[P::Queries], "only mistakes", "show only the queries that went wrong"),
     row(Action::View, "view", &["v"], OPENED, "view", "report, queries, embedding"),
     row(Action::View, "run-view", &["v"], &[P::Run], "view", "charts, log, checkpoints; PgUp and PgDn go through them"),
+    row(Action::Flip, "flip-known", &["g"], &[P::Encounters], "flip", "show the new and the known photo in one place, in turn"),
+    row(Action::Pan(-1, 0), "other-before", &["H"], &[P::Encounters], "", "another photo of the known one, from the nearest on; zoomed, to the left"),
+    row(Action::Pan(1, 0), "other-next", &["L"], &[P::Encounters], "", "another photo of the known one; zoomed, to the right"),
+    row(Action::Pan(0, -1), "zoomed-up", &["K"], &[P::Encounters], "", "what is zoomed, up"),
+    row(Action::Pan(0, 1), "zoomed-down", &["J"], &[P::Encounters], "", "what is zoomed, down"),
     row(Action::Flip, "flip", &["g"], &[P::Pair], "flip", "show the two photos in one place, in turn"),
     row(Action::ZoomIn, "larger", &["+", "="], &[P::Framing], "larger", "a larger box"),
     row(Action::ZoomOut, "smaller", &["-"], &[P::Framing], "smaller", "a smaller box"),
@@ -254,10 +305,16 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Help, "help", &["?"], EVERYWHERE, "keys", "all keys that work here"),
     row(Action::Palette, "palette", &[":"], EVERYWHERE, "", "find any action by its name"),
     row(Action::Quit, "quit", &["q", "ctrl-c"], EVERYWHERE, "quit", "leave; runs and evaluations go on"),
-    row(Action::ToTab(Tab::Datasets), "datasets", &["1", "alt-1"], EVERYWHERE, "", "the tab with the datasets"),
-    row(Action::ToTab(Tab::Runs), "runs", &["2", "alt-2"], EVERYWHERE, "", "the tab with the runs"),
-    row(Action::ToTab(Tab::Evaluate), "evaluations", &["3", "alt-3"], EVERYWHERE, "", "the tab with the evaluations"),
-    row(Action::ToTab(Tab::System), "system", &["4", "alt-4"], EVERYWHERE, "", "the tab with the machine"),
+    row(Action::ToTab(Tab::Datasets), "datasets", &["alt-1"], EVERYWHERE, "", "the tab with the datasets"),
+    row(Action::ToTab(Tab::Datasets), "datasets-by-digit", &["1"], TABS_BY_DIGIT, "", "the tab with the datasets"),
+    row(Action::ToTab(Tab::Runs), "runs", &["alt-2"], EVERYWHERE, "", "the tab with the runs"),
+    row(Action::ToTab(Tab::Runs), "runs-by-digit", &["2"], TABS_BY_DIGIT, "", "the tab with the runs"),
+    row(Action::ToTab(Tab::Evaluate), "evaluations", &["alt-3"], EVERYWHERE, "", "the tab with the evaluations"),
+    row(Action::ToTab(Tab::Evaluate), "evaluations-by-digit", &["3"], TABS_BY_DIGIT, "", "the tab with the evaluations"),
+    row(Action::ToTab(Tab::System), "system", &["alt-4"], EVERYWHERE, "", "the tab with the machine"),
+    row(Action::ToTab(Tab::System), "system-by-digit", &["4"], TABS_BY_DIGIT, "", "the tab with the machine"),
+    row(Action::ToTab(Tab::Identify), "identify", &["alt-5"], EVERYWHERE, "", "the tab with new photos and their names"),
+    row(Action::ToTab(Tab::Identify), "identify-by-digit", &["5"], TABS_BY_DIGIT, "", "the tab with new photos and their names"),
     row(Action::Up, "up", &["up", "k"], EVERYWHERE, "", "a row up"),
     row(Action::Down, "down", &["down", "j"], EVERYWHERE, "", "a row down"),
     row(Action::Left, "left", &["left", "h"], EVERYWHERE, "", "to the left: the match before, an earlier place"),
@@ -390,7 +447,7 @@ pub(super) fn shown(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const PLACES: [Place; 14] = [
+    const PLACES: [Place; 17] = [
         P::First,
         P::Datasets,
         P::Individuals,
@@ -405,6 +462,9 @@ mod tests {
         P::Report,
         P::Scatter,
         P::System,
+        P::Galleries,
+        P::Encounters,
+        P::Anew,
     ];
 
     #[test]

@@ -15,6 +15,8 @@ use crate::data::synth::SynthPlan;
 use crate::eval::boxes::box_in;
 use crate::eval::projection::Projected;
 use crate::eval::weights::Imported;
+use crate::gallery::decisions::{By, Proposed, Ruling};
+use crate::gallery::session::Session;
 use crate::nn::ops::device::CardUse;
 use crate::run::config::Config;
 use crate::run::metrics::Record;
@@ -23,6 +25,7 @@ use crate::run::{Dataset, RunSummary};
 use super::evaluate::{Evaluation, Opened};
 use super::form::Cost;
 use super::graphics::{Graphics, Picture, Protocol};
+use super::identify::{GalleryLine, Profile};
 use super::keys::Action;
 use super::runs::{Charts, Sort};
 use super::system::Sample;
@@ -60,6 +63,16 @@ pub(super) enum Message {
     Found(Result<(String, Vec<String>), String>),
     /// The embedding of the evaluation in a folder was laid out by neighbours.
     Neighbours(PathBuf, Result<Projected, String>),
+    /// The galleries that the workspace knows.
+    Galleries(Vec<GalleryLine>),
+    /// A folder is gone through with a gallery from now on.
+    Begun(PathBuf, PathBuf),
+    /// A session as it stands: gallery, folder, and what was read.
+    Session(PathBuf, PathBuf, Result<Arc<Session>, String>),
+    /// A decision was written down or taken back, in words, or could not be.
+    Ruled(Result<String, String>),
+    /// A known individual was looked up.
+    Profile(Result<Profile, String>),
     /// Configurations of runs were read.
     Configs(Purpose, Result<Vec<(String, Config)>, String>),
     /// A path was completed as far as it is unique.
@@ -276,6 +289,33 @@ pub(super) enum Effect {
     Compare([PathBuf; 2]),
     /// Lay out the embedding of the evaluation in a folder by neighbours.
     Neighbours(PathBuf),
+    /// Put a gallery into the list.
+    AddGallery(PathBuf),
+    /// Begin or go on with a folder, as it was typed, with a gallery.
+    Begin(PathBuf, PathBuf),
+    /// Read the session of a folder with a gallery.
+    Session(PathBuf, PathBuf),
+    /// Look at the photos of a folder for its session with a gallery.
+    See(PathBuf, PathBuf),
+    /// Write down what was decided of an encounter.
+    Rule {
+        /// The gallery.
+        gallery: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+        /// The encounter in it.
+        encounter: String,
+        /// What was decided.
+        ruling: Ruling,
+        /// By whom.
+        by: By,
+        /// What was proposed.
+        proposed: Proposed,
+    },
+    /// Take back what was decided last in a folder with a gallery.
+    UndoRuling(PathBuf, PathBuf),
+    /// Look up an individual of a gallery.
+    Profile(PathBuf, String),
     /// Read the configurations of runs.
     Configs(Purpose, Vec<String>),
     /// Complete a path.
@@ -336,6 +376,10 @@ pub(super) struct Watching {
     pub(super) evaluations: bool,
     /// The machine is looked at.
     pub(super) system: bool,
+    /// Galleries are listed.
+    pub(super) galleries: bool,
+    /// The session that is open: gallery and folder.
+    pub(super) session: Option<(PathBuf, PathBuf)>,
 }
 
 /// What is kept from one time to the next.

@@ -11,6 +11,7 @@ use crate::nn::ops::device::CardUse;
 use super::datasets::Datasets;
 use super::evaluate::Evaluate;
 use super::graphics::{Graphics, Picture, Protocol};
+use super::identify::Identify;
 use super::keys::{Keymap, Place, Tab};
 use super::message::{Look, PictureKey, Watching, Window};
 use super::popup::Layer;
@@ -35,6 +36,8 @@ pub(super) struct Model {
     pub(super) evaluate: Evaluate,
     /// The tab with the machine.
     pub(super) system: System,
+    /// The tab where new photos get their names.
+    pub(super) identify: Identify,
     /// What lies over the tab, the topmost last.
     pub(super) layers: Vec<Layer>,
     /// Photos at their sizes.
@@ -89,6 +92,7 @@ impl Model {
             runs: Runs::default(),
             evaluate: Evaluate::default(),
             system: System::default(),
+            identify: Identify::default(),
             layers: Vec::new(),
             pictures: Pictures::default(),
             notice: None,
@@ -138,6 +142,7 @@ impl Model {
             Tab::Runs => self.runs.place(),
             Tab::Evaluate => self.evaluate.place(),
             Tab::System => Place::System,
+            Tab::Identify => self.identify.place(),
         }
     }
 
@@ -184,6 +189,8 @@ impl Model {
             seen: self.tab == Tab::Runs,
             evaluations: self.tab == Tab::Evaluate,
             system: self.tab == Tab::System,
+            galleries: self.tab == Tab::Identify && self.identify.session.is_none(),
+            session: (self.tab == Tab::Identify).then(|| self.identify.opening.clone()).flatten(),
         }
     }
 }

@@ -58,9 +58,22 @@ pub(super) enum Asked {
     Individual(Dataset, PathBuf),
     /// When the photo of a dataset was taken.
     Date(Dataset, PathBuf),
+    /// The path of a gallery to put into the list.
+    Gallery,
+    /// The folder of new photos to be named with this gallery.
+    NewPhotos(PathBuf),
+    /// Who of those known is on the photos of an encounter.
+    Known,
+    /// The name of a new individual.
+    NewName,
 }
 
 impl Asked {
+    /// Whether a path is typed.
+    pub(super) fn is_path(&self) -> bool {
+        matches!(self, Asked::Path | Asked::Weights | Asked::Gallery | Asked::NewPhotos(_))
+    }
+
     /// The question.
     pub(super) fn title(&self) -> &'static str {
         match self {
@@ -71,6 +84,10 @@ impl Asked {
             Asked::Note(_) => "Note beside the run",
             Asked::Individual(..) => "Who is on this photo",
             Asked::Date(..) => "When it was taken",
+            Asked::Gallery => "Folder of a gallery",
+            Asked::NewPhotos(_) => "Folder of new photos",
+            Asked::Known => "Who it is",
+            Asked::NewName => "Name of the new individual",
         }
     }
 
@@ -89,6 +106,10 @@ impl Asked {
             Asked::Date(..) => {
                 "a day, as 2019-08-02; kept in the workspace, never in your files; empty: as the files say"
             }
+            Asked::Gallery => "as caretta gallery build has made it; Tab completes",
+            Asked::NewPhotos(_) => "each sub-folder is one encounter, each loose photo its own; Tab completes",
+            Asked::Known => "a name that the gallery knows; it stands beside the photo until Enter confirms it",
+            Asked::NewName => "Enter makes it and adds the photos of this encounter; u takes that back",
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }

@@ -110,6 +110,35 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 }
             }
         }
+        Message::Galleries(galleries) => model.identify.list(galleries),
+        Message::Begun(gallery, folder) => {
+            model.identify.opening = Some((gallery.clone(), folder.clone()));
+            return vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)];
+        }
+        Message::Session(gallery, folder, session) => {
+            if model.identify.opening.as_ref() == Some(&(gallery, folder)) {
+                match session {
+                    Ok(session) => return model.identify.take(session),
+                    Err(why) => {
+                        if model.identify.session.is_none() {
+                            model.identify.opening = None;
+                        }
+                        model.say(why, true);
+                    }
+                }
+            }
+        }
+        Message::Ruled(done) => {
+            model.identify.writing = false;
+            match done {
+                Ok(words) => model.say(words, false),
+                Err(why) => model.say(why, true),
+            }
+        }
+        Message::Profile(profile) => match profile {
+            Ok(profile) => model.identify.profile = Some(profile),
+            Err(why) => model.say(why, true),
+        },
         Message::Neighbours(folder, projected) => match projected {
             Ok(projected) => {
                 if model.evaluate.take_neighbours(&folder, projected) {
@@ -248,7 +277,7 @@ fn change_filter(model: &mut Model, change: impl FnOnce(&mut String)) {
     match model.tab {
         Tab::Datasets => model.datasets.filter_by(change),
         Tab::Evaluate => model.evaluate.filter_by(change),
-        Tab::Runs | Tab::System => model.runs.filter_by(change),
+        Tab::Runs | Tab::System | Tab::Identify => model.runs.filter_by(change),
     }
 }
 
@@ -389,6 +418,7 @@ fn act_on_tab(model: &mut Model, action: Action) -> Vec<Effect> {
         Tab::Datasets => model.datasets.act(action),
         Tab::Runs => model.runs.act(action),
         Tab::Evaluate => model.evaluate.act(action).map(|effects| (effects, None)),
+        Tab::Identify => model.identify.act(action),
         Tab::System => {
             match action {
                 Action::Up => model.system.back += 1,
@@ -438,6 +468,11 @@ fn copied(model: &mut Model) -> Vec<Effect> {
             opened.zip(row).map(|(opened, row)| opened.path(row).display().to_string())
         }
         Place::Scatter => model.evaluate.opened.as_ref().map(|o| o.path(model.evaluate.point).display().to_string()),
+        Place::Galleries => model.identify.current().map(|(line, _)| line.folder.display().to_string()),
+        Place::Encounters | Place::Anew => {
+            let photo = model.identify.entry().and_then(|entry| entry.photos.get(model.identify.photo));
+            photo.map(|path| path.display().to_string())
+        }
         Place::Report => model.evaluate.opened.as_ref().map(|o| o.report.context.model.clone()),
     };
     match text {

@@ -12,7 +12,7 @@ use super::model::Model;
 use super::popup::Layer;
 use super::widgets::photo;
 use super::widgets::text::{fit_end, put, put_all, put_right, row, width, wrap};
-use super::{datasets, evaluate, popup, runs, system};
+use super::{datasets, evaluate, identify, popup, runs, system};
 
 /// The least that a tab can be drawn in.
 const LEAST: (u16, u16) = (60, 16);
@@ -43,6 +43,7 @@ pub(super) fn view(model: &Model, buf: &mut Buffer) {
         (Tab::Runs, _) => runs::view::draw(model, body, buf),
         (Tab::Evaluate, _) => evaluate::view::draw(model, body, buf),
         (Tab::System, _) => system::view::draw(model, body, buf),
+        (Tab::Identify, _) => identify::view::draw(model, body, buf),
     }
     // under a popup a photo would be torn
     if model.images && !covered(model) {
@@ -75,6 +76,7 @@ fn slots(model: &Model, body: Rect) -> Vec<(Rect, PictureKey)> {
         _ if !model.images => Vec::new(),
         Tab::Datasets if !model.is_first_start() => datasets::view::photos(model, body),
         Tab::Evaluate => evaluate::view::photos(model, body),
+        Tab::Identify => identify::view::photos(model, body),
         _ => Vec::new(),
     }
 }
@@ -161,7 +163,7 @@ fn words(model: &Model, line: Rect, buf: &mut Buffer) {
         let text = match model.tab {
             Tab::Datasets => model.datasets.filter.as_str(),
             Tab::Evaluate => model.evaluate.filter(),
-            Tab::Runs | Tab::System => &model.runs.filter,
+            Tab::Runs | Tab::System | Tab::Identify => &model.runs.filter,
         };
         let pieces = [
             ("/".to_owned(), theme.accent()),
@@ -178,6 +180,7 @@ fn words(model: &Model, line: Rect, buf: &mut Buffer) {
         (None, None) => match model.tab {
             Tab::Runs => runs::view::words(model),
             Tab::Evaluate => evaluate::view::words(model),
+            Tab::Identify => identify::view::words(model),
             _ => return,
         },
     };

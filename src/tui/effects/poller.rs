@@ -17,9 +17,11 @@ use crate::run::metrics::Tail;
 use crate::run::workspace::RunEntry;
 use crate::run::{Dataset, RunDir, RunSummary, Status, Workspace, log};
 use crate::tui::evaluate::Evaluation;
+use crate::tui::identify::GalleryLine;
 use crate::tui::message::{Message, News, Watching};
 
 use super::machine::Machine;
+use super::naming;
 use super::{corrections_mark, now};
 
 /// Between looks at live and followed runs.
@@ -174,6 +176,8 @@ struct Poller {
     followed: HashMap<String, Follow>,
     evaluations: HashMap<PathBuf, (Mark, Mark, Evaluation)>,
     evaluations_sent: Option<Vec<Evaluation>>,
+    galleries_sent: Option<Vec<GalleryLine>>,
+    session_mark: Option<naming::Marks>,
     machine: Machine,
 }
 
@@ -204,6 +208,8 @@ impl Poller {
             followed: HashMap::new(),
             evaluations: HashMap::new(),
             evaluations_sent: None,
+            galleries_sent: None,
+            session_mark: None,
             machine: Machine::default(),
         }
     }
@@ -214,6 +220,12 @@ impl Poller {
 
     /// Looks at `watching` from now on.
     fn watch(&mut self, watching: Watching) {
+        if watching.galleries && !self.watching.galleries {
+            self.galleries_sent = None;
+        }
+        if watching.session != self.watching.session {
+            self.session_mark = None;
+        }
         if watching.evaluations && !self.watching.evaluations {
             self.evaluations_sent = None;
         }
@@ -235,6 +247,21 @@ impl Poller {
         }
         if seldom && self.watching.evaluations {
             self.look_at_evaluations()?;
+        }
+        if seldom && self.watching.galleries {
+            let galleries = naming::galleries(self.workspace);
+            if self.galleries_sent.as_ref() != Some(&galleries) {
+                self.galleries_sent = Some(galleries.clone());
+                self.inbox.send(Message::Galleries(galleries)).ok()?;
+            }
+        }
+        if let Some((gallery, folder)) = self.watching.session.clone().filter(|_| seldom) {
+            // what is seen comes bit by bit, and somebody else may change the gallery
+            let mark = naming::mark(&gallery, &folder);
+            if self.session_mark.as_ref().is_some_and(|before| *before != mark) {
+                self.inbox.send(naming::session(gallery, folder)).ok()?;
+            }
+            self.session_mark = Some(mark);
         }
         if machine && self.watching.system {
             let sample = self.machine.look(self.workspace.root());

@@ -63,7 +63,13 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         (Layer::Confirm(_), _) => drop(model.layers.pop()),
         (Layer::Prompt(prompt), KeyCode::Enter) => {
             let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
-            match answered(asked, text, model.now) {
+            let answer = match asked {
+                Asked::NewPhotos(gallery) => Ok(model.identify.begin(gallery, text)),
+                Asked::Known => model.identify.name(&text),
+                Asked::NewName => model.identify.make(&text),
+                asked => answered(asked, text, model.now),
+            };
+            match answer {
                 Ok(effects) => {
                     model.layers.pop();
                     return effects;
@@ -72,7 +78,7 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
                 Err(why) => model.say(why, true),
             }
         }
-        (Layer::Prompt(prompt), KeyCode::Tab) if matches!(prompt.asked, Asked::Path | Asked::Weights) => {
+        (Layer::Prompt(prompt), KeyCode::Tab) if prompt.asked.is_path() => {
             return vec![Effect::Complete(prompt.text.clone())];
         }
         (Layer::Prompt(prompt), KeyCode::Backspace) => drop(prompt.text.pop()),
@@ -130,7 +136,10 @@ fn scroll(from: &mut usize, code: KeyCode) {
 fn answered(asked: Asked, text: String, now: f64) -> Result<Vec<Effect>, String> {
     let some = (!text.is_empty()).then_some(text.as_str());
     Ok(vec![match asked {
-        Asked::Path | Asked::Weights if text.is_empty() => return Ok(Vec::new()),
+        Asked::Path | Asked::Weights | Asked::Gallery if text.is_empty() => return Ok(Vec::new()),
+        Asked::Gallery => Effect::AddGallery(text.into()),
+        // the tab has answered these
+        Asked::NewPhotos(_) | Asked::Known | Asked::NewName => return Ok(Vec::new()),
         Asked::Weights => Effect::ImportWeights(text.into()),
         Asked::Path => Effect::AddDataset(text.into()),
         Asked::Name(id) => Effect::Rename(id, text),

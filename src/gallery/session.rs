@@ -1,0 +1,379 @@
+//! A folder of new photos that a person goes through: what was seen of it, and where its encounters stand.
+//!
+//! What a network made of the photos is kept beside the gallery, so that a name that was given counts for the next encounter
+//! at once, and a session that was killed goes on where it was: what was decided is the gallery's own. Kept is no photo
+//! and nothing that cannot be made again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::data::camera;
+use crate::data::crop::Crop;
+use crate::data::manifest::{Manifest, Photo as ListedPhoto, Problem, Side};
+use crate::eval::embed::Source;
+use crate::eval::model::Model;
+use crate::nn::ops::Backend;
+use crate::run::lock::{self, Lock};
+use crate::run::{RunError, files};
+
+use super::about::Embedding;
+use super::asked::{Asked, Together};
+use super::decisions::{By, Decided, Matter, Proposed, Ruling};
+use super::identify::{Catalogue, Decision, NearPhoto, each_encounter};
+use super::search::nearest;
+use super::store::{Counts, Gallery};
+use super::writer::{Encounter, NewPhoto, Writer};
+use super::{Error, Result, hash};
+
+/// The folder in a gallery's that holds what was seen.
+pub(super) const SESSIONS: &str = "sessions";
+/// What is kept of each encounter, a line each.
+const SEEN_FILE: &str = "seen.jsonl";
+/// What a session is about.
+const ABOUT_FILE: &str = "session.json";
+/// Held by the one who looks.
+const LOCK_FILE: &str = "lock";
+/// Bytes of a line at most: an encounter of some thousand photos.
+const MOST_LINE: usize = 64 << 20;
+
+/// What a session is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct About {
+    /// The folder, absolute.
+    folder: PathBuf,
+    /// What made the embeddings.
+    embedding: Embedding,
+    /// All that lay there was seen when somebody looked last.
+    whole: bool,
+    /// Photos that could not be read then, and why.
+    #[serde(default)]
+    problems: Vec<String>,
+}
+
+/// An encounter as it was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    encounter: String,
+    photos: Vec<SeenPhoto>,
+    /// Their embeddings, row after row.
+    vectors: Vec<f32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct SeenPhoto {
+    /// Below the session's folder.
+    path: String,
+    date: Option<Date>,
+    /// Left, top, width and height as shares; empty for all of it.
+    crop: String,
+    side: Option<Side>,
+    sha256: String,
+}
+
+/// Where what was seen of `folder`, which is absolute, is kept.
+fn place(gallery: &Path, folder: &Path) -> PathBuf {
+    let hash = Sha256::digest(folder.as_os_str().as_encoded_bytes());
+    let key: String = hash.iter().take(6).map(|b| format!("{b:02x}")).collect();
+    gallery.join(SESSIONS).join(key)
+}
+
+/// The files behind the session of `folder`: when one changes, the session may stand otherwise.
+pub fn behind(gallery: &Path, folder: &Path) -> Vec<PathBuf> {
+    let place = place(gallery, folder);
+    let facts = |ending: &str| gallery.join(format!("{}{ending}", super::facts::FILE));
+    vec![place.join(SEEN_FILE), place.join(ABOUT_FILE), facts(""), facts("-wal")]
+}
+
+/// What the calibration of the gallery in `gallery` promises, in words; none without one.
+pub fn promise(gallery: &Path) -> Option<String> {
+    let _ = gallery;
+    None
+}
+
+/// Reads what was seen; a line that was not written whole is none.
+fn read(place: &Path) -> Result<(Vec<Seen>, u64)> {
+    let path = place.join(SEEN_FILE);
+    let fail = |e| Error::from(RunError::io("read", &path, e));
+    let file = match files::open(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+        other => other.map_err(fail)?,
+    };
+    let (mut reader, mut whole, mut all) = (BufReader::new(file), 0, Vec::new());
+    loop {
+        let mut line = Vec::new();
+        let read = std::io::Read::take(&mut reader, MOST_LINE as u64).read_until(b'\n', &mut line).map_err(fail)?;
+        if line.last() != Some(&b'\n') {
+            return Ok((all, whole));
+        }
+        let Ok(seen) = serde_json::from_slice::<Seen>(&line) else { return Ok((all, whole)) };
+        whole += read as u64;
+        all.push(seen);
+    }
+}
+
+/// The one who looks at a folder for a session.
+#[derive(Debug)]
+pub struct Looking {
+    place: PathBuf,
+    about: About,
+    seen: HashSet<String>,
+    file: File,
+    _lock: Lock,
+}
+
+impl Looking {
+    /// Begins or goes on with `folder`. What was seen by another network is seen anew.
+    ///
+    /// # Errors
+    /// When somebody looks at it already, or a file cannot be written.
+    pub fn at(gallery: &Gallery, folder: &Path) -> Result<Looking> {
+        let place = place(gallery.folder(), folder);
+        files::create_folder(&gallery.folder().join(SESSIONS))?;
+        files::create_folder(&place)?;
+        let lock = Lock::take(&place.join(LOCK_FILE))?.ok_or_else(|| Error::Looking { folder: folder.into() })?;
+        let about = About {
+            folder: folder.into(),
+            embedding: gallery.embedding().clone(),
+            whole: false,
+            problems: Vec::new(),
+        };
+        let before: Option<About> = files::read_json(&place.join(ABOUT_FILE)).ok();
+        let path = place.join(SEEN_FILE);
+        let io = |e| Error::from(RunError::io("write", &path, e));
+        if before.is_none_or(|before| before.embedding != about.embedding || before.folder != about.folder) {
+            files::remove(&path)?;
+        }
+        files::replace_json(&place.join(ABOUT_FILE), &about)?;
+        let (seen, whole) = read(&place)?;
+        let mut file = files::open_to_append(&path).map_err(io)?;
+        file.set_len(whole).map_err(io)?;
+        file.seek(SeekFrom::End(0)).map_err(io)?;
+        let seen = seen.into_iter().map(|seen| seen.encounter).collect();
+        Ok(Looking { place, about, seen, file, _lock: lock })
+    }
+
+    /// Embeds the encounters of `asked` that were not seen yet, and keeps each as soon as its batch is done; `asked` has its
+    /// photos by their paths below the session's folder, which is its root. The problems are of photos that cannot be read.
+    ///
+    /// # Errors
+    /// When the network fails, a file cannot be written, or `progress` said no ([`Error::Interrupted`]).
+    pub fn see<D: Backend>(
+        &mut self,
+        model: &Model<D>,
+        mut asked: Asked,
+        source: &Source,
+        progress: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Vec<Problem>> {
+        asked.encounters.retain(|together| !self.seen.contains(&together.encounter));
+        let manifest = &asked.manifest;
+        let problems = each_encounter(model, &asked, source, progress, &mut |batch| {
+            batch.iter().try_for_each(|(together, photos, rows)| self.keep(manifest, together, photos, rows))
+        })?;
+        self.about.whole = true;
+        self.about.problems = problems.iter().map(ToString::to_string).collect();
+        files::replace_json(&self.place.join(ABOUT_FILE), &self.about)?;
+        Ok(problems)
+    }
+
+    fn keep(&mut self, manifest: &Manifest, together: &Together, photos: &[usize], rows: &[f32]) -> Result<()> {
+        let seen = |&at: &usize| -> Result<SeenPhoto> {
+            let photo = &manifest.photos[at];
+            let path = manifest.full_path(at);
+            let sha256 = hash::of_file(&path).map_err(|e| RunError::io("read", &path, e))?;
+            Ok(SeenPhoto {
+                path: photo.path.to_str().ok_or_else(|| Error::NotUnicode { path: path.clone() })?.into(),
+                date: photo.date.or_else(|| camera::day_on(&path)),
+                crop: photo.crop.map(|crop| crop.cells().join(",")).unwrap_or_default(),
+                side: photo.side,
+                sha256: sha256.iter().map(|b| format!("{b:02x}")).collect(),
+            })
+        };
+        let photos = photos.iter().map(seen).collect::<Result<_>>()?;
+        let seen = Seen { encounter: together.encounter.clone(), photos, vectors: rows.to_vec() };
+        let path = self.place.join(SEEN_FILE);
+        let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
+        let mut line = serde_json::to_vec(&seen).map_err(|e| io(e.into()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(io)?;
+        self.seen.insert(seen.encounter);
+        Ok(())
+    }
+}
+
+/// A folder that is gone through, in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outline {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Encounters seen.
+    pub encounters: usize,
+    /// Those decided.
+    pub decided: usize,
+}
+
+/// One encounter of a session.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What is proposed, by what the gallery knows now; what it was when it was decided is in `decided`.
+    pub proposal: Decision,
+    /// Where its photos lie.
+    pub photos: Vec<PathBuf>,
+    /// The day of the first dated one.
+    pub date: Option<Date>,
+    /// Of each of the proposal's individuals its nearest photo.
+    pub best: Vec<NearPhoto>,
+    /// What was decided of it.
+    pub decided: Option<Decided>,
+}
+
+/// A session as it stands.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The gallery.
+    pub gallery: PathBuf,
+    /// The folder of new photos.
+    pub folder: PathBuf,
+    /// How much the gallery knows.
+    pub counts: Counts,
+    /// The encounters in the order in which they were seen.
+    pub entries: Vec<Entry>,
+    /// What the gallery's calibration promises; none without one.
+    pub promise: Option<String>,
+    /// All names, for whoever picks another.
+    pub names: Vec<String>,
+    /// Somebody looks at photos now.
+    pub looking: bool,
+    /// All photos were looked at.
+    pub whole: bool,
+    /// Photos that cannot be read, and why.
+    pub problems: Vec<String>,
+}
+
+impl Session {
+    /// The session of `folder`, an absolute path, with the gallery in `gallery`.
+    ///
+    /// # Errors
+    /// When a file cannot be read, the gallery is empty, or was made by another network since.
+    pub fn read(gallery: &Path, folder: &Path) -> Result<Session> {
+        let place = place(gallery, folder);
+        let catalogue = Catalogue::of(Gallery::open(gallery)?)?;
+        let store = catalogue.gallery();
+        let about: Option<About> = place.join(ABOUT_FILE).exists().then(|| files::read_json(&place.join(ABOUT_FILE))).transpose()?;
+        if let Some(about) = &about {
+            store.accept(&about.embedding)?;
+        }
+        let (seen, _) = read(&place)?;
+        let dims = store.embedding().dims;
+        let key = folder.to_string_lossy().into_owned();
+        let decided: HashMap<String, Decided> = store
+            .decided(Some(&key))?
+            .into_iter()
+            .filter(|decided| !decided.undone)
+            .map(|decided| (decided.encounter.clone(), decided))
+            .collect();
+        let fits = |seen: &&Seen| !seen.photos.is_empty() && seen.vectors.len() == seen.photos.len() * dims;
+        let seen: Vec<&Seen> = seen.iter().filter(fits).collect();
+        let queries: Vec<&[f32]> = seen.iter().map(|seen| &seen.vectors[..]).collect();
+        let entry = |(seen, near): (&&Seen, super::search::Nearest)| -> Result<Entry> {
+            let photos: Vec<String> = seen.photos.iter().map(|photo| photo.path.clone()).collect();
+            Ok(Entry {
+                photos: photos.iter().map(|path| folder.join(path)).collect(),
+                date: seen.photos.iter().find_map(|photo| photo.date),
+                best: catalogue.photos(&near.individuals)?,
+                decided: decided.get(&seen.encounter).cloned(),
+                proposal: catalogue.decide(photos, seen.encounter.clone(), &near)?,
+            })
+        };
+        let entries = seen.iter().zip(nearest(catalogue.known(), &queries)).map(entry).collect::<Result<_>>()?;
+        let mut names = catalogue.known().individuals.clone();
+        names.sort();
+        Ok(Session {
+            gallery: gallery.into(),
+            folder: folder.into(),
+            counts: store.counts()?,
+            entries,
+            promise: None,
+            names,
+            looking: lock::is_held(&place.join(LOCK_FILE))?,
+            whole: about.as_ref().is_some_and(|about| about.whole),
+            problems: about.map(|about| about.problems).unwrap_or_default(),
+        })
+    }
+
+    /// The sessions of the gallery in `gallery`, by their folders.
+    ///
+    /// # Errors
+    /// When the gallery cannot be read.
+    pub fn list(gallery: &Gallery) -> Result<Vec<Outline>> {
+        let mut all = BTreeMap::new();
+        for entry in std::fs::read_dir(gallery.folder().join(SESSIONS)).into_iter().flatten().flatten() {
+            let Ok(about) = files::read_json::<About>(&entry.path().join(ABOUT_FILE)) else { continue };
+            let encounters: HashSet<String> = read(&entry.path())?.0.into_iter().map(|seen| seen.encounter).collect();
+            let decided = gallery.decided(Some(&about.folder.to_string_lossy()))?;
+            let decided = decided.iter().filter(|d| !d.undone && encounters.contains(&d.encounter)).count();
+            let outline = Outline { folder: about.folder.clone(), encounters: encounters.len(), decided };
+            all.insert(about.folder, outline);
+        }
+        Ok(all.into_values().collect())
+    }
+}
+
+/// Writes down what was decided of an encounter of `folder`, and adds its photos to the gallery.
+///
+/// # Errors
+/// As [`Writer::rule`], and when the encounter was never seen, or its photos have changed since.
+pub fn rule(
+    gallery: &Path,
+    folder: &Path,
+    encounter: &str,
+    (ruling, by): (&Ruling, By),
+    proposed: &Proposed,
+) -> Result<()> {
+    let (seen, _) = read(&place(gallery, folder))?;
+    let unseen = || Error::Unseen { encounter: encounter.into() };
+    let seen = seen.into_iter().find(|seen| seen.encounter == encounter).ok_or_else(unseen)?;
+    let root = folder.to_str().ok_or_else(|| Error::NotUnicode { path: folder.into() })?;
+    let photo = |seen: &SeenPhoto| -> Result<NewPhoto> {
+        let path = folder.join(&seen.path);
+        let sha256 = hash::of_file(&path).map_err(|e| RunError::io("read", &path, e))?;
+        if sha256.iter().map(|b| format!("{b:02x}")).collect::<String>() != seen.sha256 {
+            return Err(Error::SeenOtherwise { photo: seen.path.clone() });
+        }
+        Ok(NewPhoto {
+            root: root.into(),
+            path: seen.path.clone(),
+            individual: String::new(),
+            encounter: seen.date.map_or_else(|| Encounter::Own(encounter.into()), Encounter::Day),
+            date: seen.date,
+            side: seen.side,
+            crop: seen.crop.parse::<Crop>().ok(),
+            sha256,
+            trained: Some(false),
+        })
+    };
+    let photos = match ruling {
+        Ruling::Skipped => Vec::new(),
+        _ => seen.photos.iter().map(photo).collect::<Result<Vec<_>>>()?,
+    };
+    let mut writer = Writer::open(gallery)?;
+    let matter = Matter { folder: root, encounter, proposed };
+    writer.rule(matter, (ruling, by), &photos, if photos.is_empty() { &[] } else { &seen.vectors })
+}
+
+/// Takes back what was decided last in `folder`, and tells what it was; none where nothing is decided.
+///
+/// # Errors
+/// When the gallery cannot be changed.
+pub fn undo(gallery: &Path, folder: &Path) -> Result<Option<Decided>> {
+    let mut writer = Writer::open(gallery)?;
+    let decided = writer.decided(Some(&folder.to_string_lossy()))?;
+    let Some(last) = decided.into_iter().rfind(|decided| !decided.undone) else { return Ok(None) };
+    writer.undo(last.change)?;
+    Ok(Some(last))
+}

@@ -1,0 +1,96 @@
+//! Galleries and sessions for the tab where new photos get their names: what is read, and what is written down.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::data::counted::counted;
+use crate::gallery::decisions::{By, Proposed, Ruling};
+use crate::gallery::session::{self, Session};
+use crate::gallery::store::Gallery;
+use crate::run::Workspace;
+use crate::tui::identify::{GalleryLine, Profile};
+use crate::tui::message::Message;
+
+/// When the files behind a session changed last, and how long they were.
+pub(super) type Marks = Vec<Option<(SystemTime, u64)>>;
+
+/// What tells a session from the one before.
+pub(super) fn mark(gallery: &Path, folder: &Path) -> Marks {
+    let mark = |path: &PathBuf| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.modified().ok()?, meta.len()))
+    };
+    session::behind(gallery, folder).iter().map(mark).collect()
+}
+
+/// The galleries that the workspace knows.
+pub(super) fn galleries(workspace: &Workspace) -> Vec<GalleryLine> {
+    workspace.galleries().into_iter().map(line).collect()
+}
+
+fn line(folder: PathBuf) -> GalleryLine {
+    let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+    let read = || {
+        let gallery = Gallery::open(&folder)?;
+        Ok((gallery.counts()?, Session::list(&gallery)?))
+    };
+    match read() {
+        Ok((counts, sessions)) => {
+            GalleryLine { name, counts: Ok(counts), promise: session::promise(&folder), sessions, folder }
+        }
+        Err(error) => {
+            let error: crate::gallery::Error = error;
+            GalleryLine { name, counts: Err(error.to_string()), promise: None, sessions: Vec::new(), folder }
+        }
+    }
+}
+
+/// Puts the gallery at `path` into the workspace's list.
+pub(super) fn add(workspace: &Workspace, path: &Path) -> Result<(), String> {
+    Gallery::open(path).map_err(|e| e.to_string())?;
+    workspace.know_gallery(path).map_err(|e| e.to_string())
+}
+
+/// The session as it stands.
+pub(super) fn session(gallery: PathBuf, folder: PathBuf) -> Message {
+    let session = Session::read(&gallery, &folder).map(Arc::new).map_err(|e| e.to_string());
+    Message::Session(gallery, folder, session)
+}
+
+/// Writes a decision down, and says so.
+pub(super) fn rule(
+    (gallery, folder): (&Path, &Path),
+    encounter: &str,
+    ruling: &Ruling,
+    by: By,
+    proposed: &Proposed,
+) -> Result<String, String> {
+    session::rule(gallery, folder, encounter, (ruling, by), proposed).map_err(|e| e.to_string())?;
+    Ok(match ruling {
+        Ruling::Known(name) => format!("{encounter} is {name}; u takes it back"),
+        Ruling::New(name) => format!("{encounter} is {name}, a new individual; u takes it back"),
+        Ruling::Skipped => format!("{encounter} is skipped; u takes it back"),
+    })
+}
+
+/// Takes the last decision back, and says which.
+pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<String, String> {
+    let undone = session::undo(gallery, folder).map_err(|e| e.to_string())?;
+    let undone = undone.ok_or("nothing is decided in this folder")?;
+    Ok(format!("{} is open again", undone.encounter))
+}
+
+/// What is known of an individual.
+pub(super) fn profile(gallery: &Path, name: &str) -> Result<Profile, String> {
+    let read = || Gallery::open(gallery)?.individual(name);
+    let (individual, photos) = read().map_err(|e| e.to_string())?;
+    if photos.is_empty() {
+        return Err(format!("{name} has {}", counted(0_u64, "photo")));
+    }
+    Ok(Profile {
+        name: individual.individual,
+        photos: photos.iter().map(|photo| (photo.file().path, photo.encounter.clone())).collect(),
+        met: (individual.encounters, individual.first, individual.last),
+    })
+}

@@ -1,0 +1,432 @@
+//! The tab where new photos get their names: galleries, the encounters of a folder, and each beside its proposal.
+//!
+//! A key proposes nothing by itself: what is written down is what stands on the screen when Enter is pressed.
+
+pub(super) mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::gallery::decisions::{By, Proposed, Ruling};
+use crate::gallery::identify::Verdict;
+use crate::gallery::session::{Entry, Outline, Session};
+use crate::gallery::store::Counts;
+
+use super::keys::{Action, Place};
+use super::message::{Effect, Window};
+use super::popup::{Asked, Layer, Prompt};
+use super::widgets::list::{Step, moved};
+
+/// A gallery in the list.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct GalleryLine {
+    /// Its name: that of its folder.
+    pub(super) name: String,
+    /// Where it lies.
+    pub(super) folder: PathBuf,
+    /// Its size; the error says why it cannot be read.
+    pub(super) counts: Result<Counts, String>,
+    /// What its calibration promises; none without one.
+    pub(super) promise: Option<String>,
+    /// Folders that are gone through with it.
+    pub(super) sessions: Vec<Outline>,
+}
+
+/// A known individual with its photos.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Profile {
+    /// Who.
+    pub(super) name: String,
+    /// Its photos with their encounters, by encounter.
+    pub(super) photos: Vec<(PathBuf, String)>,
+    /// How many encounters there are, and the first and last day, as far as known.
+    pub(super) met: (u64, Option<String>, Option<String>),
+}
+
+/// A row of the list: a gallery, or a folder that is gone through with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ListRow {
+    /// The gallery's place.
+    pub(super) gallery: usize,
+    /// The folder's place among its own.
+    pub(super) session: Option<usize>,
+}
+
+/// The state of the tab.
+#[derive(Debug, Default)]
+pub(super) struct Identify {
+    /// Galleries; none while they are listed for the first time.
+    pub(super) galleries: Option<Vec<GalleryLine>>,
+    /// The row chosen.
+    pub(super) at: usize,
+    /// The session that is open.
+    pub(super) session: Option<Arc<Session>>,
+    /// The session that is being opened: gallery and folder.
+    pub(super) opening: Option<(PathBuf, PathBuf)>,
+    /// The encounter chosen.
+    pub(super) encounter: usize,
+    /// Which of its photos is shown.
+    pub(super) photo: usize,
+    /// Which of the nearest individuals is proposed.
+    pub(super) candidate: usize,
+    /// A name that was typed, in the place of those.
+    pub(super) named: Option<String>,
+    /// What is known of who is shown.
+    pub(super) profile: Option<Profile>,
+    /// Which of the known one's photos is shown, from its nearest on; 0 is the nearest.
+    pub(super) other: usize,
+    /// The two photos in one place: false the new, true the known.
+    pub(super) flip: Option<bool>,
+    /// The part of both photos that is shown.
+    pub(super) window: Window,
+    /// The nearest known individuals are shown before a new one is made.
+    pub(super) anew: bool,
+    /// A decision is being written down.
+    pub(super) writing: bool,
+}
+
+impl Identify {
+    /// Where keys go.
+    pub(super) fn place(&self) -> Place {
+        match &self.session {
+            None => Place::Galleries,
+            Some(_) if self.anew => Place::Anew,
+            Some(_) => Place::Encounters,
+        }
+    }
+
+    /// Rows of the list.
+    pub(super) fn rows(&self) -> Vec<ListRow> {
+        let galleries = self.galleries.iter().flatten().enumerate();
+        let of = |(gallery, line): (usize, &GalleryLine)| {
+            let sessions = (0..line.sessions.len()).map(Some);
+            std::iter::once(None).chain(sessions).map(move |session| ListRow { gallery, session }).collect::<Vec<_>>()
+        };
+        galleries.flat_map(of).collect()
+    }
+
+    /// The gallery of the row chosen, and the folder where the row is one.
+    pub(super) fn current(&self) -> Option<(&GalleryLine, Option<&Outline>)> {
+        let row = *self.rows().get(self.at)?;
+        let line = self.galleries.as_ref()?.get(row.gallery)?;
+        Some((line, row.session.and_then(|session| line.sessions.get(session))))
+    }
+
+    /// Takes a new list; what was chosen stays chosen.
+    pub(super) fn list(&mut self, galleries: Vec<GalleryLine>) {
+        let key = |(line, outline): (&GalleryLine, Option<&Outline>)| {
+            (line.folder.clone(), outline.map(|outline| outline.folder.clone()))
+        };
+        let chosen = self.current().map(key);
+        self.galleries = Some(galleries);
+        let same = |row: &ListRow| {
+            let line = &self.galleries.as_ref()?[row.gallery];
+            Some(key((line, row.session.map(|session| &line.sessions[session]))))
+        };
+        let rows = self.rows();
+        self.at = rows.iter().position(|row| chosen.is_some() && same(row) == chosen).unwrap_or(0);
+    }
+
+    /// Takes a session as it stands now; the encounter chosen stays chosen, and after a decision the next one that is open is.
+    pub(super) fn take(&mut self, session: Arc<Session>) -> Vec<Effect> {
+        let is_same = self.session.as_ref().is_some_and(|before| {
+            (&before.gallery, &before.folder) == (&session.gallery, &session.folder)
+        });
+        let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
+        let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
+        self.session = Some(session);
+        let entries = self.entries();
+        let at = chosen.and_then(|name| entries.iter().position(|entry| entry.proposal.encounter == name));
+        match at {
+            Some(at) => {
+                let closed = was_open && entries[at].decided.is_some();
+                self.encounter = at;
+                if closed {
+                    self.to_next_open();
+                }
+            }
+            None => {
+                self.encounter = 0;
+                let first = self.entries().first();
+                if first.is_some_and(|entry| entry.decided.is_some()) {
+                    self.to_next_open();
+                } else {
+                    self.look_anew();
+                }
+            }
+        }
+        self.profile_wanted()
+    }
+
+    /// The encounters.
+    pub(super) fn entries(&self) -> &[Entry] {
+        self.session.as_ref().map_or(&[], |session| &session.entries)
+    }
+
+    /// The encounter chosen.
+    pub(super) fn entry(&self) -> Option<&Entry> {
+        self.entries().get(self.encounter)
+    }
+
+    /// How many encounters are decided, and how many of those are new individuals.
+    pub(super) fn done(&self) -> (usize, usize) {
+        let decided = || self.entries().iter().filter_map(|entry| entry.decided.as_ref());
+        let new = decided().filter(|decided| matches!(decided.ruling, Ruling::New(_))).count();
+        (decided().count(), new)
+    }
+
+    /// Who stands on the right: who was decided on, was typed, or is near.
+    pub(super) fn shown_name(&self) -> Option<&str> {
+        let entry = self.entry()?;
+        if let Some(decided) = &entry.decided {
+            return decided.ruling.individual();
+        }
+        match &self.named {
+            Some(named) => Some(named),
+            None => entry.proposal.individuals.get(self.candidate).map(|near| near.individual.as_str()),
+        }
+    }
+
+    /// The photo on the right: the nearest of who stands there, or another of theirs.
+    pub(super) fn known_photo(&self) -> Option<PathBuf> {
+        let name = self.shown_name()?;
+        let profile = self.profile.as_ref().filter(|profile| profile.name == name);
+        let near = self.entry()?.best.iter().find(|near| near.individual == name);
+        let nearest = near.map(|near| PathBuf::from(&near.root).join(&near.photo));
+        let Some(profile) = profile else { return nearest };
+        let from = nearest.as_ref().and_then(|nearest| profile.photos.iter().position(|(path, _)| path == nearest));
+        let at = (from.unwrap_or(0) + self.other) % profile.photos.len().max(1);
+        profile.photos.get(at).map(|(path, _)| path.clone()).or(nearest)
+    }
+
+    /// What a program says of the encounter chosen, for the log.
+    fn proposed(entry: &Entry) -> Proposed {
+        let proposal = &entry.proposal;
+        Proposed {
+            decision: proposal.decision,
+            individual: proposal.individual.clone(),
+            probability: proposal.probability,
+            distance: proposal.nearest.first().map(|near| near.distance),
+        }
+    }
+
+    fn look_anew(&mut self) {
+        (self.photo, self.candidate, self.other, self.named) = (0, 0, 0, None);
+        (self.flip, self.window, self.anew) = (None, Window::default(), false);
+    }
+
+    /// To the next encounter that is open, from the one chosen on and around.
+    fn to_next_open(&mut self) {
+        let entries = self.entries();
+        let order = (self.encounter..entries.len()).chain(0..self.encounter);
+        let next = order.into_iter().find(|&at| entries[at].decided.is_none());
+        self.encounter = next.unwrap_or(self.encounter);
+        self.look_anew();
+    }
+
+    /// Asks for the photos of who is shown, where they are not at hand.
+    pub(super) fn profile_wanted(&self) -> Vec<Effect> {
+        let (Some(session), Some(name)) = (&self.session, self.shown_name()) else { return Vec::new() };
+        match &self.profile {
+            Some(profile) if profile.name == name => Vec::new(),
+            _ => vec![Effect::Profile(session.gallery.clone(), name.to_owned())],
+        }
+    }
+
+    /// The effect that writes `ruling` down for the encounter chosen.
+    fn write(&mut self, ruling: Ruling) -> Result<Vec<Effect>, String> {
+        if self.writing {
+            return Err("the decision before is being written down".to_owned());
+        }
+        let (Some(session), Some(entry)) = (&self.session, self.entry()) else {
+            return Err("there is no encounter yet".to_owned());
+        };
+        if entry.decided.is_some() {
+            return Err("this one is decided; u takes back what was decided last".to_owned());
+        }
+        let effect = Effect::Rule {
+            gallery: session.gallery.clone(),
+            folder: session.folder.clone(),
+            encounter: entry.proposal.encounter.clone(),
+            ruling,
+            by: By::Person,
+            proposed: Identify::proposed(entry),
+        };
+        self.writing = true;
+        Ok(vec![effect])
+    }
+
+    /// Begins or goes on with a folder of new photos.
+    pub(super) fn begin(&mut self, gallery: PathBuf, folder: String) -> Vec<Effect> {
+        if folder.is_empty() {
+            return Vec::new();
+        }
+        vec![Effect::Begin(gallery, folder.into())]
+    }
+
+    /// A name was typed for the encounter chosen: it stands on the right until Enter takes it.
+    pub(super) fn name(&mut self, name: &str) -> Result<Vec<Effect>, String> {
+        let session = self.session.as_ref().ok_or("no folder is open")?;
+        if self.entry().is_some_and(|entry| entry.decided.is_some()) {
+            return Err("this one is decided; u takes back what was decided last".to_owned());
+        }
+        let known = session.names.iter().find(|known| *known == name).or_else(|| {
+            let mut alike = session.names.iter().filter(|known| known.to_lowercase() == name.to_lowercase());
+            alike.next().filter(|_| alike.next().is_none())
+        });
+        let known = known.ok_or_else(|| format!("nobody is called {name}: n makes a new individual"))?.clone();
+        (self.named, self.other) = (Some(known), 0);
+        Ok(self.profile_wanted())
+    }
+
+    /// A new individual gets this name.
+    pub(super) fn make(&mut self, name: &str) -> Result<Vec<Effect>, String> {
+        let session = self.session.as_ref().ok_or("no folder is open")?;
+        if name.is_empty() {
+            return Err("a new individual needs a name".to_owned());
+        }
+        if session.names.iter().any(|known| known == name) {
+            return Err(format!("{name} is known already: Esc, and Enter or / takes the encounter as that one"));
+        }
+        self.write(Ruling::New(name.to_owned()))
+    }
+
+    /// A name that nobody has.
+    fn free_name(&self) -> String {
+        let names = self.session.as_ref().map_or(&[][..], |session| &session.names);
+        let free = (1..).map(|n| format!("new-{n:03}")).find(|name| !names.contains(name));
+        free.unwrap_or_default()
+    }
+
+    /// Does what a key asks for; `Err` says why not.
+    pub(super) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        match self.place() {
+            Place::Galleries => self.act_on_list(action),
+            _ => self.act_on_encounter(action),
+        }
+    }
+
+    fn act_on_list(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        match action {
+            Action::AddGallery => {
+                let prompt = Prompt { asked: Asked::Gallery, text: String::new() };
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            Action::NewPhotos | Action::Open => {
+                let (line, outline) = self.current().ok_or("there is no gallery yet: caretta gallery build makes one")?;
+                line.counts.as_ref().map_err(Clone::clone)?;
+                if let (Action::Open, Some(outline)) = (action, outline) {
+                    let (gallery, folder) = (line.folder.clone(), outline.folder.clone());
+                    self.opening = Some((gallery.clone(), folder.clone()));
+                    return Ok((vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)], None));
+                }
+                let prompt = Prompt { asked: Asked::NewPhotos(line.folder.clone()), text: String::new() };
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            other => {
+                if let Some(step) = Step::of(other) {
+                    self.at = moved(self.at, self.rows().len(), step);
+                }
+            }
+        }
+        Ok((Vec::new(), None))
+    }
+
+    fn act_on_encounter(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        let photos = self.entry().map_or(0, |entry| entry.photos.len());
+        let effects = match action {
+            Action::Confirm if self.anew => return self.act_on_encounter(Action::New),
+            Action::Confirm => {
+                let entry = self.entry().ok_or("there is no encounter yet")?;
+                let is_new = entry.proposal.decision == Some(Verdict::NewIndividual);
+                if entry.decided.is_none() && is_new && self.candidate == 0 && self.named.is_none() {
+                    // the nearest known ones are looked at first
+                    self.anew = true;
+                    return Ok((Vec::new(), None));
+                }
+                let name = self.shown_name().map(str::to_owned).ok_or("the gallery knows nobody: n makes a new one")?;
+                self.write(Ruling::Known(name))?
+            }
+            Action::Take(n) => {
+                let entry = self.entry().ok_or("there is no encounter yet")?;
+                if n > entry.proposal.individuals.len() {
+                    return Err(format!("there are {} to take", entry.proposal.individuals.len()));
+                }
+                (self.candidate, self.named, self.other, self.anew) = (n - 1, None, 0, false);
+                self.profile_wanted()
+            }
+            Action::Who => {
+                let prompt = Prompt { asked: Asked::Known, text: String::new() };
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            Action::New => {
+                let entry = self.entry().ok_or("there is no encounter yet")?;
+                if entry.decided.is_some() {
+                    return Err("this one is decided; u takes back what was decided last".to_owned());
+                }
+                if !self.anew {
+                    (self.anew, self.flip) = (true, None);
+                    return Ok((Vec::new(), None));
+                }
+                let prompt = Prompt { asked: Asked::NewName, text: self.free_name() };
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            Action::Skip => self.write(Ruling::Skipped)?,
+            Action::Undo => {
+                let session = self.session.as_ref().ok_or("no folder is open")?;
+                if self.writing {
+                    return Err("the decision before is being written down".to_owned());
+                }
+                let effect = Effect::UndoRuling(session.gallery.clone(), session.folder.clone());
+                self.writing = true;
+                vec![effect]
+            }
+            Action::NextOpen => {
+                self.encounter = (self.encounter + 1).min(self.entries().len().saturating_sub(1));
+                self.to_next_open();
+                self.profile_wanted()
+            }
+            Action::Left => {
+                self.photo = self.photo.saturating_sub(1);
+                Vec::new()
+            }
+            Action::Right => {
+                self.photo = moved(self.photo, photos, Step::By(1));
+                Vec::new()
+            }
+            Action::Pan(right, 0) if self.window == Window::default() => {
+                let most = self.profile.as_ref().map_or(1, |profile| profile.photos.len().max(1));
+                self.other = (self.other + if right > 0 { 1 } else { most - 1 }) % most;
+                Vec::new()
+            }
+            Action::Flip => {
+                self.flip = match self.flip {
+                    None => Some(false),
+                    Some(shown) => Some(!shown),
+                };
+                Vec::new()
+            }
+            Action::ZoomIn | Action::ZoomOut | Action::Pan(..) => {
+                self.window = self.window.after(action);
+                Vec::new()
+            }
+            Action::Back if self.anew => {
+                self.anew = false;
+                Vec::new()
+            }
+            Action::Back if self.flip.take().is_some() => Vec::new(),
+            Action::Back => {
+                (self.session, self.opening, self.profile) = (None, None, None);
+                self.look_anew();
+                Vec::new()
+            }
+            other => {
+                let Some(step) = Step::of(other) else { return Ok((Vec::new(), None)) };
+                self.encounter = moved(self.encounter, self.entries().len(), step);
+                self.look_anew();
+                self.profile_wanted()
+            }
+        };
+        Ok((effects, None))
+    }
+}

@@ -1,0 +1,359 @@
+//! The tab where new photos get their names, as cells: the list of galleries, the encounters, and the new photo beside the
+//! known one.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::data::counted::counted;
+use crate::gallery::decisions::Ruling;
+use crate::gallery::identify::Verdict;
+use crate::gallery::session::{Entry, Session};
+use crate::tui::identify::{Identify, ListRow};
+use crate::tui::message::PictureKey;
+use crate::tui::model::Model;
+use crate::tui::theme::Theme;
+use crate::tui::view::rule;
+use crate::tui::widgets::list::shown;
+use crate::tui::widgets::text::{fit, fit_end, fit_middle, put, put_all, put_right, row, width, wrap};
+
+/// Columns of the list of encounters.
+const ENCOUNTERS: u16 = 38;
+/// From these columns on the list stands beside the photos.
+const WIDE: u16 = 100;
+/// Nearest individuals that are shown before a new one is made.
+const SHOWN_ANEW: usize = 6;
+
+/// Draws the tab, all but the photos.
+pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
+    match &model.identify.session {
+        None => galleries(model, area, buf),
+        Some(session) => {
+            head(model, session, row(area, 0), buf);
+            let body = below(area, 1);
+            if session.entries.is_empty() {
+                return nothing_yet(model, session, body, buf);
+            }
+            let (list, photos) = split(area);
+            if let Some(list) = list {
+                encounters(model, below(list, 1), buf);
+            }
+            let photos = below(photos, 1);
+            let photos = if list.is_some() { rule(model, photos, buf) } else { photos };
+            if model.identify.anew { anew_words(model, photos, buf) } else { pair_words(model, photos, buf) }
+        }
+    }
+}
+
+fn below(area: Rect, rows: u16) -> Rect {
+    Rect { y: area.y + rows.min(area.height), height: area.height.saturating_sub(rows), ..area }
+}
+
+/// The list, where there is room for it, and what the photos have.
+fn split(area: Rect) -> (Option<Rect>, Rect) {
+    if area.width < WIDE {
+        return (None, area);
+    }
+    let list = Rect { width: ENCOUNTERS, ..area };
+    (Some(list), Rect { x: area.x + ENCOUNTERS, width: area.width - ENCOUNTERS, ..area })
+}
+
+fn galleries(model: &Model, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.identify);
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let Some(all) = &state.galleries else {
+        put(buf, inner.x, inner.y + 1, inner.width, "Looking for galleries …", theme.quiet());
+        return;
+    };
+    if all.is_empty() {
+        let words = "No gallery yet. A gallery holds the individuals that are known; it is built from a trained model and \
+                     the photos that have names: caretta gallery build --model-path RUN --data-dir PHOTOS --gallery PATH. \
+                     a opens one that lies elsewhere.";
+        for (n, line) in (0..).zip(wrap(words, inner.width)) {
+            put(buf, inner.x, inner.y + 1 + n, inner.width, &line, theme.text());
+        }
+        return;
+    }
+    put(buf, inner.x, inner.y, inner.width, &format!("Galleries {}", all.len()), theme.accent());
+    let rows = state.rows();
+    let lines = below(inner, 1);
+    for (n, place) in (0..).zip(shown(state.at, rows.len(), lines.height)) {
+        let line = row(lines, n);
+        let is_chosen = place == state.at;
+        if is_chosen {
+            buf.set_style(line, theme.chosen(true));
+        }
+        let style = |usual: Style| if is_chosen { theme.chosen(true) } else { usual };
+        let ListRow { gallery, session } = rows[place];
+        let of = &all[gallery];
+        match session.and_then(|session| of.sessions.get(session)) {
+            Some(outline) => {
+                let words = format!("{} of {} decided", outline.decided, outline.encounters);
+                let room = line.width.saturating_sub(width(&words) + 6);
+                let folder = fit_end(&outline.folder.display().to_string(), room);
+                put_all(buf, line, &[(format!("    {folder}  "), style(theme.text())), (words, style(theme.quiet()))]);
+            }
+            None => {
+                let words = match &of.counts {
+                    Ok(counts) => format!(
+                        "{} · {}{}",
+                        counted(counts.individuals, "individual"),
+                        counted(counts.photos, "photo"),
+                        of.promise.as_ref().map_or_else(|| " · not calibrated".into(), |promise| format!(" · {promise}"))
+                    ),
+                    Err(why) => why.clone(),
+                };
+                let quiet = if of.counts.is_err() { theme.wrong() } else { theme.quiet() };
+                put_all(buf, line, &[(format!("{}  ", of.name), style(theme.bold())), (words, style(quiet))]);
+            }
+        }
+    }
+}
+
+/// Gallery, folder, and how far it is gone through.
+fn head(model: &Model, session: &Session, line: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.identify);
+    let (done, new) = state.done();
+    let folder = session.folder.file_name().unwrap_or(session.folder.as_os_str()).to_string_lossy();
+    let new = if new > 0 { format!(" · {new} new") } else { String::new() };
+    let pieces = [
+        (format!(" {}  ", fit_middle(&folder, 30)), theme.bold()),
+        (format!("{} · {done} done{new}", counted(session.entries.len(), "encounter")), theme.text()),
+        (if session.looking { "  · looking at photos …".into() } else { String::new() }, theme.accent()),
+    ];
+    let x = put_all(buf, line, &pieces);
+    let promise = session.promise.as_deref().unwrap_or("not calibrated: ranks, and decides nothing");
+    let right = format!("gallery {} · {promise} ", counted(session.counts.individuals, "individual"));
+    let rest = Rect { x: x + 1, width: line.right().saturating_sub(x + 1), ..line };
+    if rest.width > 12 {
+        put_right(buf, rest, &fit(&right, rest.width), theme.quiet());
+    }
+}
+
+fn nothing_yet(model: &Model, session: &Session, area: Rect, buf: &mut Buffer) {
+    let words = match (session.looking, session.problems.first()) {
+        (true, _) => "Looking at the photos; encounters come as they are seen …".to_owned(),
+        (false, Some(problem)) => format!("No photo here can be read: {problem}"),
+        (false, None) => "No photo was seen here yet. Esc goes back; Enter on the folder looks again.".to_owned(),
+    };
+    for (n, line) in (0..area.height).zip(wrap(&words, area.width.saturating_sub(2))) {
+        put(buf, area.x + 1, area.y + 1 + n, area.width.saturating_sub(2), &line, model.theme.text());
+    }
+}
+
+/// The sign, the words, and the figure of an encounter's line.
+fn standing(entry: &Entry) -> (&'static str, String, String) {
+    if let Some(decided) = &entry.decided {
+        return match &decided.ruling {
+            Ruling::Known(name) => ("✓", name.clone(), String::new()),
+            Ruling::New(name) => ("+", format!("{name}, new"), String::new()),
+            Ruling::Skipped => ("–", "skipped".into(), String::new()),
+        };
+    }
+    let proposal = &entry.proposal;
+    let sure = proposal.probability.map_or_else(String::new, |p| format!("{p:.2}"));
+    let near = || proposal.individual.clone().or_else(|| Some(proposal.individuals.first()?.individual.clone()));
+    match proposal.decision {
+        Some(Verdict::Known) => ("?", near().unwrap_or_default(), sure),
+        Some(Verdict::Look) => ("?", format!("look: {}?", near().unwrap_or_default()), sure),
+        Some(Verdict::NewIndividual) => ("?", "new".into(), sure),
+        None => {
+            let apart = proposal.individuals.first().map_or_else(String::new, |near| format!("{:.3}", near.distance));
+            ("·", near().unwrap_or_default(), apart)
+        }
+    }
+}
+
+fn style_of(theme: &Theme, entry: &Entry) -> Style {
+    match entry.decided.as_ref().map(|decided| &decided.ruling) {
+        Some(Ruling::Known(_)) => theme.right(),
+        Some(Ruling::New(_)) => theme.accent(),
+        Some(Ruling::Skipped) => theme.quiet(),
+        None => theme.text(),
+    }
+}
+
+fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.identify);
+    let entries = state.entries();
+    for (n, place) in (0..).zip(shown(state.encounter, entries.len(), area.height)) {
+        let (entry, line) = (&entries[place], row(area, n));
+        let is_chosen = place == state.encounter;
+        let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
+        if is_chosen {
+            buf.set_style(Rect { width: line.width.saturating_sub(1), ..line }, theme.chosen(true));
+        }
+        let style = if is_chosen { theme.chosen(true) } else { style_of(theme, entry) };
+        let (sign, words, figure) = standing(entry);
+        let name = inner.width.saturating_sub(2) / 2;
+        let x = put(buf, inner.x, inner.y, 2, sign, style);
+        put(buf, x.max(inner.x + 2), inner.y, name, &fit_middle(&entry.proposal.encounter, name), style);
+        let rest = Rect { x: inner.x + 3 + name, width: inner.width.saturating_sub(3 + name), ..inner };
+        put(buf, rest.x, rest.y, rest.width, &fit(&words, rest.width.saturating_sub(width(&figure) + 1)), style);
+        put_right(buf, rest, &figure, style);
+    }
+}
+
+/// Where the two photos lie, a line of words above each; the last two rows are of the nearest.
+fn pair_places(area: Rect, flipped: bool) -> (Rect, Rect) {
+    let area = Rect { height: area.height.saturating_sub(2), ..area };
+    if flipped {
+        return (area, area);
+    }
+    let half = area.width / 2;
+    (Rect { width: half.saturating_sub(1), ..area }, Rect { x: area.x + half, width: area.width - half, ..area })
+}
+
+fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.identify);
+    let Some(entry) = state.entry() else { return };
+    let (left, right) = pair_places(area, state.flip.is_some());
+    let zoom = if state.window.zoom > 0 { format!(" · {}x", 1u32 << state.window.zoom) } else { String::new() };
+    let (at, of) = (state.photo + 1, entry.photos.len());
+    let count = if of > 1 { format!(" · photo {at} of {of}") } else { String::new() };
+    let date = entry.date.map_or_else(String::new, |date| format!(" · {date}"));
+    let tail = format!("{date}{count}{zoom}");
+    let encounter = fit_middle(&entry.proposal.encounter, left.width.saturating_sub(width(&tail) + 1));
+    if state.flip != Some(true) {
+        put_all(buf, row(left, 0), &[(encounter, theme.bold()), (tail, theme.text())]);
+    }
+    if state.flip != Some(false) {
+        put_all(buf, Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..row(right, 0) }, &known(theme, state, entry));
+    }
+    nearest(theme, state, entry, row(area, area.height.saturating_sub(1)), buf);
+}
+
+/// Who stands on the right and what is known of them.
+fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)> {
+    let Some(name) = state.shown_name() else {
+        let words = if entry.decided.is_some() { "skipped" } else { "nobody is known" };
+        return vec![(words.to_owned(), theme.quiet())];
+    };
+    let says = match &entry.decided {
+        Some(decided) => match decided.ruling {
+            Ruling::New(_) => " · decided: new".to_owned(),
+            _ => " · decided".to_owned(),
+        },
+        None if state.named.is_some() => " · typed".to_owned(),
+        None if state.candidate > 0 => " · taken instead".to_owned(),
+        None => {
+            let sure = entry.proposal.probability.map_or_else(String::new, |p| format!(" · {p:.2}"));
+            match entry.proposal.decision {
+                Some(Verdict::Known) => format!(" · known{sure}"),
+                Some(Verdict::Look) => format!(" · look{sure}"),
+                Some(Verdict::NewIndividual) => format!(" · nearest; likely new{sure}"),
+                None => " · nearest".to_owned(),
+            }
+        }
+    };
+    let profile = state.profile.as_ref().filter(|profile| profile.name == name);
+    let met = profile.map_or_else(String::new, |profile| {
+        let (times, first, last) = &profile.met;
+        let year = |day: &Option<String>| day.as_deref().map(|day| day.chars().take(4).collect::<String>());
+        let when = match (year(first), year(last)) {
+            (Some(first), Some(last)) if first == last => format!(" in {first}"),
+            (Some(first), Some(last)) => format!(" {first} to {last}"),
+            _ => String::new(),
+        };
+        format!("   seen{when}, {}", counted(*times, "time"))
+    });
+    vec![(name.to_owned(), theme.bold()), (says, theme.text()), (met, theme.quiet())]
+}
+
+/// The nearest individuals with the digits that take them.
+fn nearest(theme: &Theme, state: &Identify, entry: &Entry, line: Rect, buf: &mut Buffer) {
+    let mut pieces = vec![("nearest  ".to_owned(), theme.quiet())];
+    for (n, near) in entry.proposal.individuals.iter().take(9).enumerate() {
+        let is_shown = state.shown_name() == Some(&near.individual);
+        pieces.push((format!("{} ", n + 1), theme.accent()));
+        let style = if is_shown { theme.bold() } else { theme.text() };
+        pieces.push((format!("{} {:.3}   ", near.individual, near.distance), style));
+    }
+    put_all(buf, line, &pieces);
+}
+
+/// The new photo, and the nearest known ones in two rows.
+fn anew_places(area: Rect, count: usize) -> (Rect, Vec<Rect>) {
+    let area = Rect { height: area.height.saturating_sub(1), ..area };
+    let third = area.width / 3;
+    let new = Rect { width: third.saturating_sub(1), ..area };
+    let rest = Rect { x: area.x + third, width: area.width - third, ..area };
+    let (across, down) = (3_u16, 2_u16);
+    let (tile_width, tile_height) = (rest.width / across, rest.height / down);
+    let tile = |n: usize| Rect {
+        x: rest.x + (n as u16 % across) * tile_width,
+        y: rest.y + (n as u16 / across) * tile_height,
+        width: tile_width.saturating_sub(1),
+        height: tile_height,
+    };
+    (new, (0..count.min(SHOWN_ANEW)).map(tile).collect())
+}
+
+fn anew_words(model: &Model, area: Rect, buf: &mut Buffer) {
+    let (theme, state) = (&model.theme, &model.identify);
+    let Some(entry) = state.entry() else { return };
+    let (new, tiles) = anew_places(area, entry.best.len());
+    put(buf, new.x, new.y, new.width, &fit_middle(&entry.proposal.encounter, new.width), theme.bold());
+    for (n, (tile, best)) in tiles.iter().zip(&entry.best).enumerate() {
+        let pieces = [
+            (format!("{} ", n + 1), theme.accent()),
+            (format!("{} ", best.individual), theme.bold()),
+            (format!("{:.3}", best.distance), theme.quiet()),
+        ];
+        put_all(buf, row(*tile, 0), &pieces);
+    }
+    let words = "Is it none of these? Enter or n gives it a new name, a digit takes one of them, Esc goes back";
+    put(buf, area.x, area.bottom().saturating_sub(1), area.width, words, theme.accent());
+}
+
+/// What there is to say of the row chosen.
+pub(in crate::tui) fn words(model: &Model) -> (String, Style) {
+    let (theme, state) = (&model.theme, &model.identify);
+    let words = match &state.session {
+        None => state.current().map_or_else(String::new, |(line, outline)| {
+            outline.map_or_else(|| line.folder.display().to_string(), |outline| outline.folder.display().to_string())
+        }),
+        Some(session) => {
+            let unread = match session.problems.len() {
+                0 => String::new(),
+                n => format!(" · {} cannot be read: {}", counted(n, "photo"), session.problems[0]),
+            };
+            let photo = state.entry().and_then(|entry| entry.photos.get(state.photo));
+            photo.map_or_else(String::new, |photo| photo.display().to_string()) + &unread
+        }
+    };
+    (words, theme.quiet())
+}
+
+/// The photos that the tab shows, each with its place.
+pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey)> {
+    let state = &model.identify;
+    let Some(entry) = state.entry() else { return Vec::new() };
+    let (list, photos) = split(area);
+    let photos = below(photos, 1);
+    let photos = if list.is_some() { Rect { x: photos.x + 2, width: photos.width.saturating_sub(2), ..photos } } else { photos };
+    let mut found = Vec::new();
+    let mut put = |place: Rect, path: std::path::PathBuf, window| {
+        found.push((place, model.picture_key(path, (place.width, place.height), window)));
+    };
+    if state.anew {
+        let (new, tiles) = anew_places(photos, entry.best.len());
+        if let Some(photo) = entry.photos.get(state.photo) {
+            put(below(new, 1), photo.clone(), Default::default());
+        }
+        for (tile, best) in tiles.iter().zip(&entry.best) {
+            let path = std::path::Path::new(&best.root).join(&best.photo);
+            put(below(Rect { height: tile.height.saturating_sub(1), ..*tile }, 1), path, Default::default());
+        }
+    } else {
+        let (left, right) = pair_places(photos, state.flip.is_some());
+        if let Some(photo) = entry.photos.get(state.photo).filter(|_| state.flip != Some(true)) {
+            put(below(left, 1), photo.clone(), state.window);
+        }
+        if let Some(path) = state.known_photo().filter(|_| state.flip != Some(false)) {
+            put(Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..below(right, 1) }, path, state.window);
+        }
+    }
+    found.retain(|(place, _)| place.width > 2 && place.height > 0);
+    found
+}
