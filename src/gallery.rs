@@ -6,12 +6,14 @@
 pub mod about;
 pub mod add;
 pub mod asked;
+pub mod decisions;
 mod error;
 mod facts;
 mod hash;
 pub mod identify;
 pub mod known;
 pub mod search;
+pub mod session;
 pub mod store;
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
@@ -13,11 +14,12 @@ use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::gallery::asked::{Asked, EncountersBy, Given};
 use crate::gallery::identify::{Catalogue, Decision, Verdict, identify as decide};
+use crate::gallery::session::{Looking, Session};
 use crate::gallery::store::Gallery;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
-use super::args::PhotoFlags;
+use super::args::{PhotoFlags, Usage};
 use super::of_gallery::{GalleryFlag, OfGallery};
 use super::{Context, follow, words};
 
@@ -36,6 +38,10 @@ pub(super) struct IdentifyArgs {
     /// which they were taken as well
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date")]
     encounters_by: ByArg,
+    /// Keep what was seen of a folder with the gallery, to go through it on the screen's tab Identify; again, it goes on with
+    /// what is new
+    #[arg(long, conflicts_with = "encounters_by")]
+    session: bool,
     /// Where the gallery's model lies now [default: where it was]
     #[arg(long, alias = "model_path", value_name = "MODEL")]
     model_path: Option<PathBuf>,
@@ -58,6 +64,9 @@ pub(super) fn identify(context: &Context, args: &IdentifyArgs) -> Result<u8> {
 }
 
 fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result<u8> {
+    if args.session {
+        return see(context, args, device);
+    }
     let catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
     let of = OfGallery::load(context, device, catalogue.gallery(), args.model_path.as_deref())?;
     let source = args.photos.source(context);
@@ -101,6 +110,52 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         return Ok(super::INTERRUPTED);
     }
     Ok(if found.is_empty() { 1 } else { 0 })
+}
+
+/// Looks at a folder for a session.
+fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result<u8> {
+    let [folder] = &args.asked[..] else {
+        return Err(Usage("--session goes through one folder".into()).into());
+    };
+    let folder = folder.canonicalize().with_context(|| foreign::path(folder))?;
+    let gallery = Gallery::open(&args.gallery.gallery)?;
+    let of = OfGallery::load(context, device, &gallery, args.model_path.as_deref())?;
+    let mut looking = Looking::at(&gallery, &folder)?;
+    context.workspace.know_gallery(gallery.folder())?;
+    let source = args.photos.source(context);
+    let manifest = context.workspace.every_photo(&folder)?;
+    let mut asked = Asked::new(vec![Given::Folder(PathBuf::new(), manifest)], EncountersBy::Folder);
+    asked.manifest.root.clone_from(&folder);
+    words::say_problems(&asked.manifest.problems);
+    let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
+    let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "looking at photos", context.global.json);
+    let done = looking.see(&of.model, asked, &source, &mut |done, _| {
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    });
+    bar.finish_and_clear();
+    match done {
+        Err(crate::gallery::Error::Interrupted) => {
+            words::say("interrupted; what was seen is kept");
+            return Ok(super::INTERRUPTED);
+        }
+        other => words::say_problems(&other?),
+    }
+    drop(looking);
+    let session = Session::read(gallery.folder(), &folder)?;
+    let decided = session.entries.iter().filter(|entry| entry.decided.is_some()).count();
+    let answer = json!({
+        "folder": foreign::path(&folder), "encounters": session.entries.len(), "decided": decided,
+        "unreadable": session.problems,
+    });
+    context.answer(&answer, || {
+        format!(
+            "{}: {}, {decided} decided\nNext: caretta, and there the tab 5 Identify",
+            foreign::path(&folder),
+            counted(session.entries.len(), "encounter")
+        )
+    })?;
+    Ok(0)
 }
 
 /// What lies at the paths given.

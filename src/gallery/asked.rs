@@ -96,6 +96,7 @@ impl Asked {
             split_columns: BTreeMap::new(),
             problems,
             corrected: 0,
+            alike: None,
         };
         Asked { manifest, encounters }
     }

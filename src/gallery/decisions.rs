@@ -201,11 +201,26 @@ impl Writer {
         let said = ruling.told(encounter);
         self.put(&new, &rows, |all| {
             let change = changed(all, "identify", &said, &Detail::Add)?;
-            let log =
-                "INSERT INTO decisions (change, folder, encounter, ruling, proposed) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let log = "INSERT INTO decisions (change, folder, encounter, ruling, proposed) VALUES (?1, ?2, ?3, ?4, ?5)";
             all.execute(log, params![change, folder, encounter, ruled, proposed])?;
             Ok(change)
         })
         .map(|_| ())
+    }
+
+    /// Takes `decided` back, and with it the photos that it brought.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn take_back(&mut self, decided: &Decided) -> Result<()> {
+        let take = || -> rusqlite::Result<()> {
+            let all = self.facts.connection.unchecked_transaction()?;
+            let said = format!("{} is open again", decided.encounter);
+            let undo = changed(&all, "undo", &said, &Detail::Undo { of: decided.change })?;
+            all.execute("UPDATE photos SET gone = ?1 WHERE added = ?2 AND gone IS NULL", [undo, decided.change])?;
+            all.execute("UPDATE changes SET undone = ?1 WHERE id = ?2 AND undone IS NULL", [undo, decided.change])?;
+            all.commit()
+        };
+        self.facts.told(take())
     }
 }

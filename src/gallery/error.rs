@@ -140,13 +140,20 @@ pub enum Error {
     #[error("a new individual needs a name")]
     NoName,
     /// A new individual of a known one's name: there would be two of it.
-    #[error("{}: an individual of this name is known; take it as that one, or choose another name", foreign::line(name))]
+    #[error(
+        "{}: an individual of this name is known; take it as that one, or choose another name",
+        foreign::line(name)
+    )]
     NameTaken {
         /// The name.
         name: String,
     },
     /// A photo that is known as somebody else.
-    #[error("{}: this photo is in the gallery as {}; nothing was changed", foreign::line(photo), foreign::line(known_as))]
+    #[error(
+        "{}: this photo is in the gallery as {}; nothing was changed",
+        foreign::line(photo),
+        foreign::line(known_as)
+    )]
     KnownOtherwise {
         /// The photo.
         photo: String,
@@ -154,7 +161,10 @@ pub enum Error {
         known_as: String,
     },
     /// Another file at a known photo's place.
-    #[error("{}: the gallery knows another photo at this place; `caretta gallery rebuild` embeds all anew", foreign::line(photo))]
+    #[error(
+        "{}: the gallery knows another photo at this place; `caretta gallery rebuild` embeds all anew",
+        foreign::line(photo)
+    )]
     PhotoChanged {
         /// The photo.
         photo: String,

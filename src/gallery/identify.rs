@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::manifest::{Manifest, Problem};
+use crate::data::manifest::Problem;
 use crate::eval::embed::{Embedded, Source, embed_readable};
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
@@ -133,10 +133,11 @@ impl Catalogue {
         near.iter().map(of).collect()
     }
 
-    fn decide(&self, manifest: &Manifest, encounter: String, photos: &[usize], nearest: &Nearest) -> Result<Decision> {
+    /// What is said of an encounter of `photos`, by what is nearest to it.
+    pub(super) fn decide(&self, photos: Vec<String>, encounter: String, nearest: &Nearest) -> Result<Decision> {
         let individuals = self.individuals(&nearest.individuals);
         Ok(Decision {
-            photos: photos.iter().map(|&i| manifest.photos[i].path.to_string_lossy().into_owned()).collect(),
+            photos,
             encounter,
             decision: None,
             individual: individuals.first().map(|near| near.individual.clone()),
@@ -161,6 +162,32 @@ pub fn identify<D: Backend>(
     progress: &mut dyn FnMut(usize, usize) -> bool,
     told: &mut dyn FnMut(Decision) -> Result<()>,
 ) -> Result<Vec<Problem>> {
+    each_encounter(model, asked, source, progress, &mut |batch| {
+        let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
+        for ((together, photos, _), nearest) in batch.iter().zip(nearest(&catalogue.known, &queries)) {
+            let photos = photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
+            told(catalogue.decide(photos, together.encounter.clone(), &nearest)?)?;
+        }
+        Ok(())
+    })
+}
+
+/// An encounter with its photos that could be read (places in the manifest) and their embeddings, row after row.
+pub(super) type Embeddable<'a> = (&'a Together, &'a [usize], &'a [f32]);
+
+/// Embeds the photos of `asked`, and hands its encounters to `told` a batch at a time, those without a readable photo left
+/// out. The rest is as for [`identify`].
+///
+/// # Errors
+/// As [`identify`].
+pub(super) fn each_encounter<D: Backend>(
+    model: &Model<D>,
+    asked: &Asked,
+    source: &Source,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+    told: &mut dyn FnMut(&[Embeddable<'_>]) -> Result<()>,
+) -> Result<Vec<Problem>> {
+    let dims = model.about.embedding_dim;
     let all = 2 * asked.encounters.iter().map(|together| together.photos.len()).sum::<usize>();
     let (mut problems, mut done) = (Vec::new(), 0);
     for batch in batches(&asked.encounters) {
@@ -177,16 +204,13 @@ pub fn identify<D: Backend>(
         let mut readable = Vec::new();
         for together in batch {
             let count = left.0.iter().take_while(|photo| together.photos.contains(photo)).count();
-            let (rows, rest) = left.1.split_at(count * catalogue.known.dims);
+            let (rows, rest) = left.1.split_at(count * dims);
             if count > 0 {
                 readable.push((together, &left.0[..count], rows));
             }
             left = (&left.0[count..], rest);
         }
-        let queries: Vec<&[f32]> = readable.iter().map(|(.., rows)| *rows).collect();
-        for ((together, photos, _), nearest) in readable.iter().zip(nearest(&catalogue.known, &queries)) {
-            told(catalogue.decide(&asked.manifest, together.encounter.clone(), photos, &nearest)?)?;
-        }
+        told(&readable)?;
     }
     Ok(problems)
 }

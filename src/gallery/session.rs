@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::camera;
 use crate::data::crop::Crop;
-use crate::data::manifest::{Manifest, Photo as ListedPhoto, Problem, Side};
+use crate::data::manifest::{Manifest, Problem, Side};
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
@@ -137,12 +137,8 @@ impl Looking {
         files::create_folder(&gallery.folder().join(SESSIONS))?;
         files::create_folder(&place)?;
         let lock = Lock::take(&place.join(LOCK_FILE))?.ok_or_else(|| Error::Looking { folder: folder.into() })?;
-        let about = About {
-            folder: folder.into(),
-            embedding: gallery.embedding().clone(),
-            whole: false,
-            problems: Vec::new(),
-        };
+        let about =
+            About { folder: folder.into(), embedding: gallery.embedding().clone(), whole: false, problems: Vec::new() };
         let before: Option<About> = files::read_json(&place.join(ABOUT_FILE)).ok();
         let path = place.join(SEEN_FILE);
         let io = |e| Error::from(RunError::io("write", &path, e));
@@ -264,7 +260,8 @@ impl Session {
         let place = place(gallery, folder);
         let catalogue = Catalogue::of(Gallery::open(gallery)?)?;
         let store = catalogue.gallery();
-        let about: Option<About> = place.join(ABOUT_FILE).exists().then(|| files::read_json(&place.join(ABOUT_FILE))).transpose()?;
+        let about: Option<About> =
+            place.join(ABOUT_FILE).exists().then(|| files::read_json(&place.join(ABOUT_FILE))).transpose()?;
         if let Some(about) = &about {
             store.accept(&about.embedding)?;
         }
@@ -374,6 +371,6 @@ pub fn undo(gallery: &Path, folder: &Path) -> Result<Option<Decided>> {
     let mut writer = Writer::open(gallery)?;
     let decided = writer.decided(Some(&folder.to_string_lossy()))?;
     let Some(last) = decided.into_iter().rfind(|decided| !decided.undone) else { return Ok(None) };
-    writer.undo(last.change)?;
+    writer.take_back(&last)?;
     Ok(Some(last))
 }

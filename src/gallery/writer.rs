@@ -93,6 +93,11 @@ pub enum There {
 pub(super) enum Detail {
     /// Photos came; they carry its number.
     Add,
+    /// A change was taken back.
+    Undo {
+        /// Its number.
+        of: i64,
+    },
 }
 
 /// A change that photos are being added by.

@@ -129,9 +129,10 @@ impl Identify {
 
     /// Takes a session as it stands now; the encounter chosen stays chosen, and after a decision the next one that is open is.
     pub(super) fn take(&mut self, session: Arc<Session>) -> Vec<Effect> {
-        let is_same = self.session.as_ref().is_some_and(|before| {
-            (&before.gallery, &before.folder) == (&session.gallery, &session.folder)
-        });
+        let is_same = self
+            .session
+            .as_ref()
+            .is_some_and(|before| (&before.gallery, &before.folder) == (&session.gallery, &session.folder));
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
         let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
         self.session = Some(session);
@@ -313,12 +314,16 @@ impl Identify {
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
             Action::NewPhotos | Action::Open => {
-                let (line, outline) = self.current().ok_or("there is no gallery yet: caretta gallery build makes one")?;
+                let (line, outline) =
+                    self.current().ok_or("there is no gallery yet: caretta gallery build makes one")?;
                 line.counts.as_ref().map_err(Clone::clone)?;
                 if let (Action::Open, Some(outline)) = (action, outline) {
                     let (gallery, folder) = (line.folder.clone(), outline.folder.clone());
                     self.opening = Some((gallery.clone(), folder.clone()));
-                    return Ok((vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)], None));
+                    return Ok((
+                        vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)],
+                        None,
+                    ));
                 }
                 let prompt = Prompt { asked: Asked::NewPhotos(line.folder.clone()), text: String::new() };
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));

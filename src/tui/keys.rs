@@ -216,8 +216,21 @@ const MOVED: &[Place] = &[P::Pair, P::Photo, P::Framing];
 const NAMED_BY_DIGIT: &[Place] = &[P::Encounters, P::Anew];
 /// Everywhere else.
 const TABS_BY_DIGIT: &[Place] = &[
-    P::First, P::Datasets, P::Individuals, P::Photo, P::Augmented, P::Framing, P::Runs, P::Run, P::Evaluations, P::Queries, P::Pair,
-    P::Report, P::Scatter, P::System, P::Galleries,
+    P::First,
+    P::Datasets,
+    P::Individuals,
+    P::Photo,
+    P::Augmented,
+    P::Framing,
+    P::Runs,
+    P::Run,
+    P::Evaluations,
+    P::Queries,
+    P::Pair,
+    P::Report,
+    P::Scatter,
+    P::System,
+    P::Galleries,
 ];
 const PANES: &[Place] = &[P::Datasets, P::Individuals, P::Photo, P::Augmented, P::Runs, P::Run, P::Report];
 const OPENED: &[Place] = &[P::Queries, P::Pair, P::Report, P::Scatter];

@@ -249,7 +249,7 @@ impl Poller {
             self.look_at_evaluations()?;
         }
         if seldom && self.watching.galleries {
-            let galleries = naming::galleries(self.workspace);
+            let galleries = naming::galleries(&self.workspace);
             if self.galleries_sent.as_ref() != Some(&galleries) {
                 self.galleries_sent = Some(galleries.clone());
                 self.inbox.send(Message::Galleries(galleries)).ok()?;

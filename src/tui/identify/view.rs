@@ -99,7 +99,9 @@ fn galleries(model: &Model, area: Rect, buf: &mut Buffer) {
                         "{} · {}{}",
                         counted(counts.individuals, "individual"),
                         counted(counts.photos, "photo"),
-                        of.promise.as_ref().map_or_else(|| " · not calibrated".into(), |promise| format!(" · {promise}"))
+                        of.promise
+                            .as_ref()
+                            .map_or_else(|| " · not calibrated".into(), |promise| format!(" · {promise}"))
                     ),
                     Err(why) => why.clone(),
                 };
@@ -218,7 +220,11 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
         put_all(buf, row(left, 0), &[(encounter, theme.bold()), (tail, theme.text())]);
     }
     if state.flip != Some(false) {
-        put_all(buf, Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..row(right, 0) }, &known(theme, state, entry));
+        put_all(
+            buf,
+            Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..row(right, 0) },
+            &known(theme, state, entry),
+        );
     }
     nearest(theme, state, entry, row(area, area.height.saturating_sub(1)), buf);
 }
@@ -331,7 +337,8 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
     let Some(entry) = state.entry() else { return Vec::new() };
     let (list, photos) = split(area);
     let photos = below(photos, 1);
-    let photos = if list.is_some() { Rect { x: photos.x + 2, width: photos.width.saturating_sub(2), ..photos } } else { photos };
+    let photos =
+        if list.is_some() { Rect { x: photos.x + 2, width: photos.width.saturating_sub(2), ..photos } } else { photos };
     let mut found = Vec::new();
     let mut put = |place: Rect, path: std::path::PathBuf, window| {
         found.push((place, model.picture_key(path, (place.width, place.height), window)));
