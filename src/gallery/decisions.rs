@@ -224,3 +224,73 @@ impl Writer {
         self.facts.told(take())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{photo, small};
+    use super::*;
+
+    const PROPOSED: Proposed =
+        Proposed { decision: Some(Verdict::Look), individual: None, probability: Some(0.5), distance: Some(0.25) };
+
+    fn rule(writer: &mut Writer, encounter: &str, ruling: Ruling, photos: &[u8]) -> Result<()> {
+        let (photos, rows): (Vec<_>, Vec<_>) = photos.iter().map(|&n| photo(n, "")).unzip();
+        let matter = Matter { folder: "/week", encounter, proposed: &PROPOSED };
+        writer.rule(matter, (&ruling, By::Person), &photos, &rows.concat())
+    }
+
+    #[test]
+    fn a_decision_and_its_photos_are_one_step_and_one_step_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = small(&dir.path().join("g"));
+        rule(&mut writer, "a", Ruling::Known("t1".into()), &[5, 6, 5]).unwrap();
+        rule(&mut writer, "b", Ruling::New(" t7 ".into()), &[7]).unwrap();
+        rule(&mut writer, "c", Ruling::Skipped, &[]).unwrap();
+        let counts = writer.counts().unwrap();
+        assert_eq!((counts.photos, counts.individuals), (6, 3), "a photo given twice is there once");
+        assert_eq!(writer.individual("t1").unwrap().0.photos, 4);
+
+        let log = writer.decided(Some("/week")).unwrap();
+        let told: Vec<_> = log.iter().map(|d| (d.encounter.as_str(), &d.ruling, d.undone)).collect();
+        let of = |name: &str| Ruling::Known(name.into());
+        assert_eq!(
+            told,
+            [("a", &of("t1"), false), ("b", &Ruling::New("t7".into()), false), ("c", &Ruling::Skipped, false)]
+        );
+        assert_eq!((&log[1].proposed, log[1].by), (&PROPOSED, By::Person));
+        assert!(writer.decided(Some("/other")).unwrap().is_empty());
+        let line = serde_json::to_value(&log[1]).unwrap();
+        assert_eq!(
+            (&line["ruling"], &line["individual"], &line["by"]),
+            (&"new".into(), &"t7".into(), &"person".into())
+        );
+
+        writer.take_back(&log[1]).unwrap();
+        assert!(writer.individual("t7").is_err());
+        assert!(writer.decided(None).unwrap()[1].undone);
+        rule(&mut writer, "b", Ruling::New("t7".into()), &[7]).unwrap();
+        assert_eq!(writer.individual("t7").unwrap().0.photos, 1);
+        let known = writer.known().unwrap();
+        assert_eq!((known.len(), known.individuals.len()), (6, 3));
+    }
+
+    #[test]
+    fn nobody_is_made_twice_and_nothing_is_decided_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = small(&dir.path().join("g"));
+        let refused = |writer: &mut Writer, encounter: &str, ruling: Ruling, photos: &[u8]| {
+            let before = (writer.counts().unwrap(), writer.changes().unwrap().len());
+            let error = rule(writer, encounter, ruling, photos).unwrap_err();
+            assert_eq!((writer.counts().unwrap(), writer.changes().unwrap().len()), before);
+            error.to_string()
+        };
+        assert!(refused(&mut writer, "a", Ruling::New("t1".into()), &[5]).contains("is known"));
+        assert!(refused(&mut writer, "a", Ruling::New("  ".into()), &[5]).contains("needs a name"));
+        assert!(refused(&mut writer, "a", Ruling::Known("t9".into()), &[5]).contains("no individual of that name"));
+        // its second photo is in the gallery as somebody else: the first must not come in either
+        assert!(refused(&mut writer, "a", Ruling::Known("t1".into()), &[5, 1]).contains("as t2"));
+        rule(&mut writer, "a", Ruling::Known("t2".into()), &[5, 1]).unwrap();
+        assert!(refused(&mut writer, "a", Ruling::Skipped, &[]).contains("decided"));
+        assert_eq!(writer.individual("t2").unwrap().0.photos, 2);
+    }
+}

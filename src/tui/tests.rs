@@ -1,6 +1,7 @@
 //! The screen driven as a person drives it: keys into the real loop, on a backend that keeps its cells.
 
 mod datasets;
+mod identify;
 mod lists;
 mod photos;
 mod screens;

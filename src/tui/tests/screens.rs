@@ -15,7 +15,9 @@ fn every_tab_is_as_it_was_seen_and_found_good() {
         let listed = Message::Evaluations(vec![evaluation()]);
         let sample = Message::System(Box::new(Sample { cpu: Some(0.5), cores: 2, ..Sample::default() }));
         let open = vec![keys("3"), vec![listed, key(KeyCode::Enter), opened()]].concat_all();
-        let steps: [(&str, Vec<Message>); 8] = [
+        let mut session = identify::opened_session();
+        let encounters = session.split_off(2);
+        let steps: [(&str, Vec<Message>); 11] = [
             ("runs", full()),
             ("a run", vec![key(KeyCode::Enter)]),
             ("datasets", vec![key(KeyCode::Esc)].into_iter().chain(keys("1")).collect()),
@@ -24,6 +26,9 @@ fn every_tab_is_as_it_was_seen_and_found_good() {
             ("embedding", keys("v")),
             ("system", vec![keys("4"), vec![sample]].concat_all()),
             ("help", keys("?")),
+            ("galleries", vec![vec![key(KeyCode::Esc)], session].concat_all()),
+            ("encounters", encounters),
+            ("a new individual", keys("n")),
         ];
         for (name, messages) in steps {
             all += &format!("── {name}, {} x {}\n{}", size.0, size.1, shot(&mut model, messages));

@@ -1,0 +1,186 @@
+//! The tab where new photos get their names: what each key writes down, and what no key does.
+
+use super::*;
+use crate::gallery::decisions::{By, Decided, Proposed, Ruling};
+use crate::gallery::identify::{Decision, NearIndividual, NearPhoto, Verdict};
+use crate::gallery::session::{Entry, Outline, Session};
+use crate::gallery::store::Counts;
+use crate::run::stamp::Stamp;
+use crate::tui::identify::{GalleryLine, Profile};
+use crate::tui::keys::Place;
+
+/// An encounter of two photos near to t1, t2 and t3.
+fn entry(name: &str, decision: Option<Verdict>) -> Entry {
+    let near = |n: usize| NearPhoto {
+        photo: format!("t{n}.jpg"),
+        root: "/known".into(),
+        individual: format!("t{n}"),
+        encounter: "2012-05-01".into(),
+        distance: 0.3 + n as f64 / 10.0,
+    };
+    let best: Vec<NearPhoto> = (1..=3).map(near).collect();
+    let individuals =
+        best.iter().map(|b| NearIndividual { individual: b.individual.clone(), distance: b.distance }).collect();
+    let proposal = Decision {
+        photos: vec![format!("{name}/1.jpg"), format!("{name}/2.jpg")],
+        encounter: name.into(),
+        decision,
+        individual: Some("t1".into()).filter(|_| decision != Some(Verdict::NewIndividual)),
+        probability: decision.map(|_| 0.93),
+        nearest: best.clone(),
+        individuals,
+    };
+    let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
+    Entry { proposal, photos, date: Some(jiff::civil::date(2026, 7, 9)), best, decided: None }
+}
+
+fn session(entries: Vec<Entry>) -> Message {
+    let session = Session {
+        gallery: "/g".into(),
+        folder: "/week".into(),
+        counts: Counts { photos: 9, individuals: 3, encounters: 5 },
+        entries,
+        promise: None,
+        names: vec!["t1".into(), "t2".into(), "t3".into()],
+        looking: false,
+        whole: true,
+        problems: Vec::new(),
+    };
+    Message::Session("/g".into(), "/week".into(), Ok(session.into()))
+}
+
+fn three() -> Vec<Entry> {
+    vec![entry("a", Some(Verdict::Known)), entry("b", Some(Verdict::NewIndividual)), entry("c", None)]
+}
+
+pub(super) fn listed() -> Message {
+    let outline = Outline { folder: "/week".into(), encounters: 3, decided: 1 };
+    let line = GalleryLine {
+        name: "turtles.gallery".into(),
+        folder: "/g".into(),
+        counts: Ok(Counts { photos: 9, individuals: 3, encounters: 5 }),
+        promise: None,
+        sessions: vec![outline],
+    };
+    Message::Galleries(vec![line])
+}
+
+/// The tab with the session open.
+pub(super) fn opened_session() -> Vec<Message> {
+    vec![keys("5"), vec![listed()], keys("j"), vec![key(KeyCode::Enter), session(three())]].concat_all()
+}
+
+fn open(size: (u16, u16)) -> Model {
+    let mut model = model(size);
+    drive(&mut model, vec![full(), opened_session()].concat_all());
+    assert_eq!(model.place(), Place::Encounters);
+    model
+}
+
+/// What is written down by these keys.
+fn ruled(model: &mut Model, messages: Vec<Message>) -> Vec<(String, Ruling)> {
+    let written = |effect: Effect| match effect {
+        Effect::Rule { encounter, ruling, .. } => Some((encounter, ruling)),
+        _ => None,
+    };
+    drive(model, messages).1.into_iter().filter_map(written).collect()
+}
+
+fn decided(mut entry: Entry, ruling: Ruling) -> Entry {
+    entry.decided = Some(Decided {
+        change: 1,
+        at: Stamp::from_millis(0),
+        folder: "/week".into(),
+        encounter: entry.proposal.encounter.clone(),
+        ruling,
+        by: By::Person,
+        proposed: Proposed::default(),
+        undone: false,
+    });
+    entry
+}
+
+#[test]
+fn enter_confirms_what_stands_beside_it_and_the_next_open_one_follows() {
+    let mut model = open((160, 50));
+    let known = |name: &str| Ruling::Known(name.into());
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("a".into(), known("t1"))]);
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [], "one is written down at a time");
+    let mut entries = three();
+    entries[0] = decided(entries[0].clone(), known("t1"));
+    let ruled_words = Message::Ruled(Ok("a is t1".into()));
+    drive(&mut model, vec![ruled_words, session(entries.clone())]);
+    assert_eq!(model.identify.encounter, 1);
+    // what is decided stays so
+    drive(&mut model, keys("k"));
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), []);
+    // a digit puts another beside it, which is nothing yet
+    assert_eq!(ruled(&mut model, keys("jj2")), []);
+    assert_eq!(model.identify.shown_name(), Some("t2"));
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("c".into(), known("t2"))]);
+}
+
+#[test]
+fn digits_name_and_alt_goes_to_a_tab() {
+    let mut model = open((160, 50));
+    drive(&mut model, keys("1"));
+    assert_eq!(model.place(), Place::Encounters);
+    drive(&mut model, vec![Message::Key(KeyEvent::new(KeyCode::Char('2'), KeyModifiers::ALT))]);
+    assert_eq!(model.place(), Place::Runs);
+    drive(&mut model, keys("5"));
+    assert_eq!(model.place(), Place::Encounters);
+}
+
+#[test]
+fn a_new_individual_comes_after_a_look_at_the_nearest_and_never_under_a_known_name() {
+    let mut model = open((160, 50));
+    // likely new: Enter shows the nearest, and makes nobody
+    assert_eq!(ruled(&mut model, vec![keys("j"), vec![key(KeyCode::Enter)]].concat_all()), []);
+    assert_eq!(model.place(), Place::Anew);
+    let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
+    assert!(text(&buffer).contains("3 t3 0.600"), "{}", text(&buffer));
+    let typed = |name: &str| {
+        let clear = Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        vec![vec![clear], keys(name), vec![key(KeyCode::Enter)]].concat_all()
+    };
+    drive(&mut model, vec![key(KeyCode::Enter)]);
+    assert_eq!(ruled(&mut model, typed("t2")), []);
+    assert!(model.notice.as_ref().is_some_and(|(words, wrong)| *wrong && words.contains("known already")));
+    assert_eq!(ruled(&mut model, typed("Aphrodite")), [("b".into(), Ruling::New("Aphrodite".into()))]);
+}
+
+#[test]
+fn a_typed_name_is_a_known_one_and_waits_for_enter() {
+    let mut model = open((160, 50));
+    drive(&mut model, keys("/T3"));
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), []);
+    assert_eq!(model.identify.shown_name(), Some("t3"));
+    drive(&mut model, vec![keys("/nobody"), vec![key(KeyCode::Enter)]].concat_all());
+    assert!(model.notice.as_ref().is_some_and(|(_, wrong)| *wrong));
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("a".into(), Ruling::Known("t3".into()))]);
+}
+
+#[test]
+fn one_is_skipped_and_the_last_decision_taken_back() {
+    let mut model = open((160, 50));
+    assert_eq!(ruled(&mut model, keys("s")), [("a".into(), Ruling::Skipped)]);
+    let (_, asked, ..) = drive(&mut model, vec![vec![Message::Ruled(Ok(String::new()))], keys("u")].concat_all());
+    assert!(asked.contains(&Effect::UndoRuling("/g".into(), "/week".into())), "{asked:?}");
+}
+
+#[test]
+fn the_known_ones_other_photos_are_gone_through_from_the_nearest_on() {
+    let mut model = open((160, 50));
+    let photos = ["/known/x.jpg", "/known/t1.jpg", "/known/y.jpg"];
+    let photos = photos.iter().map(|path| ((*path).into(), "2012-05-01".to_owned())).collect();
+    let met = (2, Some("2011-05-01".into()), Some("2025-06-01".into()));
+    let (buffer, ..) = drive(&mut model, vec![Message::Profile(Ok(Profile { name: "t1".into(), photos, met }))]);
+    assert!(text(&buffer).contains("seen 2011 to 2025, 2 times"), "{}", text(&buffer));
+    let mut shown = Vec::new();
+    for _ in 0..3 {
+        shown.push(model.identify.known_photo().unwrap().file_name().unwrap().to_owned());
+        drive(&mut model, keys("L"));
+    }
+    assert_eq!(shown, ["t1.jpg", "y.jpg", "x.jpg"]);
+}
