@@ -4,6 +4,12 @@
 
 mod error;
 pub mod known;
+pub mod logistic;
+pub mod proposal;
+pub mod share;
+#[cfg(test)]
+mod testing;
+pub mod thresholds;
 
 pub use error::Error;
 

@@ -9,4 +9,35 @@ pub enum Error {
         /// In what.
         reason: String,
     },
+    /// Photos that cannot be asked about.
+    #[error("these photos cannot be looked up: {reason}")]
+    Query {
+        /// Why not.
+        reason: String,
+    },
+    /// An error rate that nothing can be held to.
+    #[error("a {what} rate of {rate} is none: it lies between 0 and 1, as 0.05")]
+    Rate {
+        /// Which.
+        what: &'static str,
+        /// What was given.
+        rate: f64,
+    },
+    /// Too few individuals for a promise.
+    #[error(
+        "{individuals} held-out individuals cannot promise a {what} rate of {asked}: it takes {needed}, even if nothing goes wrong; the \
+         least that these can promise is {least:.3} (95 % confidence)"
+    )]
+    TooFew {
+        /// The error in question.
+        what: &'static str,
+        /// The rate asked for.
+        asked: f64,
+        /// Individuals that could be held out.
+        individuals: usize,
+        /// The lowest rate that they can promise.
+        least: f64,
+        /// How many it takes, with an encounter each.
+        needed: usize,
+    },
 }
