@@ -2,6 +2,8 @@
 //!
 //! [`known`] is a gallery as numbers, which search and decisions are made of.
 
+pub mod calibration;
+pub mod decision;
 mod error;
 pub mod known;
 pub mod logistic;

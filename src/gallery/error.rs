@@ -40,4 +40,21 @@ pub enum Error {
         /// How many it takes, with an encounter each.
         needed: usize,
     },
+    /// All individuals trained the network.
+    #[error(
+        "all {individuals} individuals trained the network, which holds them apart better than strangers: they calibrate nothing; add \
+         individuals that it never saw, or train on a part of them (--split disjoint) and build the gallery with that"
+    )]
+    AllTrained {
+        /// How many.
+        individuals: usize,
+    },
+    /// A gallery in which nobody can be left out.
+    #[error(
+        "with {individuals} individuals nobody can be left out and the others still be ranked: it takes three, and many more for a promise"
+    )]
+    NothingToHoldOut {
+        /// How many there are.
+        individuals: usize,
+    },
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::known::{Known, KnownPhoto};
 
@@ -42,4 +44,26 @@ pub(super) fn known() -> impl Strategy<Value = Known> {
         known.photos.iter_mut().zip(photos).for_each(|(photo, (.., trained))| photo.trained = trained);
         known
     })
+}
+
+/// Individuals on a sphere of `dims` dimensions, each encounter of one photo off by about `spread`, from a seed.
+pub(super) fn drawn(individuals: usize, encounters: usize, spread: f64, seed: u64) -> Known {
+    const DIMS: usize = 12;
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut normal = || {
+        let [a, b]: [f64; 2] = [random.random(), random.random()];
+        (-2.0 * (1.0 - a).ln()).sqrt() * (std::f64::consts::TAU * b).cos()
+    };
+    let (mut embeddings, mut photos) = (Vec::new(), Vec::new());
+    for who in 0..individuals {
+        let centre: Vec<f64> = (0..DIMS).map(|_| normal()).collect();
+        let own = spread * (0.5 + normal().abs()); // some are harder to know than others
+        for _ in 0..encounters {
+            let photo: Vec<f64> = centre.iter().map(|x| x + own * normal()).collect();
+            let length = photo.iter().map(|x| x * x).sum::<f64>().sqrt();
+            embeddings.extend(photo.iter().map(|x| (x / length) as f32));
+            photos.push((format!("{who:05}"), photos.len()));
+        }
+    }
+    of(DIMS, embeddings, photos)
 }

@@ -57,7 +57,7 @@ pub(super) enum Wrong {
 
 impl Wrong {
     /// Whether `one` is what the share is of.
-    pub(super) fn counts(self, one: &HeldOut) -> bool {
+    fn counts(self, one: &HeldOut) -> bool {
         one.is_new == (self == Wrong::NameOfNew)
     }
 
@@ -72,20 +72,16 @@ impl Wrong {
 
     /// The individuals' shares at a threshold.
     pub(super) fn parts(self, held: &[HeldOut], threshold: f64) -> Vec<Part> {
-        parts(held, |one| self.counts(one), |one| self.is_wrong(one, threshold))
+        parts(held.iter().filter(|one| self.counts(one)).map(|one| (one.individual, self.is_wrong(one, threshold))))
     }
 }
 
-/// By individual, how many of those that count are so.
-pub(super) fn parts(
-    held: &[HeldOut],
-    counts: impl Fn(&HeldOut) -> bool,
-    is_so: impl Fn(&HeldOut) -> bool,
-) -> Vec<Part> {
+/// The shares of individuals, from each encounter's individual and whether it is so.
+pub(super) fn parts(encounters: impl Iterator<Item = (usize, bool)>) -> Vec<Part> {
     let mut by: BTreeMap<usize, Part> = BTreeMap::new();
-    for one in held.iter().filter(|one| counts(one)) {
-        let part = by.entry(one.individual).or_insert(Part { wrong: 0, of: 0 });
-        part.wrong += u32::from(is_so(one));
+    for (individual, is_so) in encounters {
+        let part = by.entry(individual).or_insert(Part { wrong: 0, of: 0 });
+        part.wrong += u32::from(is_so);
         part.of += 1;
     }
     by.into_values().collect()
@@ -101,7 +97,7 @@ impl Thresholds {
             [(Wrong::FalseNew, "false-new", asked.false_new), (Wrong::NameOfNew, "wrong-name", asked.wrong_name)]
         {
             // every one went right in the best case
-            let parts = parts(held, |one| wrong.counts(one), |_| false);
+            let parts = parts(held.iter().filter(|one| wrong.counts(one)).map(|one| (one.individual, false)));
             let least = least_promise(&parts).unwrap_or(1.0);
             if !is_at_most(&parts, rate) {
                 let needed = least_individuals(rate);
