@@ -1,11 +1,23 @@
 //! The gallery: known individuals with their embeddings, searched for the animals on new photos.
 //!
-//! [`known`] is a gallery as numbers, which search and decisions are made of.
+//! [`known`] is a gallery as numbers, which search and decisions are made of. A decision: [`proposal`] ranks the individuals,
+//! [`calibration`] says what their distances mean, [`decision`] is made of both.
 
+pub mod about;
+mod error;
+mod facts;
+pub mod known;
+pub mod store;
+#[cfg(test)]
+mod tests;
+mod vectors;
+pub mod writer;
+
+pub mod ari;
 pub mod calibration;
 pub mod decision;
-mod error;
-pub mod known;
+pub mod discover;
+mod linkage;
 pub mod logistic;
 pub mod proposal;
 pub mod share;

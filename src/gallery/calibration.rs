@@ -43,8 +43,6 @@ const GROWN: f64 = 1.25;
 /// All of `calibration.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Weights and preprocessing of the embeddings: other distances mean other things.
-    pub identity: String,
     /// What was asked for.
     pub asked: Asked,
     /// Where one decision becomes the other.
@@ -142,13 +140,13 @@ pub struct Point {
     pub wrong_name_of_new: f64,
 }
 
-/// Calibrates on what `known` holds. `identity` says what made its embeddings; `share_new` the share of encounters that will be
-/// of new individuals, supposed by the probabilities; unasked it is the gallery's own: each individual was new once.
+/// Calibrates on what `known` holds. `share_new` is the share of encounters that will be of new individuals, supposed by the
+/// probabilities; unasked it is the gallery's own: each individual was new once.
 ///
 /// # Errors
 /// When a rate or share is none, an embedding is not finite, all individuals trained the network or none is left to be
 /// held out, or when they are too few for the rates asked for, with the least that they can promise.
-pub fn calibrate(known: &Known, identity: &str, asked: Asked, share_new: Option<f64>) -> Result<Calibration> {
+pub fn calibrate(known: &Known, asked: Asked, share_new: Option<f64>) -> Result<Calibration> {
     asked.check()?;
     if let Some(rate) = share_new.filter(|share| !(*share > 0.0 && *share < 1.0)) {
         return Err(Error::Rate { what: "share-new", rate });
@@ -167,7 +165,6 @@ pub fn calibrate(known: &Known, identity: &str, asked: Asked, share_new: Option<
     let [name_is_right, is_new] = curves(&strangers, share_new, population.individuals);
     let of_trained = Wrong::FalseNew.parts(&acquainted, thresholds.new_above);
     Ok(Calibration {
-        identity: identity.to_owned(),
         asked,
         thresholds,
         population,
@@ -360,7 +357,7 @@ mod tests {
     const ASKED: Asked = Asked { false_new: 0.05, wrong_name: 0.05 };
 
     fn calibrated(known: &Known) -> Calibration {
-        calibrate(known, "w", ASKED, None).unwrap()
+        calibrate(known, ASKED, None).unwrap()
     }
 
     /// Shares of known encounters called new and with a wrong name, and of new ones with a name, all of a gallery's own.
@@ -445,7 +442,6 @@ mod tests {
                 all.photos.iter_mut().for_each(|p| p.trained = Some(true));
                 all
             },
-            "w",
             ASKED,
             None,
         );
@@ -486,7 +482,7 @@ mod tests {
     #[test]
     fn a_gallery_that_cannot_be_calibrated_says_why() {
         let refused = |known: &Known, asked: Asked, share: Option<f64>, word: &str| {
-            let error = calibrate(known, "w", asked, share).unwrap_err().to_string();
+            let error = calibrate(known, asked, share).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         };
         let good = drawn(80, 2, 0.3, 3);
@@ -526,7 +522,7 @@ mod tests {
                 let numbers = known.embeddings.len();
                 known.embeddings[at % numbers] = f32::NAN;
             }
-            let found = calibrate(&known, "w", Asked { false_new: rate, wrong_name: rate }, None);
+            let found = calibrate(&known, Asked { false_new: rate, wrong_name: rate }, None);
             prop_assert!(nan.is_none() || found.is_err());
             if let Ok(found) = found {
                 prop_assert!(serde_json::to_string(&found).unwrap().parse::<serde_json::Value>().is_ok());

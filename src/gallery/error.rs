@@ -1,8 +1,99 @@
 //! What can go wrong with a gallery, each with its file and the way out.
 
+use std::path::{Path, PathBuf};
+
+use crate::data::foreign;
+use crate::run::RunError;
+
 /// A gallery that could not be read, searched or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No gallery lies there.
+    #[error("{}: there is no gallery here; `caretta gallery build` makes one", foreign::path(folder))]
+    NoGallery {
+        /// The folder asked for.
+        folder: PathBuf,
+    },
+    /// One lies there already.
+    #[error(
+        "{}: there is a gallery here; `caretta gallery add` puts photos into it, or choose another --gallery",
+        foreign::path(folder)
+    )]
+    AlreadyThere {
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// Something else lies there.
+    #[error(
+        "{}: this folder holds something else ({}); choose a new one for the gallery",
+        foreign::path(folder),
+        foreign::line(found)
+    )]
+    NotOurs {
+        /// The folder.
+        folder: PathBuf,
+        /// Something in it.
+        found: String,
+    },
+    /// Another process writes.
+    #[error(
+        "{}: another process is changing this gallery; wait until it is done, then try again",
+        foreign::path(folder)
+    )]
+    Busy {
+        /// The gallery.
+        folder: PathBuf,
+    },
+    /// A file of a gallery that is not as this program leaves it.
+    #[error(
+        "{}: the gallery is damaged or of another version: {}; take its backup, or build it anew",
+        foreign::path(path),
+        foreign::sentence(reason)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The database could not be read or written.
+    #[error("{}: {source}", foreign::path(path))]
+    Facts {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// Embeddings of another network, or of photos prepared otherwise.
+    #[error(
+        "{}: its embeddings are {}, and these would be {}: they cannot be compared; take the gallery's own model, or `caretta gallery rebuild` with this one",
+        foreign::path(folder),
+        foreign::line(theirs),
+        foreign::line(ours)
+    )]
+    OtherModel {
+        /// The gallery.
+        folder: PathBuf,
+        /// What made its embeddings.
+        theirs: String,
+        /// What would make the new ones.
+        ours: String,
+    },
+    /// The network of a gallery is gone.
+    #[error(
+        "{}: its model {} is not at {} any more; say where it is with --model-path",
+        foreign::path(folder),
+        foreign::line(model),
+        foreign::path(path)
+    )]
+    ModelGone {
+        /// The gallery.
+        folder: PathBuf,
+        /// What the model was called.
+        model: String,
+        /// Where it was.
+        path: PathBuf,
+    },
     /// Embeddings and what is said of them do not belong together.
     #[error("the gallery's embeddings do not fit its photos: {reason}")]
     Known {
@@ -49,6 +140,33 @@ pub enum Error {
         /// How many.
         individuals: usize,
     },
+    /// More than can be grouped.
+    #[error(
+        "{things} encounters and known individuals are more than can be grouped at once ({most}); group a part of the folder"
+    )]
+    TooMany {
+        /// How many.
+        things: usize,
+        /// How many can.
+        most: usize,
+    },
+    /// Too few names to choose a distance by.
+    #[error(
+        "{individuals} individuals with names, of whom the network was trained on none, cannot choose how far apart groups stay: it takes \
+         {least}; give --distance"
+    )]
+    NothingToChoose {
+        /// How many there are.
+        individuals: usize,
+        /// How many it takes.
+        least: usize,
+    },
+    /// No distance.
+    #[error("{cut} is no distance of groups: it lies between 0 and 2")]
+    Cut {
+        /// What was given.
+        cut: f64,
+    },
     /// A gallery in which nobody can be left out.
     #[error(
         "with {individuals} individuals nobody can be left out and the others still be ranked: it takes three, and many more for a promise"
@@ -57,4 +175,64 @@ pub enum Error {
         /// How many there are.
         individuals: usize,
     },
+    /// A name that no individual has.
+    #[error(
+        "{}: no individual of that name in the gallery{}; `caretta gallery ls` shows them all",
+        foreign::line(given),
+        crate::run::error::hint(near)
+    )]
+    UnknownIndividual {
+        /// As given.
+        given: String,
+        /// Names spelt alike.
+        near: Vec<String>,
+    },
+    /// There is nothing to search.
+    #[error("{}: the gallery holds no photo; `caretta gallery add` puts some in", foreign::path(folder))]
+    Empty {
+        /// The gallery.
+        folder: PathBuf,
+    },
+    /// A photo that a table cannot name.
+    #[error("{}: its name is no UTF-8 text, and a gallery cannot keep it; rename it", foreign::path(path))]
+    NotUnicode {
+        /// The photo.
+        path: PathBuf,
+    },
+    /// The network or the photos failed.
+    #[error(transparent)]
+    Eval(#[from] crate::eval::Error),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The caller said no.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// What SQLite said about `path`.
+    pub(super) fn facts(path: &Path, source: rusqlite::Error) -> Error {
+        use rusqlite::ErrorCode as Code;
+        let path = path.to_path_buf();
+        let damaged = |reason: String| Error::Damaged { path: path.clone(), reason };
+        match source {
+            rusqlite::Error::SqliteFailure(e, _) if matches!(e.code, Code::NotADatabase | Code::DatabaseCorrupt) => {
+                damaged(source.to_string())
+            }
+            rusqlite::Error::SqliteFailure(e, _) if matches!(e.code, Code::DatabaseBusy | Code::DatabaseLocked) => {
+                Error::Busy { folder: path.parent().unwrap_or(&path).to_path_buf() }
+            }
+            rusqlite::Error::SqliteFailure(e, _) if e.code == Code::DiskFull => {
+                RunError::io("write", &path, std::io::ErrorKind::StorageFull.into()).into()
+            }
+            // what this program never writes
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..)
+            | rusqlite::Error::QueryReturnedNoRows => damaged(source.to_string()),
+            source => Error::Facts { path, source },
+        }
+    }
 }

@@ -111,7 +111,7 @@ fn drawn(
             }
         }
     }
-    let shown = photos(&mut canvas, points, &cast, &frame, photo);
+    let shown = put_photos(&mut canvas, points, &cast, &frame, photo);
     // Where many have no name, a few names among them would only hide marks.
     let crowded = cast.left_out > 0;
     let clusters = cast.named().filter_map(|(name, member)| {
@@ -137,7 +137,7 @@ const PHOTO: f32 = 52.0;
 const PHOTO_FRAME: f32 = 3.0;
 
 /// Photos where there is room for them, the earlier rows first; how many.
-fn photos(
+fn put_photos(
     canvas: &mut Canvas,
     points: &[ScatterPoint<'_>],
     cast: &Cast<'_>,

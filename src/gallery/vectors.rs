@@ -1,0 +1,126 @@
+//! The file of embeddings: a header that says what made them, then rows of f32, little-endian, appended only.
+//!
+//! How many rows count is said by the database, never by this file's length: rows are written and synced before the
+//! database counts them, and what a killed writer left behind the last counted row is cut off by the next one.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::{RunError, files};
+
+use super::about::Embedding;
+use super::{Error, Result};
+
+/// First bytes, with the version of the form.
+const MAGIC: &[u8; 16] = b"caretta vectors\x01";
+/// Bytes before the first row.
+const HEADER: u64 = 4096;
+/// Most numbers in an embedding.
+pub(super) const MOST_DIMS: usize = 1 << 16;
+
+/// What stands in the header.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    /// Of which gallery: a random word that its database has too.
+    pub(super) gallery: String,
+    /// What made the rows.
+    pub(super) embedding: Embedding,
+}
+
+/// An open file of embeddings.
+#[derive(Debug)]
+pub(super) struct Vectors {
+    file: File,
+    path: PathBuf,
+    dims: usize,
+}
+
+impl Vectors {
+    /// Makes the file at `path`, or empties one that was begun, and syncs it.
+    pub(super) fn create(path: &Path, header: &Header) -> Result<Vectors> {
+        let fail = |e| RunError::io("write", path, e);
+        let text = serde_json::to_vec(header).map_err(|e| fail(e.into()))?;
+        let mut bytes = [&MAGIC[..], &text].concat();
+        if bytes.len() as u64 >= HEADER {
+            return Err(fail(std::io::Error::other("what is said of the model is too long")).into());
+        }
+        bytes.resize(HEADER as usize - 1, b' ');
+        bytes.push(b'\n');
+        files::replace(path, &bytes)?;
+        let file = files::open_to_append(path).map_err(fail)?;
+        Ok(Vectors { file, path: path.into(), dims: header.embedding.dims })
+    }
+
+    /// Opens the file to read, or to append with `append`.
+    pub(super) fn open(path: &Path, header: &Header, append: bool) -> Result<Vectors> {
+        let damaged = |reason: &str| Error::Damaged { path: path.into(), reason: reason.into() };
+        let fail = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::NotFound => damaged("the file is not there"),
+            _ => RunError::io("read", path, e).into(),
+        };
+        let mut file = files::open(path).map_err(fail)?;
+        let mut bytes = vec![0; HEADER as usize];
+        file.read_exact(&mut bytes).map_err(|_| damaged("it ends within its header"))?;
+        if !bytes.starts_with(MAGIC) {
+            return Err(damaged("it does not begin as embeddings of this version do"));
+        }
+        let text = bytes[MAGIC.len()..].trim_ascii_end();
+        let found: Header = serde_json::from_slice(text).map_err(|_| damaged("its header does not read"))?;
+        if found != *header {
+            return Err(damaged("its header is that of another gallery"));
+        }
+        if append {
+            file = files::open_to_append(path).map_err(fail)?;
+        }
+        Ok(Vectors { file, path: path.into(), dims: header.embedding.dims })
+    }
+
+    fn bytes(&self, rows: u64) -> Option<u64> {
+        rows.checked_mul(self.dims as u64 * 4)
+    }
+
+    fn check(&self, rows: u64) -> Result<u64> {
+        let length = self.file.metadata().map_err(|e| RunError::io("read", &self.path, e))?.len();
+        match self.bytes(rows).and_then(|bytes| bytes.checked_add(HEADER)) {
+            Some(end) if end <= length => Ok(end),
+            _ => {
+                let reason = format!("it holds fewer than the {rows} embeddings that the gallery counts");
+                Err(Error::Damaged { path: self.path.clone(), reason })
+            }
+        }
+    }
+
+    /// Cuts off what lies behind `rows` rows.
+    pub(super) fn cut(&self, rows: u64) -> Result<()> {
+        let end = self.check(rows)?;
+        self.file.set_len(end).map_err(|e| RunError::io("write", &self.path, e).into())
+    }
+
+    /// Writes `rows` at the end and syncs them.
+    pub(super) fn append(&mut self, rows: &[f32]) -> Result<()> {
+        let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        written.map_err(|e| RunError::io("write", &self.path, e).into())
+    }
+
+    /// The first `rows` rows.
+    pub(super) fn read(&mut self, rows: u64) -> Result<Vec<f32>> {
+        let end = self.check(rows)?;
+        let fail = |e| RunError::io("read", &self.path, e);
+        self.file.seek(SeekFrom::Start(HEADER)).map_err(fail)?;
+        let count = usize::try_from((end - HEADER) / 4).map_err(|_| fail(std::io::ErrorKind::OutOfMemory.into()))?;
+        let mut numbers = Vec::with_capacity(count);
+        let mut buffer = vec![0; 1 << 20];
+        let mut left = end - HEADER;
+        while left > 0 {
+            let piece = &mut buffer[..left.min(1 << 20) as usize];
+            self.file.read_exact(piece).map_err(fail)?;
+            numbers.extend(piece.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)));
+            left -= piece.len() as u64;
+        }
+        Ok(numbers)
+    }
+}
