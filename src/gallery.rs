@@ -14,7 +14,9 @@ mod vectors;
 pub mod writer;
 
 pub mod ari;
+pub mod calibrated;
 pub mod calibration;
+pub mod calibration_charts;
 pub mod decision;
 pub mod discover;
 mod linkage;

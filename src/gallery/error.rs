@@ -140,6 +140,15 @@ pub enum Error {
         /// How many.
         individuals: usize,
     },
+    /// A calibration of embeddings that the gallery has no more.
+    #[error(
+        "{}: it is of other embeddings than the gallery's; `caretta gallery calibrate` makes it anew",
+        foreign::path(path)
+    )]
+    OtherCalibration {
+        /// The file.
+        path: PathBuf,
+    },
     /// More than can be grouped.
     #[error(
         "{things} encounters and known individuals are more than can be grouped at once ({most}); group a part of the folder"
