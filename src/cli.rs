@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod calibrate;
 mod check;
 mod compare;
 mod corrections;
@@ -15,11 +16,15 @@ mod doctor;
 mod embed;
 mod evaluate;
 mod follow;
+mod gallery;
+mod identify;
+mod of_gallery;
 mod pair;
 mod pictures;
 mod plot;
 mod run;
 mod run_care;
+mod search;
 mod split;
 mod sweep;
 mod train;
@@ -93,6 +98,13 @@ enum Verb {
     Plot(plot::PlotArgs),
     /// Show two photos with their distance and what it means
     Pair(pair::PairArgs),
+    /// Make, fill, show and change a gallery: who is known
+    #[command(subcommand)]
+    Gallery(gallery::GalleryVerb),
+    /// Find the nearest known photos and individuals of any photos
+    Search(search::SearchArgs),
+    /// Name the animals on photos
+    Identify(identify::IdentifyArgs),
     /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
@@ -171,6 +183,9 @@ where
         Verb::Compare(args) => compare::compare(&context, &args),
         Verb::Plot(args) => plot::plot(&context, &args),
         Verb::Pair(args) => pair::pair(&context, &args),
+        Verb::Gallery(verb) => gallery::gallery(&context, &verb),
+        Verb::Search(args) => search::search(&context, &args),
+        Verb::Identify(args) => identify::identify(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Weights(verb) => weights::weights(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),

@@ -8,7 +8,7 @@ pub mod aligned;
 pub mod augment;
 pub mod base64;
 pub mod cache;
-mod camera;
+pub mod camera;
 pub mod check;
 pub mod columns;
 pub mod corrections;

@@ -1,15 +1,22 @@
 //! The gallery: known individuals with their embeddings, searched for the animals on new photos.
 //!
-//! [`known`] is a gallery as numbers, which search and decisions are made of. A decision: [`proposal`] ranks the individuals,
+//! A gallery is a folder ([`store`]) that one process at a time changes ([`writer`], [`add`]). [`known`] is a gallery as
+//! numbers, which [`search`] and decisions ([`identify`]) are made of. A decision: [`proposal`] ranks the individuals,
 //! [`calibration`] says what their distances mean, [`decision`] is made of both.
 
 pub mod about;
+pub mod add;
+pub mod asked;
 mod error;
 mod facts;
+mod hash;
+pub mod identify;
 pub mod known;
+pub mod search;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod trained;
 mod vectors;
 pub mod writer;
 

@@ -34,6 +34,11 @@ pub(in crate::data) fn day_of_file(path: &Path, is: Signature) -> Option<Date> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or(None)
 }
 
+/// The day that the camera wrote into the photo at `path`; none where it wrote none, or it is no JPEG.
+pub fn day_on(path: &Path) -> Option<Date> {
+    day_of_file(path, Signature::of_file(path).ok()?)
+}
+
 fn taken(fields: &[Field]) -> Option<Date> {
     let text = |tag: Tag| {
         let field = fields.iter().find(|f| f.tag == tag && f.ifd_num == In::PRIMARY)?;

@@ -286,7 +286,7 @@ fn query_row<'a>(photos: &'a Photos, ranked: &Ranked) -> QueryRow<'a> {
         Some(rank) => format!("first right match at rank {rank} of {}", ranked.counted),
         None => format!("no right match among {}", ranked.counted),
     };
-    let hit = |m: &Match| Hit { shown: photos.shown(m.row), distance: m.distance, correct: m.correct };
+    let hit = |m: &Match| Hit { shown: photos.shown(m.row), distance: m.distance, correct: Some(m.correct) };
     QueryRow { query: photos.shown(ranked.query), words, hits: ranked.nearest.iter().take(5).map(hit).collect() }
 }
 

@@ -16,11 +16,16 @@ use crate::data::manifest::Side;
 use crate::run::error::near;
 use crate::run::stamp::Stamp;
 
-use super::about::{Embedding, Networks};
+use super::about::{Embedding, Networks, Seen};
 use super::facts::{self, Facts};
 use super::known::{Known, KnownPhoto};
 use super::vectors::{Header, MOST_DIMS, Vectors};
 use super::{Error, Result};
+
+/// The network of a bundle.
+pub const WEIGHTS_FILE: &str = "weights.safetensors";
+/// The network of a bundle that looks for the animal, where that is another.
+pub const LOOKER_FILE: &str = "looker.safetensors";
 
 /// An open gallery.
 #[derive(Debug)]
@@ -171,6 +176,37 @@ impl Gallery {
     /// Where its networks lie.
     pub fn networks(&self) -> &Networks {
         &self.networks
+    }
+
+    /// The file of the network that made its embeddings: in a bundle the one beside them, else where it was.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn model_file(&self) -> Result<PathBuf> {
+        let path = self.own_or(WEIGHTS_FILE, &self.networks.path);
+        if path.is_file() {
+            return Ok(path);
+        }
+        Err(Error::ModelGone { folder: self.folder.clone(), model: self.networks.model.clone(), path })
+    }
+
+    /// The network that looks for the animal, where photos are seen so: its file and its hash.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn looker(&self) -> Result<Option<(PathBuf, String)>> {
+        let Seen::Attention { by } = &self.embedding().seen else { return Ok(None) };
+        let stored = self.networks.looker.as_deref().unwrap_or(&self.networks.path);
+        let path = self.own_or(LOOKER_FILE, stored);
+        if path.is_file() {
+            return Ok(Some((path, by.clone())));
+        }
+        Err(Error::ModelGone { folder: self.folder.clone(), model: "(the one that looks for the animal)".into(), path })
+    }
+
+    fn own_or(&self, name: &str, other: &Path) -> PathBuf {
+        let own = self.folder.join(name);
+        if own.is_file() { own } else { other.to_path_buf() }
     }
 
     /// Fails unless `ours` are embeddings that can be compared with the gallery's.

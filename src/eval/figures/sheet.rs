@@ -61,8 +61,8 @@ pub struct Hit<'a> {
     pub shown: Shown<'a>,
     /// Its distance from the query.
     pub distance: f64,
-    /// Whether it shows the individual of the query.
-    pub correct: bool,
+    /// Whether it shows the individual of the query, where that is known.
+    pub correct: Option<bool>,
 }
 
 /// A query with its nearest photos, nearest first.
@@ -166,10 +166,13 @@ pub fn query_sheet(title: &str, words: &str, rows: &[QueryRow<'_>]) -> Drawing {
             let x = first + rank as f32 * (photo + GAP);
             let place = Area::new(x, y, photo, high);
             canvas.photo(hit.shown.photo, place);
-            canvas.frame(place, 4.0, rgb(tone(hit.correct)));
-            let sign = verdict(hit.distance, hit.correct);
+            if let Some(correct) = hit.correct {
+                canvas.frame(place, 4.0, rgb(tone(correct)));
+            }
+            let sign = hit.correct.map_or_else(|| format!("{:.3}", hit.distance), |it| verdict(hit.distance, it));
             let taken = NAME.width(&sign);
-            canvas.text(&sign, (place.right(), place.bottom() + 26.0), Align::Right, NAME, tone(hit.correct));
+            let ink = hit.correct.map_or(INK, tone);
+            canvas.text(&sign, (place.right(), place.bottom() + 26.0), Align::Right, NAME, ink);
             caption(&mut canvas, &hit.shown, place, taken + 8.0);
         }
         if row.hits.is_empty() {
@@ -245,7 +248,7 @@ mod tests {
         let two = |rows| pair_sheet("t", "w", &[section(rows), section(0)]).picture.height();
         assert!(two(4) > two(2) && two(2) > two(1));
         assert!(pair_sheet("t", "w", &[]).picture.height() > 50);
-        let hit = Hit { shown: shown(&photo), distance: 0.1, correct: false };
+        let hit = Hit { shown: shown(&photo), distance: 0.1, correct: Some(false) };
         let query = |hits| QueryRow { query: shown(&photo), words: "w".into(), hits: vec![hit; hits] };
         let sheet = query_sheet("t", "w", &[query(0), query(2), query(9)]).picture;
         assert!(holds(&sheet, WRONG) && !holds(&sheet, RIGHT));

@@ -1,0 +1,344 @@
+//! `gallery`: made, filled, shown and changed.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::data::counted::counted;
+use crate::data::foreign;
+use crate::data::formats;
+use crate::data::manifest::{Manifest, Part, Problem};
+use crate::data::split::{self, SplitChoice, Strategy};
+use crate::gallery::about::Networks;
+use crate::gallery::add::{Came, add};
+use crate::gallery::store::{Counts, Gallery, Individual, Photo};
+use crate::gallery::writer::{Adding, Writer};
+use crate::nn::ops::Backend;
+use crate::nn::ops::device::on_device;
+use crate::run::RunDir;
+
+use super::args::{PhotoFlags, dataset, part};
+use super::calibrate::{CalibrateArgs, calibrate};
+use super::crop::{CropFlag, look};
+use super::evaluate::Chosen;
+use super::of_gallery::{GalleryFlag, OfGallery, embedding, trained};
+use super::split::{one_split, one_split_help};
+use super::{Context, follow, words};
+
+/// Verbs of `gallery`.
+#[derive(Debug, Subcommand)]
+pub(super) enum GalleryVerb {
+    /// Make a gallery of a dataset's photos with a model
+    Build(BuildArgs),
+    /// Put a dataset's photos into a gallery
+    Add(AddArgs),
+    /// List the individuals
+    Ls(LsArgs),
+    /// Show an individual with its encounters and photos
+    Show(ShowArgs),
+    /// Choose how near is near enough, for errors that you accept
+    Calibrate(CalibrateArgs),
+}
+
+/// Arguments of `gallery build`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  caretta gallery build --model-path arcface-resnet50 --data-dir photos/ --gallery turtles.gallery
+  caretta gallery build --model-path arcface-resnet50 --data-dir photos/ --gallery turtles.gallery --part train")]
+pub(super) struct BuildArgs {
+    /// A run's id or folder, or a file of weights
+    #[arg(long, alias = "model_path", value_name = "MODEL")]
+    model_path: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetFlags,
+    #[command(flatten)]
+    gallery: GalleryFlag,
+    #[command(flatten)]
+    crop: CropFlag,
+    #[command(flatten)]
+    photos: PhotoFlags,
+}
+
+/// Arguments of `gallery add`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  caretta gallery add --data-dir this-year/ --gallery turtles.gallery")]
+pub(super) struct AddArgs {
+    #[command(flatten)]
+    dataset: DatasetFlags,
+    #[command(flatten)]
+    gallery: GalleryFlag,
+    /// Where the gallery's model lies now [default: where it was]
+    #[arg(long, alias = "model_path", value_name = "MODEL")]
+    model_path: Option<PathBuf>,
+    #[command(flatten)]
+    photos: PhotoFlags,
+}
+
+/// Which photos of which dataset.
+#[derive(Debug, Args)]
+struct DatasetFlags {
+    /// The photos, with the names of the individuals: a dataset as for training
+    #[arg(long, alias = "data_dir", value_name = "PATH")]
+    data_dir: PathBuf,
+    /// The table's column that says which part a photo is in [default: split, else split_closed]
+    #[arg(long, alias = "split_column", value_name = "NAME")]
+    split_column: Option<String>,
+    #[arg(long, help = one_split_help(), value_parser = one_split, value_name = "STRATEGY", conflicts_with = "split_column")]
+    split: Option<&'static Strategy>,
+    /// Only photos of this part: train, valid, test (may be given several times) [default: all photos]
+    #[arg(long, value_parser = part, value_name = "PART")]
+    part: Vec<Part>,
+}
+
+impl DatasetFlags {
+    /// The photos asked for.
+    fn chosen(&self, manifest: &Manifest) -> Result<Vec<usize>> {
+        let choice = SplitChoice::of(self.split_column.clone(), self.split);
+        if self.part.is_empty() && choice == SplitChoice::Auto {
+            return Ok((0..manifest.photos.len()).collect());
+        }
+        let split = split::assign(manifest, &choice)?;
+        let asked = |part: &Option<Part>| part.is_some_and(|part| self.part.is_empty() || self.part.contains(&part));
+        Ok((0..manifest.photos.len()).filter(|&photo| asked(&split.parts[photo])).collect())
+    }
+}
+
+/// Arguments of `gallery ls`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  caretta gallery ls --gallery turtles.gallery")]
+pub(super) struct LsArgs {
+    #[command(flatten)]
+    gallery: GalleryFlag,
+}
+
+/// Arguments of `gallery show`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  caretta gallery show t023 --gallery turtles.gallery")]
+pub(super) struct ShowArgs {
+    /// The individual's name
+    individual: String,
+    #[command(flatten)]
+    gallery: GalleryFlag,
+}
+
+pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
+    match verb {
+        GalleryVerb::Build(args) => {
+            context.catch_signals()?;
+            let device = args.photos.device.open()?;
+            on_device!(&device, device => build(context, args, device))
+        }
+        GalleryVerb::Add(args) => {
+            context.catch_signals()?;
+            let device = args.photos.device.open()?;
+            on_device!(&device, device => add_on(context, args, device))
+        }
+        GalleryVerb::Ls(args) => ls(context, args),
+        GalleryVerb::Show(args) => show(context, args),
+        GalleryVerb::Calibrate(args) => calibrate(context, args),
+    }
+}
+
+fn build<D: Backend>(context: &Context, args: &BuildArgs, device: &D) -> Result<u8> {
+    let folder = &args.gallery.gallery;
+    let mut chosen = Chosen::of(context, &args.model_path, None)?;
+    let model = chosen.load(device)?;
+    let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
+    let looker = args.crop.looker(context, config.as_ref(), &model)?;
+    let embedding = embedding(&model, looker.as_ref());
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let networks = Networks {
+        model: chosen.name.clone(),
+        path: absolute(&chosen.path),
+        looker: looker.as_ref().map(|looker| absolute(&looker.path)),
+    };
+    // one that was killed goes on
+    let begun = Gallery::open(folder).ok().filter(|gallery| gallery.is_complete().is_ok_and(|complete| !complete));
+    let mut writer = match begun {
+        Some(_) => Writer::open(folder)?,
+        None => Writer::create(folder, embedding.clone(), networks)?,
+    };
+    writer.accept(&embedding)?;
+    let of = OfGallery { model, looker, chosen };
+    let Some(filled) = fill(context, device, ("build", &args.dataset), &mut writer, &of, &args.photos)? else {
+        return Ok(super::INTERRUPTED);
+    };
+    if filled.came.interrupted {
+        words::say(&format!("interrupted after {}; the same command goes on", counted(filled.came.added, "photo")));
+        return Ok(super::INTERRUPTED);
+    }
+    writer.complete()?;
+    answer(context, &writer, &filled)?;
+    Ok(0)
+}
+
+fn add_on<D: Backend>(context: &Context, args: &AddArgs, device: &D) -> Result<u8> {
+    let mut writer = Writer::open(&args.gallery.gallery)?;
+    let of = OfGallery::load(context, device, &writer, args.model_path.as_deref())?;
+    let Some(filled) = fill(context, device, ("add", &args.dataset), &mut writer, &of, &args.photos)? else {
+        return Ok(super::INTERRUPTED);
+    };
+    if filled.came.interrupted {
+        words::say(&format!("interrupted after {}; the same command goes on", counted(filled.came.added, "photo")));
+        return Ok(super::INTERRUPTED);
+    }
+    answer(context, &writer, &filled)?;
+    Ok(0)
+}
+
+/// What came of a dataset.
+struct Filled {
+    came: Came,
+    problems: Vec<Problem>,
+}
+
+/// Puts the photos of a dataset into a gallery; none when it was interrupted before the first.
+fn fill<D: Backend>(
+    context: &Context,
+    device: &D,
+    (what, flags): (&'static str, &DatasetFlags),
+    writer: &mut Writer,
+    of: &OfGallery<D>,
+    photos: &PhotoFlags,
+) -> Result<Option<Filled>> {
+    let source = photos.source(context);
+    let dir = PathBuf::from(context.workspace.data_dir(&flags.data_dir)?);
+    let mut manifest = dataset(context, &flags.data_dir)?;
+    if let Some(looker) = &of.looker {
+        let Some(corrections) = look(context, device, (&dir, &manifest), looker, &source)? else { return Ok(None) };
+        manifest = formats::open(&dir, &corrections)?;
+    }
+    let chosen = flags.chosen(&manifest)?;
+    let trained = trained(&of.chosen, &of.model, &manifest);
+    let bar = follow::bar(2 * chosen.len() as u64, "embedding", context.global.json);
+    let mut adding = Adding::new(what, format!("from {}", foreign::path(&dir)));
+    let came = add(writer, &mut adding, &of.model, (&manifest, &chosen), &trained, &source, &mut |done, _| {
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    });
+    bar.finish_and_clear();
+    let came = came?;
+    let problems = manifest.problems.iter().cloned().chain(came.problems.iter().cloned()).collect();
+    words::say_problems(&came.problems);
+    words::say_problems(&manifest.problems);
+    Ok(Some(Filled { came, problems }))
+}
+
+/// What `--json` prints of `build` and `add`.
+#[derive(Serialize)]
+struct Answer<'a> {
+    gallery: String,
+    model: &'a str,
+    added: usize,
+    already_there: usize,
+    left_out: usize,
+    photos: u64,
+    individuals: u64,
+    encounters: u64,
+}
+
+fn answer(context: &Context, gallery: &Gallery, filled: &Filled) -> Result<()> {
+    let Filled { came, problems } = filled;
+    let Counts { photos, individuals, encounters } = gallery.counts()?;
+    let answer = Answer {
+        gallery: foreign::path(gallery.folder()),
+        model: &gallery.networks().model,
+        added: came.added,
+        already_there: came.known,
+        left_out: problems.iter().filter(|p| p.kind.fate() == crate::data::manifest::LEFT_OUT).count(),
+        photos,
+        individuals,
+        encounters,
+    };
+    context.answer(&answer, || {
+        let skipped = match came.known {
+            0 => String::new(),
+            known => format!(", {} there already", counted(known, "photo")),
+        };
+        format!(
+            "{}{skipped}\n{}: {} of {} in {}, by {}\nNext: caretta identify PHOTO|FOLDER --gallery {}",
+            format_args!("{} added", counted(came.added, "photo")),
+            answer.gallery,
+            counted(photos, "photo"),
+            counted(individuals, "individual"),
+            counted(encounters, "encounter"),
+            answer.model,
+            answer.gallery,
+        )
+    })
+}
+
+fn ls(context: &Context, args: &LsArgs) -> Result<u8> {
+    let gallery = Gallery::open(&args.gallery.gallery)?;
+    let individuals = gallery.individuals()?;
+    let counts = gallery.counts()?;
+    #[derive(Serialize)]
+    struct Listed<'a> {
+        gallery: String,
+        model: &'a str,
+        complete: bool,
+        #[serde(flatten)]
+        counts: Counts,
+        list: &'a [Individual],
+    }
+    let shown = foreign::path(gallery.folder());
+    let model = &gallery.networks().model;
+    let complete = gallery.is_complete()?;
+    let listed = Listed { gallery: shown.clone(), model, complete, counts, list: &individuals };
+    context.answer(&listed, || {
+        let row = |i: &Individual| {
+            let days = [&i.first, &i.last].map(|day| day.clone().unwrap_or_default());
+            vec![foreign::line(&i.individual), i.photos.to_string(), i.encounters.to_string()]
+                .into_iter()
+                .chain(days)
+                .chain([foreign::short(&i.note, 40)])
+                .collect()
+        };
+        let rows: Vec<Vec<String>> = individuals.iter().map(row).collect();
+        let mut text = words::table(&["individual", "photos", "encounters", "first", "last", "note"], &rows);
+        text += &format!(
+            "\n{} of {} in {}, by {model}",
+            counted(counts.photos, "photo"),
+            counted(counts.individuals, "individual"),
+            counted(counts.encounters, "encounter")
+        );
+        if !complete {
+            text += "\nbuilding it was interrupted: the same `caretta gallery build` goes on";
+        }
+        text
+    })?;
+    Ok(0)
+}
+
+fn show(context: &Context, args: &ShowArgs) -> Result<u8> {
+    let gallery = Gallery::open(&args.gallery.gallery)?;
+    let (individual, photos) = gallery.individual(&args.individual)?;
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        #[serde(flatten)]
+        individual: &'a Individual,
+        list: &'a [Photo],
+    }
+    context.answer(&Shown { individual: &individual, list: &photos }, || {
+        let row = |p: &Photo| {
+            vec![
+                foreign::line(&p.encounter),
+                foreign::line(&p.photo),
+                p.side.map_or("", |side| side.word()).to_owned(),
+                p.trained.map_or("", |trained| if trained { "yes" } else { "no" }).to_owned(),
+            ]
+        };
+        let rows: Vec<Vec<String>> = photos.iter().map(row).collect();
+        let head = format!(
+            "{}: {} in {}",
+            foreign::line(&individual.individual),
+            counted(individual.photos, "photo"),
+            counted(individual.encounters, "encounter")
+        );
+        let note = if individual.note.is_empty() { String::new() } else { format!("\n{}", individual.note) };
+        format!("{head}{note}\n\n{}", words::table(&["encounter", "photo", "side", "trained on"], &rows))
+    })?;
+    Ok(0)
+}

@@ -1,0 +1,180 @@
+//! `identify`: who is on photos, an answer an encounter.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::data::counted::counted;
+use crate::data::foreign;
+use crate::eval::attention;
+use crate::eval::boxes::Looker;
+use crate::eval::embed::Source;
+use crate::eval::model::Model;
+use crate::gallery::asked::{Asked, EncountersBy, Given};
+use crate::gallery::identify::{Catalogue, Decision, Verdict, identify as decide};
+use crate::gallery::store::Gallery;
+use crate::nn::ops::Backend;
+use crate::nn::ops::device::on_device;
+
+use super::args::PhotoFlags;
+use super::of_gallery::{GalleryFlag, OfGallery};
+use super::{Context, follow, words};
+
+/// Arguments of `identify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  caretta identify this-week/ --gallery turtles.gallery        each sub-folder is one encounter, each loose photo its own
+  caretta identify a.jpg b.jpg --gallery turtles.gallery --json        one object a line")]
+pub(super) struct IdentifyArgs {
+    /// Photos, or folders of them
+    #[arg(required = true, value_name = "PHOTO|FOLDER")]
+    asked: Vec<PathBuf>,
+    #[command(flatten)]
+    gallery: GalleryFlag,
+    /// What makes photos of a folder one encounter: their sub-folder (a loose photo is one of its own), or the day on
+    /// which they were taken as well
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date")]
+    encounters_by: ByArg,
+    /// Where the gallery's model lies now [default: where it was]
+    #[arg(long, alias = "model_path", value_name = "MODEL")]
+    model_path: Option<PathBuf>,
+    #[command(flatten)]
+    photos: PhotoFlags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ByArg {
+    /// The sub-folder
+    Folder,
+    /// The folder and the day
+    Date,
+}
+
+pub(super) fn identify(context: &Context, args: &IdentifyArgs) -> Result<u8> {
+    context.catch_signals()?;
+    let device = args.photos.device.open()?;
+    on_device!(&device, device => identify_on(context, args, device))
+}
+
+fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result<u8> {
+    let catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
+    let of = OfGallery::load(context, device, catalogue.gallery(), args.model_path.as_deref())?;
+    let source = args.photos.source(context);
+    let by = if args.encounters_by == ByArg::Date { EncountersBy::Date } else { EncountersBy::Folder };
+    let asked = Asked::new(given(context, &args.asked)?, by);
+    words::say_problems(&asked.manifest.problems);
+    let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
+    let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "identifying", context.global.json);
+    let mut found = Vec::new();
+    let decided = decide(
+        &catalogue,
+        &of.model,
+        &asked,
+        &source,
+        &mut |done, _| {
+            bar.set_position(done as u64);
+            !context.is_interrupted()
+        },
+        &mut |decision| {
+            if context.global.json {
+                print_line(&decision)?;
+            }
+            found.push(decision);
+            Ok(())
+        },
+    );
+    bar.finish_and_clear();
+    let is_interrupted = matches!(decided, Err(crate::gallery::Error::Interrupted));
+    let problems = if is_interrupted { Vec::new() } else { decided? };
+    words::say_problems(&problems);
+    if !context.global.json {
+        words::print(&foreign::block(&table(&found)))?;
+    }
+    say_what_decided(&catalogue);
+    if is_interrupted {
+        words::say(&format!("interrupted after {}", counted(found.len(), "encounter")));
+        return Ok(super::INTERRUPTED);
+    }
+    Ok(if found.is_empty() { 1 } else { 0 })
+}
+
+/// Says what the decisions may be held to, or why there are none.
+fn say_what_decided(catalogue: &Catalogue) {
+    let gallery = foreign::path(catalogue.gallery().folder());
+    let said = match catalogue.calibration() {
+        None => format!(
+            "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
+             for an animal that is new. `caretta gallery calibrate --gallery {gallery}` chooses how near is near enough."
+        ),
+        Some(calibration) if calibration.has_grown(catalogue.known()) => format!(
+            "The gallery has grown since it was calibrated, and strangers come nearer in a larger one: \
+             `caretta gallery calibrate --gallery {gallery}` makes the decisions good again."
+        ),
+        Some(_) => return,
+    };
+    words::say(&words::wrapped(&said));
+}
+
+/// What lies at the paths given.
+fn given(context: &Context, paths: &[PathBuf]) -> Result<Vec<Given>> {
+    let of = |path: &PathBuf| -> Result<Given> {
+        if path.is_dir() {
+            let absolute = std::path::absolute(path)?;
+            return Ok(Given::Folder(path.clone(), context.workspace.every_photo(&absolute)?));
+        }
+        Ok(Given::Photo(path.clone()))
+    };
+    paths.iter().map(of).collect()
+}
+
+/// Photos with the boxes where `looker` looks, where the gallery's photos were seen so.
+pub(super) fn seen<D: Backend>(
+    context: &Context,
+    device: &D,
+    mut asked: Asked,
+    looker: Option<&Looker>,
+    source: &Source,
+) -> Result<Asked> {
+    let Some(looker) = looker else { return Ok(asked) };
+    let bare: Vec<usize> =
+        (0..asked.manifest.photos.len()).filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
+    let network = Model::load(device, &looker.path)?.network;
+    let bar = follow::bar(bare.len() as u64, "looking", context.global.json);
+    let found = attention::look(&network, &asked.manifest, &bare, source, |done| {
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    });
+    bar.finish_and_clear();
+    // those that cannot be read are told when they are embedded
+    for (photo, crop) in found?.boxes {
+        asked.manifest.photos[photo].crop = crop;
+    }
+    Ok(asked)
+}
+
+fn print_line(decision: &Decision) -> crate::gallery::Result<()> {
+    let fail = |e: std::io::Error| crate::gallery::Error::from(crate::run::RunError::io("write", "standard output", e));
+    let line = serde_json::to_string(decision).map_err(|e| fail(e.into()))?;
+    words::print(&foreign::json(&line)).map_err(fail)
+}
+
+/// Decisions for people.
+fn table(found: &[Decision]) -> String {
+    let row = |d: &Decision| {
+        let nearest = |place: usize| {
+            let near = d.individuals.get(place);
+            near.map_or_else(String::new, |near| format!("{} {:.3}", foreign::line(&near.individual), near.distance))
+        };
+        let decision = match d.decision {
+            Some(Verdict::Known) => d.individual.as_deref().map_or_else(String::new, foreign::line),
+            Some(Verdict::NewIndividual) => "new individual".into(),
+            Some(Verdict::Look) => "look".into(),
+            None => "—".into(),
+        };
+        let sure = d.probability.map_or_else(String::new, |p| format!("{p:.2}"));
+        vec![foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)]
+    };
+    let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+    words::table(&["encounter", "photos", "decision", "probability", "nearest", "next"], &rows)
+}

@@ -1,0 +1,91 @@
+//! `--gallery`: a gallery with its networks, for the verbs that ask or change one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::data::fingerprint::Fingerprint;
+use crate::data::formats;
+use crate::data::manifest::{Manifest, Part};
+use crate::data::split::{SplitChoice, assign};
+use crate::eval::boxes::Looker;
+use crate::eval::model::Model;
+use crate::gallery::about::{Embedding, Seen};
+use crate::gallery::store::Gallery;
+use crate::gallery::trained::Trained;
+use crate::nn::ops::Backend;
+use crate::run::RunDir;
+use crate::train::checkpoint;
+use crate::train::setup::split_of;
+
+use super::Context;
+use super::evaluate::Chosen;
+
+/// Which gallery.
+#[derive(Debug, Clone, Args)]
+pub(super) struct GalleryFlag {
+    /// The gallery's folder
+    #[arg(long, value_name = "PATH")]
+    pub(super) gallery: PathBuf,
+}
+
+/// The networks of a gallery, loaded.
+pub(super) struct OfGallery<D: Backend> {
+    pub(super) model: Model<D>,
+    pub(super) looker: Option<Looker>,
+    pub(super) chosen: Chosen,
+}
+
+/// What `model` makes of photos seen so.
+pub(super) fn embedding<D: Backend>(model: &Model<D>, looker: Option<&Looker>) -> Embedding {
+    Embedding {
+        identity: model.identity.clone(),
+        preprocessing: model.about.preprocessing.clone(),
+        dims: model.about.embedding_dim,
+        seen: looker.map_or(Seen::Drawn, |looker| Seen::Attention { by: looker.hash.clone() }),
+    }
+}
+
+impl<D: Backend> OfGallery<D> {
+    /// The networks of `gallery`, its model from `given` where that is said.
+    ///
+    /// # Errors
+    /// When they are gone, or `given` is another model.
+    pub(super) fn load(context: &Context, device: &D, gallery: &Gallery, given: Option<&Path>) -> Result<OfGallery<D>> {
+        let stored = given.map_or_else(|| gallery.model_file(), |given| Ok(given.to_path_buf()))?;
+        let mut chosen = Chosen::of(context, &stored, None)?;
+        let model = chosen.load(device)?;
+        let looker = gallery.looker()?.map(|(path, hash)| Looker { path, hash });
+        gallery.accept(&embedding(&model, looker.as_ref()))?;
+        Ok(OfGallery { model, looker, chosen })
+    }
+}
+
+/// The photos that `model` was trained on: those of its run, or of `manifest` where its file says that it was trained on
+/// such a part.
+pub(super) fn trained<D: Backend>(chosen: &Chosen, model: &Model<D>, manifest: &Manifest) -> Trained {
+    let of_run = chosen.run.as_ref().and_then(photos_of_run);
+    let photos = of_run.or_else(|| {
+        let seen = checkpoint::told(&model.said)?.data.train;
+        let columns = manifest.split_columns.keys().map(|name| SplitChoice::Column(name.clone()));
+        let splits = std::iter::once(SplitChoice::Auto).chain(columns);
+        splits.filter_map(|choice| assign(manifest, &choice).ok()).find_map(|split| {
+            let train = split.photos(Part::Train);
+            (Fingerprint::of(manifest, &train) == seen).then(|| paths(manifest, &train))
+        })
+    });
+    Trained::on(photos.as_deref())
+}
+
+/// The training photos of a run, as its dataset was corrected then.
+fn photos_of_run(run: &RunDir) -> Option<Vec<PathBuf>> {
+    let data = run.read_config().ok()?.data;
+    let manifest = formats::open(data.dir.as_ref(), &run.read_corrections().ok()?).ok()?;
+    let train = split_of(&data, &manifest).ok()?.photos(Part::Train);
+    Some(paths(&manifest, &train))
+}
+
+fn paths(manifest: &Manifest, photos: &[usize]) -> Vec<PathBuf> {
+    photos.iter().map(|&photo| manifest.full_path(photo)).collect()
+}

@@ -1,0 +1,147 @@
+//! Photos of a dataset into a gallery, a batch at a time: what `build` and `add` do.
+//!
+//! A batch is hashed, embedded and put in before the next one begins, so that a process killed at any moment has lost one
+//! at most, and the same command again goes on where it was.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use crate::data::manifest::{Manifest, Photo, Problem, ProblemKind};
+use crate::eval::embed::{Embedded, Source, embed_readable};
+use crate::eval::model::Model;
+use crate::nn::ops::Backend;
+
+use super::trained::Trained;
+use super::writer::{Adding, Encounter, NewPhoto, There, Writer};
+use super::{Result, hash};
+
+/// Photos put in at once.
+const BATCH: usize = 128;
+
+/// What came of photos that were to be added.
+#[derive(Debug, Default)]
+pub struct Came {
+    /// Photos that were added.
+    pub added: usize,
+    /// Photos that were there already.
+    pub known: usize,
+    /// What was left out and why: photos that cannot be read, are known as another individual, or have changed.
+    pub problems: Vec<Problem>,
+    /// It was interrupted; what was added until then is there.
+    pub interrupted: bool,
+}
+
+/// Adds `photos` (indices into the manifest) with `model`. `progress` is called with the number done, of how many, and says
+/// whether to go on.
+///
+/// # Errors
+/// When the network fails or a file cannot be written; what was added until then is there.
+pub fn add<D: Backend>(
+    writer: &mut Writer,
+    adding: &mut Adding,
+    model: &Model<D>,
+    (manifest, photos): (&Manifest, &[usize]),
+    trained: &Trained,
+    source: &Source,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<Came> {
+    let mut came = Came::default();
+    let all = 2 * photos.len(); // decoded, embedded
+    for (batch, done) in photos.chunks(BATCH).zip((0..).step_by(2 * BATCH)) {
+        let mut new = wanted(writer, manifest, batch, trained, &mut came)?;
+        let places: Vec<usize> = new.iter().map(|(place, _)| *place).collect();
+        let skipped = 2 * (batch.len() - places.len());
+        let embedded =
+            embed_readable(model, manifest, &places, source, &mut |now, _| progress(done + skipped + now, all));
+        let Embedded { usable, vectors, problems } = match embedded {
+            Err(crate::eval::Error::Interrupted) => {
+                came.interrupted = true;
+                return Ok(came);
+            }
+            other => other?,
+        };
+        came.problems.extend(problems);
+        new.retain(|(place, _)| usable.contains(place));
+        let new: Vec<NewPhoto> = new.into_iter().map(|(_, photo)| photo).collect();
+        if !new.is_empty() {
+            writer.add(adding, &new, &vectors)?;
+            came.added += new.len();
+        }
+        if !progress(done + 2 * batch.len(), all) {
+            came.interrupted = true;
+            return Ok(came);
+        }
+    }
+    Ok(came)
+}
+
+/// Those of `batch` that are to be embedded.
+fn wanted(
+    writer: &Writer,
+    manifest: &Manifest,
+    batch: &[usize],
+    trained: &Trained,
+    came: &mut Came,
+) -> Result<Vec<(usize, NewPhoto)>> {
+    let hashed: Vec<_> = batch.par_iter().map(|&place| new_photo(manifest, place, trained)).collect();
+    let (mut new, mut of_batch) = (Vec::new(), HashMap::new());
+    for (&place, photo) in batch.iter().zip(hashed) {
+        let named = Some(manifest.photos[place].path.to_string_lossy().into_owned());
+        let mut left_out =
+            |kind, reason| came.problems.push(Problem { kind, photo: named.clone(), line: None, reason });
+        let photo = match photo {
+            Ok(photo) => photo,
+            Err(reason) => {
+                left_out(ProblemKind::Unreadable, reason);
+                continue;
+            }
+        };
+        let twice = of_batch.get(&(photo.sha256, photo.crop)).map(|known: &String| {
+            if *known == photo.individual { There::Known } else { There::Otherwise { known_as: known.clone() } }
+        });
+        match twice.map_or_else(|| writer.there(&photo), Ok)? {
+            There::Known => came.known += 1,
+            There::Otherwise { known_as } => left_out(
+                ProblemKind::TwoIndividuals,
+                format!("it is in the gallery as {known_as} and here as {}; nothing was changed", photo.individual),
+            ),
+            There::Changed => left_out(
+                ProblemKind::Duplicate,
+                "its file or its crop is another than when it was added; `caretta gallery rebuild` embeds all anew"
+                    .into(),
+            ),
+            There::New => {
+                of_batch.insert((photo.sha256, photo.crop), photo.individual.clone());
+                new.push((place, photo));
+            }
+        }
+    }
+    Ok(new)
+}
+
+fn new_photo(manifest: &Manifest, place: usize, trained: &Trained) -> std::result::Result<NewPhoto, String> {
+    let path = manifest.full_path(place);
+    let sha256 = hash::of_file(&path).map_err(|e| e.to_string())?;
+    let photo = &manifest.photos[place];
+    let text = |path: &std::path::Path| path.to_str().map(str::to_owned).ok_or("its path is no UTF-8 text; rename it");
+    Ok(NewPhoto {
+        root: text(&manifest.root)?,
+        path: text(&photo.path)?,
+        individual: photo.individual.clone(),
+        encounter: encounter(photo),
+        date: photo.date,
+        side: photo.side,
+        crop: photo.crop,
+        sha256,
+        trained: trained.is_on(&path, &sha256),
+    })
+}
+
+/// The day, where that is what the encounter goes by.
+fn encounter(photo: &Photo) -> Encounter {
+    match photo.date {
+        Some(day) if photo.encounter == format!("{} {day}", photo.individual) => Encounter::Day(day),
+        _ => Encounter::Own(photo.encounter.clone()),
+    }
+}

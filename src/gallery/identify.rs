@@ -1,0 +1,242 @@
+//! Who is on photos: for each encounter one decision, with the nearest known photos.
+//!
+//! Without a calibration nobody knows how near is near enough: then it ranks, and decides nothing. Individuals are ranked as
+//! the calibration ranked them ([`proposal`](super::proposal)).
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::manifest::{Manifest, Problem};
+use crate::eval::embed::{Embedded, Source, embed_readable};
+use crate::eval::model::Model;
+use crate::nn::ops::Backend;
+
+use super::asked::{Asked, Together};
+use super::calibrated::calibration_of;
+use super::calibration::Calibration;
+use super::decision::decide;
+use super::known::Known;
+use super::proposal::propose;
+use super::search::{NEAREST, Near, Nearest, nearest};
+use super::store::Gallery;
+use super::{Error, Result};
+
+pub use super::decision::Verdict;
+
+/// Photos embedded before their encounters are decided and told.
+const BATCH: usize = 128;
+
+/// A known photo near to those asked about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NearPhoto {
+    /// Its path below `root`.
+    pub photo: String,
+    /// The folder of its dataset.
+    pub root: String,
+    /// Who is on it.
+    pub individual: String,
+    /// In which encounter.
+    pub encounter: String,
+    /// Euclidean distance of the unit embeddings, 0 to 2.
+    pub distance: f64,
+}
+
+/// An individual near to the photos asked about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NearIndividual {
+    /// Its name.
+    pub individual: String,
+    /// The distance of its nearest photo; of several photos asked about together the mean of each one's nearest.
+    pub distance: f64,
+}
+
+/// What is said of one encounter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Its photos that could be read, by their paths as given.
+    pub photos: Vec<String>,
+    /// Its folder or photo, as given.
+    pub encounter: String,
+    /// None without a calibration.
+    pub decision: Option<Verdict>,
+    /// Who it is; who is nearest, where that is not decided or to be looked at; none where it is a new individual.
+    pub individual: Option<String>,
+    /// That the decision is right, of `look` that the individual is; none without a calibration.
+    pub probability: Option<f64>,
+    /// The nearest known photos, at most ten.
+    pub nearest: Vec<NearPhoto>,
+    /// The nearest individuals, at most ten.
+    pub individuals: Vec<NearIndividual>,
+}
+
+/// A gallery ready to be asked.
+#[derive(Debug)]
+pub struct Catalogue {
+    gallery: Gallery,
+    known: Known,
+    calibration: Option<Calibration>,
+}
+
+impl Catalogue {
+    /// All of `gallery`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds no photo.
+    pub fn of(gallery: Gallery) -> Result<Catalogue> {
+        let known = gallery.known()?;
+        if known.is_empty() {
+            return Err(Error::Empty { folder: gallery.folder().to_path_buf() });
+        }
+        let calibration = match calibration_of(&gallery) {
+            Err(Error::OtherCalibration { .. }) => None, // of the embeddings before a rebuild
+            other => other?,
+        };
+        Ok(Catalogue { gallery, known, calibration })
+    }
+
+    /// The gallery.
+    pub fn gallery(&self) -> &Gallery {
+        &self.gallery
+    }
+
+    /// What it knows.
+    pub fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// What decides; none where it was not calibrated.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
+    }
+
+    /// The known photos of `near`, with what is said of them.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn photos(&self, near: &[Near]) -> Result<Vec<NearPhoto>> {
+        let mut photos = Vec::with_capacity(near.len());
+        for near in near {
+            // one that was taken out since is not shown
+            if let Some(photo) = self.gallery.photo(self.known.photos[near.row].id)? {
+                photos.push(NearPhoto {
+                    photo: photo.photo,
+                    root: photo.root.to_string_lossy().into_owned(),
+                    individual: photo.individual,
+                    encounter: photo.encounter,
+                    distance: near.distance,
+                });
+            }
+        }
+        Ok(photos)
+    }
+
+    /// The individuals of `near`.
+    pub fn individuals(&self, near: &[Near]) -> Vec<NearIndividual> {
+        let of = |near: &Near| NearIndividual {
+            individual: self.known.individuals[self.known.photos[near.row].individual].clone(),
+            distance: near.distance,
+        };
+        near.iter().map(of).collect()
+    }
+
+    /// `rows` are the embeddings of `photos`.
+    fn decide(
+        &self,
+        manifest: &Manifest,
+        encounter: String,
+        (photos, rows): (&[usize], &[f32]),
+        nearest: &Nearest,
+    ) -> Result<Decision> {
+        let proposal = propose(&self.known, rows)?;
+        let name = |individual: usize| self.known.individuals[individual].clone();
+        let near = proposal.candidates.iter().take(NEAREST);
+        let decided = self.calibration.as_ref().map(|calibration| decide(&proposal, calibration));
+        let individual = match &decided {
+            Some(decided) => decided.individual,
+            None => proposal.candidates.first().map(|nearest| nearest.individual),
+        };
+        Ok(Decision {
+            photos: photos.iter().map(|&i| manifest.photos[i].path.to_string_lossy().into_owned()).collect(),
+            encounter,
+            decision: decided.map(|decided| decided.decision),
+            individual: individual.map(name),
+            probability: decided.and_then(|decided| decided.probability),
+            nearest: self.photos(&nearest.photos)?,
+            individuals: near
+                .map(|near| NearIndividual { individual: name(near.individual), distance: near.distance })
+                .collect(),
+        })
+    }
+}
+
+/// Decides on each of the encounters of `asked`, and hands each decision to `told` when its batch is done. The problems are of
+/// photos that cannot be read: they do not count, and an encounter of no other photo has no decision. `progress` is called
+/// with the number done, of how many, and says whether to go on.
+///
+/// # Errors
+/// When the network fails, `told` does, or `progress` said no ([`Error::Interrupted`]).
+pub fn identify<D: Backend>(
+    catalogue: &Catalogue,
+    model: &Model<D>,
+    asked: &Asked,
+    source: &Source,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+    told: &mut dyn FnMut(Decision) -> Result<()>,
+) -> Result<Vec<Problem>> {
+    let all = 2 * asked.encounters.iter().map(|together| together.photos.len()).sum::<usize>();
+    let (mut problems, mut done) = (Vec::new(), 0);
+    for batch in batches(&asked.encounters) {
+        let photos: Vec<usize> = batch.iter().flat_map(|together| together.photos.iter().copied()).collect();
+        let embedded = embed_readable(model, &asked.manifest, &photos, source, &mut |now, _| progress(done + now, all));
+        let Embedded { usable, vectors, problems: unreadable } = match embedded {
+            Err(crate::eval::Error::Interrupted) => return Err(Error::Interrupted),
+            other => other?,
+        };
+        problems.extend(unreadable);
+        done += 2 * photos.len();
+        // usable keeps the order asked for, so that an encounter's rows lie together
+        let mut left = (&usable[..], &vectors[..]);
+        let mut readable = Vec::new();
+        for together in batch {
+            let count = left.0.iter().take_while(|photo| together.photos.contains(photo)).count();
+            let (rows, rest) = left.1.split_at(count * catalogue.known.dims);
+            if count > 0 {
+                readable.push((together, &left.0[..count], rows));
+            }
+            left = (&left.0[count..], rest);
+        }
+        let queries: Vec<&[f32]> = readable.iter().map(|(.., rows)| *rows).collect();
+        for ((together, photos, rows), nearest) in readable.iter().zip(nearest(&catalogue.known, &queries)) {
+            told(catalogue.decide(&asked.manifest, together.encounter.clone(), (*photos, *rows), &nearest)?)?;
+        }
+    }
+    Ok(problems)
+}
+
+/// Encounters in batches of about [`BATCH`] photos, at least one each.
+fn batches(encounters: &[Together]) -> Vec<&[Together]> {
+    let (mut batches, mut from, mut photos) = (Vec::new(), 0, 0);
+    for (at, together) in encounters.iter().enumerate() {
+        photos += together.photos.len();
+        if photos >= BATCH || at + 1 == encounters.len() {
+            batches.push(&encounters[from..=at]);
+            (from, photos) = (at + 1, 0);
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_keep_encounters_whole_and_lose_none() {
+        let sizes = [1, 100, 30, 300, 2, 2, 200];
+        let together = |&size: &usize| Together { encounter: String::new(), photos: vec![0; size] };
+        let encounters: Vec<_> = sizes.iter().map(together).collect();
+        let found: Vec<Vec<usize>> =
+            batches(&encounters).iter().map(|batch| batch.iter().map(|t| t.photos.len()).collect()).collect();
+        assert_eq!(found, [vec![1, 100, 30], vec![300], vec![2, 2, 200]]);
+        assert!(batches(&[]).is_empty());
+    }
+}

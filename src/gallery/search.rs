@@ -1,0 +1,148 @@
+//! The nearest known photos of photos asked about, and so the nearest individuals; exact.
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::nn::ops::device;
+
+use super::known::Known;
+
+/// How many of the nearest are kept.
+pub const NEAREST: usize = 10;
+
+/// A known photo, and how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Near {
+    /// Its row in [`Known`].
+    pub row: usize,
+    /// Euclidean distance of the unit embeddings, 0 to 2; of several photos asked about together the nearest counts.
+    pub distance: f64,
+}
+
+/// What is nearest to photos asked about together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Nearest {
+    /// The nearest photos, at most [`NEAREST`], ties to the one added earlier.
+    pub photos: Vec<Near>,
+    /// The nearest individuals, at most [`NEAREST`], each by its nearest photo.
+    pub individuals: Vec<Near>,
+}
+
+/// Distances held at once.
+const AT_ONCE: usize = 1 << 24;
+
+/// The nearest to each of `queries`, whose embeddings are one or more rows of `known.dims` values each.
+pub fn nearest(known: &Known, queries: &[&[f32]]) -> Vec<Nearest> {
+    let most = queries.iter().map(|query| query.len() / known.dims.max(1)).max().unwrap_or(1).max(1);
+    let at_once = (AT_ONCE / (known.len().max(1) * most)).max(1);
+    queries.chunks(at_once).flat_map(|queries| nearest_at_once(known, queries)).collect()
+}
+
+fn nearest_at_once(known: &Known, queries: &[&[f32]]) -> Vec<Nearest> {
+    let dims = known.dims.max(1);
+    if device::has_card() {
+        let all: Vec<f32> = queries.concat();
+        if let Some(found) = device::distances(&all, &known.embeddings, dims) {
+            let mut found = found.chunks_exact(known.len().max(1));
+            let counts = queries.iter().map(|query| query.len() / dims);
+            return counts.map(|count| ranked(known, &closest(known, found.by_ref().take(count)))).collect();
+        }
+    }
+    let of_query = |query: &&[f32]| {
+        // rows in blocks, so that one query, too, is on all cores
+        let blocks: Vec<Vec<f64>> = known
+            .embeddings
+            .par_chunks(dims * 4096)
+            .map(|rows| {
+                let found = device::distances_on_cpu(query, rows, dims);
+                let mut apart = vec![f64::INFINITY; rows.len() / dims];
+                nearer(&mut apart, found.chunks_exact(rows.len() / dims));
+                apart
+            })
+            .collect();
+        ranked(known, &blocks.concat())
+    };
+    queries.par_iter().map(of_query).collect()
+}
+
+fn closest<'a>(known: &Known, found: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
+    let mut apart = vec![f64::INFINITY; known.len()];
+    nearer(&mut apart, found);
+    apart
+}
+
+fn nearer<'a>(apart: &mut [f64], found: impl Iterator<Item = &'a [f64]>) {
+    for found in found {
+        apart.iter_mut().zip(found).for_each(|(apart, &found)| *apart = apart.min(found));
+    }
+}
+
+/// The first of all by `apart`, how far each row is.
+fn ranked(known: &Known, apart: &[f64]) -> Nearest {
+    let photos = first(apart.iter().enumerate().map(|(row, &distance)| Near { row, distance }).collect());
+    let mut of_individual: Vec<Option<Near>> = vec![None; known.individuals.len()];
+    for (row, (&distance, photo)) in apart.iter().zip(&known.photos).enumerate() {
+        let best = &mut of_individual[photo.individual];
+        if best.is_none_or(|best| distance < best.distance) {
+            *best = Some(Near { row, distance });
+        }
+    }
+    Nearest { photos, individuals: first(of_individual.into_iter().flatten().collect()) }
+}
+
+fn first(mut all: Vec<Near>) -> Vec<Near> {
+    let order = |a: &Near, b: &Near| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row));
+    if all.len() > NEAREST {
+        all.select_nth_unstable_by(NEAREST, order);
+        all.truncate(NEAREST);
+    }
+    all.sort_by(order);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::known::KnownPhoto;
+    use super::*;
+    use crate::eval::retrieval::distance;
+    use proptest::prelude::*;
+
+    fn known(rows: &[(f32, usize)]) -> Known {
+        let vectors = rows.iter().flat_map(|(angle, _)| [angle.cos(), angle.sin()]).collect();
+        let individuals = rows.iter().map(|(_, who)| who + 1).max().unwrap_or(0);
+        let photos = rows.iter().enumerate().map(|(row, &(_, individual))| {
+            let id = row as u64 + 100;
+            KnownPhoto { id, individual, encounter: row, side: None, trained: None }
+        });
+        Known::new(2, vectors, photos.collect(), (0..individuals).map(|i| format!("t{i}")).collect()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_sorting_all_distances_gives(
+            rows in prop::collection::vec((0_u8..40, 0_usize..15), 1..60),
+            asked in prop::collection::vec(prop::collection::vec(0_u8..40, 1..4), 1..5),
+        ) {
+            let rows: Vec<_> = rows.into_iter().map(|(angle, who)| (f32::from(angle) / 13.0, who)).collect();
+            let known = known(&rows);
+            let unit = |angle: u8| [(f32::from(angle) / 13.0).cos(), (f32::from(angle) / 13.0).sin()];
+            let queries: Vec<Vec<f32>> = asked.iter().map(|of| of.iter().flat_map(|&a| unit(a)).collect()).collect();
+            let found = nearest(&known, &queries.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            for (query, found) in queries.iter().zip(found) {
+                let apart = |row| query.chunks(2).map(|q| distance(q, known.embedding(row))).fold(9.0, f64::min);
+                let mut all: Vec<Near> = (0..known.len()).map(|row| Near { row, distance: apart(row) }).collect();
+                all.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
+                prop_assert_eq!(&found.photos[..], &all[..known.len().min(NEAREST)]);
+                let mut seen = std::collections::HashSet::new();
+                all.retain(|near| seen.insert(known.photos[near.row].individual));
+                prop_assert_eq!(&found.individuals[..], &all[..all.len().min(NEAREST)]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_gallery_has_no_nearest() {
+        let known = Known { dims: 2, ..Known::default() };
+        assert_eq!(nearest(&known, &[&[1.0, 0.0]]), [Nearest::default()]);
+    }
+}
