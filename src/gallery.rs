@@ -1,7 +1,8 @@
 //! The gallery: known individuals with their embeddings, searched for the animals on new photos.
 //!
 //! A gallery is a folder ([`store`]) that one process at a time changes ([`writer`], [`add`]). [`known`] is a gallery as
-//! numbers, which [`search`] and decisions ([`identify`]) are made of.
+//! numbers, which [`search`] and decisions ([`identify`]) are made of. A decision: [`proposal`] ranks the individuals,
+//! [`calibration`] says what their distances mean, [`decision`] is made of both.
 
 pub mod about;
 pub mod add;
@@ -20,6 +21,20 @@ mod tests;
 pub mod trained;
 mod vectors;
 pub mod writer;
+
+pub mod ari;
+pub mod calibrated;
+pub mod calibration;
+pub mod calibration_charts;
+pub mod decision;
+pub mod discover;
+mod linkage;
+pub mod logistic;
+pub mod proposal;
+pub mod share;
+#[cfg(test)]
+mod testing;
+pub mod thresholds;
 
 pub use error::Error;
 

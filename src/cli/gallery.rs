@@ -20,6 +20,7 @@ use crate::nn::ops::device::on_device;
 use crate::run::RunDir;
 
 use super::args::{PhotoFlags, dataset, part};
+use super::calibrate::{CalibrateArgs, calibrate};
 use super::crop::{CropFlag, look};
 use super::evaluate::Chosen;
 use super::of_gallery::{GalleryFlag, OfGallery, embedding, trained};
@@ -37,6 +38,8 @@ pub(super) enum GalleryVerb {
     Ls(LsArgs),
     /// Show an individual with its encounters and photos
     Show(ShowArgs),
+    /// Choose how near is near enough, for errors that you accept
+    Calibrate(CalibrateArgs),
 }
 
 /// Arguments of `gallery build`.
@@ -134,6 +137,7 @@ pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
         }
         GalleryVerb::Ls(args) => ls(context, args),
         GalleryVerb::Show(args) => show(context, args),
+        GalleryVerb::Calibrate(args) => calibrate(context, args),
     }
 }
 

@@ -100,11 +100,7 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     if !context.global.json {
         words::print(&foreign::block(&table(&found)))?;
     }
-    words::say(&words::wrapped(&format!(
-        "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
-         for an animal that is new. `caretta gallery calibrate --gallery {}` chooses how near is near enough.",
-        foreign::path(&args.gallery.gallery)
-    )));
+    say_what_decided(&catalogue);
     if is_interrupted {
         words::say(&format!("interrupted after {}", counted(found.len(), "encounter")));
         return Ok(super::INTERRUPTED);
@@ -156,6 +152,23 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
         )
     })?;
     Ok(0)
+}
+
+/// Says what the decisions may be held to, or why there are none.
+fn say_what_decided(catalogue: &Catalogue) {
+    let gallery = foreign::path(catalogue.gallery().folder());
+    let said = match catalogue.calibration() {
+        None => format!(
+            "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
+             for an animal that is new. `caretta gallery calibrate --gallery {gallery}` chooses how near is near enough."
+        ),
+        Some(calibration) if calibration.has_grown(catalogue.known()) => format!(
+            "The gallery has grown since it was calibrated, and strangers come nearer in a larger one: \
+             `caretta gallery calibrate --gallery {gallery}` makes the decisions good again."
+        ),
+        Some(_) => return,
+    };
+    words::say(&words::wrapped(&said));
 }
 
 /// What lies at the paths given.

@@ -24,9 +24,11 @@ use crate::run::{RunError, files};
 
 use super::about::Embedding;
 use super::asked::{Asked, Together};
+use super::calibration::Calibration;
 use super::decisions::{By, Decided, Matter, Proposed, Ruling};
-use super::identify::{Catalogue, Decision, NearPhoto, each_encounter};
-use super::search::nearest;
+use super::identify::{Catalogue, Decision, NearIndividual, NearPhoto, each_encounter};
+use super::search::{Nearest, nearest};
+use super::share::Share;
 use super::store::{Counts, Gallery};
 use super::writer::{Encounter, NewPhoto, Writer};
 use super::{Error, Result, hash};
@@ -90,10 +92,38 @@ pub fn behind(gallery: &Path, folder: &Path) -> Vec<PathBuf> {
     vec![place.join(SEEN_FILE), place.join(ABOUT_FILE), facts(""), facts("-wal")]
 }
 
-/// What the calibration of the gallery in `gallery` promises, in words; none without one.
-pub fn promise(gallery: &Path) -> Option<String> {
-    let _ = gallery;
-    None
+/// What a calibration promises, in few words.
+pub fn promise(calibration: &Calibration) -> String {
+    let percent = |share: f64| format!("{:.0}", 100.0 * share);
+    match &calibration.reached {
+        Some(reached) => {
+            let Share { share, interval: [low, high], .. } = reached.false_new;
+            format!("{} % false new ({} to {})", percent(share), percent(low), percent(high))
+        }
+        None => format!("{} % false new asked for", percent(calibration.asked.false_new)),
+    }
+}
+
+/// Of each individual of `proposal` its photo that is nearest.
+fn best(catalogue: &Catalogue, proposal: &Decision, near: &Nearest) -> Result<Vec<NearPhoto>> {
+    let nearest = catalogue.photos(&near.individuals)?;
+    let of = |name: &NearIndividual| -> Result<NearPhoto> {
+        if let Some(photo) = nearest.iter().find(|photo| photo.individual == name.individual) {
+            return Ok(photo.clone());
+        }
+        // near by its photos together, by none alone
+        let (_, photos) = catalogue.gallery().individual(&name.individual)?;
+        let unknown = || Error::UnknownIndividual { given: name.individual.clone(), near: Vec::new() };
+        let photo = photos.into_iter().next().ok_or_else(unknown)?;
+        Ok(NearPhoto {
+            root: photo.root.to_string_lossy().into_owned(),
+            photo: photo.photo,
+            individual: photo.individual,
+            encounter: photo.encounter,
+            distance: name.distance,
+        })
+    };
+    proposal.individuals.iter().map(of).collect()
 }
 
 /// Reads what was seen; a line that was not written whole is none.
@@ -277,14 +307,16 @@ impl Session {
         let fits = |seen: &&Seen| !seen.photos.is_empty() && seen.vectors.len() == seen.photos.len() * dims;
         let seen: Vec<&Seen> = seen.iter().filter(fits).collect();
         let queries: Vec<&[f32]> = seen.iter().map(|seen| &seen.vectors[..]).collect();
-        let entry = |(seen, near): (&&Seen, super::search::Nearest)| -> Result<Entry> {
+        let entry = |(seen, near): (&&Seen, Nearest)| -> Result<Entry> {
             let photos: Vec<String> = seen.photos.iter().map(|photo| photo.path.clone()).collect();
+            let paths = photos.iter().map(|path| folder.join(path)).collect();
+            let proposal = catalogue.decide(photos, seen.encounter.clone(), &seen.vectors, &near)?;
             Ok(Entry {
-                photos: photos.iter().map(|path| folder.join(path)).collect(),
+                photos: paths,
                 date: seen.photos.iter().find_map(|photo| photo.date),
-                best: catalogue.photos(&near.individuals)?,
+                best: best(&catalogue, &proposal, &near)?,
                 decided: decided.get(&seen.encounter).cloned(),
-                proposal: catalogue.decide(photos, seen.encounter.clone(), &near)?,
+                proposal,
             })
         };
         let entries = seen.iter().zip(nearest(catalogue.known(), &queries)).map(entry).collect::<Result<_>>()?;
@@ -295,7 +327,7 @@ impl Session {
             folder: folder.into(),
             counts: store.counts()?,
             entries,
-            promise: None,
+            promise: catalogue.calibration().map(promise),
             names,
             looking: lock::is_held(&place.join(LOCK_FILE))?,
             whole: about.as_ref().is_some_and(|about| about.whole),

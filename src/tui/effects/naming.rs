@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::data::counted::counted;
+use crate::gallery::calibrated::calibration_of;
 use crate::gallery::decisions::{By, Proposed, Ruling};
 use crate::gallery::session::{self, Session};
 use crate::gallery::store::Gallery;
@@ -33,12 +34,11 @@ fn line(folder: PathBuf) -> GalleryLine {
     let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
     let read = || {
         let gallery = Gallery::open(&folder)?;
-        Ok((gallery.counts()?, Session::list(&gallery)?))
+        let promise = calibration_of(&gallery)?.as_ref().map(session::promise);
+        Ok((gallery.counts()?, Session::list(&gallery)?, promise))
     };
     match read() {
-        Ok((counts, sessions)) => {
-            GalleryLine { name, counts: Ok(counts), promise: session::promise(&folder), sessions, folder }
-        }
+        Ok((counts, sessions, promise)) => GalleryLine { name, counts: Ok(counts), promise, sessions, folder },
         Err(error) => {
             let error: crate::gallery::Error = error;
             GalleryLine { name, counts: Err(error.to_string()), promise: None, sessions: Vec::new(), folder }
