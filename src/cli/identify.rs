@@ -116,10 +116,10 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let folder = folder.canonicalize().with_context(|| foreign::path(folder))?;
     let gallery = Gallery::open(&args.gallery.gallery)?;
     let of = OfGallery::load(context, device, &gallery, args.model_path.as_deref())?;
+    let manifest = context.workspace.every_photo(&folder)?;
     let mut looking = Looking::at(&gallery, &folder)?;
     context.workspace.know_gallery(gallery.folder())?;
     let source = args.photos.source(context);
-    let manifest = context.workspace.every_photo(&folder)?;
     let mut asked = Asked::new(vec![Given::Folder(PathBuf::new(), manifest)], EncountersBy::Folder);
     asked.manifest.root.clone_from(&folder);
     words::say_problems(&asked.manifest.problems);

@@ -83,6 +83,8 @@ pub(super) struct Identify {
     pub(super) anew: bool,
     /// A decision is being written down.
     pub(super) writing: bool,
+    /// The encounter to go to once the session is read again.
+    pub(super) wanted: Option<String>,
 }
 
 impl Identify {
@@ -135,8 +137,14 @@ impl Identify {
             .is_some_and(|before| (&before.gallery, &before.folder) == (&session.gallery, &session.folder));
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
         let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
+        let wanted = self.wanted.take().filter(|_| is_same);
         self.session = Some(session);
         let entries = self.entries();
+        if let Some(at) = wanted.and_then(|name| entries.iter().position(|entry| entry.proposal.encounter == name)) {
+            self.encounter = at;
+            self.look_anew();
+            return self.profile_wanted();
+        }
         let at = chosen.and_then(|name| entries.iter().position(|entry| entry.proposal.encounter == name));
         match at {
             Some(at) => {

@@ -247,7 +247,7 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Open, "open-session", &["enter"], &[P::Galleries], "open", "go on with the folder, or give new photos to the gallery"),
     row(Action::NewPhotos, "new-photos", &["n"], &[P::Galleries], "new photos", "a folder of new photos to be named with the gallery"),
     row(Action::Confirm, "confirm", &["enter"], NAMED_BY_DIGIT, "confirm", "it is who stands beside it; where it is likely new, the nearest known ones are shown first"),
-    row(Action::Take(1), "take-1", &["1"], NAMED_BY_DIGIT, "", "put the nearest individual beside it"),
+    row(Action::Take(1), "take-1", &["1"], NAMED_BY_DIGIT, "to 9 another", "put the nearest individual beside it"),
     row(Action::Take(2), "take-2", &["2"], NAMED_BY_DIGIT, "", "put the second nearest beside it"),
     row(Action::Take(3), "take-3", &["3"], NAMED_BY_DIGIT, "", "put the third nearest beside it"),
     row(Action::Take(4), "take-4", &["4"], NAMED_BY_DIGIT, "", "put the fourth nearest beside it"),

@@ -69,8 +69,8 @@ pub(super) enum Message {
     Begun(PathBuf, PathBuf),
     /// A session as it stands: gallery, folder, and what was read.
     Session(PathBuf, PathBuf, Result<Arc<Session>, String>),
-    /// A decision was written down or taken back, in words, or could not be.
-    Ruled(Result<String, String>),
+    /// A decision was written down or taken back, in words, or could not be; an encounter that is open again is named.
+    Ruled(Result<(String, Option<String>), String>),
     /// A known individual was looked up.
     Profile(Result<Profile, String>),
     /// Configurations of runs were read.

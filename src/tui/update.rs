@@ -131,7 +131,10 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Ruled(done) => {
             model.identify.writing = false;
             match done {
-                Ok(words) => model.say(words, false),
+                Ok((words, open_again)) => {
+                    model.identify.wanted = open_again;
+                    model.say(words, false);
+                }
                 Err(why) => model.say(why, true),
             }
         }

@@ -65,20 +65,21 @@ pub(super) fn rule(
     ruling: &Ruling,
     by: By,
     proposed: &Proposed,
-) -> Result<String, String> {
+) -> Result<(String, Option<String>), String> {
     session::rule(gallery, folder, encounter, (ruling, by), proposed).map_err(|e| e.to_string())?;
-    Ok(match ruling {
+    let words = match ruling {
         Ruling::Known(name) => format!("{encounter} is {name}; u takes it back"),
         Ruling::New(name) => format!("{encounter} is {name}, a new individual; u takes it back"),
         Ruling::Skipped => format!("{encounter} is skipped; u takes it back"),
-    })
+    };
+    Ok((words, None))
 }
 
 /// Takes the last decision back, and says which.
-pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<String, String> {
+pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<(String, Option<String>), String> {
     let undone = session::undo(gallery, folder).map_err(|e| e.to_string())?;
     let undone = undone.ok_or("nothing is decided in this folder")?;
-    Ok(format!("{} is open again", undone.encounter))
+    Ok((format!("{} is open again", undone.encounter), Some(undone.encounter)))
 }
 
 /// What is known of an individual.

@@ -108,7 +108,7 @@ fn enter_confirms_what_stands_beside_it_and_the_next_open_one_follows() {
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [], "one is written down at a time");
     let mut entries = three();
     entries[0] = decided(entries[0].clone(), known("t1"));
-    let ruled_words = Message::Ruled(Ok("a is t1".into()));
+    let ruled_words = Message::Ruled(Ok(("a is t1".into(), None)));
     drive(&mut model, vec![ruled_words, session(entries.clone())]);
     assert_eq!(model.identify.encounter, 1);
     // what is decided stays so
@@ -165,8 +165,15 @@ fn a_typed_name_is_a_known_one_and_waits_for_enter() {
 fn one_is_skipped_and_the_last_decision_taken_back() {
     let mut model = open((160, 50));
     assert_eq!(ruled(&mut model, keys("s")), [("a".into(), Ruling::Skipped)]);
-    let (_, asked, ..) = drive(&mut model, vec![vec![Message::Ruled(Ok(String::new()))], keys("u")].concat_all());
+    let (_, asked, ..) =
+        drive(&mut model, vec![vec![Message::Ruled(Ok((String::new(), None)))], keys("u")].concat_all());
     assert!(asked.contains(&Effect::UndoRuling("/g".into(), "/week".into())), "{asked:?}");
+    // the one that is open again is gone back to
+    drive(
+        &mut model,
+        vec![keys("jj"), vec![Message::Ruled(Ok((String::new(), Some("a".into())))), session(three())]].concat_all(),
+    );
+    assert_eq!(model.identify.encounter, 0);
 }
 
 #[test]
