@@ -406,3 +406,93 @@ pub fn undo(gallery: &Path, folder: &Path) -> Result<Option<Decided>> {
     writer.take_back(&last)?;
     Ok(Some(last))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{embedding, small};
+    use super::*;
+    use std::fs;
+
+    /// A gallery of t1 and t2, and a folder of which `a` (two photos) and `b` were seen, both near to t1.
+    fn stage(dir: &Path) -> (PathBuf, PathBuf) {
+        let (gallery, folder) = (dir.join("g"), dir.join("week"));
+        drop(small(&gallery));
+        let place = place(&gallery, &folder);
+        fs::create_dir_all(&place).unwrap();
+        let about = About { folder: folder.clone(), embedding: embedding(), whole: true, problems: Vec::new() };
+        files::replace_json(&place.join(ABOUT_FILE), &about).unwrap();
+        let mut lines = String::new();
+        for (encounter, photos) in [("a", &["a/1.jpg", "a/2.jpg"][..]), ("b", &["b/1.jpg"])] {
+            let photo = |path: &&str| {
+                fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
+                fs::write(folder.join(path), path).unwrap();
+                let sha256 = hash::of_file(&folder.join(path)).unwrap().iter().map(|b| format!("{b:02x}")).collect();
+                SeenPhoto { path: (*path).into(), date: None, crop: String::new(), side: None, sha256 }
+            };
+            let photos: Vec<SeenPhoto> = photos.iter().map(photo).collect();
+            let vectors = [0.1_f32.cos(), 0.1_f32.sin(), 0.0].repeat(photos.len());
+            let seen = Seen { encounter: encounter.into(), photos, vectors };
+            lines += &format!("{}\n", serde_json::to_string(&seen).unwrap());
+        }
+        fs::write(place.join(SEEN_FILE), lines).unwrap();
+        (gallery, folder)
+    }
+
+    fn decide(gallery: &Path, folder: &Path, encounter: &str, ruling: Ruling) -> Result<()> {
+        rule(gallery, folder, encounter, (&ruling, By::Person), &Proposed::default())
+    }
+
+    #[test]
+    fn a_session_goes_on_where_it_was_and_a_new_name_counts_for_the_next_encounter() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let read = || Session::read(&gallery, &folder).unwrap();
+        let session = read();
+        assert!(session.whole && !session.looking && session.promise.is_none());
+        let first = |session: &Session, at: usize| session.entries[at].proposal.individuals[0].individual.clone();
+        assert_eq!((session.entries.len(), first(&session, 1)), (2, "t2".into()));
+        assert_eq!(session.entries[0].photos, [folder.join("a/1.jpg"), folder.join("a/2.jpg")]);
+        assert_eq!(session.entries[0].best[0].photo, "1.jpg");
+
+        decide(&gallery, &folder, "a", Ruling::New("t9".into())).unwrap();
+        let session = read();
+        assert_eq!(session.entries[0].decided.as_ref().unwrap().ruling, Ruling::New("t9".into()));
+        assert!(session.names.contains(&"t9".into()) && session.counts.photos == 5);
+        let near = session.entries[1].best.iter().find(|near| near.individual == "t9").unwrap();
+        assert_eq!(near.distance, 0.0);
+        assert!(matches!(decide(&gallery, &folder, "a", Ruling::Skipped), Err(Error::AlreadyDecided { .. })));
+        let listed = Session::list(&Gallery::open(&gallery).unwrap()).unwrap();
+        assert_eq!(listed, [Outline { folder: folder.clone(), encounters: 2, decided: 1 }]);
+
+        assert_eq!(undo(&gallery, &folder).unwrap().unwrap().encounter, "a");
+        assert!(undo(&gallery, &folder).unwrap().is_none());
+        assert!(read().entries.iter().all(|entry| entry.decided.is_none()) && read().counts.photos == 3);
+    }
+
+    #[test]
+    fn what_was_torn_or_has_changed_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let kept = place(&gallery, &folder);
+        let text = fs::read_to_string(kept.join(SEEN_FILE)).unwrap();
+        fs::write(folder.join("b/1.jpg"), "another").unwrap();
+        assert!(matches!(decide(&gallery, &folder, "b", Ruling::Known("t1".into())), Err(Error::SeenOtherwise { .. })));
+        assert!(matches!(decide(&gallery, &folder, "c", Ruling::Skipped), Err(Error::Unseen { .. })));
+        fs::write(kept.join(SEEN_FILE), &text[..text.len() - 9]).unwrap();
+        assert_eq!(Session::read(&gallery, &folder).unwrap().entries.len(), 1);
+        // who looks next goes on behind the last whole line, and alone
+        let open = Gallery::open(&gallery).unwrap();
+        let looking = Looking::at(&open, &folder).unwrap();
+        assert_eq!(looking.seen.len(), 1);
+        assert!(Session::read(&gallery, &folder).unwrap().looking);
+        assert!(matches!(Looking::at(&open, &folder), Err(Error::Looking { .. })));
+        drop(looking);
+        assert!(text.starts_with(&fs::read_to_string(kept.join(SEEN_FILE)).unwrap()));
+        // seen by another network
+        let other = Embedding { identity: "cd".repeat(32), ..embedding() };
+        let about = About { folder: folder.clone(), embedding: other, whole: true, problems: Vec::new() };
+        files::replace_json(&kept.join(ABOUT_FILE), &about).unwrap();
+        assert!(matches!(Session::read(&gallery, &folder), Err(Error::OtherModel { .. })));
+        assert_eq!(Looking::at(&open, &folder).unwrap().seen.len(), 0);
+    }
+}
