@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod bundle;
 mod check;
 mod compare;
 mod corrections;
@@ -27,6 +28,7 @@ mod search;
 mod split;
 mod sweep;
 mod train;
+mod watch;
 mod weights;
 mod words;
 
@@ -104,6 +106,10 @@ enum Verb {
     Search(search::SearchArgs),
     /// Name the animals on photos
     Identify(identify::IdentifyArgs),
+    /// Name photos as they arrive in a folder
+    Watch(watch::WatchArgs),
+    /// Put a gallery, its model and its calibration into one folder for another machine
+    Bundle(bundle::BundleArgs),
     /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
@@ -185,6 +191,8 @@ where
         Verb::Gallery(verb) => gallery::gallery(&context, &verb),
         Verb::Search(args) => search::search(&context, &args),
         Verb::Identify(args) => identify::identify(&context, &args),
+        Verb::Watch(args) => watch::watch(&context, &args),
+        Verb::Bundle(args) => bundle::bundle(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Weights(verb) => weights::weights(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),
