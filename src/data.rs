@@ -15,6 +15,7 @@ pub mod corrections;
 pub mod counted;
 pub mod crop;
 pub mod decode;
+pub mod duplicates;
 mod each;
 pub mod error;
 pub mod export;
@@ -32,6 +33,7 @@ pub mod resize;
 pub mod same_photos;
 pub mod sampler;
 mod sets;
+pub mod sizes;
 pub mod split;
 pub mod synth;
 

@@ -37,7 +37,15 @@ fn a_sweep_is_gone_through_and_the_same_again_keeps_it() {
     assert_eq!(second["runs"][0]["run"], runs[0]["run"]);
     assert_eq!(second["runs"][1]["differing"]["train.seed"], "7");
     assert_eq!(stage.json(&["run", "ls"])["runs"].as_array().unwrap().len(), 4);
+    // runs that differ in their seed only are averaged
+    let over = second["over_seeds"].as_array().unwrap();
+    assert_eq!((over.len(), &over[1]["method"], &over[1]["runs"]), (2, &"arcface".into(), &2.into()));
+    let map = |at: usize| second["runs"][at]["last"]["map"].as_f64().unwrap();
+    let (mean, deviation) = ((map(2) + map(3)) / 2.0, (map(2) - map(3)).abs() / 2.0_f64.sqrt());
+    let told = |key: &str| over[1]["map"][key].as_f64().unwrap();
+    assert!((told("mean") - mean).abs() < 1e-12 && (told("deviation") - deviation).abs() < 1e-12, "{}", over[1]);
     let words = stage.ok(&["sweep", &path]);
+    assert!(words.contains("over seeds") && words.contains("2 runs"), "{words}");
     assert!(words.contains("4 of 4 runs finished, 4 of them before"), "{words}");
 }
 

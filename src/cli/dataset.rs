@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::data::DataError;
 use crate::data::augment::EFFECTS;
 use crate::data::columns::Columns;
 use crate::data::counted::counted;
@@ -13,6 +14,7 @@ use crate::data::foreign;
 use crate::data::manifest::Manifest;
 use crate::data::overview::Overview;
 use crate::data::preview::{PreviewPlan, preview};
+use crate::data::sizes::Sizes;
 use crate::data::split::{SplitChoice, Strategy};
 use crate::data::synth::SynthPlan;
 use crate::eval::figures::write_png;
@@ -219,9 +221,11 @@ fn inspect(context: &Context, args: &InspectArgs) -> Result<u8> {
     let manifest = open(context, &args.dataset)?;
     let choice = SplitChoice::of(args.split_column.clone(), args.split);
     let overview = Overview::of(&manifest, &choice)?;
+    let Some(sizes) = sizes(context, &manifest)? else { return Ok(super::INTERRUPTED) };
     if context.global.json {
         words::say_problems(&overview.problems);
         let mut answer = serde_json::to_value(&overview)?;
+        answer["sizes"] = serde_json::to_value(&sizes)?;
         if args.problems {
             answer["problems"] = overview.problems.iter().map(|problem| problem.told()).collect();
         }
@@ -232,26 +236,51 @@ fn inspect(context: &Context, args: &InspectArgs) -> Result<u8> {
     } else {
         words::say_problems(&overview.problems);
     }
-    context.answer(&overview, || numbers(&overview))?;
+    context.answer(&overview, || numbers(&overview, sizes.as_ref(), &manifest.alike_told()))?;
     Ok(0)
 }
 
+/// How large the photos are, where any tells it; none at all when the user interrupts.
+fn sizes(context: &Context, manifest: &Manifest) -> Result<Option<Option<Sizes>>> {
+    let paths: Vec<PathBuf> = (0..manifest.photos.len()).map(|photo| manifest.full_path(photo)).collect();
+    context.catch_signals()?;
+    let bar = follow::bar(paths.len() as u64, "reading sizes", context.global.json);
+    let read = Sizes::read(&paths, SIZE_THREADS, |done| {
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    });
+    bar.finish_and_clear();
+    match read {
+        Err(DataError::Interrupted) => {
+            words::say("interrupted before the size of every photo was read");
+            Ok(None)
+        }
+        other => Ok(Some(other?)),
+    }
+}
+
+/// Threads that read sizes: the disk is what they wait for.
+const SIZE_THREADS: usize = 4;
+
 /// The numbers of a dataset for people.
-fn numbers(of: &Overview) -> String {
+fn numbers(of: &Overview, sizes: Option<&Sizes>, alike: &str) -> String {
     let days = of.days.map_or_else(|| "undated".to_owned(), |(first, last)| format!("{first} to {last}"));
     let corrected = match of.corrected {
         0 => String::new(),
         n => format!(" · {} corrected", counted(n, "photo")),
     };
     let mut text = format!(
-        "{} · {} · {} · {} · {days}{corrected}\n\n",
+        "{} · {} · {} · {} · {days}{corrected}\n",
         of.name,
         counted(of.counts.individuals, "individual"),
         counted(of.counts.photos, "photo"),
         counted(of.counts.encounters, "encounter"),
     );
+    let known = [("sides", of.sides.told()), ("pixels", sizes.map(Sizes::told))];
+    known.iter().for_each(|(name, told)| text += &told.as_ref().map_or_else(String::new, |t| format!("{name} {t}\n")));
+    text += alike;
     let split = &of.split;
-    text += &format!("split {}: train {}, valid {}, test {}", split.name, split.train, split.valid, split.test);
+    text += &format!("\n\nsplit {}: train {}, valid {}, test {}", split.name, split.train, split.valid, split.test);
     if split.none > 0 {
         text += &format!(", in no part {}", split.none);
     }

@@ -298,12 +298,18 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
         SplitChoice::Auto => of_run.unwrap_or_default(),
         told => told,
     };
-    let parted = |manifest: &Manifest| -> Result<_> {
+    let then = chosen.run.as_ref().map(RunDir::read_corrections).transpose()?.unwrap_or_default();
+    let is_own = config.as_ref().is_some_and(|c| same_folder(Path::new(&c.data.dir), &dir));
+    let parted = |manifest: &mut Manifest| -> Result<_> {
+        if is_own {
+            // the split that was trained on, whatever a check has found since
+            manifest.alike = then.duplicates().map(|duplicates| duplicates.within(manifest));
+        }
         let split = split::assign(manifest, &choice)?;
         let roles = split::roles(&split, Some(args.gallery_split), args.query_split)?;
         Ok((split, roles))
     };
-    let (mut split, mut roles) = parted(&manifest)?;
+    let (mut split, mut roles) = parted(&mut manifest)?;
     let folder = match (&args.output_dir, &chosen.run) {
         (Some(dir), _) => dir.clone(),
         (None, Some(run)) => {
@@ -323,7 +329,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
                 return Ok(super::INTERRUPTED);
             };
             manifest = formats::open(&dir, &corrections)?;
-            (split, roles) = parted(&manifest)?; // photos may have come meanwhile
+            (split, roles) = parted(&mut manifest)?; // photos may have come meanwhile
             corrections
         }
         None => context.workspace.corrections(&dir)?,
@@ -331,9 +337,7 @@ fn evaluate_on<D: Backend>(context: &Context, args: &EvaluateArgs, device: &D) -
     let of_run = config.as_ref().map(|c| &c.data);
     let asked = Asked { dir: &dir, corrections: &corrections, manifest: &manifest, split: &split };
     let chosen_by = chosen.chosen_by(&model, of_run, &asked);
-    let then = chosen.run.as_ref().map(RunDir::read_corrections).transpose()?.unwrap_or_default();
     let queries_trained_on = of_run.and_then(|run| trained_on(run, &then, &asked, &roles.queries));
-    let is_own = of_run.is_some_and(|run| same_folder(Path::new(&run.dir), &dir));
     let corrected_since = is_own.then(|| corrections.differing(&then).len());
     let question = Question {
         manifest: &manifest,

@@ -193,20 +193,17 @@ pub(super) fn split(context: &Context, args: &SplitArgs) -> Result<u8> {
             Rows::of(manifest)
         }
     };
-    let mut strategy = args.strategy.unwrap_or_else(|| Strategy::usual(&rows));
     let mut alike = None;
-    let is_ours = args.strategy.is_none() || strategy.takes.contains(&Take::Pictures);
+    // wildlife-datasets' rows are for who asks for them
+    let is_ours = args.strategy.is_none_or(|strategy| strategy.takes.contains(&Take::Pictures));
     if is_ours && !args.without_photos {
         let Some(groups) = same_pictures_of(context, &given.files(), args.workers)? else {
             return Ok(super::INTERRUPTED);
         };
         rows.keep_together(&groups);
         alike = (!groups.is_empty()).then_some(groups.len());
-        if alike.is_some() && args.strategy.is_none() {
-            // what shows the same is one encounter, dated or not; wildlife-datasets' rows are for who asks for them
-            strategy = Strategy::named("by-encounter").unwrap_or(strategy);
-        }
     }
+    let strategy = args.strategy.unwrap_or_else(|| Strategy::usual(&rows));
     let plan = args.plan(strategy)?;
     let made = strategy.split(&rows, &plan)?;
     if made.len() > MOST_MADE {

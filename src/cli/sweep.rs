@@ -101,17 +101,86 @@ fn ended(row: &SweepRow) -> String {
     if row.run.is_none() { row.reason.clone() } else { format!("{status}: {}{logs}", row.reason) }
 }
 
+/// The key of the seed.
+const SEED: &str = "train.seed";
+
+/// Runs that differ in their seed only.
+struct OverSeeds<'a> {
+    of: &'a SweepRun,
+    rows: Vec<&'a SweepRow>,
+}
+
+impl<'a> OverSeeds<'a> {
+    /// The groups of two or more, in the order of their first runs.
+    fn of(runs: &'a [SweepRun], rows: &'a [SweepRow]) -> Vec<OverSeeds<'a>> {
+        let mut groups: Vec<OverSeeds> = Vec::new();
+        for (run, row) in runs.iter().zip(rows) {
+            let alike = |group: &&mut OverSeeds| {
+                group.of.name == run.name
+                    && group.of.config.method == run.config.method
+                    && without_seed(group.of).eq(without_seed(run))
+            };
+            match groups.iter_mut().find(alike) {
+                Some(group) => group.rows.push(row),
+                None => groups.push(OverSeeds { of: run, rows: vec![row] }),
+            }
+        }
+        groups.retain(|group| group.rows.len() > 1);
+        groups
+    }
+
+    /// Mean of a figure over the runs that have it, its standard deviation (of a sample; none for one run), and their number.
+    fn mean(&self, figure: impl Fn(&SweepRow) -> Option<f64>) -> Option<(f64, Option<f64>, usize)> {
+        let values: Vec<f64> = self.rows.iter().filter_map(|row| figure(row)).collect();
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        (n > 0).then(|| (mean, (n > 1).then(|| (squares / (n - 1) as f64).sqrt()), n))
+    }
+}
+
+fn without_seed(run: &SweepRun) -> impl Iterator<Item = &(&'static str, Option<String>)> {
+    run.differing.iter().filter(|(key, _)| *key != SEED)
+}
+
+/// What is averaged over seeds: the figures of the last validation, and of the best.
+const AVERAGED: [(&str, fn(&SweepRow) -> Option<f64>); 4] = [
+    ("rank1", |row| row.last.as_ref()?.rank1),
+    ("map", |row| row.last.as_ref()?.map),
+    ("best_rank1", |row| row.best.as_ref()?.rank1),
+    ("best_map", |row| row.best.as_ref()?.map),
+];
+
 /// What the verb answers.
 #[derive(Debug, Serialize)]
 struct Answer {
     #[serde(serialize_with = "foreign::serialize_path")]
     file: PathBuf,
     runs: Vec<Value>,
+    over_seeds: Vec<Value>,
     finished: usize,
 }
 
 impl Answer {
     fn new(args: &SweepArgs, runs: &[SweepRun], rows: &[SweepRow]) -> Answer {
+        let groups = OverSeeds::of(runs, rows);
+        let over_seeds = groups.iter().map(|group| {
+            let differing: Map<String, Value> =
+                without_seed(group.of).map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+            let mut told = json!({
+                "name": group.of.name,
+                "method": group.of.config.method.name(),
+                "differing": differing,
+                "runs": group.rows.len(),
+            });
+            for (key, figure) in AVERAGED {
+                told[key] = group.mean(figure).map_or(
+                    Value::Null,
+                    |(mean, deviation, of)| json!({ "mean": mean, "deviation": deviation, "of": of }),
+                );
+            }
+            told
+        });
         let runs = runs.iter().zip(rows).map(|(run, row)| {
             let differing: Map<String, Value> =
                 run.differing.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
@@ -129,7 +198,7 @@ impl Answer {
             })
         });
         let finished = rows.iter().filter(|row| row.is_finished()).count();
-        Answer { file: args.file.clone(), runs: runs.collect(), finished }
+        Answer { file: args.file.clone(), runs: runs.collect(), over_seeds: over_seeds.collect(), finished }
     }
 
     fn words(&self, runs: &[SweepRun], rows: &[SweepRow]) -> String {
@@ -155,7 +224,12 @@ impl Answer {
         };
         let table = words::table(&head, &runs.iter().zip(rows).map(cells).collect::<Vec<_>>());
         let kept = rows.iter().filter(|row| row.kept).count();
-        let mut text = format!("{table}\n{} of {} finished", self.finished, counted(runs.len() as u64, "run"));
+        let mut text = format!(
+            "{table}\n{}{} of {} finished",
+            over_seeds(runs, rows, named),
+            self.finished,
+            counted(runs.len() as u64, "run")
+        );
         if kept > 0 {
             text += &format!(", {kept} of them before");
         }
@@ -169,4 +243,29 @@ impl Answer {
         }
         text
     }
+}
+
+/// The means over seeds as a second table; empty where no two runs differ in their seed only.
+fn over_seeds(runs: &[SweepRun], rows: &[SweepRow], named: bool) -> String {
+    let groups = OverSeeds::of(runs, rows);
+    let Some(first) = groups.first() else { return String::new() };
+    let mut head = vec!["over seeds"];
+    head.extend(named.then_some("name"));
+    head.extend(without_seed(first.of).map(|(key, _)| *key));
+    head.extend(["rank-1", "mAP", "best rank-1", "best mAP"]);
+    let cells = |group: &OverSeeds| {
+        let or_dot = |text: &Option<String>| text.clone().unwrap_or_else(|| "·".into());
+        let mut cells = vec![counted(group.rows.len(), "run")];
+        cells.extend(named.then(|| or_dot(&group.of.name)));
+        cells.extend(without_seed(group.of).map(|(_, value)| or_dot(value)));
+        cells.extend(AVERAGED.iter().map(|(_, figure)| match group.mean(figure) {
+            None => "·".to_owned(),
+            Some((mean, None, _)) => words::share(Some(mean)),
+            Some((mean, Some(deviation), _)) => {
+                format!("{} ± {}", words::share(Some(mean)), words::share(Some(deviation)))
+            }
+        }));
+        cells
+    };
+    format!("\n{}\n\n", words::table(&head, &groups.iter().map(cells).collect::<Vec<_>>()))
 }

@@ -11,12 +11,15 @@ mod glance;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::counted::counted;
 use super::decode::{Fault, PhotoFile, Refused, Signature};
 use super::each::each;
 use super::error::DataError;
 use super::manifest::{Manifest, Photo};
 use super::sets::Sets;
+use super::sizes::Sizes;
 
 pub use alike::{Glance, alike};
 pub use finding::{Finding, FindingKind};
@@ -31,6 +34,27 @@ pub struct Checked {
     pub groups: Vec<Vec<usize>>,
     /// Photos that can be read.
     pub readable: usize,
+    /// How large they are; none where not one can be read.
+    pub sizes: Option<Sizes>,
+}
+
+impl Checked {
+    /// The lines for people: the sizes, then a paragraph a kind with at most `most` findings each.
+    pub fn told(&self, most: usize) -> Vec<String> {
+        let mut lines: Vec<String> = self.sizes.iter().map(|sizes| format!("pixels {}", sizes.told())).collect();
+        if self.findings.is_empty() {
+            lines.push("Nothing wrong was found.".into());
+        }
+        for findings in self.findings.chunk_by(|a, b| (a.kind, a.training) == (b.kind, b.training)) {
+            let first = &findings[0];
+            lines.extend(["".into(), format!("{} ({}): {}", first.kind.word(), findings.len(), first.training)]);
+            lines.extend(findings.iter().take(most).map(|finding| format!("  {}", finding.line())));
+            if let Some(more) = findings.len().checked_sub(most).filter(|&more| more > 0) {
+                lines.push(format!("  … and {more} more; --all tells them"));
+            }
+        }
+        lines
+    }
 }
 
 /// Looks at every photo of `manifest` on `threads` threads (at least one).
@@ -66,9 +90,11 @@ pub fn check(manifest: &Manifest, threads: usize, progress: impl FnMut(usize) ->
         groups.iter().for_each(|group| findings.push(of_group(manifest, kind, group)));
     }
     findings.extend(lonely(manifest, &seen));
+    findings.extend(alike_names(manifest));
     findings.sort_by_key(|finding| (finding.kind, finding.training));
     let groups = joined(&copies, &near, seen.len());
-    Ok(Checked { findings, groups, readable: seen.iter().filter(|s| s.is_ok()).count() })
+    let sizes = Sizes::of(&seen.iter().map(|s| Some(s.as_ref().ok()?.size)).collect::<Vec<_>>());
+    Ok(Checked { findings, groups, readable: seen.iter().filter(|s| s.is_ok()).count(), sizes })
 }
 
 /// Groups of photos that show the same, by index: exact copies and near duplicates. A file that cannot be read, or `None`,
@@ -195,6 +221,24 @@ fn lonely(manifest: &Manifest, seen: &[Looked]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Individuals that only a machine tells apart by their names, by capitals, spaces or how Unicode writes a letter: perhaps
+/// one animal written in two ways.
+fn alike_names(manifest: &Manifest) -> Vec<Finding> {
+    let mut of: BTreeMap<String, Vec<(&str, usize)>> = BTreeMap::new();
+    for (name, photos) in manifest.by_individual() {
+        let folded: String = name.nfkc().flat_map(char::to_lowercase).collect();
+        of.entry(folded.split_whitespace().collect::<Vec<_>>().join(" ")).or_default().push((name, photos[0]));
+    }
+    let alike = of.into_values().filter(|names| names.len() > 1);
+    let told = alike.map(|names| {
+        let photos: Vec<&Photo> = names.iter().map(|(_, photo)| &manifest.photos[*photo]).collect();
+        let written: Vec<String> = names.iter().map(|(name, _)| format!("{name:?}")).collect();
+        let reason = format!("individuals whose names look alike: {}", written.join(" and "));
+        Finding::new(FindingKind::AlikeNames, photos[0], &reason).with(&photos[1..])
+    });
+    told.collect()
 }
 
 #[cfg(test)]

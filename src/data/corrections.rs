@@ -13,6 +13,7 @@ use jiff::civil::Date;
 
 use super::columns::Kept;
 use super::crop::Crop;
+use super::duplicates::Duplicates;
 use super::error::DataError;
 use super::formats::{field_of, open_table};
 use super::manifest::{inside, parse_date};
@@ -63,9 +64,11 @@ impl Correction {
 pub struct Corrections {
     rows: BTreeMap<PathBuf, Correction>,
     columns: Kept,
+    duplicates: Option<Duplicates>,
 }
 
-/// By what is corrected. What columns are is how a table is read, and corrects nothing.
+/// By what is corrected. What columns are is how a table is read, and photos that show the same are known by looking: neither
+/// corrects anything.
 impl PartialEq for Corrections {
     fn eq(&self, other: &Corrections) -> bool {
         self.rows == other.rows
@@ -74,7 +77,8 @@ impl PartialEq for Corrections {
 
 impl Corrections {
     /// A dataset as its files have it.
-    pub const NONE: Corrections = Corrections { rows: BTreeMap::new(), columns: Kept { table: Vec::new() } };
+    pub const NONE: Corrections =
+        Corrections { rows: BTreeMap::new(), columns: Kept { table: Vec::new() }, duplicates: None };
 
     /// What was set right about `photo`, given by its path from the dataset's folder.
     pub fn get(&self, photo: &Path) -> Option<&Correction> {
@@ -89,6 +93,16 @@ impl Corrections {
     /// What a person has said of tables' columns.
     pub fn columns(&self) -> &Kept {
         &self.columns
+    }
+
+    /// With the photos that show the same, as a check found them; none where there was no check.
+    pub fn with_duplicates(self, duplicates: Option<Duplicates>) -> Corrections {
+        Corrections { duplicates, ..self }
+    }
+
+    /// The photos that show the same; none where no check has looked for them.
+    pub fn duplicates(&self) -> Option<&Duplicates> {
+        self.duplicates.as_ref()
     }
 
     /// Photos and what was set right about them, by path.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::corrections::COLUMNS;
 use super::crop::Crop;
 use super::error::DataError;
-use super::manifest::{Manifest, Part, default_encounter, inside};
+use super::manifest::{Manifest, Part, Side, default_encounter, inside};
 
 /// The table of `manifest`, its photos named in the column `path_column` by their path from the dataset's folder.
 ///
@@ -18,7 +18,7 @@ pub fn table(manifest: &Manifest, path_column: &str) -> Result<Vec<u8>, DataErro
     let unnameable = |photo: &Path| DataError::Unnameable { photo: photo.into() };
     let mut table = csv::Writer::from_writer(Vec::new());
     let splits: Vec<_> = manifest.split_columns.iter().collect();
-    let head = [path_column, "identity", "date", "encounter"];
+    let head = [path_column, "identity", "date", "encounter", "orientation"];
     let head = head.into_iter().chain(splits.iter().map(|(name, _)| name.as_str())).chain(COLUMNS[3..].iter().copied());
     table.write_record(head).map_err(|_| unnameable(&manifest.root))?;
     for (place, photo) in manifest.photos.iter().enumerate() {
@@ -27,7 +27,8 @@ pub fn table(manifest: &Manifest, path_column: &str) -> Result<Vec<u8>, DataErro
         let date = photo.date.map(|date| date.to_string()).unwrap_or_default();
         let encounter = if photo.encounter == default_encounter(photo) { "" } else { &photo.encounter };
         let crop = photo.crop.map(Crop::cells).unwrap_or_default();
-        let fields = [path, &photo.individual, &date, encounter];
+        let side = photo.side.map_or("", Side::word);
+        let fields = [path, &photo.individual, &date, encounter, side];
         let parts = splits.iter().map(|(_, parts)| parts[place].map_or("", Part::word));
         let fields = fields.into_iter().chain(parts).chain(crop.iter().map(String::as_str));
         table.write_record(fields).map_err(|_| unnameable(&photo.path))?;
@@ -59,10 +60,10 @@ mod tests {
 
     #[test]
     fn a_corrected_dataset_is_read_back_from_its_table() {
-        let given = "path,identity,date,encounter,split,split_open,crop_x,crop_y,crop_width,crop_height\n\
-            a.jpg,t1,2019-08-01,dive 7,train,test,,,,\n\
-            b/b.jpg,t1,2019-08-01,dive 7,valid,,0.5,0.25,0.5,0.125\n\
-            c.jpg,\"t,\"\"2\",,,test,train,,,,\nd.jpg,unknown,,,test,train,0,0,1,1\n";
+        let given = "path,identity,date,encounter,split,split_open,side,crop_x,crop_y,crop_width,crop_height\n\
+            a.jpg,t1,2019-08-01,dive 7,train,test,left,,,,\n\
+            b/b.jpg,t1,2019-08-01,dive 7,valid,,topright,0.5,0.25,0.5,0.125\n\
+            c.jpg,\"t,\"\"2\",,,test,train,front,,,,\nd.jpg,unknown,,,test,train,,0,0,1,1\n";
         let mut corrections = Corrections::NONE;
         let crop = Crop::new(1.0 / 3.0, 0.1, 0.2, 0.7).unwrap();
         corrections.set(Path::new("a.jpg"), Correction { crop: Some(crop), ..Correction::default() });
@@ -74,6 +75,8 @@ mod tests {
             assert!(same(&before, &after), "{before:?}\n{after:?}");
             assert_eq!((before.photos.len(), after.corrected, after.problems.len()), (4, 0, 0));
             assert_eq!((before.photos[3].crop, before.photos[1].encounter.as_str()), (None, "t3 2019-08-01"));
+            let sides: Vec<_> = after.photos.iter().map(|p| p.side).collect();
+            assert_eq!(sides, [Some(Side::Left), Some(Side::Right), None, None]);
         }
     }
 

@@ -38,6 +38,12 @@ pub static FORMATS: &[&dyn Format] = &[&table::SEATURTLEID2022, &table::WILDLIFE
 /// Fails when nothing is there, no format fits, a needed column is missing, or no photo is left; single bad rows
 /// become the manifest's problems.
 pub fn open(path: &Path, corrections: &Corrections) -> Result<Manifest, DataError> {
+    let mut manifest = read(path, corrections)?;
+    manifest.alike = corrections.duplicates().map(|duplicates| duplicates.within(&manifest));
+    Ok(manifest)
+}
+
+fn read(path: &Path, corrections: &Corrections) -> Result<Manifest, DataError> {
     let meta = std::fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => DataError::Missing { path: path.into() },
         _ => DataError::Io { path: path.into(), source },

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::counted::counted;
 use super::crop::Crop;
 use super::decode::PhotoFile;
 use super::foreign;
@@ -181,6 +182,8 @@ pub struct Manifest {
     pub problems: Vec<Problem>,
     /// Photos that count as a person has corrected them.
     pub corrected: usize,
+    /// Groups of photos that show the same, by index; none where no check has looked for them.
+    pub alike: Option<Vec<Vec<usize>>>,
 }
 
 impl Manifest {
@@ -207,6 +210,15 @@ impl Manifest {
             map.entry(&photo.individual).or_default().push(index);
         }
         map
+    }
+
+    /// What is known of photos that show the same, as a sentence.
+    pub fn alike_told(&self) -> String {
+        match self.alike.as_ref().map(Vec::len) {
+            None => "Nobody has looked for near duplicates: `caretta dataset check` does".to_owned(),
+            Some(0) => "No near duplicates, by the last check".to_owned(),
+            Some(n) => format!("{} that show nearly the same, by the last check", counted(n, "group")),
+        }
     }
 
     /// Number of photos, individuals, encounters, and dated photos.

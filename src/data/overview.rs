@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::error::DataError;
 use super::foreign;
-use super::manifest::{Counts, Manifest, Part, Problem, ProblemKind, default_encounter};
+use super::manifest::{Counts, Manifest, Part, Problem, ProblemKind, Side, default_encounter};
 use super::split::{self, Split, SplitChoice};
 
 /// A dataset in numbers.
@@ -25,6 +25,10 @@ pub struct Overview {
     /// Its size.
     #[serde(flatten)]
     pub counts: Counts,
+    /// Groups of photos that show nearly the same; none where no check has looked for them.
+    pub near_duplicates: Option<usize>,
+    /// Photos by the side that they show.
+    pub sides: Sides,
     /// First and last day of a dated photo.
     pub days: Option<(Date, Date)>,
     /// Everyone, by name.
@@ -42,6 +46,30 @@ pub struct Overview {
     /// What was left out or doubted.
     #[serde(skip)]
     pub problems: Vec<Problem>,
+}
+
+/// Photos by the side that they show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Sides {
+    /// Of the animal's left.
+    pub left: usize,
+    /// Of its right.
+    pub right: usize,
+    /// Of which no side is known.
+    pub unknown: usize,
+}
+
+impl Sides {
+    fn of(manifest: &Manifest) -> Sides {
+        let count = |side: Option<Side>| manifest.photos.iter().filter(|p| p.side == side).count();
+        Sides { left: count(Some(Side::Left)), right: count(Some(Side::Right)), unknown: count(None) }
+    }
+
+    /// In words; none where no side is known.
+    pub fn told(self) -> Option<String> {
+        let rest = |n: usize| if n == 0 { String::new() } else { format!(", {n} of no known side") };
+        (self.left + self.right > 0).then(|| format!("{} left, {} right{}", self.left, self.right, rest(self.unknown)))
+    }
 }
 
 /// One individual in numbers.
@@ -123,6 +151,8 @@ impl Overview {
             name: manifest.name.clone(),
             root: manifest.root.clone(),
             counts: manifest.counts(),
+            near_duplicates: manifest.alike.as_ref().map(Vec::len),
+            sides: Sides::of(manifest),
             days: days.clone().min().zip(days.max()),
             encounters_per_year: per_year(manifest),
             split: numbers(manifest, split),
@@ -230,7 +260,9 @@ mod tests {
         let mut m = manifest(&rows);
         let (t, q) = (Some(Part::Train), Some(Part::Test));
         m.split_columns.insert("split".into(), vec![t, q, q, t, q, None]);
+        (m.photos[0].side, m.photos[3].side) = (Some(Side::Left), Some(Side::Right));
         let o = Overview::of(&m, &SplitChoice::Auto).unwrap();
+        assert_eq!(o.sides.told().as_deref(), Some("1 left, 1 right, 4 of no known side"));
         assert_eq!((o.counts.photos, o.counts.individuals, o.counts.encounters, o.counts.dated), (6, 3, 5, 5));
         assert_eq!(o.encounters_per_year, [(2012, 2), (2013, 1), (2014, 1)]);
         assert_eq!(o.days.map(|(a, b)| (a.year(), b.year())), Some((2012, 2014)));

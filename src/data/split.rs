@@ -89,12 +89,19 @@ pub fn assign(manifest: &Manifest, choice: &SplitChoice) -> Result<Split, DataEr
         SplitChoice::Auto => match column("split").or_else(|| column("split_closed")) {
             Some(split) => Ok(split),
             None => {
-                let rows = Rows::of(manifest);
+                let rows = rows_of(manifest);
                 made(Strategy::usual(&rows), &rows)
             }
         },
-        SplitChoice::Made(strategy) => made(strategy, &Rows::of(manifest)),
+        SplitChoice::Made(strategy) => made(strategy, &rows_of(manifest)),
     }
+}
+
+/// The photos of `manifest`, those that show the same kept together as far as that is known.
+fn rows_of(manifest: &Manifest) -> Rows {
+    let mut rows = Rows::of(manifest);
+    rows.keep_together(manifest.alike.as_deref().unwrap_or_default());
+    rows
 }
 
 /// The first that `strategy` makes unless told.

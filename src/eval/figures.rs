@@ -28,7 +28,7 @@ mod text;
 pub use canvas::Drawing;
 pub use curves::{Axis, Curve, curves};
 pub use pair::{PairFigure, pair_figure};
-pub use scatter::{ScatterPoint, scatter, scatter_of};
+pub use scatter::{ScatterPoint, scatter, scatter_of, scatter_of_photos};
 pub use sheet::{Hit, PairRow, QueryRow, Section, Shown, pair_sheet, query_sheet};
 
 /// Writes a picture as PNG, whole or not at all.

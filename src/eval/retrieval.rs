@@ -192,21 +192,7 @@ pub fn leak(set: &EmbeddingSet) -> usize {
 
 /// Euclidean distance of two embeddings of equal length; symmetric to the bit, 0 for equal ones.
 pub fn distance(a: &[f32], b: &[f32]) -> f64 {
-    // Eight sums side by side let the compiler use vectors; their order is part of the result.
-    let mut sums = [0.0_f64; 8];
-    let (a_chunks, a_rest) = a.as_chunks::<8>();
-    let (b_chunks, b_rest) = b.as_chunks::<8>();
-    for (x, y) in a_chunks.iter().zip(b_chunks) {
-        for lane in 0..8 {
-            let difference = f64::from(x[lane]) - f64::from(y[lane]);
-            sums[lane] += difference * difference;
-        }
-    }
-    for (lane, (&x, &y)) in a_rest.iter().zip(b_rest).enumerate() {
-        let difference = f64::from(x) - f64::from(y);
-        sums[lane] += difference * difference;
-    }
-    sums.iter().sum::<f64>().sqrt()
+    device::distance_on_cpu(a, b)
 }
 
 /// Sum of the precision at each correct match, over `relevant`. `ranks` counts from 1 and ascends;

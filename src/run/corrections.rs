@@ -16,6 +16,7 @@ use super::register::name_for;
 use super::workspace::{Workspace, absolute};
 use crate::data::columns::{Columns, Kept};
 use crate::data::corrections::{Correction, Corrections, relative};
+use crate::data::duplicates::Duplicates;
 use crate::data::formats;
 use crate::data::manifest::Manifest;
 
@@ -42,6 +43,22 @@ pub(super) fn write_columns(file: &Path, columns: &Kept) -> Result<()> {
     files::replace(file, text.as_bytes())
 }
 
+/// Ending of the file beside corrections that says which photos show the same.
+const DUPLICATES_EXTENSION: &str = "duplicates.json";
+
+/// The photos that show the same by `file`; none where it is not there.
+pub(super) fn read_duplicates(file: &Path) -> Result<Option<Duplicates>> {
+    if file.exists() { files::read_json(file).map(Some) } else { Ok(None) }
+}
+
+/// Keeps `duplicates` in `file`; no file where nobody looked.
+pub(super) fn write_duplicates(file: &Path, duplicates: Option<&Duplicates>) -> Result<()> {
+    match duplicates {
+        None => files::remove(file),
+        Some(duplicates) => files::replace_json(file, duplicates),
+    }
+}
+
 impl Workspace {
     /// The table with the corrections of the dataset at `dataset`, a folder or a table in one; it need not be there.
     ///
@@ -62,7 +79,18 @@ impl Workspace {
     pub fn corrections(&self, dataset: &Path) -> Result<Corrections> {
         let file = self.corrections_file(dataset)?;
         let columns = read_columns(&file.with_extension(COLUMNS_EXTENSION))?;
-        Ok(Corrections::read(&file)?.with_columns(columns))
+        let duplicates = read_duplicates(&file.with_extension(DUPLICATES_EXTENSION))?;
+        Ok(Corrections::read(&file)?.with_columns(columns).with_duplicates(duplicates))
+    }
+
+    /// Keeps which photos of the dataset at `dataset` show the same, for the splits that are drawn from now on.
+    ///
+    /// # Errors
+    /// When nothing can be kept.
+    pub fn keep_duplicates(&self, dataset: &Path, duplicates: &Duplicates) -> Result<()> {
+        let file = self.corrections_file(dataset)?.with_extension(DUPLICATES_EXTENSION);
+        files::create_folder(&self.root().join("corrections"))?;
+        write_duplicates(&file, Some(duplicates))
     }
 
     /// Keeps what the columns of the table at `dataset` are, once it has been read so; returns its photos.
@@ -183,6 +211,34 @@ mod tests {
         assert_eq!(table, "photo,individual,date,crop_x,crop_y,crop_width,crop_height\nt1/a.jpg,t2,,0.1,0.2,0.3,0.4\n");
         workspace.correct(&folder, "t1/a.jpg".as_ref(), |c| *c = Correction::default()).unwrap();
         assert!(workspace.corrections(&folder).unwrap().is_empty());
+    }
+
+    #[test]
+    fn photos_that_a_check_found_alike_stay_on_one_side_of_the_usual_split() {
+        use crate::data::split::{SplitChoice, assign};
+        let (dir, workspace) = workspace();
+        let folder = dir.path().join("turtles");
+        for photo in (0..40).map(|n| format!("t{}/{n}.jpg", n % 4)) {
+            fs::create_dir_all(folder.join(&photo).parent().unwrap()).unwrap();
+            fs::write(folder.join(photo), b"\xff\xd8\xff\xe0 not whole").unwrap();
+        }
+        let split = |workspace: &Workspace| {
+            let manifest = workspace.open_dataset(&folder).unwrap();
+            (assign(&manifest, &SplitChoice::Auto).unwrap(), manifest)
+        };
+        let (before, manifest) = split(&workspace);
+        assert_eq!((before.name.as_str(), &manifest.alike), ("closed", &None));
+        // of each individual, every second photo shows what the one before shows
+        let groups: Vec<Vec<usize>> = (0..20).map(|n| vec![2 * n, 2 * n + 1]).collect();
+        let parted = |parts: &[Option<_>]| groups.iter().filter(|g| parts[g[0]] != parts[g[1]]).count();
+        assert!(parted(&before.parts) > 0);
+        workspace.keep_duplicates(&folder, &Duplicates::of(&manifest, &groups)).unwrap();
+        fs::remove_file(folder.join(&manifest.photos[0].path)).unwrap();
+        let (after, manifest) = split(&workspace);
+        assert_eq!((after.name.as_str(), manifest.alike.as_ref().unwrap().len()), ("by-encounter", 19));
+        let kept = manifest.alike.unwrap();
+        assert!(kept.iter().all(|group| after.parts[group[0]] == after.parts[group[1]]));
+        assert!(after.present().len() > 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Outline};
 use super::control::{Control, Order};
-use super::corrections::{read_columns, write_columns};
+use super::corrections::{read_columns, read_duplicates, write_columns, write_duplicates};
 use super::error::{Result, RunError};
 use super::state::State;
 use super::status::{self, Status};
@@ -146,6 +146,11 @@ impl RunDir {
         self.path.join("columns.toml")
     }
 
+    /// `duplicates.json`: which of its dataset's photos showed the same when it began; not there where nobody had looked.
+    fn duplicates(&self) -> PathBuf {
+        self.path.join("duplicates.json")
+    }
+
     /// `corrections.csv`: what was corrected about its dataset when it began; not there where nothing was.
     pub fn corrections(&self) -> PathBuf {
         self.path.join("corrections.csv")
@@ -225,12 +230,14 @@ impl RunDir {
 
     /// What was corrected about its dataset when it began.
     pub fn read_corrections(&self) -> Result<Corrections> {
-        Ok(Corrections::read(&self.corrections())?.with_columns(read_columns(&self.columns())?))
+        let corrections = Corrections::read(&self.corrections())?.with_columns(read_columns(&self.columns())?);
+        Ok(corrections.with_duplicates(read_duplicates(&self.duplicates())?))
     }
 
     /// Notes what is corrected about its dataset as it begins.
     pub fn set_corrections(&self, corrections: &Corrections) -> Result<()> {
         write_columns(&self.columns(), corrections.columns())?;
+        write_duplicates(&self.duplicates(), corrections.duplicates())?;
         if corrections.is_empty() {
             return files::remove(&self.corrections());
         }

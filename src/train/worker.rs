@@ -134,6 +134,11 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
             Err(TrainError::Eval(eval::Error::Interrupted)) => return Ok(stopped(session).unwrap_or(End::Stopped)),
             other => other?,
         };
+        // a split that was drawn stays as it was drawn
+        let corrections = match session.run().last().exists() {
+            true => corrections.with_duplicates(session.run().read_corrections()?.duplicates().cloned()),
+            false => corrections,
+        };
         let mut progress = surroundings.progress(session, |done, total| format!("photos looked at: {done} of {total}"));
         match Setup::new(&config, corrections, Some(surroundings.workspace.cache()), &mut progress) {
             Err(TrainError::Data(crate::data::DataError::Interrupted)) => {
@@ -225,6 +230,9 @@ fn introduce(session: &Session, config: &Config, setup: &Setup) -> Result<()> {
         counted(setup.train.len(), "photo"),
         counted(setup.individuals(), "individual"),
     ))?;
+    if !setup.manifest.split_columns.contains_key(&setup.split.name) {
+        log.say(&setup.manifest.alike_told())?;
+    }
     for problem in &setup.problems {
         log.say(&problem.told())?;
     }

@@ -310,7 +310,7 @@ impl Datasets {
                 let scanned = self.whole_scan().ok_or("no dataset has been read")?;
                 let problems = &scanned.overview.problems;
                 if problems.is_empty() {
-                    return Err("no problem was found in the table; photos are looked at when a run begins".to_owned());
+                    return Err("no problem was found in the table; c looks into the photos, too".to_owned());
                 }
                 // a line a kind first, then each
                 let mut lines = grouped(problems);
@@ -319,6 +319,10 @@ impl Datasets {
                     lines.extend(problems.iter().map(ToString::to_string));
                 }
                 layer = Some(Layer::Page(Page::new(counted(problems.len(), "problem"), lines)));
+            }
+            Action::Check => {
+                let current = self.current().ok_or("there is no dataset to check")?;
+                return Ok((vec![Effect::Check(current.clone())], layer));
             }
             Action::Delete => {
                 let current = self.current().ok_or("there is no dataset to forget")?;

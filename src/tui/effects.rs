@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::data;
+use crate::data::counted::counted;
+use crate::data::duplicates::Duplicates;
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
@@ -155,6 +158,14 @@ impl Effects {
                     },
                 );
             }),
+            Effect::Check(dataset) => later(
+                "check",
+                Box::new(move |inbox| {
+                    let found = checked(&workspace, &dataset, inbox);
+                    tell(inbox, Message::Progress(None));
+                    tell(inbox, Message::Found(found));
+                }),
+            ),
             Effect::Draw(plan) => later(
                 "draw",
                 Box::new(move |inbox| {
@@ -249,7 +260,7 @@ impl Effects {
                 }),
             ),
             Effect::Compare(folders) => {
-                later("compare", Box::new(move |inbox| tell(inbox, Message::Compared(opening::compare(&folders)))))
+                later("compare", Box::new(move |inbox| tell(inbox, Message::Found(opening::compare(&folders)))))
             }
             Effect::Neighbours(folder) => later(
                 "neighbours",
@@ -283,6 +294,24 @@ fn scan(workspace: &Workspace, path: &Path) -> Result<Arc<Scanned>, String> {
         Ok(Arc::new(Scanned { manifest, overview, split, found }))
     };
     read().map_err(|e: RunError| e.to_string())
+}
+
+/// What is wrong with a dataset, as a page.
+fn checked(workspace: &Workspace, dataset: &Dataset, inbox: &Sender<Message>) -> Result<(String, Vec<String>), String> {
+    let manifest = workspace.open_dataset(&dataset.path).map_err(|e| e.to_string())?;
+    let photos = manifest.photos.len();
+    let progress = |done: usize| {
+        if done.is_multiple_of((photos / 100).max(1)) {
+            let words = format!("looking at the photos of {}: {done} of {photos}", dataset.name);
+            tell(inbox, Message::Progress(Some(words)));
+        }
+        true
+    };
+    let checked = data::check::check(&manifest, 2, progress).map_err(|e| e.to_string())?;
+    let groups = Duplicates::of(&manifest, &checked.groups);
+    workspace.keep_duplicates(&dataset.path, &groups).map_err(|e| e.to_string())?;
+    let title = format!("{} · {} · {} can be read", dataset.name, counted(photos, "photo"), checked.readable);
+    Ok((title, checked.told(usize::MAX)))
 }
 
 /// A path with `~` for the home folder.

@@ -56,8 +56,8 @@ pub(super) enum Message {
     Evaluations(Vec<Evaluation>),
     /// An evaluation was opened.
     Opened(PathBuf, Result<Arc<Opened>, String>),
-    /// Two evaluations were compared: a heading and the lines below it.
-    Compared(Result<(String, Vec<String>), String>),
+    /// Something was worked out that is read as a page: a heading and the lines below it.
+    Found(Result<(String, Vec<String>), String>),
     /// The embedding of the evaluation in a folder was laid out by neighbours.
     Neighbours(PathBuf, Result<Projected, String>),
     /// Configurations of runs were read.
@@ -242,6 +242,8 @@ pub(super) enum Effect {
     Weights,
     /// Take a dataset out of the register.
     Forget(String),
+    /// Look into every photo of a dataset for what is wrong with it.
+    Check(Dataset),
     /// Draw synthetic turtles.
     Draw(SynthPlan),
     /// Draw, train, evaluate.

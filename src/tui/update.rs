@@ -118,7 +118,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
             Err(why) => model.say(why, true),
         },
-        Message::Compared(found) => match found {
+        Message::Found(found) => match found {
             Ok((title, lines)) => model.layers.push(Layer::Page(Page::new(title, lines))),
             Err(why) => model.say(why, true),
         },

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::data::decode::{Fault, look};
+use crate::data::foreign;
 use crate::data::manifest::{Photo, Problem, ProblemKind};
 
 /// What kind of thing was found, the worst first.
@@ -31,6 +32,8 @@ pub enum FindingKind {
     Doubted,
     /// One photo named as two individuals.
     TwoIndividuals,
+    /// Individuals whose names look the same to people.
+    AlikeNames,
     /// The dataset's date is not the camera's.
     DateContradiction,
     /// Files that are the same to the byte.
@@ -44,6 +47,9 @@ pub enum FindingKind {
     /// An individual with one encounter.
     SingleEncounter,
 }
+
+/// What is done about photos that show the same: since this check they are known.
+const ALIKE: &str = "all are used; from now on a split by encounter or k-fold that we draw keeps them on one side";
 
 /// Kinds with their word and what training does about one.
 const KINDS: &[(FindingKind, &str, &str)] = &[
@@ -61,17 +67,10 @@ const KINDS: &[(FindingKind, &str, &str)] = &[
         "two individuals",
         "every row is used as it is named, so that one of them teaches a wrong name",
     ),
+    (FindingKind::AlikeNames, "names alike", "they are different individuals, each as it is written"),
     (FindingKind::DateContradiction, "date contradicts the file", "the dataset's date counts"),
-    (
-        FindingKind::ExactDuplicate,
-        "same file",
-        "all are used, on whatever side of a split they are; `dataset split` by encounter and k-fold keep them on one",
-    ),
-    (
-        FindingKind::NearDuplicate,
-        "near duplicate",
-        "all are used, on whatever side of a split they are; `dataset split` by encounter and k-fold keep them on one",
-    ),
+    (FindingKind::ExactDuplicate, "same file", ALIKE),
+    (FindingKind::NearDuplicate, "near duplicate", ALIKE),
     (FindingKind::WrongExtension, "wrong extension", "used: the content counts, not the name"),
     (FindingKind::SinglePhoto, "single photo", "never asked about; pairs and triplets leave the individual out"),
     (FindingKind::SingleEncounter, "single encounter", "used to train; no photo of the individual has an honest match"),
@@ -123,6 +122,13 @@ impl Finding {
     pub(super) fn new(kind: FindingKind, photo: &Photo, reason: &str) -> Finding {
         let photo = Some(photo.path.display().to_string());
         Finding { kind, photo, others: Vec::new(), line: None, reason: reason.to_owned(), training: kind.fate() }
+    }
+
+    /// Where it is and what it is, as a line.
+    pub fn line(&self) -> String {
+        let at = self.line.map(|line| format!("line {line}, ")).unwrap_or_default();
+        let photo = self.photo.as_deref().map(|photo| format!("{}: ", foreign::line(photo))).unwrap_or_default();
+        format!("{at}{photo}{}", foreign::line(&self.reason))
     }
 
     pub(super) fn with(mut self, others: &[&Photo]) -> Finding {

@@ -18,6 +18,8 @@ pub(super) struct Seen {
     pub(super) sha256: [u8; 32],
     /// Of the part that counts.
     pub(super) glance: Glance,
+    /// Width and height of the whole photo, upright.
+    pub(super) size: (u32, u32),
     /// The day by the camera.
     pub(super) taken: Option<Date>,
 }
@@ -25,6 +27,7 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn of(file: &PhotoFile) -> Result<Seen, Refused> {
         let (bytes, decoded) = look(&file.path)?;
+        let size = decoded.photo.dimensions();
         let photo = match file.crop {
             Some(crop) => crop.of(&decoded.photo),
             None => decoded.photo,
@@ -35,6 +38,7 @@ impl Seen {
             signature: Signature::of(&bytes),
             sha256: Sha256::digest(&bytes).into(),
             glance: Glance::of(&photo),
+            size,
             taken: decoded.exif.and_then(day),
         })
     }

@@ -154,3 +154,14 @@ proptest! {
         prop_assert_eq!(alike(&shown.iter().collect::<Vec<_>>()), sets.groups());
     }
 }
+
+#[test]
+fn names_that_look_alike_are_told_and_kept_apart() {
+    let mut m =
+        crate::data::manifest::testing::manifest(&[("Ze\u{301}a", ""), ("Z\u{e9}a", ""), ("Zea", ""), ("zea", "")]);
+    m.photos.iter_mut().for_each(|p| p.path = p.path.with_extension("png"));
+    let checked = check(&m, 1, |_| true).unwrap();
+    let alike: Vec<_> = checked.findings.iter().filter(|f| f.kind == FindingKind::AlikeNames).collect();
+    assert_eq!(alike.len(), 2, "{:?}", checked.told(9));
+    assert!(alike.iter().any(|f| f.reason.contains(r#""Zea" and "zea""#)), "{:?}", checked.told(9));
+}

@@ -44,6 +44,7 @@ pub fn every_photo(path: &Path, corrections: &Corrections) -> Result<Manifest, D
     let there: HashSet<&Path> = photos.iter().map(|p| p.path.as_path()).collect();
     problems.extend(stale(corrections, |photo| there.contains(photo)));
     Ok(Manifest {
+        alike: None,
         corrected: corrections.iter().filter(|(photo, _)| there.contains(photo)).count(),
         root: path.into(),
         name: path.file_name().map_or_else(|| "photos".into(), |n| n.to_string_lossy().into_owned()),

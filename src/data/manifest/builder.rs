@@ -217,6 +217,7 @@ impl Builder {
             split_columns,
             problems: self.problems.into_iter().map(|(_, p)| p).collect(),
             corrected: self.corrected.len(),
+            alike: None,
         }
     }
 }

@@ -50,6 +50,11 @@ impl Rows {
         self.skipped.is_empty()
     }
 
+    /// Whether some are known to show the same.
+    pub(super) fn some_alike(&self) -> bool {
+        self.together.is_some()
+    }
+
     /// Whether rows are dated, or encounters are named.
     pub fn encounters_known(&self) -> bool {
         let mut seen = HashSet::new();
@@ -70,6 +75,9 @@ impl Rows {
     /// Keeps the rows of each group, and the encounters that they are of, on one side of every split that keeps encounters
     /// whole. Where a group is of several individuals, all of it trains: no side would be the right one to ask on.
     pub fn keep_together(&mut self, groups: &[Vec<usize>]) {
+        if groups.is_empty() {
+            return;
+        }
         let mut sets = Sets::new(self.len());
         let mut first_of: HashMap<&str, usize> = HashMap::new();
         for (row, key) in self.encounters.iter().enumerate() {

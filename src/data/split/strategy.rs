@@ -113,9 +113,10 @@ impl Strategy {
         STRATEGIES.iter().find(|s| s.names.contains(&name)).copied()
     }
 
-    /// The usual one for `rows`: by encounter where encounters are known, else closed.
+    /// The usual one for `rows`: by encounter where encounters are known or photos show the same, which makes them one
+    /// encounter, dated or not; else closed.
     pub fn usual(rows: &Rows) -> &'static Strategy {
-        if rows.encounters_known() { &by_encounter::BY_ENCOUNTER } else { &closed::CLOSED }
+        if rows.encounters_known() || rows.some_alike() { &by_encounter::BY_ENCOUNTER } else { &closed::CLOSED }
     }
 
     /// Whether it makes one split unless told: a verb that sees one can take it.

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use image::RgbImage;
+
 use super::super::embeddings::EmbeddingSet;
 use super::super::projection::Projected;
 use super::canvas::{Align, Area, Canvas, Drawing, sheer};
@@ -48,13 +50,36 @@ pub struct ScatterPoint<'a> {
 
 /// The scatter of a whole set; see [`scatter`]. `projected` must be of this set.
 pub fn scatter_of(title: &str, set: &EmbeddingSet, projected: &Projected) -> Drawing {
+    scatter(title, &points_of(set, projected), &projected.axes)
+}
+
+/// As [`scatter_of`], with photos in the place of marks wherever they do not lie over each other; `photo` gives that of a
+/// row, where it can be read. Tells how many are shown.
+pub fn scatter_of_photos(
+    title: &str,
+    set: &EmbeddingSet,
+    projected: &Projected,
+    photo: &mut dyn FnMut(usize) -> Option<RgbImage>,
+) -> (Drawing, usize) {
+    drawn(title, &points_of(set, projected), &projected.axes, photo)
+}
+
+fn points_of<'a>(set: &'a EmbeddingSet, projected: &Projected) -> Vec<ScatterPoint<'a>> {
     let rows = set.rows.iter().zip(&projected.points);
-    let points = rows.map(|(row, &at)| ScatterPoint { at, individual: &row.individual, query: row.role.is_query() });
-    scatter(title, &points.collect::<Vec<_>>(), &projected.axes)
+    rows.map(|(row, &at)| ScatterPoint { at, individual: &row.individual, query: row.role.is_query() }).collect()
 }
 
 /// Draws `points`, 1200 x 900 pixels.
 pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> Drawing {
+    drawn(title, points, axes, &mut |_| None).0
+}
+
+fn drawn(
+    title: &str,
+    points: &[ScatterPoint<'_>],
+    axes: &[String; 2],
+    photo: &mut dyn FnMut(usize) -> Option<RgbImage>,
+) -> (Drawing, usize) {
     let mut canvas = Canvas::new(WIDTH, HEIGHT);
     let cast = Cast::of(points);
     let width = WIDTH as f32 - 2.0 * LEFT;
@@ -86,6 +111,7 @@ pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> 
             }
         }
     }
+    let shown = put_photos(&mut canvas, points, &cast, &frame, photo);
     // Where many have no name, a few names among them would only hide marks.
     let crowded = cast.left_out > 0;
     let clusters = cast.named().filter_map(|(name, member)| {
@@ -102,7 +128,40 @@ pub fn scatter(title: &str, points: &[ScatterPoint<'_>], axes: &[String; 2]) -> 
         canvas.text_on_top(&label.name, (label.place.0, baseline), NAME, INK);
     }
     legend(&mut canvas, &cast, Area::new(right, TOP, legend_width, BOTTOM - TOP));
-    canvas.finish()
+    (canvas.finish(), shown)
+}
+
+/// Side of a photo on the plane, its frame included.
+const PHOTO: f32 = 52.0;
+/// Width of the frame in the individual's colour.
+const PHOTO_FRAME: f32 = 3.0;
+
+/// Photos where there is room for them, the earlier rows first; how many.
+fn put_photos(
+    canvas: &mut Canvas,
+    points: &[ScatterPoint<'_>],
+    cast: &Cast<'_>,
+    frame: &Frame,
+    photo: &mut dyn FnMut(usize) -> Option<RgbImage>,
+) -> usize {
+    let mut taken: Vec<Area> = Vec::new();
+    for (row, point) in points.iter().enumerate() {
+        let (x, y) = frame.place(point.at);
+        let area = Area::new(x - PHOTO / 2.0, y - PHOTO / 2.0, PHOTO, PHOTO);
+        if !frame.plot.holds(area) || taken.iter().any(|other| area.meets(*other)) {
+            continue;
+        }
+        let Some(photo) = photo(row) else { continue };
+        let colour = cast.number(point.individual).map_or(UNKNOWN, palette::colour);
+        canvas.fill(area, rgb(colour));
+        let within = |by: f32| Area::new(area.x + by, area.y + by, PHOTO - 2.0 * by, PHOTO - 2.0 * by);
+        canvas.photo(&photo, within(PHOTO_FRAME));
+        if point.query {
+            canvas.frame(area, 1.8, rgb(INK));
+        }
+        taken.push(area);
+    }
+    taken.len()
 }
 
 fn mark(canvas: &mut Canvas, number: usize, place: (f32, f32), query: bool) {
@@ -338,5 +397,21 @@ mod tests {
         let axes = [String::new(), String::new()];
         let point = |query| ScatterPoint { at: [0.0, 0.0], individual: "t1", query };
         assert_ne!(scatter("t", &[point(false)], &axes), scatter("t", &[point(true)], &axes));
+    }
+
+    #[test]
+    fn photos_stand_where_none_lies_over_another() {
+        let at = |x: f64, y: f64| ScatterPoint { at: [x, y], individual: "t1", query: false };
+        let points = [at(0.0, 0.0), at(0.01, 0.0), at(1.0, 1.0), at(2.0, 0.0)];
+        let axes = [String::new(), String::new()];
+        let mut asked = Vec::new();
+        let red = RgbImage::from_pixel(8, 8, image::Rgb([250, 10, 10]));
+        let (drawing, shown) = drawn("t", &points, &axes, &mut |row| {
+            asked.push(row);
+            (row != 2).then(|| red.clone())
+        });
+        assert_eq!((shown, asked), (2, vec![0, 2, 3]));
+        let reds = drawing.picture.pixels().filter(|p| p.0 == [250, 10, 10]).count();
+        assert_eq!(reds, 2 * 46 * 46);
     }
 }

@@ -29,7 +29,7 @@ mod tile;
 mod update;
 mod weights;
 
-pub use distances::distances;
+pub use distances::{distance, distances};
 pub use memory::keep_memory;
 pub use simd::{Isa, isa};
 pub use threads::thread_count;

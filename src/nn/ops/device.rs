@@ -112,6 +112,11 @@ pub fn distances_on_cpu(queries: &[f32], rows: &[f32], width: usize) -> Vec<f64>
     found
 }
 
+/// The distance of two embeddings of equal width, to the byte as [`distances`] has it; symmetric, 0 for equal ones.
+pub fn distance_on_cpu(a: &[f32], b: &[f32]) -> f64 {
+    super::cpu::distance(a, b)
+}
+
 /// As [`distances`], in tiles of so many rows, with the card's own error.
 pub fn distances_in_tiles(
     queries: &[f32],

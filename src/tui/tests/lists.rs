@@ -250,10 +250,10 @@ fn two_evaluations_are_compared() {
     assert!(text(&buffer).contains("»"), "{}", text(&buffer));
     let asked = drive(&mut model, keys("D")).1;
     assert_eq!(asked, [Effect::Compare(["/data/caretta/runs/alpha/eval/test".into(), "beta".into()])]);
-    let found = Message::Compared(Ok(("A and B".into(), vec!["B is better on rank-1".into()])));
+    let found = Message::Found(Ok(("A and B".into(), vec!["B is better on rank-1".into()])));
     let (buffer, ..) = drive(&mut model, vec![found]);
     assert!(text(&buffer).contains("B is better on rank-1"), "{}", text(&buffer));
-    drive(&mut model, vec![key(KeyCode::Esc), Message::Compared(Err("they share no query".into()))]);
+    drive(&mut model, vec![key(KeyCode::Esc), Message::Found(Err("they share no query".into()))]);
     assert_eq!(model.notice.as_ref().unwrap().0, "they share no query");
 }
 
