@@ -12,6 +12,7 @@ mod corrections;
 mod crop;
 mod dataset;
 mod demo;
+mod discover;
 mod doctor;
 mod embed;
 mod evaluate;
@@ -105,6 +106,8 @@ enum Verb {
     Search(search::SearchArgs),
     /// Name the animals on photos
     Identify(identify::IdentifyArgs),
+    /// Group the photos of a folder into individuals, known and new
+    Discover(discover::DiscoverArgs),
     /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
@@ -186,6 +189,7 @@ where
         Verb::Gallery(verb) => gallery::gallery(&context, &verb),
         Verb::Search(args) => search::search(&context, &args),
         Verb::Identify(args) => identify::identify(&context, &args),
+        Verb::Discover(args) => discover::discover(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Weights(verb) => weights::weights(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),

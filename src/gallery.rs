@@ -26,6 +26,7 @@ pub mod calibration;
 pub mod calibration_charts;
 pub mod decision;
 pub mod discover;
+pub mod discovered;
 mod linkage;
 pub mod logistic;
 pub mod proposal;

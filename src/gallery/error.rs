@@ -170,6 +170,11 @@ pub enum Error {
         /// How many it takes.
         least: usize,
     },
+    /// Nothing says how far apart groups stay.
+    #[error(
+        "nothing says how far apart groups stay: give --distance, a --gallery whose individuals choose it, or names (--named)"
+    )]
+    NoDistance,
     /// No distance.
     #[error("{cut} is no distance of groups: it lies between 0 and 2")]
     Cut {
