@@ -6,12 +6,14 @@
 mod args;
 mod bench;
 mod bundle;
+mod calibrate;
 mod check;
 mod compare;
 mod corrections;
 mod crop;
 mod dataset;
 mod demo;
+mod discover;
 mod doctor;
 mod embed;
 mod evaluate;
@@ -110,6 +112,8 @@ enum Verb {
     Watch(watch::WatchArgs),
     /// Put a gallery, its model and its calibration into one folder for another machine
     Bundle(bundle::BundleArgs),
+    /// Group the photos of a folder into individuals, known and new
+    Discover(discover::DiscoverArgs),
     /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
@@ -193,6 +197,7 @@ where
         Verb::Identify(args) => identify::identify(&context, &args),
         Verb::Watch(args) => watch::watch(&context, &args),
         Verb::Bundle(args) => bundle::bundle(&context, &args),
+        Verb::Discover(args) => discover::discover(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Weights(verb) => weights::weights(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),

@@ -1,35 +1,47 @@
 //! The gallery: known individuals with their embeddings, searched for the animals on new photos.
 //!
 //! A gallery is a folder ([`store`]) that one process at a time changes ([`writer`], [`add`]). [`known`] is a gallery as
-//! numbers, which [`search`] and decisions ([`identify`]) are made of.
+//! numbers, which [`search`] and decisions ([`identify`]) are made of. A decision: [`proposal`] ranks the individuals,
+//! [`calibration`] says what their distances mean, [`decision`] is made of both.
 
 pub mod about;
 pub mod add;
 pub mod answers;
+pub mod ari;
 pub mod asked;
 pub mod backup;
 pub mod bundle;
+pub mod calibrated;
+pub mod calibration;
+pub mod calibration_charts;
 pub mod change;
+pub mod decision;
+pub mod discover;
+pub mod discovered;
 mod error;
 pub mod export;
 mod facts;
 mod hash;
 pub mod identify;
 pub mod known;
+mod linkage;
+pub mod logistic;
+pub mod proposal;
 pub mod rebuild;
 pub mod search;
+pub mod share;
 pub mod store;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
+pub mod thresholds;
 pub mod trained;
 mod vectors;
 pub mod watch;
 pub mod writer;
 
 pub use error::Error;
-
-/// The calibration in the gallery's folder.
-pub const CALIBRATION_FILE: &str = "calibration.json";
 
 /// What every fallible function of this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;

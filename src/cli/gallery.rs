@@ -23,6 +23,7 @@ use crate::nn::ops::device::on_device;
 use crate::run::RunDir;
 
 use super::args::{PhotoFlags, dataset, part};
+use super::calibrate::{CalibrateArgs, calibrate};
 use super::crop::{CropFlag, look};
 use super::evaluate::Chosen;
 use super::of_gallery::{GalleryFlag, OfGallery, embedding, networks, trained};
@@ -58,6 +59,8 @@ pub(super) enum GalleryVerb {
     Backup(keep::BackupArgs),
     /// Embed its photos anew where they lie, with another model or other boxes
     Rebuild(keep::RebuildArgs),
+    /// Choose how near is near enough, for errors that you accept
+    Calibrate(CalibrateArgs),
 }
 
 /// Arguments of `gallery build`.
@@ -164,6 +167,7 @@ pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
         GalleryVerb::Export(args) => keep::export(context, args),
         GalleryVerb::Backup(args) => keep::backup(context, args),
         GalleryVerb::Rebuild(args) => keep::rebuild(context, args),
+        GalleryVerb::Calibrate(args) => calibrate(context, args),
     }
 }
 

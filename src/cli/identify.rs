@@ -109,17 +109,30 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         let also = if before > 0 { format!(", {before} there already") } else { String::new() };
         words::say(&format!("{}: {}{also}", foreign::path(path), counted(found.len(), "encounter")));
     }
-    words::say(&words::wrapped(&format!(
-        "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
-         for an animal that is new. `caretta gallery calibrate --gallery {}` chooses how near is near enough.",
-        foreign::path(&args.gallery.gallery)
-    )));
+    say_what_decided(&catalogue);
     if is_interrupted {
         let goes_on = if args.output.is_some() { "; the same command goes on" } else { "" };
         words::say(&format!("interrupted after {}{goes_on}", counted(found.len(), "encounter")));
         return Ok(super::INTERRUPTED);
     }
     Ok(if found.is_empty() && before == 0 { 1 } else { 0 })
+}
+
+/// Says what the decisions may be held to, or why there are none.
+pub(super) fn say_what_decided(catalogue: &Catalogue) {
+    let gallery = foreign::path(catalogue.gallery().folder());
+    let said = match catalogue.calibration() {
+        None => format!(
+            "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
+             for an animal that is new. `caretta gallery calibrate --gallery {gallery}` chooses how near is near enough."
+        ),
+        Some(calibration) if calibration.has_grown(catalogue.known()) => format!(
+            "The gallery has grown since it was calibrated, and strangers come nearer in a larger one: \
+             `caretta gallery calibrate --gallery {gallery}` makes the decisions good again."
+        ),
+        Some(_) => return,
+    };
+    words::say(&words::wrapped(&said));
 }
 
 /// What lies at the paths given.

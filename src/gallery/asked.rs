@@ -102,6 +102,7 @@ pub(super) fn bare(photos: Vec<Photo>) -> Manifest {
         split_columns: BTreeMap::new(),
         problems: Vec::new(),
         corrected: 0,
+        alike: None,
     }
 }
 

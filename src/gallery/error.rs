@@ -133,6 +133,95 @@ pub enum Error {
         /// In what.
         reason: String,
     },
+    /// Photos that cannot be asked about.
+    #[error("these photos cannot be looked up: {reason}")]
+    Query {
+        /// Why not.
+        reason: String,
+    },
+    /// An error rate that nothing can be held to.
+    #[error("a {what} rate of {rate} is none: it lies between 0 and 1, as 0.05")]
+    Rate {
+        /// Which.
+        what: &'static str,
+        /// What was given.
+        rate: f64,
+    },
+    /// Too few individuals for a promise.
+    #[error(
+        "{individuals} held-out individuals cannot promise a {what} rate of {asked}: it takes {needed}, even if nothing goes wrong; the \
+         least that these can promise is {least:.3} (95 % confidence)"
+    )]
+    TooFew {
+        /// The error in question.
+        what: &'static str,
+        /// The rate asked for.
+        asked: f64,
+        /// Individuals that could be held out.
+        individuals: usize,
+        /// The lowest rate that they can promise.
+        least: f64,
+        /// How many it takes, with an encounter each.
+        needed: usize,
+    },
+    /// All individuals trained the network.
+    #[error(
+        "all {individuals} individuals trained the network, which holds them apart better than strangers: they calibrate nothing; add \
+         individuals that it never saw, or train on a part of them (--split disjoint) and build the gallery with that"
+    )]
+    AllTrained {
+        /// How many.
+        individuals: usize,
+    },
+    /// A calibration of embeddings that the gallery has no more.
+    #[error(
+        "{}: it is of other embeddings than the gallery's; `caretta gallery calibrate` makes it anew",
+        foreign::path(path)
+    )]
+    OtherCalibration {
+        /// The file.
+        path: PathBuf,
+    },
+    /// More than can be grouped.
+    #[error(
+        "{things} encounters and known individuals are more than can be grouped at once ({most}); group a part of the folder"
+    )]
+    TooMany {
+        /// How many.
+        things: usize,
+        /// How many can.
+        most: usize,
+    },
+    /// Too few names to choose a distance by.
+    #[error(
+        "{individuals} individuals with names, of whom the network was trained on none, cannot choose how far apart groups stay: it takes \
+         {least}; give --distance"
+    )]
+    NothingToChoose {
+        /// How many there are.
+        individuals: usize,
+        /// How many it takes.
+        least: usize,
+    },
+    /// Nothing says how far apart groups stay.
+    #[error(
+        "nothing says how far apart groups stay: give --distance, a --gallery whose individuals choose it, or names (--named)"
+    )]
+    NoDistance,
+    /// No distance.
+    #[error("{cut} is no distance of groups: it lies between 0 and 2")]
+    Cut {
+        /// What was given.
+        cut: f64,
+    },
+    /// A gallery in which nobody can be left out.
+    #[error(
+        "with {individuals} individuals nobody can be left out and the others still be ranked: it takes three, and many more for a promise"
+    )]
+    NothingToHoldOut {
+        /// How many there are.
+        individuals: usize,
+    },
     /// A name that no individual has.
     #[error(
         "{}: no individual of that name in the gallery{}; `caretta gallery ls` shows them all",

@@ -1,6 +1,7 @@
 //! Who is on photos: for each encounter one decision, with the nearest known photos.
 //!
-//! Without a calibration nobody knows how near is near enough: then it ranks, and decides nothing.
+//! Without a calibration nobody knows how near is near enough: then it ranks, and decides nothing. Individuals are ranked as
+//! the calibration ranked them ([`proposal`](super::proposal)).
 
 use serde::{Deserialize, Serialize};
 
@@ -10,25 +11,19 @@ use crate::eval::model::Model;
 use crate::nn::ops::Backend;
 
 use super::asked::{Asked, Together};
+use super::calibrated::calibration_of;
+use super::calibration::Calibration;
+use super::decision::decide;
 use super::known::Known;
-use super::search::{Near, Nearest, nearest};
+use super::proposal::propose;
+use super::search::{NEAREST, Near, Nearest, nearest};
 use super::store::Gallery;
 use super::{Error, Result};
 
+pub use super::decision::Verdict;
+
 /// Photos embedded before their encounters are decided and told.
 const BATCH: usize = 128;
-
-/// What is said of an animal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It is this individual.
-    Known,
-    /// It is in the gallery under no name.
-    NewIndividual,
-    /// Too close to call: a person should look.
-    Look,
-}
 
 /// A known photo near to those asked about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +45,7 @@ pub struct NearPhoto {
 pub struct NearIndividual {
     /// Its name.
     pub individual: String,
-    /// The distance of its nearest photo.
+    /// The distance of its nearest photo; of several photos asked about together the mean of each one's nearest.
     pub distance: f64,
 }
 
@@ -63,9 +58,9 @@ pub struct Decision {
     pub encounter: String,
     /// None without a calibration.
     pub decision: Option<Verdict>,
-    /// Who it is; who is nearest, where that is not decided; none where it is a new individual.
+    /// Who it is; who is nearest, where that is not decided or to be looked at; none where it is a new individual.
     pub individual: Option<String>,
-    /// That the decision is right; none without a calibration.
+    /// That the decision is right, of `look` that the individual is; none without a calibration.
     pub probability: Option<f64>,
     /// The nearest known photos, at most ten.
     pub nearest: Vec<NearPhoto>,
@@ -78,6 +73,7 @@ pub struct Decision {
 pub struct Catalogue {
     gallery: Gallery,
     known: Known,
+    calibration: Option<Calibration>,
 }
 
 impl Catalogue {
@@ -90,7 +86,11 @@ impl Catalogue {
         if known.is_empty() {
             return Err(Error::Empty { folder: gallery.folder().to_path_buf() });
         }
-        Ok(Catalogue { gallery, known })
+        let calibration = match calibration_of(&gallery) {
+            Err(Error::OtherCalibration { .. }) => None, // of the embeddings before a rebuild
+            other => other?,
+        };
+        Ok(Catalogue { gallery, known, calibration })
     }
 
     /// The gallery.
@@ -101,6 +101,11 @@ impl Catalogue {
     /// What it knows.
     pub fn known(&self) -> &Known {
         &self.known
+    }
+
+    /// What decides; none where it was not calibrated.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// The known photos of `near`, with what is said of them.
@@ -133,16 +138,32 @@ impl Catalogue {
         near.iter().map(of).collect()
     }
 
-    fn decide(&self, manifest: &Manifest, encounter: String, photos: &[usize], nearest: &Nearest) -> Result<Decision> {
-        let individuals = self.individuals(&nearest.individuals);
+    /// `rows` are the embeddings of `photos`.
+    fn decide(
+        &self,
+        manifest: &Manifest,
+        encounter: String,
+        (photos, rows): (&[usize], &[f32]),
+        nearest: &Nearest,
+    ) -> Result<Decision> {
+        let proposal = propose(&self.known, rows)?;
+        let name = |individual: usize| self.known.individuals[individual].clone();
+        let near = proposal.candidates.iter().take(NEAREST);
+        let decided = self.calibration.as_ref().map(|calibration| decide(&proposal, calibration));
+        let individual = match &decided {
+            Some(decided) => decided.individual,
+            None => proposal.candidates.first().map(|nearest| nearest.individual),
+        };
         Ok(Decision {
             photos: photos.iter().map(|&i| manifest.photos[i].path.to_string_lossy().into_owned()).collect(),
             encounter,
-            decision: None,
-            individual: individuals.first().map(|near| near.individual.clone()),
-            probability: None,
+            decision: decided.map(|decided| decided.decision),
+            individual: individual.map(name),
+            probability: decided.and_then(|decided| decided.probability),
             nearest: self.photos(&nearest.photos)?,
-            individuals,
+            individuals: near
+                .map(|near| NearIndividual { individual: name(near.individual), distance: near.distance })
+                .collect(),
         })
     }
 }
@@ -184,8 +205,8 @@ pub fn identify<D: Backend>(
             left = (&left.0[count..], rest);
         }
         let queries: Vec<&[f32]> = readable.iter().map(|(.., rows)| *rows).collect();
-        for ((together, photos, _), nearest) in readable.iter().zip(nearest(&catalogue.known, &queries)) {
-            told(catalogue.decide(&asked.manifest, together.encounter.clone(), photos, &nearest)?)?;
+        for ((together, photos, rows), nearest) in readable.iter().zip(nearest(&catalogue.known, &queries)) {
+            told(catalogue.decide(&asked.manifest, together.encounter.clone(), (*photos, *rows), &nearest)?)?;
         }
     }
     Ok(problems)

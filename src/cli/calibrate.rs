@@ -1,0 +1,156 @@
+//! `gallery calibrate`: the errors that a gallery's decisions may be held to.
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use crate::data::counted::counted;
+use crate::data::foreign;
+use crate::gallery::calibrated::calibrate_gallery;
+use crate::gallery::calibration::{Calibration, Reached};
+use crate::gallery::calibration_charts::RELIABILITY_FILE;
+use crate::gallery::share::Share;
+use crate::gallery::store::Gallery;
+use crate::gallery::thresholds::Asked;
+
+use super::of_gallery::GalleryFlag;
+use super::{Context, pictures, words};
+
+/// The rate of an error that was not spoken of.
+const USUAL: f64 = 0.05;
+
+/// Arguments of `gallery calibrate`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  caretta gallery calibrate --gallery turtles.gallery --false-new 0.05
+  caretta gallery calibrate --gallery turtles.gallery --wrong-name 0.02 --share-new 0.3
+
+Individuals that trained the network calibrate nothing: it holds them apart better than strangers. An error rate of 0.05
+takes some 60 individuals that it never saw, each met twice; the fewer there are, the higher the rate that can be promised.")]
+pub(super) struct CalibrateArgs {
+    #[command(flatten)]
+    gallery: GalleryFlag,
+    /// Share of encounters of known individuals that may be called new [default: 0.05]
+    #[arg(long, alias = "false_new", value_name = "RATE")]
+    false_new: Option<f64>,
+    /// Share of encounters that may get a wrong name, of known individuals and of new ones [default: 0.05]
+    #[arg(long, alias = "wrong_name", value_name = "RATE")]
+    wrong_name: Option<f64>,
+    /// Share of encounters that will be of new individuals, which the probabilities suppose [default: as in the gallery,
+    /// where the first encounter of each was new]
+    #[arg(long, alias = "share_new", value_name = "SHARE")]
+    share_new: Option<f64>,
+}
+
+pub(super) fn calibrate(context: &Context, args: &CalibrateArgs) -> Result<u8> {
+    let gallery = Gallery::open(&args.gallery.gallery)?;
+    let asked = Asked { false_new: args.false_new.unwrap_or(USUAL), wrong_name: args.wrong_name.unwrap_or(USUAL) };
+    let (calibration, written) = calibrate_gallery(&gallery, asked, args.share_new)?;
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        gallery: String,
+        #[serde(flatten)]
+        calibration: &'a Calibration,
+        files: Vec<String>,
+    }
+    let shown = foreign::path(gallery.folder());
+    let files: Vec<String> =
+        written.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).collect();
+    let answer = Answer { gallery: shown.clone(), calibration: &calibration, files };
+    context.answer(&answer, || {
+        format!(
+            "{}\n\n{shown}: {}\nNext: caretta identify PHOTO|FOLDER --gallery {shown}",
+            told(&calibration),
+            answer.files.join(", ")
+        )
+    })?;
+    if let Ok(picture) = image::open(gallery.folder().join(RELIABILITY_FILE)) {
+        pictures::show(&picture.to_rgb8(), context.global.images, context.global.json);
+    }
+    Ok(0)
+}
+
+/// A calibration for people.
+fn told(calibration: &Calibration) -> String {
+    let Calibration { asked, thresholds, population: held, .. } = calibration;
+    let known_up_to = thresholds.known_up_to.map_or_else(|| "no score".to_owned(), |most| format!("{most:.3}"));
+    let mut text = format!(
+        "{} held out: {} as known, {} as new\n\
+         known up to {known_up_to}, new above {:.3}, to look at between\n\n",
+        counted(held.individuals, "individual"),
+        counted(held.known_encounters, "encounter"),
+        counted(held.new_encounters, "encounter"),
+        thresholds.new_above
+    );
+    if let Some(reached) = &calibration.reached {
+        text += &words::table(
+            &["on individuals that did not choose", "asked", "reached", "95 % interval"],
+            &rows(reached, asked),
+        );
+        text += &format!(
+            "\nto look at: {:.3} of all, were {:.2} of them of new individuals; probabilities are off by {:.3} (ECE; names {:.3}, new \
+             {:.3})",
+            reached.look, calibration.share_new, reached.decisions.ece, reached.names.ece, reached.new.ece
+        );
+    }
+    for remark in remarks(calibration) {
+        text += &format!("\n{}", words::wrapped(&remark));
+    }
+    text
+}
+
+fn rows(reached: &Reached, asked: &Asked) -> Vec<Vec<String>> {
+    let row = |name: &str, asked: Option<f64>, share: &Share| {
+        vec![
+            name.to_owned(),
+            asked.map_or_else(String::new, |rate| format!("{rate}")),
+            format!("{:.3}", share.share),
+            format!("{:.3} to {:.3}", share.interval[0], share.interval[1]),
+        ]
+    };
+    vec![
+        row("known called new", Some(asked.false_new), &reached.false_new),
+        row("known with a wrong name", Some(asked.wrong_name), &reached.wrong_name_of_known),
+        row("new with a name", Some(asked.wrong_name), &reached.wrong_name_of_new),
+        row("known named", None, &reached.named),
+        row("new called new", None, &reached.found_new),
+    ]
+}
+
+/// What people should know beside the numbers.
+fn remarks(calibration: &Calibration) -> Vec<String> {
+    let held = &calibration.population;
+    let mut said = vec![
+        "With 95 % confidence the errors stay below what was asked, for individuals like these that the network was not trained \
+         on, in a gallery of this size."
+            .to_owned(),
+    ];
+    if calibration.thresholds.known_up_to.is_none() {
+        said.push("No distance is short enough to give a name at this rate: known animals are left to look at. A better network, or a higher --wrong-name.".into());
+    }
+    if calibration.reached.is_none() {
+        said.push("Too few individuals to judge some by the others: what was reached is not known.".into());
+    }
+    if held.trained_individuals > 0 {
+        let of_trained = calibration.of_trained.as_ref().map_or_else(String::new, |share| {
+            format!(
+                "; of {} of them that it did not see {:.3} would be called new ({:.3} to {:.3})",
+                counted(share.encounters, "encounter"),
+                share.share,
+                share.interval[0],
+                share.interval[1]
+            )
+        });
+        said.push(format!(
+            "{} trained the network and calibrated nothing{of_trained}.",
+            counted(held.trained_individuals, "individual")
+        ));
+    }
+    if held.photos_of_unknown_training > 0 {
+        said.push(format!(
+            "Nobody knows whether the network was trained on {} of these: if it was, the errors will be higher.",
+            counted(held.photos_of_unknown_training, "photo")
+        ));
+    }
+    said
+}

@@ -1,0 +1,450 @@
+//! Photos of nobody in particular, grouped into individuals: the same unknown turtle on three days is one.
+//!
+//! What is put together are encounters, whose photos are of one individual, by average linkage; known individuals take part, each
+//! as one that may draw encounters to it and never comes together with another. Two encounters are as far apart as the mean
+//! of their photos' distances to the nearest photo of the other, from an encounter to a known individual as in a
+//! [`Proposal`](super::proposal::Proposal). Adjusted Rand index with the distance chosen on one half of the individuals and judged
+//! on the other: 500 synthetic turtles .58 (complete linkage .59, single .39; distances of means .58, of best pairs .56), twenty of
+//! SeaTurtleID .88 (complete .75, single .86). A known individual counts as one encounter does: weighed more, it draws strangers
+//! (synthetic .56, at ten times .54, were nothing else to count .47).
+//!
+//! How far apart groups stay is chosen on individuals with names: [`choose`] hides the names of half of them, takes the
+//! distance with the highest adjusted Rand index, and tells the index that it reaches on the other half.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::nn::ops::device;
+
+use super::ari::{Agreement, agreement};
+use super::known::Known;
+use super::linkage::{Clusters, Distances, Merge};
+use super::proposal;
+use super::{Error, Result};
+
+/// Encounters and known individuals at once: their distances take 800 MB.
+pub const MOST: usize = 20_000;
+/// Distances that are tried when one is chosen.
+const TRIED: usize = 100;
+/// Individuals with names that a choice takes, half to choose and half to judge.
+const LEAST: usize = 4;
+const SEED: u64 = 666;
+
+/// Photos by encounter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Encounters {
+    dims: usize,
+    embeddings: Vec<f32>,
+    /// Where each encounter's rows end.
+    ends: Vec<usize>,
+}
+
+impl Encounters {
+    /// Encounters of embeddings of `dims` numbers, each of length 1.
+    ///
+    /// # Errors
+    /// When an encounter has no photo, its numbers do not make rows, or are not finite.
+    pub fn new<'a>(dims: usize, encounters: impl Iterator<Item = &'a [f32]>) -> Result<Encounters> {
+        let mut all = Encounters { dims, ..Encounters::default() };
+        for photos in encounters {
+            if photos.is_empty() || dims == 0 || !photos.len().is_multiple_of(dims) {
+                let reason = format!("{} numbers are no photos of {dims} dimensions", photos.len());
+                return Err(Error::Query { reason });
+            }
+            proposal::check(photos, dims)?;
+            all.push(photos);
+        }
+        Ok(all)
+    }
+
+    fn push(&mut self, photos: &[f32]) {
+        self.embeddings.extend(photos);
+        self.ends.push(self.embeddings.len() / self.dims.max(1));
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    fn rows(&self, encounter: usize) -> std::ops::Range<usize> {
+        encounter.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[encounter]
+    }
+
+    fn photos(&self, encounter: usize) -> usize {
+        self.rows(encounter).len()
+    }
+}
+
+/// Encounters that are proposed to be of one individual.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Which, in order.
+    pub encounters: Vec<usize>,
+    /// The known individual that drew them, a place in [`Known::individuals`]; none of a new one.
+    pub individual: Option<usize>,
+    /// How far apart the two were on average that were put together last; none where nothing was.
+    pub widest: Option<f64>,
+    /// How far it was to the group that it would have been put to next; none where none may come to it.
+    pub next: Option<f64>,
+}
+
+/// A distance up to which groups are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The distance, 0 to 2.
+    pub distance: f64,
+    /// Individuals that chose it.
+    pub chosen_on: usize,
+    /// What it reached on the others.
+    pub reached: Agreement,
+}
+
+/// What is to be grouped, with what may come together and how far it lies apart.
+struct Tree {
+    anchors: usize,
+    things: usize,
+    merges: Vec<Merge>,
+}
+
+impl Tree {
+    /// # Errors
+    /// When there are too many.
+    fn of(encounters: &Encounters, known: Option<&Known>) -> Result<Tree> {
+        let anchored = known.map(Known::rows_of_individuals).unwrap_or_default();
+        let (anchors, things) = (anchored.len(), anchored.len() + encounters.len());
+        if things > MOST {
+            return Err(Error::TooMany { things, most: MOST });
+        }
+        if let Some(known) = known.filter(|known| !known.is_empty() && known.dims != encounters.dims) {
+            let reason = format!("they have {} dimensions, and the gallery {}", encounters.dims, known.dims);
+            return Err(Error::Query { reason });
+        }
+        // rows of things in their order: anchors, then encounters
+        let mut all: Vec<f32> = Vec::new();
+        let mut ends = Vec::with_capacity(things);
+        if let Some(known) = known {
+            for rows in &anchored {
+                rows.iter().for_each(|&row| all.extend(known.embedding(row)));
+                ends.push(all.len() / known.dims.max(1));
+            }
+        }
+        let before = ends.last().copied().unwrap_or(0);
+        all.extend(&encounters.embeddings);
+        ends.extend(encounters.ends.iter().map(|end| end + before));
+        let rows = Encounters { dims: encounters.dims, embeddings: all, ends };
+        let merges = Distances::new(things, |thing, out| apart(&rows, anchors, thing, out)).merge();
+        Ok(Tree { anchors, things, merges })
+    }
+
+    fn cut(&self, distance: f64) -> Clusters {
+        Clusters::cut(self.things, &self.merges, distance)
+    }
+}
+
+/// Distances of `thing` to all after it; the first `anchors` are known individuals.
+fn apart(all: &Encounters, anchors: usize, thing: usize, out: &mut [f32]) {
+    let after = thing + 1;
+    let (own, others) = (all.rows(thing), all.rows(thing).end..all.ends.last().copied().unwrap_or(0));
+    let of = |rows: std::ops::Range<usize>| &all.embeddings[rows.start * all.dims..rows.end * all.dims];
+    // two known individuals are two
+    let first = after.max(if thing < anchors { anchors } else { 0 });
+    out[..first - after].fill(f32::INFINITY);
+    if first == all.len() {
+        return;
+    }
+    let skipped = all.rows(first).start - others.start;
+    let others = others.start + skipped..others.end;
+    // for each photo of the others its nearest here, and for each thing the sum of what is nearest to photos here
+    let mut to_here = vec![f64::INFINITY; others.len()];
+    let mut from_here = vec![0.0; all.len() - first];
+    for row in own.clone() {
+        let found = device::distances_on_cpu(of(row..row + 1), of(others.clone()), all.dims);
+        to_here.iter_mut().zip(&found).for_each(|(nearest, found)| *nearest = nearest.min(*found));
+        for (other, sum) in (first..).zip(&mut from_here) {
+            let rows = all.rows(other);
+            let found = &found[rows.start - others.start..rows.end - others.start];
+            *sum += found.iter().copied().fold(f64::INFINITY, f64::min);
+        }
+    }
+    for (other, out) in (first..).zip(&mut out[first - after..]) {
+        let rows = all.rows(other);
+        let count = rows.len() as f64;
+        let to_here = to_here[rows.start - others.start..rows.end - others.start].iter().sum::<f64>() / count;
+        let from_here = from_here[other - first] / own.len() as f64;
+        // what a known individual looks like elsewhere says nothing of this encounter
+        *out = if thing < anchors { to_here } else { f64::midpoint(to_here, from_here) } as f32;
+    }
+}
+
+/// Groups `encounters`, up to the distance `cut`; around the individuals of `known`, if given. The groups of known individuals
+/// come first, in their order, and only those that drew something; new ones follow in the order of their first encounters.
+///
+/// # Errors
+/// When there are more than [`MOST`] encounters and known individuals, the gallery's embeddings are others, or `cut` is no distance.
+pub fn group(encounters: &Encounters, known: Option<&Known>, cut: f64) -> Result<Vec<Group>> {
+    if !(cut >= 0.0 && cut.is_finite()) {
+        return Err(Error::Cut { cut });
+    }
+    let tree = Tree::of(encounters, known)?;
+    let clusters = tree.cut(cut);
+    let number = |distance: Option<f32>| distance.map(f64::from);
+    let mut groups: Vec<Group> = (clusters.widest.iter().zip(&clusters.next))
+        .map(|(widest, next)| Group {
+            encounters: Vec::new(),
+            individual: None,
+            widest: number(*widest),
+            next: number(*next),
+        })
+        .collect();
+    for (thing, &cluster) in clusters.of.iter().enumerate() {
+        match thing.checked_sub(tree.anchors) {
+            None => groups[cluster].individual = Some(thing),
+            Some(encounter) => groups[cluster].encounters.push(encounter),
+        }
+    }
+    groups.retain(|group| !group.encounters.is_empty());
+    Ok(groups)
+}
+
+/// Chooses a distance for encounters like those of `known`, whose names count. With `anchored` half of the individuals of each
+/// half stay known by their earlier encounters, as when photos come in for this gallery; else nobody is known. Photos that
+/// trained the network choose nothing.
+///
+/// # Errors
+/// When there are fewer than four individuals to choose on, or an embedding is not finite.
+pub fn choose(known: &Known, anchored: bool) -> Result<Cut> {
+    proposal::check(&known.embeddings, known.dims)?;
+    let mut trained = BTreeSet::new();
+    known.photos.iter().filter(|p| p.trained == Some(true)).for_each(|photo| {
+        trained.insert(photo.individual);
+    });
+    let mut individuals: Vec<usize> = (0..known.individuals.len()).filter(|who| !trained.contains(who)).collect();
+    if individuals.len() < LEAST {
+        return Err(Error::NothingToChoose { individuals: individuals.len(), least: LEAST });
+    }
+    individuals.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
+    let (choosing, judging) = individuals.split_at(individuals.len() / 2);
+    let scene = Scene::of(known, choosing, anchored)?;
+    let heights: Vec<f64> = scene.tree.merges.iter().map(|merge| f64::from(merge.distance)).collect();
+    let tried = (0..=TRIED).filter_map(|n| heights.get(n * heights.len().saturating_sub(1) / TRIED));
+    let mut best = (f64::NEG_INFINITY, 0.0);
+    for &height in tried {
+        // beyond this merge, before the next
+        let after = heights.partition_point(|other| *other <= height);
+        let cut = heights.get(after).map_or(height, |next| f64::midpoint(height, *next));
+        let ari = scene.judge(cut).map_or(f64::NEG_INFINITY, |found| found.ari);
+        if ari > best.0 {
+            best = (ari, cut);
+        }
+    }
+    let distance = best.1;
+    let reached = Scene::of(known, judging, anchored)?.judge(distance);
+    let reached = reached.ok_or(Error::NothingToChoose { individuals: individuals.len(), least: LEAST })?;
+    Ok(Cut { distance, chosen_on: choosing.len(), reached })
+}
+
+/// Some individuals, as if their encounters had just come in.
+struct Scene {
+    tree: Tree,
+    /// Whose each encounter is, and how many photos it has.
+    encounters: Vec<(usize, usize)>,
+}
+
+impl Scene {
+    fn of(known: &Known, individuals: &[usize], anchored: bool) -> Result<Scene> {
+        let mut of_individual: BTreeMap<usize, Vec<&Vec<usize>>> = BTreeMap::new();
+        let by_encounter = known.rows_of_encounters();
+        for rows in &by_encounter {
+            of_individual.entry(known.photos[rows[0]].individual).or_default().push(rows);
+        }
+        let (mut rest, mut anchors) = (Encounters { dims: known.dims, ..Encounters::default() }, Vec::new());
+        let mut encounters = Vec::new();
+        for (place, who) in individuals.iter().enumerate() {
+            let all = of_individual.get(who).map(Vec::as_slice).unwrap_or_default();
+            let stay = if anchored && place % 2 == 0 { all.len().saturating_sub(1) } else { 0 };
+            anchors.extend(all[..stay].iter().flat_map(|rows| rows.iter().copied()));
+            for rows in &all[stay..] {
+                let photos: Vec<f32> = rows.iter().flat_map(|&row| known.embedding(row)).copied().collect();
+                rest.push(&photos);
+                encounters.push((*who, rows.len()));
+            }
+        }
+        let anchors = part(known, &anchors)?;
+        Ok(Scene { tree: Tree::of(&rest, Some(&anchors))?, encounters })
+    }
+
+    fn judge(&self, cut: f64) -> Option<Agreement> {
+        let clusters = self.tree.cut(cut);
+        let encounters = self.encounters.iter().zip(&clusters.of[self.tree.anchors..]);
+        agreement(encounters.flat_map(|((who, photos), group)| std::iter::repeat_n((*who, *group), *photos)))
+    }
+}
+
+/// The gallery that some of the rows make.
+fn part(known: &Known, rows: &[usize]) -> Result<Known> {
+    let number = |of: &mut BTreeMap<usize, usize>, key: usize| {
+        let next = of.len();
+        *of.entry(key).or_insert(next)
+    };
+    let (mut individuals, mut encounters, mut names) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let mut photos = Vec::with_capacity(rows.len());
+    for &row in rows {
+        let photo = known.photos[row];
+        let individual = number(&mut individuals, photo.individual);
+        if individual == names.len() {
+            names.push(known.individuals[photo.individual].clone());
+        }
+        photos.push(super::known::KnownPhoto {
+            individual,
+            encounter: number(&mut encounters, photo.encounter),
+            ..photo
+        });
+    }
+    let embeddings = rows.iter().flat_map(|&row| known.embedding(row)).copied().collect();
+    Known::new(known.dims, embeddings, photos, names)
+}
+
+/// Holds groups against names, photo for photo; encounters without one count for nothing. None where none has one.
+pub fn judge(groups: &[Group], encounters: &Encounters, names: &[Option<&str>]) -> Option<Agreement> {
+    let photos = groups.iter().enumerate().flat_map(|(number, group)| {
+        let named = group.encounters.iter().filter_map(|&one| Some((one, (*names.get(one)?)?)));
+        named.flat_map(move |(one, name)| std::iter::repeat_n((name, number), encounters.photos(one)))
+    });
+    agreement(photos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{drawn, known, on_circle};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Encounters at angles on a circle, in degrees.
+    fn at(encounters: &[&[f32]]) -> Encounters {
+        let rows = |angles: &&[f32]| {
+            let photos: Vec<_> = angles.iter().map(|&degrees| ("x", 0, degrees)).collect();
+            on_circle(&photos).embeddings
+        };
+        let all: Vec<Vec<f32>> = encounters.iter().map(rows).collect();
+        Encounters::new(2, all.iter().map(Vec::as_slice)).unwrap()
+    }
+
+    fn encounters_of(known: &Known) -> Encounters {
+        let all: Vec<Vec<f32>> = (known.rows_of_encounters().iter())
+            .map(|rows| rows.iter().flat_map(|&row| known.embedding(row)).copied().collect())
+            .collect();
+        Encounters::new(known.dims, all.iter().map(Vec::as_slice)).unwrap()
+    }
+
+    fn chord(degrees: f64) -> f64 {
+        2.0 * (degrees / 2.0).to_radians().sin()
+    }
+
+    #[test]
+    fn an_unknown_turtle_on_three_days_is_one_and_known_ones_draw_their_own() {
+        let known = on_circle(&[("a", 0, 0.0), ("a", 1, 180.0), ("b", 2, 20.0)]);
+        // near a's other look and b, and three days of a stranger
+        let met = at(&[&[176.0], &[18.0, 19.0], &[90.0], &[95.0, 93.0], &[99.0]]);
+        let groups = group(&met, Some(&known), chord(15.0)).unwrap();
+        let found: Vec<_> = groups.iter().map(|g| (g.individual, &g.encounters[..])).collect();
+        assert_eq!(found, [(Some(0), &[0][..]), (Some(1), &[1]), (None, &[2, 3, 4])]);
+        let stranger = &groups[2];
+        assert!(stranger.widest.unwrap() < chord(15.0) && stranger.next.unwrap() > chord(15.0), "{stranger:?}");
+        // a wide cut draws all to the known, who stay two
+        let wide = group(&met, Some(&known), 2.0).unwrap();
+        assert_eq!(wide.iter().map(|g| g.individual).collect::<Vec<_>>(), [Some(0), Some(1)]);
+        let alone = group(&met, None, chord(15.0)).unwrap();
+        assert_eq!(alone.iter().map(|g| g.individual).collect::<Vec<_>>(), [None; 3]);
+        let names = [Some("a"), Some("b"), Some("n"), Some("n"), None];
+        let judged = judge(&groups, &met, &names).unwrap();
+        assert_eq!((judged.ari, judged.photos, judged.groups), (1.0, 6, 3));
+        assert_eq!(judge(&groups, &met, &[None; 5]), None);
+    }
+
+    #[test]
+    fn two_encounters_are_as_far_as_their_photos_from_the_nearest() {
+        // 0 and 30 against 10: both of the one are 10 and 20 off, the other's is 10 off
+        let met = at(&[&[0.0, 30.0], &[10.0]]);
+        let distance = f64::midpoint(f64::midpoint(chord(10.0), chord(20.0)), chord(10.0));
+        for (cut, groups) in [(distance - 1e-4, 2), (distance + 1e-4, 1)] {
+            assert_eq!(group(&met, None, cut).unwrap().len(), groups);
+        }
+        // from an encounter to a known individual as in a proposal: what else it looks like does not matter
+        let known = on_circle(&[("a", 0, 10.0), ("a", 1, 170.0)]);
+        let found = group(&met, Some(&known), 2.0).unwrap();
+        let nearest = proposal::propose(&known, &on_circle(&[("q", 0, 10.0)]).embeddings).unwrap();
+        assert!((found[0].widest.unwrap() - chord(0.0)).abs() > 1e-4 && nearest.candidates[0].distance < 1e-3);
+        let only = group(&at(&[&[0.0, 30.0]]), Some(&known), 2.0).unwrap();
+        assert!((only[0].widest.unwrap() - f64::midpoint(chord(10.0), chord(20.0))).abs() < 1e-4, "{only:?}");
+    }
+
+    #[test]
+    fn a_distance_chosen_on_some_holds_for_others() {
+        for anchored in [false, true] {
+            let cut = choose(&drawn(60, 3, 0.12, 1), anchored).unwrap();
+            assert_eq!(cut.chosen_on, 30);
+            assert!(cut.reached.ari > 0.85, "{cut:?}");
+            let others = drawn(40, 3, 0.12, 2);
+            let met = encounters_of(&others);
+            let names: Vec<_> = (others.rows_of_encounters().iter())
+                .map(|rows| Some(others.individuals[others.photos[rows[0]].individual].as_str()))
+                .collect();
+            let ari = |cut| judge(&group(&met, None, cut).unwrap(), &met, &names).unwrap().ari;
+            assert!(ari(cut.distance) > 0.85, "{}", ari(cut.distance));
+            assert!(ari(cut.distance / 4.0) < 0.6 && ari(1.4) < 0.3, "any distance would do, else");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_grouped_says_why() {
+        let met = at(&[&[1.0]]);
+        let refused = |error: Error, word: &str| assert!(error.to_string().contains(word), "{error}");
+        refused(group(&met, None, f64::NAN).unwrap_err(), "NaN");
+        refused(group(&met, Some(&drawn(2, 1, 0.1, 1)), 1.0).unwrap_err(), "12");
+        refused(Encounters::new(2, [&[][..]].into_iter()).unwrap_err(), "0 numbers");
+        refused(Encounters::new(1, [&[f32::NAN][..]].into_iter()).unwrap_err(), "NaN");
+        refused(choose(&drawn(3, 3, 0.1, 1), false).unwrap_err(), "3");
+        let mut trained = drawn(9, 3, 0.1, 1);
+        trained.photos[..18].iter_mut().for_each(|photo| photo.trained = Some(true));
+        refused(choose(&trained, true).unwrap_err(), "3");
+        let many = vec![[1.0_f32]; MOST + 1];
+        let many = Encounters::new(1, many.iter().map(<[f32; 1]>::as_slice)).unwrap();
+        refused(group(&many, None, 1.0).unwrap_err(), "20000");
+        assert_eq!(group(&Encounters::default(), None, 1.0).unwrap(), []);
+        assert_eq!(group(&Encounters::default(), Some(&drawn(2, 1, 0.1, 1)), 1.0).map(|g| g.len()).ok(), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn every_encounter_is_in_one_group_and_no_group_has_two_known(
+            known in known(),
+            met in prop::collection::vec(prop::collection::vec(0_u8..24, 1..4), 1..12),
+            cut in 0.0_f64..2.5,
+        ) {
+            let angles: Vec<Vec<f32>> = met.iter().map(|e| e.iter().map(|&at| f32::from(at) * 15.0).collect()).collect();
+            let met = at(&angles.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let groups = group(&met, Some(&known), cut).unwrap();
+            let mut all: Vec<usize> = groups.iter().flat_map(|g| g.encounters.iter().copied()).collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..met.len()).collect::<Vec<_>>());
+            let named: Vec<_> = groups.iter().filter_map(|g| g.individual).collect();
+            prop_assert!(named.windows(2).all(|pair| pair[0] < pair[1]), "each once, in order");
+            prop_assert!(groups.iter().all(|g| g.widest.is_none_or(|w| w <= cut) && g.next.is_none_or(|n| n > cut)));
+            for anchored in [false, true] {
+                let _ = choose(&known, anchored);
+            }
+        }
+    }
+}
