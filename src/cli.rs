@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod bundle;
 mod calibrate;
 mod check;
 mod compare;
@@ -12,6 +13,7 @@ mod corrections;
 mod crop;
 mod dataset;
 mod demo;
+mod discover;
 mod doctor;
 mod embed;
 mod evaluate;
@@ -28,6 +30,7 @@ mod search;
 mod split;
 mod sweep;
 mod train;
+mod watch;
 mod weights;
 mod words;
 
@@ -105,6 +108,12 @@ enum Verb {
     Search(search::SearchArgs),
     /// Name the animals on photos
     Identify(identify::IdentifyArgs),
+    /// Name photos as they arrive in a folder
+    Watch(watch::WatchArgs),
+    /// Put a gallery, its model and its calibration into one folder for another machine
+    Bundle(bundle::BundleArgs),
+    /// Group the photos of a folder into individuals, known and new
+    Discover(discover::DiscoverArgs),
     /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
@@ -186,6 +195,9 @@ where
         Verb::Gallery(verb) => gallery::gallery(&context, &verb),
         Verb::Search(args) => search::search(&context, &args),
         Verb::Identify(args) => identify::identify(&context, &args),
+        Verb::Watch(args) => watch::watch(&context, &args),
+        Verb::Bundle(args) => bundle::bundle(&context, &args),
+        Verb::Discover(args) => discover::discover(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Weights(verb) => weights::weights(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),

@@ -1,5 +1,6 @@
 //! `identify`: who is on photos, an answer an encounter.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -12,6 +13,7 @@ use crate::eval::attention;
 use crate::eval::boxes::Looker;
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
+use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given};
 use crate::gallery::identify::{Catalogue, Decision, Verdict, identify as decide};
 use crate::gallery::session::{Looking, Session};
@@ -27,6 +29,7 @@ use super::{Context, follow, words};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   caretta identify this-week/ --gallery turtles.gallery        each sub-folder is one encounter, each loose photo its own
+  caretta identify this-week/ --gallery turtles.gallery --output this-week.jsonl        goes on where it was
   caretta identify a.jpg b.jpg --gallery turtles.gallery --json        one object a line")]
 pub(super) struct IdentifyArgs {
     /// Photos, or folders of them
@@ -42,6 +45,10 @@ pub(super) struct IdentifyArgs {
     /// what is new
     #[arg(long, conflicts_with = "encounters_by")]
     session: bool,
+    /// Append the decisions to this file, an object a line; encounters that it has already are left out, so that the same
+    /// command goes on where it was
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Where the gallery's model lies now [default: where it was]
     #[arg(long, alias = "model_path", value_name = "MODEL")]
     model_path: Option<PathBuf>,
@@ -67,14 +74,19 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     if args.session {
         return see(context, args, device);
     }
+    let mut answers = args.output.as_deref().map(Answers::open).transpose()?;
     let catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
     let of = OfGallery::load(context, device, catalogue.gallery(), args.model_path.as_deref())?;
     let source = args.photos.source(context);
     let by = if args.encounters_by == ByArg::Date { EncountersBy::Date } else { EncountersBy::Folder };
-    let asked = Asked::new(given(context, &args.asked)?, by);
+    let mut asked = Asked::new(given(context, &args.asked)?, by);
     words::say_problems(&asked.manifest.problems);
+    let all = asked.encounters.len();
+    asked.encounters.retain(|together| answers.as_ref().is_none_or(|answers| !answers.has(&together.encounter)));
+    let before = all - asked.encounters.len();
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
-    let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "identifying", context.global.json);
+    let photos: usize = asked.encounters.iter().map(|together| together.photos.len()).sum();
+    let bar = follow::bar(2 * photos as u64, "identifying", context.global.json);
     let mut found = Vec::new();
     let decided = decide(
         &catalogue,
@@ -89,6 +101,9 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
             if context.global.json {
                 print_line(&decision)?;
             }
+            if let Some(answers) = &mut answers {
+                answers.append(&decision)?;
+            }
             found.push(decision);
             Ok(())
         },
@@ -97,15 +112,20 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     let is_interrupted = matches!(decided, Err(crate::gallery::Error::Interrupted));
     let problems = if is_interrupted { Vec::new() } else { decided? };
     words::say_problems(&problems);
-    if !context.global.json {
+    if !context.global.json && !found.is_empty() {
         words::print(&foreign::block(&table(&found)))?;
+    }
+    if let Some(path) = &args.output {
+        let also = if before > 0 { format!(", {before} there already") } else { String::new() };
+        words::say(&format!("{}: {}{also}", foreign::path(path), counted(found.len(), "encounter")));
     }
     say_what_decided(&catalogue);
     if is_interrupted {
-        words::say(&format!("interrupted after {}", counted(found.len(), "encounter")));
+        let goes_on = if args.output.is_some() { "; the same command goes on" } else { "" };
+        words::say(&format!("interrupted after {}{goes_on}", counted(found.len(), "encounter")));
         return Ok(super::INTERRUPTED);
     }
-    Ok(if found.is_empty() { 1 } else { 0 })
+    Ok(if found.is_empty() && before == 0 { 1 } else { 0 })
 }
 
 /// Looks at a folder for a session.
@@ -123,9 +143,12 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let mut asked = Asked::new(vec![Given::Folder(PathBuf::new(), manifest)], EncountersBy::Folder);
     asked.manifest.root.clone_from(&folder);
     words::say_problems(&asked.manifest.problems);
+    let bare: Vec<usize> =
+        (0..asked.manifest.photos.len()).filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
+    let looked: HashSet<usize> = bare.into_iter().filter(|&i| asked.manifest.photos[i].crop.is_some()).collect();
     let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "looking at photos", context.global.json);
-    let done = looking.see(&of.model, asked, &source, &mut |done, _| {
+    let done = looking.see(&of.model, (asked, &looked), &source, &mut |done, _| {
         bar.set_position(done as u64);
         !context.is_interrupted()
     });
@@ -155,7 +178,7 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
 }
 
 /// Says what the decisions may be held to, or why there are none.
-fn say_what_decided(catalogue: &Catalogue) {
+pub(super) fn say_what_decided(catalogue: &Catalogue) {
     let gallery = foreign::path(catalogue.gallery().folder());
     let said = match catalogue.calibration() {
         None => format!(
@@ -192,8 +215,8 @@ pub(super) fn seen<D: Backend>(
     source: &Source,
 ) -> Result<Asked> {
     let Some(looker) = looker else { return Ok(asked) };
-    let bare: Vec<usize> =
-        (0..asked.manifest.photos.len()).filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
+    let photos = asked.encounters.iter().flat_map(|together| together.photos.iter().copied());
+    let bare: Vec<usize> = photos.filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
     let network = Model::load(device, &looker.path)?.network;
     let bar = follow::bar(bare.len() as u64, "looking", context.global.json);
     let found = attention::look(&network, &asked.manifest, &bare, source, |done| {
@@ -208,14 +231,14 @@ pub(super) fn seen<D: Backend>(
     Ok(asked)
 }
 
-fn print_line(decision: &Decision) -> crate::gallery::Result<()> {
+pub(super) fn print_line(decision: &Decision) -> crate::gallery::Result<()> {
     let fail = |e: std::io::Error| crate::gallery::Error::from(crate::run::RunError::io("write", "standard output", e));
     let line = serde_json::to_string(decision).map_err(|e| fail(e.into()))?;
     words::print(&foreign::json(&line)).map_err(fail)
 }
 
 /// Decisions for people.
-fn table(found: &[Decision]) -> String {
+pub(super) fn table(found: &[Decision]) -> String {
     let row = |d: &Decision| {
         let nearest = |place: usize| {
             let near = d.individuals.get(place);

@@ -166,12 +166,9 @@ impl Writer {
         let ruling = match ruling {
             Ruling::Known(name) => Ruling::Known(self.find(name)?.1),
             Ruling::New(name) => {
-                let name = name.trim();
-                if name.is_empty() {
-                    return Err(Error::NoName);
-                }
+                let name = super::change::name(name)?;
                 if let Some((_, known)) = self.facts.told(find(&self.facts.connection, name))? {
-                    return Err(Error::NameTaken { name: known });
+                    return Err(Error::AlreadyKnown { name: known });
                 }
                 Ruling::New(name.into())
             }
@@ -285,7 +282,7 @@ mod tests {
             error.to_string()
         };
         assert!(refused(&mut writer, "a", Ruling::New("t1".into()), &[5]).contains("is known"));
-        assert!(refused(&mut writer, "a", Ruling::New("  ".into()), &[5]).contains("needs a name"));
+        assert!(refused(&mut writer, "a", Ruling::New("  ".into()), &[5]).contains("empty"));
         assert!(refused(&mut writer, "a", Ruling::Known("t9".into()), &[5]).contains("no individual of that name"));
         // its second photo is in the gallery as somebody else: the first must not come in either
         assert!(refused(&mut writer, "a", Ruling::Known("t1".into()), &[5, 1]).contains("as t2"));

@@ -74,6 +74,8 @@ struct SeenPhoto {
     date: Option<Date>,
     /// Left, top, width and height as shares; empty for all of it.
     crop: String,
+    /// A network chose it.
+    looked: bool,
     side: Option<Side>,
     sha256: String,
 }
@@ -185,21 +187,21 @@ impl Looking {
     }
 
     /// Embeds the encounters of `asked` that were not seen yet, and keeps each as soon as its batch is done; `asked` has its
-    /// photos by their paths below the session's folder, which is its root. The problems are of photos that cannot be read.
+    /// photos by their paths below the session's folder, which is its root; the crops of those `looked` at were chosen by a network. The problems are of photos that cannot be read.
     ///
     /// # Errors
     /// When the network fails, a file cannot be written, or `progress` said no ([`Error::Interrupted`]).
     pub fn see<D: Backend>(
         &mut self,
         model: &Model<D>,
-        mut asked: Asked,
+        (mut asked, looked): (Asked, &HashSet<usize>),
         source: &Source,
         progress: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Problem>> {
         asked.encounters.retain(|together| !self.seen.contains(&together.encounter));
         let manifest = &asked.manifest;
         let problems = each_encounter(model, &asked, source, progress, &mut |batch| {
-            batch.iter().try_for_each(|(together, photos, rows)| self.keep(manifest, together, photos, rows))
+            batch.iter().try_for_each(|(together, photos, rows)| self.keep((manifest, looked), together, photos, rows))
         })?;
         self.about.whole = true;
         self.about.problems = problems.iter().map(ToString::to_string).collect();
@@ -207,7 +209,13 @@ impl Looking {
         Ok(problems)
     }
 
-    fn keep(&mut self, manifest: &Manifest, together: &Together, photos: &[usize], rows: &[f32]) -> Result<()> {
+    fn keep(
+        &mut self,
+        (manifest, looked): (&Manifest, &HashSet<usize>),
+        together: &Together,
+        photos: &[usize],
+        rows: &[f32],
+    ) -> Result<()> {
         let seen = |&at: &usize| -> Result<SeenPhoto> {
             let photo = &manifest.photos[at];
             let path = manifest.full_path(at);
@@ -216,6 +224,7 @@ impl Looking {
                 path: photo.path.to_str().ok_or_else(|| Error::NotUnicode { path: path.clone() })?.into(),
                 date: photo.date.or_else(|| camera::day_on(&path)),
                 crop: photo.crop.map(|crop| crop.cells().join(",")).unwrap_or_default(),
+                looked: looked.contains(&at),
                 side: photo.side,
                 sha256: sha256.iter().map(|b| format!("{b:02x}")).collect(),
             })
@@ -285,17 +294,16 @@ impl Session {
     /// The session of `folder`, an absolute path, with the gallery in `gallery`.
     ///
     /// # Errors
-    /// When a file cannot be read, the gallery is empty, or was made by another network since.
+    /// When a file cannot be read, or the gallery is empty.
     pub fn read(gallery: &Path, folder: &Path) -> Result<Session> {
         let place = place(gallery, folder);
         let catalogue = Catalogue::of(Gallery::open(gallery)?)?;
         let store = catalogue.gallery();
         let about: Option<About> =
             place.join(ABOUT_FILE).exists().then(|| files::read_json(&place.join(ABOUT_FILE))).transpose()?;
-        if let Some(about) = &about {
-            store.accept(&about.embedding)?;
-        }
-        let (seen, _) = read(&place)?;
+        // what another network saw is seen anew before it counts
+        let about = about.filter(|about| about.embedding == *store.embedding());
+        let seen = if about.is_some() { read(&place)?.0 } else { Vec::new() };
         let dims = store.embedding().dims;
         let key = folder.to_string_lossy().into_owned();
         let decided: HashMap<String, Decided> = store
@@ -382,6 +390,7 @@ pub fn rule(
             date: seen.date,
             side: seen.side,
             crop: seen.crop.parse::<Crop>().ok(),
+            looked: seen.looked,
             sha256,
             trained: Some(false),
         })
@@ -427,7 +436,7 @@ mod tests {
                 fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
                 fs::write(folder.join(path), path).unwrap();
                 let sha256 = hash::of_file(&folder.join(path)).unwrap().iter().map(|b| format!("{b:02x}")).collect();
-                SeenPhoto { path: (*path).into(), date: None, crop: String::new(), side: None, sha256 }
+                SeenPhoto { path: (*path).into(), date: None, crop: String::new(), looked: false, side: None, sha256 }
             };
             let photos: Vec<SeenPhoto> = photos.iter().map(photo).collect();
             let vectors = [0.1_f32.cos(), 0.1_f32.sin(), 0.0].repeat(photos.len());
@@ -492,7 +501,8 @@ mod tests {
         let other = Embedding { identity: "cd".repeat(32), ..embedding() };
         let about = About { folder: folder.clone(), embedding: other, whole: true, problems: Vec::new() };
         files::replace_json(&kept.join(ABOUT_FILE), &about).unwrap();
-        assert!(matches!(Session::read(&gallery, &folder), Err(Error::OtherModel { .. })));
+        let session = Session::read(&gallery, &folder).unwrap();
+        assert!(session.entries.is_empty() && !session.whole);
         assert_eq!(Looking::at(&open, &folder).unwrap().seen.len(), 0);
     }
 }

@@ -1,0 +1,191 @@
+//! `discover`: the individuals of a folder that nobody has sorted.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::data::counted::counted;
+use crate::data::foreign;
+use crate::data::formats::FORMATS;
+use crate::eval::boxes::Looker;
+use crate::eval::model::Model;
+use crate::gallery::ari::Agreement;
+use crate::gallery::asked::{Asked, EncountersBy, Given};
+use crate::gallery::discovered::{ChosenBy, Discovered, Found, Unsorted, discover as group};
+use crate::gallery::store::Gallery;
+use crate::gallery::trained::Trained;
+use crate::nn::ops::Backend;
+use crate::nn::ops::device::on_device;
+use crate::run::RunDir;
+
+use super::args::{PhotoFlags, dataset};
+use super::crop::CropFlag;
+use super::evaluate::Chosen;
+use super::identify::seen;
+use super::of_gallery::{OfGallery, trained};
+use super::{Context, follow, words};
+
+/// Arguments of `discover`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  caretta discover this-week/ --gallery turtles.gallery        known individuals draw their own, the others are new
+  caretta discover island/ --model-path arcface-resnet50 --distance 0.9
+  caretta discover turtles/ --model-path arcface-resnet50 --named        names are hidden, and judge the groups
+
+Each sub-folder is one encounter, and a loose photo its own; with --named a dataset's encounters are.")]
+pub(super) struct DiscoverArgs {
+    /// The photos: a folder, with --named a dataset
+    folder: PathBuf,
+    /// A run's id or folder, or a file of weights [default: the gallery's]
+    #[arg(long, alias = "model_path", value_name = "MODEL", required_unless_present = "gallery")]
+    model_path: Option<PathBuf>,
+    /// A gallery, whose individuals draw their own photos and choose how far apart groups stay
+    #[arg(long, value_name = "PATH")]
+    gallery: Option<PathBuf>,
+    /// How far apart groups stay on average, 0 to 2 [default: chosen on the gallery's individuals, else on the folder's]
+    #[arg(long, value_name = "X")]
+    distance: Option<f64>,
+    /// The folder is a dataset with names, a folder for each individual or a table: they are hidden, and judge the groups
+    /// (of a table always)
+    #[arg(long)]
+    named: bool,
+    /// What makes photos of a folder one encounter: their sub-folder (a loose photo is one of its own), or the day as well
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date")]
+    encounters_by: ByArg,
+    #[command(flatten)]
+    crop: CropFlag,
+    #[command(flatten)]
+    photos: PhotoFlags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ByArg {
+    /// The sub-folder
+    Folder,
+    /// The folder and the day
+    Date,
+}
+
+pub(super) fn discover(context: &Context, args: &DiscoverArgs) -> Result<u8> {
+    context.catch_signals()?;
+    let device = args.photos.device.open()?;
+    on_device!(&device, device => discover_on(context, args, device))
+}
+
+fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -> Result<u8> {
+    let gallery = args.gallery.as_deref().map(Gallery::open).transpose()?;
+    let (model, looker, chosen) = network(context, args, device, gallery.as_ref())?;
+    let known = gallery.as_ref().map(Gallery::known).transpose()?;
+    let source = args.photos.source(context);
+    let mut unsorted = unsorted(context, args)?;
+    words::say_problems(&unsorted.asked.manifest.problems);
+    let trained = match args.distance.is_none() && known.is_none() {
+        true => trained(&chosen, &model, Some(&unsorted.asked.manifest)),
+        false => Trained::on(None),
+    };
+    unsorted.asked = seen(context, device, unsorted.asked, looker.as_ref(), &source)?;
+    let bar = follow::bar(2 * unsorted.asked.manifest.photos.len() as u64, "embedding", context.global.json);
+    let ask = (args.distance, &trained);
+    let grouped = group(&unsorted, &model, known.as_ref(), ask, &source, &mut |done, _| {
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    });
+    bar.finish_and_clear();
+    if let Err(crate::gallery::Error::Interrupted) = grouped {
+        words::say("interrupted; nothing was grouped");
+        return Ok(super::INTERRUPTED);
+    }
+    let (found, problems) = grouped?;
+    words::say_problems(&problems);
+    context.answer(&found, || told(&found))?;
+    Ok(0)
+}
+
+/// The network that embeds: the gallery's, or the one given.
+fn network<D: Backend>(
+    context: &Context,
+    args: &DiscoverArgs,
+    device: &D,
+    gallery: Option<&Gallery>,
+) -> Result<(Model<D>, Option<Looker>, Chosen)> {
+    if let Some(gallery) = gallery {
+        let OfGallery { model, looker, chosen } =
+            OfGallery::load(context, device, gallery, args.model_path.as_deref())?;
+        return Ok((model, looker, chosen));
+    }
+    let given = args.model_path.as_deref().unwrap_or(Path::new(""));
+    let mut chosen = Chosen::of(context, given, None)?;
+    let model = chosen.load(device)?;
+    let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
+    let looker = args.crop.looker(context, config.as_ref(), &model)?;
+    Ok((model, looker, chosen))
+}
+
+/// The photos of the folder.
+fn unsorted(context: &Context, args: &DiscoverArgs) -> Result<Unsorted> {
+    let dir = PathBuf::from(context.workspace.data_dir(&args.folder)?);
+    let of_folders = FORMATS.last().map(|format| format.name());
+    let is_table = FORMATS.iter().find(|f| f.detect(&dir)).is_some_and(|f| Some(f.name()) != of_folders);
+    if args.named || is_table {
+        return Ok(Unsorted::of_dataset(dataset(context, &args.folder)?));
+    }
+    let by = if args.encounters_by == ByArg::Date { EncountersBy::Date } else { EncountersBy::Folder };
+    let photos = context.workspace.every_photo(&std::path::absolute(&dir)?)?;
+    Ok(Unsorted::nameless(Asked::new(vec![Given::Folder(args.folder.clone(), photos)], by)))
+}
+
+/// The groups for people.
+fn told(found: &Discovered) -> String {
+    let row = |group: &Found| {
+        let distance = |of: Option<f64>| of.map_or_else(String::new, |distance| format!("{distance:.3}"));
+        vec![
+            group.group.to_string(),
+            group.individual.as_deref().map_or_else(|| "new".into(), foreign::line),
+            group.encounters.len().to_string(),
+            group.photos.len().to_string(),
+            distance(group.widest),
+            distance(group.next),
+            group.photos.first().map_or_else(String::new, |photo| foreign::short(photo, 60)),
+        ]
+    };
+    let rows: Vec<Vec<String>> = found.groups.iter().map(row).collect();
+    let mut text =
+        words::table(&["group", "individual", "encounters", "photos", "widest", "next", "first photo"], &rows);
+    let new = found.groups.iter().filter(|group| group.individual.is_none()).count();
+    text += &format!(
+        "\n{} in {}: {} known, {} new; groups stay {:.3} apart",
+        counted(found.photos, "photo"),
+        counted(found.encounters, "encounter"),
+        counted(found.groups.len() - new, "individual"),
+        new,
+        found.distance
+    );
+    if let Some(chosen) = &found.chosen {
+        let whose = match chosen.by {
+            ChosenBy::Gallery => "of the gallery",
+            ChosenBy::Folder => "of this folder",
+        };
+        text += &format!(
+            "\nchosen on {} {whose}; on as many others {}",
+            counted(chosen.individuals, "individual"),
+            agreement(&chosen.reached)
+        );
+    }
+    if let Some(judged) = &found.agreement {
+        text += &format!("\nheld against the names of {}: {}", counted(judged.photos, "photo"), agreement(judged));
+    }
+    text
+}
+
+fn agreement(of: &Agreement) -> String {
+    let share = |share: Option<f64>| share.map_or_else(|| "·".into(), |share| format!("{share:.3}"));
+    format!(
+        "ARI {:.3}, pairs' precision {}, recall {} ({} in {} groups)",
+        of.ari,
+        share(of.pair_precision),
+        share(of.pair_recall),
+        counted(of.individuals, "individual"),
+        of.groups
+    )
+}
