@@ -12,6 +12,7 @@ mod compare;
 mod corrections;
 mod crop;
 mod dataset;
+mod decisions;
 mod demo;
 mod discover;
 mod doctor;

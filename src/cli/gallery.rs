@@ -25,6 +25,7 @@ use crate::run::RunDir;
 use super::args::{PhotoFlags, dataset, part};
 use super::calibrate::{CalibrateArgs, calibrate};
 use super::crop::{CropFlag, look};
+use super::decisions::{DecisionsArgs, decisions};
 use super::evaluate::Chosen;
 use super::of_gallery::{GalleryFlag, OfGallery, embedding, networks, trained};
 use super::split::{one_split, one_split_help};
@@ -61,6 +62,8 @@ pub(super) enum GalleryVerb {
     Rebuild(keep::RebuildArgs),
     /// Choose how near is near enough, for errors that you accept
     Calibrate(CalibrateArgs),
+    /// List what was decided of new photos, beside what was proposed
+    Decisions(DecisionsArgs),
 }
 
 /// Arguments of `gallery build`.
@@ -168,6 +171,7 @@ pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
         GalleryVerb::Backup(args) => keep::backup(context, args),
         GalleryVerb::Rebuild(args) => keep::rebuild(context, args),
         GalleryVerb::Calibrate(args) => calibrate(context, args),
+        GalleryVerb::Decisions(args) => decisions(context, args),
     }
 }
 

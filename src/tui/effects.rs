@@ -307,6 +307,13 @@ impl Effects {
                 tell(inbox, Message::Ruled(done));
                 tell(inbox, naming::session(gallery, folder));
             }),
+            Effect::RuleAll(gallery, folder, all) => later(
+                "name",
+                Box::new(move |inbox| {
+                    tell(inbox, Message::Ruled(naming::rule_all((&gallery, &folder), &all)));
+                    tell(inbox, naming::session(gallery, folder));
+                }),
+            ),
             Effect::UndoRuling(gallery, folder) => self.small(move |_, inbox| {
                 tell(inbox, Message::Ruled(naming::undo(&gallery, &folder)));
                 tell(inbox, naming::session(gallery, folder));

@@ -7,6 +7,7 @@ pub(super) mod view;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::data::counted::counted;
 use crate::gallery::decisions::{By, Proposed, Ruling};
 use crate::gallery::identify::Verdict;
 use crate::gallery::session::{Entry, Outline, Session};
@@ -14,7 +15,7 @@ use crate::gallery::store::Counts;
 
 use super::keys::{Action, Place};
 use super::message::{Effect, Window};
-use super::popup::{Asked, Layer, Prompt};
+use super::popup::{Asked, Confirm, Layer, Prompt};
 use super::widgets::list::{Step, moved};
 
 /// A gallery in the list.
@@ -383,6 +384,28 @@ impl Identify {
                 }
                 let prompt = Prompt { asked: Asked::NewName, text: self.free_name() };
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            Action::TakeAll => {
+                let session = self.session.as_ref().ok_or("no folder is open")?;
+                let open = session.entries.iter().filter(|entry| entry.decided.is_none());
+                let proposed = open.filter(|entry| entry.proposal.decision == Some(Verdict::Known));
+                let all: Vec<(String, Ruling, Proposed)> = proposed
+                    .filter_map(|entry| {
+                        let name = entry.proposal.individual.clone()?;
+                        let encounter = entry.proposal.encounter.clone();
+                        Some((encounter, Ruling::Known(name), Identify::proposed(entry)))
+                    })
+                    .collect();
+                if all.is_empty() {
+                    return Err(
+                        "no open encounter is proposed as known: look, new and uncalibrated ones need a person"
+                            .to_owned(),
+                    );
+                }
+                let question =
+                    format!("Write down {} as proposed, without a look at each?", counted(all.len(), "known name"));
+                let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all);
+                return Ok((Vec::new(), Some(Layer::Confirm(Confirm { question, effect }))));
             }
             Action::Skip => self.write(Ruling::Skipped)?,
             Action::Undo => {

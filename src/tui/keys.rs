@@ -174,6 +174,7 @@ pub(super) enum Action {
     Skip,
     Undo,
     NextOpen,
+    TakeAll,
 }
 
 /// A row of the table.
@@ -259,6 +260,7 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Who, "who", &["/"], NAMED_BY_DIGIT, "name", "put a known individual beside it by typing its name"),
     row(Action::New, "new-individual", &["n"], NAMED_BY_DIGIT, "new", "a new individual: the nearest known ones once more, then a name"),
     row(Action::Skip, "skip", &["s"], &[P::Encounters], "skip", "say nothing of it; u takes that back"),
+    row(Action::TakeAll, "take-all", &["A"], &[P::Encounters], "", "write down every open encounter that is proposed as known; asks, and the log says that the program did"),
     row(Action::Undo, "undo", &["u"], &[P::Encounters], "undo", "take back what was decided last in this folder"),
     row(Action::NextOpen, "next-open", &["]"], &[P::Encounters], "next open", "to the next encounter of which nothing is decided"),
     row(Action::Open, "open", &["enter"], &[P::Datasets, P::Individuals, P::Runs, P::Evaluations, P::Queries, P::Scatter], "open", "open what is chosen"),

@@ -312,6 +312,8 @@ pub(super) enum Effect {
         /// What was proposed.
         proposed: Proposed,
     },
+    /// Write down what was proposed of several encounters of a folder with a gallery.
+    RuleAll(PathBuf, PathBuf, Vec<(String, Ruling, Proposed)>),
     /// Take back what was decided last in a folder with a gallery.
     UndoRuling(PathBuf, PathBuf),
     /// Look up an individual of a gallery.

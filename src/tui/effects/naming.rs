@@ -75,6 +75,18 @@ pub(super) fn rule(
     Ok((words, None))
 }
 
+/// Writes down what the program proposed of several encounters; the first that cannot be ends it.
+pub(super) fn rule_all(
+    (gallery, folder): (&Path, &Path),
+    all: &[(String, Ruling, Proposed)],
+) -> Result<(String, Option<String>), String> {
+    for (done, (encounter, ruling, proposed)) in all.iter().enumerate() {
+        session::rule(gallery, folder, encounter, (ruling, By::Program), proposed)
+            .map_err(|e| format!("{done} of {} are written down; {encounter}: {e}", all.len()))?;
+    }
+    Ok((format!("{} named as proposed; u takes the last one back", counted(all.len(), "encounter")), None))
+}
+
 /// Takes the last decision back, and says which.
 pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<(String, Option<String>), String> {
     let undone = session::undo(gallery, folder).map_err(|e| e.to_string())?;

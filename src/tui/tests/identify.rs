@@ -191,3 +191,14 @@ fn the_known_ones_other_photos_are_gone_through_from_the_nearest_on() {
     }
     assert_eq!(shown, ["t1.jpg", "y.jpg", "x.jpg"]);
 }
+
+#[test]
+fn all_known_names_are_taken_only_after_a_yes() {
+    let mut model = open((160, 50));
+    let (buffer, asked, ..) = drive(&mut model, keys("A"));
+    assert!(!asked.iter().any(|e| matches!(e, Effect::RuleAll(..))) && text(&buffer).contains("1 known name"));
+    let (_, asked, ..) = drive(&mut model, keys("y"));
+    let taken = asked.into_iter().find_map(|e| if let Effect::RuleAll(_, _, all) = e { Some(all) } else { None });
+    let taken: Vec<_> = taken.unwrap().into_iter().map(|(encounter, ruling, _)| (encounter, ruling)).collect();
+    assert_eq!(taken, [("a".into(), Ruling::Known("t1".into()))], "neither the new one nor the undecided one");
+}
