@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod bundle;
 mod calibrate;
 mod check;
 mod compare;
@@ -29,6 +30,7 @@ mod search;
 mod split;
 mod sweep;
 mod train;
+mod watch;
 mod weights;
 mod words;
 
@@ -108,6 +110,10 @@ enum Verb {
     Identify(identify::IdentifyArgs),
     /// Group the photos of a folder into individuals, known and new
     Discover(discover::DiscoverArgs),
+    /// Name photos as they arrive in a folder
+    Watch(watch::WatchArgs),
+    /// Put a gallery, its model and its calibration into one folder for another machine
+    Bundle(bundle::BundleArgs),
     /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
@@ -190,6 +196,8 @@ where
         Verb::Search(args) => search::search(&context, &args),
         Verb::Identify(args) => identify::identify(&context, &args),
         Verb::Discover(args) => discover::discover(&context, &args),
+        Verb::Watch(args) => watch::watch(&context, &args),
+        Verb::Bundle(args) => bundle::bundle(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Weights(verb) => weights::weights(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),

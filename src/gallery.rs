@@ -6,18 +6,25 @@
 
 pub mod about;
 pub mod add;
+pub mod answers;
 pub mod asked;
+pub mod backup;
+pub mod bundle;
+pub mod change;
 mod error;
+pub mod export;
 mod facts;
 mod hash;
 pub mod identify;
 pub mod known;
+pub mod rebuild;
 pub mod search;
 pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod trained;
 mod vectors;
+pub mod watch;
 pub mod writer;
 
 pub mod ari;
@@ -36,6 +43,9 @@ mod testing;
 pub mod thresholds;
 
 pub use error::Error;
+
+/// The calibration in the gallery's folder.
+pub const CALIBRATION_FILE: &str = "calibration.json";
 
 /// What every fallible function of this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -81,7 +81,7 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
     let mut unsorted = unsorted(context, args)?;
     words::say_problems(&unsorted.asked.manifest.problems);
     let trained = match args.distance.is_none() && known.is_none() {
-        true => trained(&chosen, &model, &unsorted.asked.manifest),
+        true => trained(&chosen, &model, Some(&unsorted.asked.manifest)),
         false => Trained::on(None),
     };
     unsorted.asked = seen(context, device, unsorted.asked, looker.as_ref(), &source)?;

@@ -1,6 +1,10 @@
 //! `gallery`: made, filled, shown and changed.
 
-use std::path::{Path, PathBuf};
+mod change;
+mod keep;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -11,8 +15,7 @@ use crate::data::foreign;
 use crate::data::formats;
 use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::split::{self, SplitChoice, Strategy};
-use crate::gallery::about::Networks;
-use crate::gallery::add::{Came, add};
+use crate::gallery::add::{Came, Wanted, add};
 use crate::gallery::store::{Counts, Gallery, Individual, Photo};
 use crate::gallery::writer::{Adding, Writer};
 use crate::nn::ops::Backend;
@@ -23,7 +26,7 @@ use super::args::{PhotoFlags, dataset, part};
 use super::calibrate::{CalibrateArgs, calibrate};
 use super::crop::{CropFlag, look};
 use super::evaluate::Chosen;
-use super::of_gallery::{GalleryFlag, OfGallery, embedding, trained};
+use super::of_gallery::{GalleryFlag, OfGallery, embedding, networks, trained};
 use super::split::{one_split, one_split_help};
 use super::{Context, follow, words};
 
@@ -40,6 +43,24 @@ pub(super) enum GalleryVerb {
     Show(ShowArgs),
     /// Choose how near is near enough, for errors that you accept
     Calibrate(CalibrateArgs),
+    /// Call an individual otherwise
+    Rename(change::RenameArgs),
+    /// Make two individuals one
+    Merge(change::MergeArgs),
+    /// Take photos out, all of an individual or some; the files stay
+    Rm(change::RemoveArgs),
+    /// Note something on an individual
+    Note(change::NoteArgs),
+    /// Take back the last change
+    Undo(change::LogArgs),
+    /// List all that was changed
+    Log(change::LogArgs),
+    /// Write it as files for other programs
+    Export(keep::ExportArgs),
+    /// Copy it as it stands, while others use it
+    Backup(keep::BackupArgs),
+    /// Embed its photos anew where they lie, with another model or other boxes
+    Rebuild(keep::RebuildArgs),
 }
 
 /// Arguments of `gallery build`.
@@ -138,6 +159,15 @@ pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
         GalleryVerb::Ls(args) => ls(context, args),
         GalleryVerb::Show(args) => show(context, args),
         GalleryVerb::Calibrate(args) => calibrate(context, args),
+        GalleryVerb::Rename(args) => change::rename(context, args),
+        GalleryVerb::Merge(args) => change::merge(context, args),
+        GalleryVerb::Rm(args) => change::remove(context, args),
+        GalleryVerb::Note(args) => change::note(context, args),
+        GalleryVerb::Undo(args) => change::undo(context, args),
+        GalleryVerb::Log(args) => change::log(context, args),
+        GalleryVerb::Export(args) => keep::export(context, args),
+        GalleryVerb::Backup(args) => keep::backup(context, args),
+        GalleryVerb::Rebuild(args) => keep::rebuild(context, args),
     }
 }
 
@@ -148,12 +178,7 @@ fn build<D: Backend>(context: &Context, args: &BuildArgs, device: &D) -> Result<
     let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
     let looker = args.crop.looker(context, config.as_ref(), &model)?;
     let embedding = embedding(&model, looker.as_ref());
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let networks = Networks {
-        model: chosen.name.clone(),
-        path: absolute(&chosen.path),
-        looker: looker.as_ref().map(|looker| absolute(&looker.path)),
-    };
+    let networks = networks(&chosen, looker.as_ref());
     // one that was killed goes on
     let begun = Gallery::open(folder).ok().filter(|gallery| gallery.is_complete().is_ok_and(|complete| !complete));
     let mut writer = match begun {
@@ -206,15 +231,21 @@ fn fill<D: Backend>(
     let source = photos.source(context);
     let dir = PathBuf::from(context.workspace.data_dir(&flags.data_dir)?);
     let mut manifest = dataset(context, &flags.data_dir)?;
+    let mut looked = HashSet::new();
     if let Some(looker) = &of.looker {
+        let drawn: HashSet<_> = manifest.photos.iter().filter(|p| p.crop.is_some()).map(|p| p.path.clone()).collect();
         let Some(corrections) = look(context, device, (&dir, &manifest), looker, &source)? else { return Ok(None) };
         manifest = formats::open(&dir, &corrections)?;
+        let places = manifest.photos.iter().enumerate();
+        let seen = places.filter(|(_, photo)| photo.crop.is_some() && !drawn.contains(&photo.path));
+        looked = seen.map(|(place, _)| place).collect();
     }
     let chosen = flags.chosen(&manifest)?;
-    let trained = trained(&of.chosen, &of.model, &manifest);
+    let trained = trained(&of.chosen, &of.model, Some(&manifest));
     let bar = follow::bar(2 * chosen.len() as u64, "embedding", context.global.json);
     let mut adding = Adding::new(what, format!("from {}", foreign::path(&dir)));
-    let came = add(writer, &mut adding, &of.model, (&manifest, &chosen), &trained, &source, &mut |done, _| {
+    let wanted = Wanted { manifest: &manifest, photos: &chosen, looked: &looked, trained: &trained };
+    let came = add(writer, &mut adding, &of.model, &wanted, &source, &mut |done, _| {
         bar.set_position(done as u64);
         !context.is_interrupted()
     });

@@ -11,6 +11,7 @@ use crate::eval::attention;
 use crate::eval::boxes::Looker;
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
+use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given};
 use crate::gallery::identify::{Catalogue, Decision, Verdict, identify as decide};
 use crate::gallery::store::Gallery;
@@ -25,6 +26,7 @@ use super::{Context, follow, words};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   caretta identify this-week/ --gallery turtles.gallery        each sub-folder is one encounter, each loose photo its own
+  caretta identify this-week/ --gallery turtles.gallery --output this-week.jsonl        goes on where it was
   caretta identify a.jpg b.jpg --gallery turtles.gallery --json        one object a line")]
 pub(super) struct IdentifyArgs {
     /// Photos, or folders of them
@@ -36,6 +38,10 @@ pub(super) struct IdentifyArgs {
     /// which they were taken as well
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date")]
     encounters_by: ByArg,
+    /// Append the decisions to this file, an object a line; encounters that it has already are left out, so that the same
+    /// command goes on where it was
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Where the gallery's model lies now [default: where it was]
     #[arg(long, alias = "model_path", value_name = "MODEL")]
     model_path: Option<PathBuf>,
@@ -58,14 +64,19 @@ pub(super) fn identify(context: &Context, args: &IdentifyArgs) -> Result<u8> {
 }
 
 fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result<u8> {
+    let mut answers = args.output.as_deref().map(Answers::open).transpose()?;
     let catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
     let of = OfGallery::load(context, device, catalogue.gallery(), args.model_path.as_deref())?;
     let source = args.photos.source(context);
     let by = if args.encounters_by == ByArg::Date { EncountersBy::Date } else { EncountersBy::Folder };
-    let asked = Asked::new(given(context, &args.asked)?, by);
+    let mut asked = Asked::new(given(context, &args.asked)?, by);
     words::say_problems(&asked.manifest.problems);
+    let all = asked.encounters.len();
+    asked.encounters.retain(|together| answers.as_ref().is_none_or(|answers| !answers.has(&together.encounter)));
+    let before = all - asked.encounters.len();
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
-    let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "identifying", context.global.json);
+    let photos: usize = asked.encounters.iter().map(|together| together.photos.len()).sum();
+    let bar = follow::bar(2 * photos as u64, "identifying", context.global.json);
     let mut found = Vec::new();
     let decided = decide(
         &catalogue,
@@ -80,6 +91,9 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
             if context.global.json {
                 print_line(&decision)?;
             }
+            if let Some(answers) = &mut answers {
+                answers.append(&decision)?;
+            }
             found.push(decision);
             Ok(())
         },
@@ -88,15 +102,20 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     let is_interrupted = matches!(decided, Err(crate::gallery::Error::Interrupted));
     let problems = if is_interrupted { Vec::new() } else { decided? };
     words::say_problems(&problems);
-    if !context.global.json {
+    if !context.global.json && !found.is_empty() {
         words::print(&foreign::block(&table(&found)))?;
+    }
+    if let Some(path) = &args.output {
+        let also = if before > 0 { format!(", {before} there already") } else { String::new() };
+        words::say(&format!("{}: {}{also}", foreign::path(path), counted(found.len(), "encounter")));
     }
     say_what_decided(&catalogue);
     if is_interrupted {
-        words::say(&format!("interrupted after {}", counted(found.len(), "encounter")));
+        let goes_on = if args.output.is_some() { "; the same command goes on" } else { "" };
+        words::say(&format!("interrupted after {}{goes_on}", counted(found.len(), "encounter")));
         return Ok(super::INTERRUPTED);
     }
-    Ok(if found.is_empty() { 1 } else { 0 })
+    Ok(if found.is_empty() && before == 0 { 1 } else { 0 })
 }
 
 /// Says what the decisions may be held to, or why there are none.
@@ -137,8 +156,8 @@ pub(super) fn seen<D: Backend>(
     source: &Source,
 ) -> Result<Asked> {
     let Some(looker) = looker else { return Ok(asked) };
-    let bare: Vec<usize> =
-        (0..asked.manifest.photos.len()).filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
+    let photos = asked.encounters.iter().flat_map(|together| together.photos.iter().copied());
+    let bare: Vec<usize> = photos.filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
     let network = Model::load(device, &looker.path)?.network;
     let bar = follow::bar(bare.len() as u64, "looking", context.global.json);
     let found = attention::look(&network, &asked.manifest, &bare, source, |done| {
@@ -153,14 +172,14 @@ pub(super) fn seen<D: Backend>(
     Ok(asked)
 }
 
-fn print_line(decision: &Decision) -> crate::gallery::Result<()> {
+pub(super) fn print_line(decision: &Decision) -> crate::gallery::Result<()> {
     let fail = |e: std::io::Error| crate::gallery::Error::from(crate::run::RunError::io("write", "standard output", e));
     let line = serde_json::to_string(decision).map_err(|e| fail(e.into()))?;
     words::print(&foreign::json(&line)).map_err(fail)
 }
 
 /// Decisions for people.
-fn table(found: &[Decision]) -> String {
+pub(super) fn table(found: &[Decision]) -> String {
     let row = |d: &Decision| {
         let nearest = |place: usize| {
             let near = d.individuals.get(place);

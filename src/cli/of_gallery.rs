@@ -11,7 +11,7 @@ use crate::data::manifest::{Manifest, Part};
 use crate::data::split::{SplitChoice, assign};
 use crate::eval::boxes::Looker;
 use crate::eval::model::Model;
-use crate::gallery::about::{Embedding, Seen};
+use crate::gallery::about::{Embedding, Networks, Seen};
 use crate::gallery::store::Gallery;
 use crate::gallery::trained::Trained;
 use crate::nn::ops::Backend;
@@ -47,6 +47,16 @@ pub(super) fn embedding<D: Backend>(model: &Model<D>, looker: Option<&Looker>) -
     }
 }
 
+/// Where the networks lie, from any folder.
+pub(super) fn networks(chosen: &Chosen, looker: Option<&Looker>) -> Networks {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    Networks {
+        model: chosen.name.clone(),
+        path: absolute(&chosen.path),
+        looker: looker.map(|looker| absolute(&looker.path)),
+    }
+}
+
 impl<D: Backend> OfGallery<D> {
     /// The networks of `gallery`, its model from `given` where that is said.
     ///
@@ -64,9 +74,10 @@ impl<D: Backend> OfGallery<D> {
 
 /// The photos that `model` was trained on: those of its run, or of `manifest` where its file says that it was trained on
 /// such a part.
-pub(super) fn trained<D: Backend>(chosen: &Chosen, model: &Model<D>, manifest: &Manifest) -> Trained {
+pub(super) fn trained<D: Backend>(chosen: &Chosen, model: &Model<D>, manifest: Option<&Manifest>) -> Trained {
     let of_run = chosen.run.as_ref().and_then(photos_of_run);
     let photos = of_run.or_else(|| {
+        let manifest = manifest?;
         let seen = checkpoint::told(&model.said)?.data.train;
         let columns = manifest.split_columns.keys().map(|name| SplitChoice::Column(name.clone()));
         let splits = std::iter::once(SplitChoice::Auto).chain(columns);

@@ -73,7 +73,7 @@ fn search_on<D: Backend>(context: &Context, args: &SearchArgs, device: &D) -> Re
     words::say_problems(&problems);
     let answer = Answer {
         gallery: foreign::path(&args.gallery.gallery),
-        model: &of.chosen.name,
+        model: &catalogue.gallery().networks().model,
         unreadable: problems.len(),
         queries: found.iter().map(Query::from).collect(),
     };

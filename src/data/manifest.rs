@@ -20,8 +20,8 @@ use super::crop::Crop;
 use super::decode::PhotoFile;
 use super::foreign;
 
-pub use builder::parse_date;
-pub(super) use builder::{Builder, Row, default_encounter, inside, is_blank, is_nobody, stale};
+pub(super) use builder::{Builder, Row, default_encounter, inside, is_blank, stale};
+pub use builder::{is_nobody, parse_date};
 pub use side::Side;
 
 /// The part of a split that a photo is in.

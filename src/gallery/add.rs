@@ -3,7 +3,7 @@
 //! A batch is hashed, embedded and put in before the next one begins, so that a process killed at any moment has lost one
 //! at most, and the same command again goes on where it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
@@ -17,7 +17,7 @@ use super::writer::{Adding, Encounter, NewPhoto, There, Writer};
 use super::{Result, hash};
 
 /// Photos put in at once.
-const BATCH: usize = 128;
+pub(super) const BATCH: usize = 128;
 
 /// What came of photos that were to be added.
 #[derive(Debug, Default)]
@@ -32,7 +32,20 @@ pub struct Came {
     pub interrupted: bool,
 }
 
-/// Adds `photos` (indices into the manifest) with `model`. `progress` is called with the number done, of how many, and says
+/// Photos that are to be added.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The dataset.
+    pub manifest: &'a Manifest,
+    /// Places in it.
+    pub photos: &'a [usize],
+    /// Places of photos whose crop a network chose.
+    pub looked: &'a HashSet<usize>,
+    /// What the network was trained on.
+    pub trained: &'a Trained,
+}
+
+/// Adds the `wanted` photos with `model`. `progress` is called with the number done, of how many, and says
 /// whether to go on.
 ///
 /// # Errors
@@ -41,15 +54,15 @@ pub fn add<D: Backend>(
     writer: &mut Writer,
     adding: &mut Adding,
     model: &Model<D>,
-    (manifest, photos): (&Manifest, &[usize]),
-    trained: &Trained,
+    wanted: &Wanted<'_>,
     source: &Source,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Came> {
     let mut came = Came::default();
+    let Wanted { manifest, photos, .. } = *wanted;
     let all = 2 * photos.len(); // decoded, embedded
     for (batch, done) in photos.chunks(BATCH).zip((0..).step_by(2 * BATCH)) {
-        let mut new = wanted(writer, manifest, batch, trained, &mut came)?;
+        let mut new = new_of(writer, wanted, batch, &mut came)?;
         let places: Vec<usize> = new.iter().map(|(place, _)| *place).collect();
         let skipped = 2 * (batch.len() - places.len());
         let embedded =
@@ -77,14 +90,9 @@ pub fn add<D: Backend>(
 }
 
 /// Those of `batch` that are to be embedded.
-fn wanted(
-    writer: &Writer,
-    manifest: &Manifest,
-    batch: &[usize],
-    trained: &Trained,
-    came: &mut Came,
-) -> Result<Vec<(usize, NewPhoto)>> {
-    let hashed: Vec<_> = batch.par_iter().map(|&place| new_photo(manifest, place, trained)).collect();
+fn new_of(writer: &Writer, wanted: &Wanted<'_>, batch: &[usize], came: &mut Came) -> Result<Vec<(usize, NewPhoto)>> {
+    let manifest = wanted.manifest;
+    let hashed: Vec<_> = batch.par_iter().map(|&place| new_photo(wanted, place)).collect();
     let (mut new, mut of_batch) = (Vec::new(), HashMap::new());
     for (&place, photo) in batch.iter().zip(hashed) {
         let named = Some(manifest.photos[place].path.to_string_lossy().into_owned());
@@ -120,7 +128,8 @@ fn wanted(
     Ok(new)
 }
 
-fn new_photo(manifest: &Manifest, place: usize, trained: &Trained) -> std::result::Result<NewPhoto, String> {
+fn new_photo(wanted: &Wanted<'_>, place: usize) -> std::result::Result<NewPhoto, String> {
+    let Wanted { manifest, looked, trained, .. } = *wanted;
     let path = manifest.full_path(place);
     let sha256 = hash::of_file(&path).map_err(|e| e.to_string())?;
     let photo = &manifest.photos[place];
@@ -133,6 +142,7 @@ fn new_photo(manifest: &Manifest, place: usize, trained: &Trained) -> std::resul
         date: photo.date,
         side: photo.side,
         crop: photo.crop,
+        looked: looked.contains(&place),
         sha256,
         trained: trained.is_on(&path, &sha256),
     })

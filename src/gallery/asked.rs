@@ -89,16 +89,20 @@ impl Asked {
                 }
             }
         }
-        let manifest = Manifest {
-            root: PathBuf::new(),
-            name: String::new(),
-            photos,
-            split_columns: BTreeMap::new(),
-            problems,
-            corrected: 0,
-            alike: None,
-        };
-        Asked { manifest, encounters }
+        Asked { manifest: Manifest { problems, ..bare(photos) }, encounters }
+    }
+}
+
+/// Photos by paths that start from nowhere in particular.
+pub(super) fn bare(photos: Vec<Photo>) -> Manifest {
+    Manifest {
+        root: PathBuf::new(),
+        name: String::new(),
+        photos,
+        split_columns: BTreeMap::new(),
+        problems: Vec::new(),
+        corrected: 0,
+        alike: None,
     }
 }
 
@@ -113,20 +117,17 @@ fn encounter(by: EncountersBy, photo: &str, folder: Option<&Path>, day: Option<D
     }
 }
 
-fn loose(path: PathBuf) -> Photo {
+pub(super) fn loose(path: PathBuf) -> Photo {
     Photo { path, individual: String::new(), encounter: String::new(), date: None, crop: None, side: None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::manifest::testing::manifest;
 
     fn week() -> Given {
-        let mut week = manifest(&[("", ""); 5]);
-        for (photo, path) in week.photos.iter_mut().zip(["1.jpg", "a/1.jpg", "a/2.jpg", "b/c/1.jpg", "2.jpg"]) {
-            photo.path = path.into();
-        }
+        let paths = ["1.jpg", "a/1.jpg", "a/2.jpg", "b/c/1.jpg", "2.jpg"];
+        let mut week = bare(paths.map(|path| loose(path.into())).into());
         for (photo, day) in [(0, 1), (1, 1), (2, 2), (4, 1)] {
             week.photos[photo].date = Some(jiff::civil::date(2020, 1, day));
         }

@@ -35,6 +35,39 @@ pub enum Error {
         /// Something in it.
         found: String,
     },
+    /// A file that holds no decisions.
+    #[error(
+        "{}: this file holds something else than decisions, a JSON object a line; choose another --output",
+        foreign::path(path)
+    )]
+    NotAnswers {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something lies where files are to be written.
+    #[error("{}: this is there already; choose another place", foreign::path(path))]
+    InTheWay {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// It was rebuilt while it was read.
+    #[error("{}: the gallery was rebuilt this very moment; run it again", foreign::path(folder))]
+    RebuiltMeanwhile {
+        /// The gallery.
+        folder: PathBuf,
+    },
+    /// Photos that a rebuild needs are gone.
+    #[error(
+        "{missing} of the gallery's {all} photos cannot be read, and a rebuild embeds them anew; the first: {first}; put them back, or leave them out for good with --drop-missing"
+    )]
+    PhotosGone {
+        /// Photos that cannot be read.
+        missing: usize,
+        /// Photos in the gallery.
+        all: usize,
+        /// The first, and why.
+        first: Box<crate::data::manifest::Problem>,
+    },
     /// Another process writes.
     #[error(
         "{}: another process is changing this gallery; wait until it is done, then try again",
@@ -200,6 +233,60 @@ pub enum Error {
         given: String,
         /// Names spelt alike.
         near: Vec<String>,
+    },
+    /// A name that leads to another individual.
+    #[error(
+        "{}: that leads to {} already; `caretta gallery merge` makes two one, or choose another name",
+        foreign::line(name),
+        foreign::line(known_as)
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// What the other one goes by.
+        known_as: String,
+    },
+    /// An individual is to be merged with itself.
+    #[error("{}: both names are the same individual's", foreign::line(name))]
+    SameIndividual {
+        /// Its name.
+        name: String,
+    },
+    /// Something that an individual cannot be called, or that cannot be noted.
+    #[error("`{given}` is no name or note that can be kept: {reason}")]
+    BadName {
+        /// The beginning of it.
+        given: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A photo that an individual does not have.
+    #[error(
+        "{}: {} has no such photo; `caretta gallery show` lists them by their paths",
+        foreign::line(photo),
+        foreign::line(name)
+    )]
+    NoSuchPhoto {
+        /// The individual.
+        name: String,
+        /// The path as given.
+        photo: String,
+    },
+    /// No change is left to take back.
+    #[error("there is nothing to take back: what the gallery was built with stays")]
+    NothingToUndo,
+    /// What was taken out is gone for good.
+    #[error(
+        "the gallery was rebuilt since, without the photos that were taken out; `caretta gallery add` puts them in again"
+    )]
+    RebuiltSince,
+    /// An entry of the log that this version cannot read.
+    #[error("change {change} ({}) was made by another version and cannot be taken back", foreign::line(what))]
+    Unreadable {
+        /// Its number.
+        change: i64,
+        /// What it was.
+        what: String,
     },
     /// There is nothing to search.
     #[error("{}: the gallery holds no photo; `caretta gallery add` puts some in", foreign::path(folder))]

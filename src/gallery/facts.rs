@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A photo's `row` is its place in the file of embeddings. Nothing is deleted: what was removed carries the change that
 /// did it (`gone`), so that it can be undone. `names` holds every name that an individual goes by or went by, so that
 /// a dataset that still has the old one makes no second animal. An encounter of a day has no root; one that a table
-/// names, or of a single undated photo, is of that root's.
+/// names, or of a single undated photo, is of that root's. A crop is `looked` where a network chose it.
 const TABLES: &str = "
 CREATE TABLE gallery (one INTEGER PRIMARY KEY CHECK (one = 1), header TEXT NOT NULL, generation INTEGER NOT NULL,
     rows INTEGER NOT NULL, networks TEXT NOT NULL, complete INTEGER NOT NULL) STRICT;
@@ -37,12 +37,14 @@ CREATE TABLE encounters (id INTEGER PRIMARY KEY, individual INTEGER NOT NULL REF
     root INTEGER REFERENCES roots, name TEXT NOT NULL, note TEXT NOT NULL) STRICT;
 CREATE INDEX encounters_of ON encounters (individual);
 CREATE TABLE photos (id INTEGER PRIMARY KEY, row INTEGER NOT NULL, encounter INTEGER NOT NULL REFERENCES encounters,
-    root INTEGER NOT NULL REFERENCES roots, path TEXT NOT NULL, sha256 BLOB NOT NULL, crop TEXT NOT NULL, side TEXT,
-    date TEXT, trained INTEGER, added INTEGER NOT NULL REFERENCES changes, gone INTEGER REFERENCES changes) STRICT;
+    root INTEGER NOT NULL REFERENCES roots, path TEXT NOT NULL, sha256 BLOB NOT NULL, crop TEXT NOT NULL,
+    looked INTEGER NOT NULL, side TEXT, date TEXT, trained INTEGER, added INTEGER NOT NULL REFERENCES changes, gone INTEGER REFERENCES changes) STRICT;
 CREATE UNIQUE INDEX photos_at ON photos (root, path) WHERE gone IS NULL;
 CREATE UNIQUE INDEX photos_like ON photos (sha256, crop) WHERE gone IS NULL;
 CREATE INDEX photos_in ON photos (encounter);
 CREATE INDEX photos_added ON photos (added);
+CREATE INDEX photos_gone ON photos (gone) WHERE gone IS NOT NULL;
+CREATE INDEX names_of ON names (individual);
 ";
 
 /// An open database.

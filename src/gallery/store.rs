@@ -245,21 +245,11 @@ impl Gallery {
     /// # Errors
     /// When a file cannot be read or is damaged.
     pub fn known(&self) -> Result<Known> {
-        // a rebuild may take the file away between the two looks; its next generation is there then
-        let mut attempt = self.known_now();
-        for _ in 0..3 {
-            if !matches!(attempt, Err(Error::Damaged { .. })) {
-                break;
-            }
-            attempt = self.known_now();
-        }
-        attempt
-    }
-
-    fn known_now(&self) -> Result<Known> {
         let all = self.facts.told(self.facts.connection.unchecked_transaction())?; // one moment
         let Standing { generation, rows, .. } = self.standing()?;
-        let header = self.header_now(&all)?;
+        let header: String = self.facts.told(all.query_row("SELECT header FROM gallery", [], |row| row.get(0)))?;
+        let header = serde_json::from_str(&header).ok().filter(|header: &Header| *header == self.header);
+        let header = header.ok_or_else(|| Error::RebuiltMeanwhile { folder: self.folder.clone() })?;
         let (listed, names) = self.facts.told(listed(&all))?;
         drop(all);
         let dims = header.embedding.dims;
@@ -284,14 +274,13 @@ impl Gallery {
         Known::new(dims, numbers, photos, names)
     }
 
-    /// A rebuild changes it while the gallery is open.
-    fn header_now(&self, connection: &Connection) -> Result<Header> {
-        let text: String = self.facts.told(connection.query_row("SELECT header FROM gallery", [], |row| row.get(0)))?;
-        let header: Option<Header> = serde_json::from_str(&text).ok();
-        header.filter(|h| (1..=MOST_DIMS).contains(&h.embedding.dims)).ok_or_else(|| Error::Damaged {
-            path: self.facts.path().into(),
-            reason: "what made its embeddings does not read".into(),
-        })
+    /// A number that is another after every change.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn version(&self) -> Result<(u64, u64)> {
+        let query = "SELECT rows, (SELECT coalesce(max(id), 0) FROM changes) FROM gallery";
+        self.facts.told(self.facts.connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?))))
     }
 
     /// Its size.

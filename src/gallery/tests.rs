@@ -32,6 +32,7 @@ pub(super) fn photo(n: u8, who: &str) -> (NewPhoto, [f32; 3]) {
         date: Some(day),
         side: (n % 2 == 0).then_some(Side::Left),
         crop: None,
+        looked: false,
         sha256: [n; 32],
         trained: (n % 3 != 0).then_some(n % 3 == 1),
     };

@@ -106,6 +106,16 @@ impl Vectors {
         written.map_err(|e| RunError::io("write", &self.path, e).into())
     }
 
+    /// Copies the header and the first `rows` rows to the new file `to`, and syncs it.
+    pub(super) fn copy(&mut self, rows: u64, to: &Path) -> Result<()> {
+        let end = self.check(rows)?;
+        self.file.seek(SeekFrom::Start(0)).map_err(|e| RunError::io("read", &self.path, e))?;
+        let mut from = (&mut self.file).take(end);
+        let mut out = files::open_to_append(to).map_err(|e| RunError::io("write", to, e))?;
+        let copied = std::io::copy(&mut from, &mut out).and_then(|_| out.sync_all());
+        copied.map_err(|e| RunError::io("write", to, e).into())
+    }
+
     /// The first `rows` rows.
     pub(super) fn read(&mut self, rows: u64) -> Result<Vec<f32>> {
         let end = self.check(rows)?;

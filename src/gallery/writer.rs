@@ -14,6 +14,7 @@ use crate::run::lock::Lock;
 use crate::run::stamp::Stamp;
 
 use super::about::{Embedding, Networks};
+use super::change::Merged;
 use super::facts::Facts;
 use super::store::{Gallery, in_the_way, vectors_file};
 use super::vectors::{Header, Vectors};
@@ -56,6 +57,8 @@ pub struct NewPhoto {
     pub side: Option<Side>,
     /// The part of it that counts; none for all of it.
     pub crop: Option<Crop>,
+    /// Whether a network chose that part.
+    pub looked: bool,
     /// SHA-256 over the bytes of its file.
     pub sha256: [u8; 32],
     /// Whether the network was trained on it.
@@ -93,6 +96,18 @@ pub enum There {
 pub(super) enum Detail {
     /// Photos came; they carry its number.
     Add,
+    /// An individual is called otherwise; the new name led to `owner` before.
+    Rename { individual: i64, from: String, to: String, owner: Option<i64> },
+    /// Two are one.
+    Merge(Merged),
+    /// So many photos went; they carry its number.
+    Remove { photos: usize },
+    /// Something was noted.
+    Note { individual: i64, before: String },
+    /// Another change was taken back.
+    Undo { of: i64 },
+    /// All was embedded anew.
+    Rebuild,
 }
 
 /// A change that photos are being added by.
@@ -156,6 +171,12 @@ impl Writer {
         let vectors = Vectors::open(&gallery.vectors_file(standing.generation), &gallery.header, true)?;
         vectors.cut(standing.rows)?;
         Ok(Writer { gallery, vectors, rows: standing.rows, _lock: lock })
+    }
+
+    /// From now on it is what a rebuild made of it.
+    pub(super) fn rebuilt(&mut self, header: Header, networks: Networks, vectors: Vectors, rows: u64) {
+        (self.gallery.header, self.gallery.networks) = (header, networks);
+        (self.vectors, self.rows) = (vectors, rows);
     }
 
     /// Says that building came to its end.
@@ -287,8 +308,8 @@ fn insert(all: &Transaction<'_>, row: u64, photo: &NewPhoto, change: i64) -> rus
             params![individual, of_root, name],
         ),
     )?;
-    let put = "INSERT INTO photos (row, encounter, root, path, sha256, crop, side, date, trained, added)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let put = "INSERT INTO photos (row, encounter, root, path, sha256, crop, looked, side, date, trained, added)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     all.prepare_cached(put)?.execute(params![
         row,
         encounter,
@@ -296,6 +317,7 @@ fn insert(all: &Transaction<'_>, row: u64, photo: &NewPhoto, change: i64) -> rus
         photo.path,
         photo.sha256,
         cells(photo.crop),
+        photo.looked,
         photo.side.map(Side::word),
         photo.date.map(|date| date.to_string()),
         photo.trained,
@@ -317,6 +339,6 @@ fn found_or_made(all: &Transaction<'_>, find: Query<'_>, make: Query<'_>) -> rus
 }
 
 /// A crop as the database has it; all of a photo is an empty text.
-fn cells(crop: Option<Crop>) -> String {
+pub(super) fn cells(crop: Option<Crop>) -> String {
     crop.map(|crop| crop.cells().join(",")).unwrap_or_default()
 }

@@ -283,7 +283,7 @@ fn name_encounters(photos: &mut [Photo], own: &[String]) {
 }
 
 /// Whether a name in a table names nobody.
-pub(in crate::data) fn is_nobody(individual: &str) -> bool {
+pub fn is_nobody(individual: &str) -> bool {
     individual.is_empty() || individual.eq_ignore_ascii_case("unknown")
 }
 

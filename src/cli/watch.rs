@@ -1,0 +1,111 @@
+//! `watch`: photos named as they arrive.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::data::error::DataError;
+use crate::data::foreign;
+use crate::gallery::answers::Answers;
+use crate::gallery::asked::{Asked, EncountersBy, Given};
+use crate::gallery::identify::{Catalogue, Decision, identify};
+use crate::gallery::store::Gallery;
+use crate::gallery::watch::Watcher;
+use crate::nn::ops::Backend;
+use crate::nn::ops::device::on_device;
+use crate::run::RunError;
+
+use super::args::{PhotoFlags, Usage};
+use super::identify::{print_line, seen, table};
+use super::of_gallery::{GalleryFlag, OfGallery};
+use super::{Context, words};
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  caretta watch incoming/ --gallery turtles.gallery --output named.jsonl")]
+pub(super) struct WatchArgs {
+    /// Where photos arrive: each sub-folder is one encounter, each loose photo its own
+    folder: PathBuf,
+    #[command(flatten)]
+    gallery: GalleryFlag,
+    /// Append the decisions to this file, an object a line; started again, it goes on where it was. Of an encounter whose
+    /// photos came at several times, the last line counts
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Seconds for which the photos of an encounter must not have changed
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    quiet: f64,
+    /// Where the gallery's model lies now [default: where it was]
+    #[arg(long, alias = "model_path", value_name = "MODEL")]
+    model_path: Option<PathBuf>,
+    #[command(flatten)]
+    photos: PhotoFlags,
+}
+
+/// Between two looks.
+const BREATH: Duration = Duration::from_millis(500);
+
+pub(super) fn watch(context: &Context, args: &WatchArgs) -> Result<u8> {
+    context.catch_signals()?;
+    let device = args.photos.device.open()?;
+    on_device!(&device, device => watch_on(context, args, device))
+}
+
+fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Result<u8> {
+    let quiet = Duration::try_from_secs_f64(args.quiet).map_err(|e| Usage(format!("--quiet {}: {e}", args.quiet)))?;
+    let mut answers = Answers::open(&args.output)?;
+    let mut catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
+    let of = OfGallery::load(context, device, catalogue.gallery(), args.model_path.as_deref())?;
+    let source = args.photos.source(context);
+    let mut version = catalogue.gallery().version()?;
+    let mut watcher = Watcher::default();
+    words::say(&format!("watching {}; Ctrl-C ends it", foreign::path(&args.folder)));
+    while !context.is_interrupted() {
+        let mut asked = photos(context, &args.folder)?;
+        asked.encounters = watcher.ready(&asked, &answers, quiet, Instant::now());
+        if asked.encounters.is_empty() {
+            std::thread::sleep(BREATH);
+            continue;
+        }
+        let now = catalogue.gallery().version()?;
+        if now != version {
+            // somebody has added or changed something
+            catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
+            version = now;
+        }
+        let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
+        let mut told = |decision: Decision| {
+            answers.append(&decision)?;
+            if context.global.json { print_line(&decision) } else { print(&decision) }
+        };
+        let decided =
+            identify(&catalogue, &of.model, &asked, &source, &mut |_, _| !context.is_interrupted(), &mut told);
+        match decided {
+            Err(crate::gallery::Error::Interrupted) => break,
+            other => words::say_problems(&other?),
+        }
+    }
+    words::say(&format!("{} encounters in {}", answers.len(), foreign::path(&args.output)));
+    Ok(super::INTERRUPTED)
+}
+
+/// What lies in the folder now; nothing is fine.
+fn photos(context: &Context, folder: &Path) -> Result<Asked> {
+    let absolute = std::path::absolute(folder)?;
+    match context.workspace.every_photo(&absolute) {
+        Ok(manifest) => Ok(Asked::new(vec![Given::Folder(folder.into(), manifest)], EncountersBy::Folder)),
+        Err(RunError::Data(DataError::NoPhotos { .. })) if absolute.is_dir() => {
+            Ok(Asked::new(Vec::new(), EncountersBy::Folder))
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn print(decision: &Decision) -> crate::gallery::Result<()> {
+    let text = table(std::slice::from_ref(decision));
+    let line = text.lines().last().unwrap_or_default();
+    let fail = |e| crate::gallery::Error::from(RunError::io("write", "standard output", e));
+    words::print(&foreign::block(line)).map_err(fail)
+}

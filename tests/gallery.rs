@@ -1,0 +1,406 @@
+//! Galleries through the whole program: from photos to names, killed at random moments, and fed with damaged files.
+//!
+//! A handful of kills and 200 damaged galleries run here; `CARETTA_KILLS=100 CARETTA_HOSTILE_CASES=10000 cargo test --test
+//! gallery` runs as many as you like.
+
+#![allow(clippy::unwrap_used)] // a test may end in one
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use caretta::eval::model::{About, Preprocessing};
+use caretta::gallery::Error;
+use caretta::gallery::store::Gallery;
+use caretta::gallery::writer::Writer;
+use caretta::nn::head::HeadKind;
+use caretta::nn::network::{Architecture, Network};
+use caretta::nn::weights::WeightFile;
+use common::{bytes, kill};
+use dfdx::prelude::Cpu;
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// A workspace, a model that nothing trained, and photos of nine individuals in `photos/`, a folder each.
+struct Place {
+    _dir: tempfile::TempDir,
+    root: PathBuf,
+}
+
+const EACH: usize = 20;
+
+impl Place {
+    fn new() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().to_path_buf();
+        let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 16 };
+        let network = Network::new(&Cpu::default(), architecture, 3).unwrap();
+        let about = serde_json::to_string(&About::new(architecture, Preprocessing::of_side(32))).unwrap();
+        let mut file = WeightFile { about, ..WeightFile::default() };
+        file.insert_network(&network).unwrap();
+        fs::write(root.join("m.safetensors"), file.to_bytes(Path::new("m")).unwrap()).unwrap();
+        let place = Place { _dir: dir, root };
+        for who in 1..=9 {
+            for n in 0..EACH {
+                place.draw(&format!("photos/t{who}/{n}.png"), who, n);
+            }
+        }
+        place
+    }
+
+    fn draw(&self, path: &str, who: usize, n: usize) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let pixel = |x: u32, y: u32| {
+            let (x, y) = (x as usize, y as usize);
+            image::Rgb([(who * 28 + x * n) as u8, (x * y * who + n) as u8, (y * 5 + n * 12) as u8])
+        };
+        image::RgbImage::from_fn(32, 32, pixel).save(path).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_caretta"));
+        command.args(args).env("CARETTA_WORKSPACE", self.root.join("ws")).env("TERM", "dumb").current_dir(&self.root);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[args, &["--json"]].concat())).unwrap()
+    }
+
+    fn lines(&self, args: &[&str]) -> Vec<Value> {
+        let text = self.ok(&[args, &["--json"]].concat());
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn refused(&self, args: &[&str], words: &[&str]) {
+        let output = self.run(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
+        words.iter().for_each(|word| assert!(stderr.contains(word), "does not say {word}: {stderr}"));
+    }
+}
+
+const BUILD: &[&str] = &["gallery", "build", "--model-path", "m.safetensors", "--data-dir", "photos", "--gallery", "g"];
+
+#[test]
+fn from_photos_to_names() {
+    let place = Place::new();
+    let built = place.json(BUILD);
+    assert_eq!((&built["added"], &built["individuals"]), (&Value::from(9 * EACH), &Value::from(9)));
+    place.refused(BUILD, &["gallery add", "g:"]);
+    // the same photos again, some copied, one renamed to another's folder, one new, one broken
+    fs::create_dir_all(place.root.join("more/t9")).unwrap();
+    fs::create_dir_all(place.root.join("more/t1")).unwrap();
+    fs::copy(place.root.join("photos/t9/3.png"), place.root.join("more/t9/copy.png")).unwrap();
+    fs::copy(place.root.join("photos/t2/3.png"), place.root.join("more/t1/theirs.png")).unwrap();
+    place.draw("more/t9/new.png", 9, 33);
+    fs::write(place.root.join("more/t9/broken.png"), &bytes(place.root.join("photos/t9/3.png"))[..60]).unwrap();
+    let add = place.run(&["gallery", "add", "--data-dir", "more", "--gallery", "g", "--json"]);
+    let told = String::from_utf8_lossy(&add.stderr);
+    assert!(told.contains("t1/theirs.png") && told.contains("in the gallery as t2 and here as t1"), "{told}");
+    assert!(told.contains("broken.png"), "{told}");
+    let added: Value = serde_json::from_slice(&add.stdout).unwrap();
+    assert_eq!((&added["added"], &added["already_there"], &added["left_out"]), (&1.into(), &1.into(), &2.into()));
+
+    let search = place.json(&["search", "photos/t4/7.png", "more/t9/new.png", "--gallery", "g"]);
+    for (query, who) in [(0, "t4"), (1, "t9")] {
+        let query = &search["queries"][query];
+        assert_eq!(query["nearest"].as_array().unwrap().len(), 10);
+        assert_eq!(
+            (&query["nearest"][0]["individual"], &query["individuals"][0]["individual"]),
+            (&who.into(), &who.into())
+        );
+        assert!(query["nearest"][0]["distance"].as_f64().unwrap() < 1e-6);
+    }
+
+    for (from, to) in [("t4/7", "week/a/1"), ("t4/8", "week/a/2"), ("t5/1", "week/b"), ("t6/1", "week/c")] {
+        let to = place.root.join(format!("{to}.png"));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(place.root.join(format!("photos/{from}.png")), to).unwrap();
+    }
+    fs::write(place.root.join("week/a/3.png"), "\x7fno photo").unwrap();
+    let found = place.lines(&["identify", "week/", "gone.png", "--gallery", "g"]);
+    let told: Vec<_> =
+        found.iter().map(|d| (d["encounter"].as_str().unwrap(), d["individual"].as_str().unwrap())).collect();
+    assert_eq!(told, [("week/a", "t4"), ("week/b.png", "t5"), ("week/c.png", "t6")]);
+    assert_eq!(found[0]["photos"], serde_json::json!(["week/a/1.png", "week/a/2.png"]));
+    for decision in &found {
+        assert!(decision["decision"].is_null() && decision["probability"].is_null(), "not calibrated: {decision}");
+        assert_eq!(decision["nearest"].as_array().unwrap().len(), 10);
+    }
+    // into a file, killed in the middle of a line, and on
+    let identify = ["identify", "week/", "--gallery", "g", "--output", "named.jsonl"];
+    place.ok(&identify);
+    let named = place.root.join("named.jsonl");
+    let whole = fs::read_to_string(&named).unwrap();
+    assert_eq!(whole.lines().count(), 3);
+    fs::write(&named, &whole[..whole.len() - 9]).unwrap();
+    let output = place.run(&identify);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 encounter, 2 there already"));
+    assert_eq!(fs::read_to_string(&named).unwrap(), whole);
+}
+
+#[test]
+fn changes_are_made_by_name_taken_back_and_leave_as_files() {
+    let place = Place::new();
+    place.ok(BUILD);
+    place.ok(&["gallery", "rename", "t3", "Zoë", "--gallery", "g"]);
+    place.ok(&["gallery", "merge", "t1", "t2", "--gallery", "g"]);
+    place.ok(&["gallery", "note", "t2", "a scar", "--gallery", "g"]);
+    place.ok(&["gallery", "rm", "t9", "--photo", "t9/0.png", "--gallery", "g"]);
+    let shown = place.json(&["gallery", "show", "t1", "--gallery", "g"]);
+    assert_eq!((&shown["individual"], &shown["note"], &shown["photos"]), (&"t2".into(), &"a scar".into(), &40.into()));
+    place.refused(&["gallery", "rename", "t4", "t5", "--gallery", "g"], &["gallery merge"]);
+    place.refused(&["gallery", "show", "t33", "--gallery", "g"], &["gallery ls"]);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
+    let log = place.json(&["gallery", "log", "--gallery", "g"]);
+    let log: Vec<_> = log["changes"].as_array().unwrap().iter().map(|c| c["what"].as_str().unwrap()).collect();
+    assert_eq!(log, ["build", "rename", "merge", "note", "rm", "undo"]);
+
+    place.ok(&["gallery", "export", "--gallery", "g", "--output-dir", "out"]);
+    assert_eq!(fs::read_to_string(place.root.join("out/photos.csv")).unwrap().lines().count(), 1 + 9 * EACH);
+    place.ok(&["gallery", "export", "--gallery", "g", "--output-dir", "out", "--format", "wildlife"]);
+    place.ok(&["gallery", "backup", "--gallery", "g", "--output-dir", "copy"]);
+    let listed = place.json(&["gallery", "ls", "--gallery", "copy"]);
+    assert_eq!(listed["list"], place.json(&["gallery", "ls", "--gallery", "g"])["list"]);
+
+    // another model is refused with the way out, which goes
+    let side = |side: u32| {
+        let text = String::from_utf8_lossy(&bytes(place.root.join("m.safetensors"))[..4096]).into_owned();
+        assert!(text.contains("\\\"image_size\\\":32"), "{text}");
+        let changed = bytes(place.root.join("m.safetensors"));
+        let at = changed.windows(16).position(|w| w == b"\\\"image_size\\\":3").unwrap();
+        let mut changed = changed;
+        changed[at + 15..at + 17].copy_from_slice(side.to_string().as_bytes());
+        fs::write(place.root.join("other.safetensors"), changed).unwrap();
+    };
+    side(48);
+    let other = ["--gallery", "g", "--model-path", "other.safetensors"];
+    place.refused(&[&["search", "photos/t4/7.png"][..], &other].concat(), &["gallery rebuild", "at 48 pixels"]);
+    fs::rename(place.root.join("photos/t9/5.png"), place.root.join("away.png")).unwrap();
+    place.refused(&[&["gallery", "rebuild"][..], &other].concat(), &["t9/5.png", "--drop-missing"]);
+    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * EACH);
+    place.ok(&[&["gallery", "rebuild", "--drop-missing"][..], &other].concat());
+    let found = place.json(&["search", "photos/t4/7.png", "--gallery", "g"]);
+    assert_eq!(found["queries"][0]["nearest"][0]["individual"], "t4");
+    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * EACH - 1);
+    place.ok(&["gallery", "undo", "--gallery", "g"]); // the note
+    place.ok(&["gallery", "undo", "--gallery", "g"]); // the merge
+    assert_eq!(place.json(&["gallery", "show", "t1", "--gallery", "g"])["photos"], EACH);
+}
+
+/// How many kills.
+fn kills() -> u32 {
+    std::env::var("CARETTA_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5)
+}
+
+/// Photos of a gallery by path, with their embeddings; none where there is no gallery yet.
+fn photos(folder: &Path) -> Option<BTreeMap<String, Vec<u32>>> {
+    let gallery = match Gallery::open(folder) {
+        Err(Error::NoGallery { .. }) => return None,
+        other => other.unwrap(),
+    };
+    let known = gallery.known().unwrap();
+    let mut photos = BTreeMap::new();
+    for (row, photo) in known.photos.iter().enumerate() {
+        let path = gallery.photo(photo.id).unwrap().unwrap().photo;
+        let bits = known.embedding(row).iter().map(|x| x.to_bits()).collect();
+        assert!(photos.insert(path.clone(), bits).is_none(), "{path} is there twice");
+    }
+    Some(photos)
+}
+
+/// Starts the program, kills it after a share of `whole`, and says whether it had ended by itself.
+fn killed_after(place: &Place, args: &[&str], whole: Duration, share: f64) -> bool {
+    let mut child = place.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(whole.mul_f64(share));
+    let ended = child.try_wait().unwrap().is_some();
+    kill(&mut child);
+    ended
+}
+
+#[test]
+fn killed_at_any_moment_a_gallery_holds_what_was_confirmed_and_nothing_twice() {
+    let place = Place::new();
+    let folder = place.root.join("g");
+    let begin = Instant::now();
+    place.ok(BUILD);
+    let whole = begin.elapsed();
+    let expected = photos(&folder).unwrap();
+    let share = |n: u32| f64::from(n * 7919 % 1009) / 1009.0; // scattered, the same in every run
+
+    let mut confirmed = 0;
+    fs::remove_dir_all(&folder).unwrap();
+    for n in 0..kills() {
+        killed_after(&place, BUILD, whole, share(n));
+        let there = photos(&folder).unwrap_or_default();
+        assert!(there.iter().all(|(path, row)| expected[path] == *row), "kill {n}: an embedding is another photo's");
+        assert!(there.len() >= confirmed, "kill {n}: {confirmed} were there");
+        confirmed = there.len();
+        if Gallery::open(&folder).is_ok_and(|gallery| gallery.is_complete().unwrap()) {
+            assert_eq!(there, expected);
+            fs::remove_dir_all(&folder).unwrap();
+            confirmed = 0;
+        }
+    }
+    let again = place.run(BUILD);
+    assert!(again.status.success() || String::from_utf8_lossy(&again.stderr).contains("gallery add"));
+    assert_eq!(photos(&folder).unwrap(), expected);
+
+    // add
+    for n in 0..EACH {
+        place.draw(&format!("more/t1/{n}.png"), 1, n + 50);
+    }
+    let add = ["gallery", "add", "--data-dir", "more", "--gallery", "g"];
+    for n in 0..kills() {
+        killed_after(&place, &add, whole.mul_f64(0.5), share(n + 300));
+        let there = photos(&folder).unwrap();
+        assert!([expected.len(), expected.len() + EACH].contains(&there.len()), "kill {n}: {}", there.len());
+        if there.len() > expected.len() {
+            place.ok(&["gallery", "undo", "--gallery", "g"]);
+        }
+    }
+    assert_eq!(photos(&folder).unwrap(), expected);
+
+    // changes by hand are made or not
+    let names = || -> BTreeSet<(String, u64)> {
+        let gallery = Gallery::open(&folder).unwrap();
+        gallery.individuals().unwrap().into_iter().map(|i| (i.individual, i.photos)).collect()
+    };
+    let (parted, merge, undo) =
+        (names(), ["gallery", "merge", "t1", "t2", "--gallery", "g"], ["gallery", "undo", "--gallery", "g"]);
+    let begin = Instant::now();
+    place.ok(&merge);
+    let quick = begin.elapsed();
+    let merged = names();
+    for n in 0..2 * kills() {
+        let before = names();
+        let args: &[&str] = if before == merged { &undo } else { &merge };
+        killed_after(&place, args, quick, share(n + 600));
+        let after = names();
+        assert!(after == merged || after == parted, "kill {n}: {after:?}");
+        assert_eq!(photos(&folder).unwrap(), expected, "kill {n}");
+    }
+}
+
+#[test]
+fn two_writers_take_turns_and_readers_do_not_wait() {
+    let place = Place::new();
+    place.ok(BUILD);
+    let writer = Writer::open(&place.root.join("g")).unwrap();
+    place.refused(&["gallery", "rename", "t1", "x", "--gallery", "g"], &["another process is changing this gallery"]);
+    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * EACH);
+    drop(writer);
+    place.ok(&["gallery", "rename", "t1", "x", "--gallery", "g"]);
+}
+
+fn cases() -> ProptestConfig {
+    let given = std::env::var("CARETTA_HOSTILE_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig { max_shrink_iters: 50, ..ProptestConfig::with_cases(given.unwrap_or(200)) }
+}
+
+/// A way to damage a file.
+#[derive(Clone, Debug)]
+enum Damage {
+    /// Its end is missing.
+    Cut(prop::sample::Index),
+    /// Bytes are others.
+    Bytes(Vec<(prop::sample::Index, u8)>),
+    /// It is something else.
+    Other(Vec<u8>),
+    /// It is longer.
+    More(Vec<u8>),
+    /// It is gone.
+    Gone,
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        any::<prop::sample::Index>().prop_map(Damage::Cut),
+        prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40).prop_map(Damage::Bytes),
+        prop::collection::vec(any::<u8>(), 0..9000).prop_map(Damage::Other),
+        prop::collection::vec(any::<u8>(), 1..9000).prop_map(Damage::More),
+        Just(Damage::Gone),
+    ]
+}
+
+/// Everything that can be asked of a gallery, and a change; errors are told in one line.
+fn use_all_of(folder: &Path) {
+    let tell = |error: Error| {
+        let text = error.to_string();
+        assert!(!text.contains('\n') && !text.is_empty(), "{text:?}");
+    };
+    match Gallery::open(folder) {
+        Err(error) => tell(error),
+        Ok(gallery) => {
+            gallery.counts().map(drop).unwrap_or_else(tell);
+            gallery.changes().map(drop).unwrap_or_else(tell);
+            gallery.individuals().map(drop).unwrap_or_else(tell);
+            gallery.individual("t1").map(drop).unwrap_or_else(tell);
+            match gallery.known() {
+                Err(error) => tell(error),
+                Ok(known) => known.photos.iter().for_each(|p| gallery.photo(p.id).map(drop).unwrap_or_else(tell)),
+            }
+        }
+    }
+    match Writer::open(folder) {
+        Err(error) => tell(error),
+        Ok(mut writer) => {
+            writer.undo().map(drop).unwrap_or_else(tell);
+            writer.merge("t1", "t2").map(drop).unwrap_or_else(tell);
+            writer.rename("t3", "t4x").map(drop).unwrap_or_else(tell);
+            writer.remove("t5", &[]).map(drop).unwrap_or_else(tell);
+        }
+    }
+}
+
+#[test]
+fn damaged_galleries_are_refused_in_a_sentence() {
+    let place = Place::new();
+    place.ok(BUILD);
+    place.ok(&["gallery", "rename", "t1", "Zoë", "--gallery", "g"]);
+    place.ok(&["gallery", "backup", "--gallery", "g", "--output-dir", "whole"]); // one file, no journal
+    let (whole, hurt) = (place.root.join("whole"), place.root.join("hurt"));
+    let mut runner = proptest::test_runner::TestRunner::new(cases());
+    let ran = runner.run(&(prop::sample::select(vec!["facts.sqlite", "vectors-1.f32"]), damage()), |(file, damage)| {
+        let _ = fs::remove_dir_all(&hurt);
+        fs::create_dir(&hurt).unwrap();
+        for name in ["facts.sqlite", "vectors-1.f32"] {
+            fs::copy(whole.join(name), hurt.join(name)).unwrap();
+        }
+        let mut content = bytes(hurt.join(file));
+        match damage {
+            Damage::Cut(at) => content.truncate(at.index(content.len())),
+            Damage::Bytes(changes) => {
+                let length = content.len();
+                changes.iter().for_each(|(at, byte)| content[at.index(length)] = *byte);
+            }
+            Damage::Other(other) => content = other,
+            Damage::More(more) => content.extend(more),
+            Damage::Gone => fs::remove_file(hurt.join(file)).unwrap(),
+        }
+        if hurt.join(file).exists() {
+            fs::write(hurt.join(file), content).unwrap();
+        }
+        use_all_of(&hurt);
+        Ok(())
+    });
+    ran.unwrap();
+}
