@@ -109,12 +109,12 @@ enum Verb {
     Search(search::SearchArgs),
     /// Name the animals on photos
     Identify(identify::IdentifyArgs),
+    /// Group the photos of a folder into individuals, known and new
+    Discover(discover::DiscoverArgs),
     /// Name photos as they arrive in a folder
     Watch(watch::WatchArgs),
     /// Put a gallery, its model and its calibration into one folder for another machine
     Bundle(bundle::BundleArgs),
-    /// Group the photos of a folder into individuals, known and new
-    Discover(discover::DiscoverArgs),
     /// Name, list, inspect, correct, export, draw and preview datasets
     #[command(subcommand)]
     Dataset(dataset::DatasetVerb),
@@ -196,9 +196,9 @@ where
         Verb::Gallery(verb) => gallery::gallery(&context, &verb),
         Verb::Search(args) => search::search(&context, &args),
         Verb::Identify(args) => identify::identify(&context, &args),
+        Verb::Discover(args) => discover::discover(&context, &args),
         Verb::Watch(args) => watch::watch(&context, &args),
         Verb::Bundle(args) => bundle::bundle(&context, &args),
-        Verb::Discover(args) => discover::discover(&context, &args),
         Verb::Dataset(verb) => dataset::dataset(&context, &verb),
         Verb::Weights(verb) => weights::weights(&context, &verb),
         Verb::Run(verb) => run::run(&context, verb),

@@ -42,6 +42,8 @@ pub(super) enum GalleryVerb {
     Ls(LsArgs),
     /// Show an individual with its encounters and photos
     Show(ShowArgs),
+    /// Choose how near is near enough, for errors that you accept
+    Calibrate(CalibrateArgs),
     /// Call an individual otherwise
     Rename(change::RenameArgs),
     /// Make two individuals one
@@ -60,8 +62,6 @@ pub(super) enum GalleryVerb {
     Backup(keep::BackupArgs),
     /// Embed its photos anew where they lie, with another model or other boxes
     Rebuild(keep::RebuildArgs),
-    /// Choose how near is near enough, for errors that you accept
-    Calibrate(CalibrateArgs),
     /// List what was decided of new photos, beside what was proposed
     Decisions(DecisionsArgs),
 }
@@ -161,6 +161,7 @@ pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
         }
         GalleryVerb::Ls(args) => ls(context, args),
         GalleryVerb::Show(args) => show(context, args),
+        GalleryVerb::Calibrate(args) => calibrate(context, args),
         GalleryVerb::Rename(args) => change::rename(context, args),
         GalleryVerb::Merge(args) => change::merge(context, args),
         GalleryVerb::Rm(args) => change::remove(context, args),
@@ -170,7 +171,6 @@ pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
         GalleryVerb::Export(args) => keep::export(context, args),
         GalleryVerb::Backup(args) => keep::backup(context, args),
         GalleryVerb::Rebuild(args) => keep::rebuild(context, args),
-        GalleryVerb::Calibrate(args) => calibrate(context, args),
         GalleryVerb::Decisions(args) => decisions(context, args),
     }
 }

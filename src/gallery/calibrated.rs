@@ -11,10 +11,7 @@ use super::calibration::{Calibration, calibrate};
 use super::calibration_charts;
 use super::store::Gallery;
 use super::thresholds::Asked;
-use super::{Error, Result};
-
-/// A gallery's calibration.
-pub const CALIBRATION_FILE: &str = "calibration.json";
+use super::{CALIBRATION_FILE, Error, Result};
 
 /// All of [`CALIBRATION_FILE`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +77,7 @@ pub(super) mod tests {
                 encounter: Encounter::Own(photo.encounter.to_string()),
                 date: None,
                 side: photo.side,
+                looked: false,
                 crop: None,
                 looked: false,
                 sha256: std::array::from_fn(|at| if at < 8 { n.to_le_bytes()[at] } else { 0 }),
