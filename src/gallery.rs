@@ -45,5 +45,8 @@ pub mod writer;
 
 pub use error::Error;
 
+/// The calibration in the gallery's folder.
+pub const CALIBRATION_FILE: &str = "calibration.json";
+
 /// What every fallible function of this folder returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -77,7 +77,6 @@ pub(super) mod tests {
                 encounter: Encounter::Own(photo.encounter.to_string()),
                 date: None,
                 side: photo.side,
-                looked: false,
                 crop: None,
                 looked: false,
                 sha256: std::array::from_fn(|at| if at < 8 { n.to_le_bytes()[at] } else { 0 }),

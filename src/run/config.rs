@@ -225,6 +225,8 @@ mod tests {
         let baseline = Config::preset(Method::CrossEntropy);
         assert_eq!(baseline.model, arcface.model);
         assert_eq!((baseline.batch, baseline.loss.label_smoothing), (arcface.batch, 0.1));
+        // on real photos, pretrained, three seeds: mAP .318, and .265 at ArcFace's rate
+        assert_eq!((baseline.optimiser.lr, arcface.optimiser.lr), (1e-3, 3e-4));
         for method in Method::ALL {
             let mut preset = Config::preset(method);
             assert_eq!(preset.method, method);

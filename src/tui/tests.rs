@@ -321,7 +321,7 @@ fn the_runs_are_a_table_with_the_figures_beside_it() {
         let mut model = model(size);
         let (buffer, ..) = drive(&mut model, full());
         let shown = text(&buffer);
-        for words in ["Runs 4 · by best rank-1", "beta", "3/20", "0.333", "· ● 1 running", "4 m", "? keys"] {
+        for words in ["Runs 4 · by best rank-1", "beta", "3/20", "0.333", "● 1 running", "4 m", "? keys"] {
             assert!(shown.contains(words), "{words} at {size:?}\n{shown}");
         }
         assert_eq!(cell(&buffer, "†").fg, Color::Red);

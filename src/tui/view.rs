@@ -138,8 +138,10 @@ fn header(model: &Model, line: Rect, buf: &mut Buffer) {
     let running = if live > 0 { format!(" · ● {live} running") } else { String::new() };
     let device =
         model.card.as_ref().map_or_else(|| "cpu".to_owned(), |card| format!("cuda:0 {}", short_name(&card.name)));
-    let right = format!("{device}{running} ");
     let rest = Rect { x: x + 1, width: line.right().saturating_sub(x + 1), ..line };
+    let whole = format!("{device}{running} ");
+    // what runs comes before where
+    let right = if live > 0 && width(&whole) > rest.width { format!("● {live} running ") } else { whole };
     let space = rest.width.saturating_sub(width(&right) + 13);
     let place =
         if space > 6 { format!("workspace {} · ", fit_end(&model.shown_workspace(), space)) } else { String::new() };
