@@ -443,3 +443,98 @@ fn after_a_stop_from_outside_the_screen_is_drawn_again() {
     screen.press("q");
     assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
 }
+
+/// A model that nothing trained, photos of three individuals, a gallery of them, and a week of six encounters.
+fn turtles(root: &Path, workspace: &Path) -> std::path::PathBuf {
+    use caretta::eval::model::{About, Preprocessing};
+    use caretta::nn::head::HeadKind;
+    use caretta::nn::network::{Architecture, Network};
+    use caretta::nn::weights::WeightFile;
+
+    let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 8 };
+    let network = Network::new(&dfdx::prelude::Cpu::default(), architecture, 3).unwrap();
+    let about = serde_json::to_string(&About::new(architecture, Preprocessing::of_side(32))).unwrap();
+    let mut file = WeightFile { about, ..WeightFile::default() };
+    file.insert_network(&network).unwrap();
+    std::fs::write(root.join("m.safetensors"), file.to_bytes(Path::new("m")).unwrap()).unwrap();
+    let draw = |path: String, who: u32, n: u32| {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let pixel =
+            |x: u32, y: u32| image::Rgb([(who * 70 + x * n) as u8, (x * y + who * n) as u8, (y * 5 + n * 9) as u8]);
+        image::RgbImage::from_fn(32, 32, pixel).save(path).unwrap();
+    };
+    (1..=3).for_each(|who| (0..4).for_each(|n| draw(format!("photos/t{who}/{n}.png"), who, n)));
+    (0..6).for_each(|at| (0..2).for_each(|n| draw(format!("week/enc{at}/{n}.png"), at % 3 + 1, 10 + 2 * at + n)));
+    let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
+    let (model, photos, gallery) = (path("m.safetensors"), path("photos"), path("g"));
+    verb(workspace, &["gallery", "build", "--model-path", &model, "--data-dir", &photos, "--gallery", &gallery]);
+    root.join("g")
+}
+
+/// Killed at random moments, `CARETTA_KILLS` times, and gone on with until all is decided.
+#[test]
+fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
+    use caretta::gallery::store::Gallery;
+
+    let (dir, workspace) = workspace();
+    let root = dir.path().canonicalize().unwrap();
+    let gallery = turtles(&root, &workspace);
+    let kills: u64 = std::env::var("CARETTA_KILLS").map_or(3, |n| n.parse().unwrap());
+    let decided = || {
+        let gallery = Gallery::open(&gallery).unwrap();
+        let decided: Vec<_> = gallery.decided(None).unwrap().into_iter().filter(|d| !d.undone).collect();
+        let mut encounters: Vec<_> = decided.iter().map(|d| d.encounter.clone()).collect();
+        encounters.sort();
+        encounters.dedup();
+        assert_eq!(encounters.len(), decided.len(), "an encounter is decided once");
+        assert_eq!(gallery.counts().unwrap().photos, 12 + 2 * decided.len() as u64, "with its photos, each once");
+        assert_eq!(gallery.known().unwrap().len(), 12 + 2 * decided.len());
+        decided.len()
+    };
+    let mut screen = Screen::open(&workspace);
+    screen.press("\x1b5");
+    screen.sees("3 individuals · 12 photos");
+    screen.press("n");
+    screen.sees("Folder of new photos");
+    screen.press(&format!("{}\r", root.join("week").display()));
+    screen.sees("6 encounters · 0 done");
+    screen.sees("▀▀▀▀");
+    // a new individual: the nearest first, then a name; then back
+    screen.press("n");
+    screen.sees("Is it none of these?");
+    screen.press("\r");
+    screen.sees("new-001");
+    screen.press("\r");
+    screen.sees("1 done · 1 new");
+    screen.press("u");
+    screen.sees("6 encounters · 0 done");
+    assert_eq!(decided(), 0);
+    let mut before = 0;
+    for nth in 0..kills {
+        screen.press("\r");
+        let pause = Duration::from_millis((nth * 7919) % 90);
+        std::thread::sleep(pause);
+        if nth % 3 == 2 {
+            screen.press("u");
+            std::thread::sleep(pause / 2);
+        }
+        screen.signal("-KILL");
+        screen.child.wait().unwrap();
+        let now = decided();
+        assert!(now + 1 >= before && now <= 6, "one key is one step: {before}, then {now}");
+        before = now;
+        screen = Screen::open(&workspace);
+        screen.press("\x1b5");
+        screen.sees("/week");
+        screen.press("j\r");
+        screen.sees(&format!("6 encounters · {now} done"));
+    }
+    for done in before..6 {
+        screen.press("\r");
+        screen.sees(&format!("6 encounters · {} done", done + 1));
+    }
+    assert_eq!(decided(), 6);
+    screen.press("q");
+    assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
+}
