@@ -8,11 +8,10 @@ use rusqlite::backup::Backup;
 
 use crate::run::{RunError, files};
 
-use super::calibrated::CALIBRATION_FILE;
 use super::facts::{self, Facts};
 use super::store::{Counts, Gallery, LOOKER_FILE, Standing, WEIGHTS_FILE, vectors_file};
 use super::vectors::Vectors;
-use super::{Error, Result};
+use super::{CALIBRATION_FILE, Error, Result};
 
 /// Copies `gallery` to the folder `to`, which must not be there; the copy is a gallery, and whole or not there.
 ///

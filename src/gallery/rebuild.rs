@@ -17,12 +17,11 @@ use crate::run::{RunError, files};
 use super::about::{Embedding, Networks, Seen};
 use super::add::BATCH;
 use super::asked::{bare, loose};
-use super::calibrated::CALIBRATION_FILE;
 use super::store::{Gallery, Photo};
 use super::trained::Trained;
 use super::vectors::{Header, Vectors};
 use super::writer::{Detail, Writer, cells, changed};
-use super::{Error, Result, hash};
+use super::{CALIBRATION_FILE, Error, Result, hash};
 
 /// What a gallery is to be embedded with.
 pub struct Anew<'a, D: Backend> {
