@@ -220,7 +220,7 @@ fn photos(folder: &Path) -> Option<BTreeMap<String, Vec<u32>>> {
     let known = gallery.known().unwrap();
     let mut photos = BTreeMap::new();
     for (row, photo) in known.photos.iter().enumerate() {
-        let path = gallery.photo(photo.id).unwrap().unwrap().photo;
+        let path = gallery.photo(photo.id).unwrap().unwrap().file().path.to_string_lossy().into_owned();
         let bits = known.embedding(row).iter().map(|x| x.to_bits()).collect();
         assert!(photos.insert(path.clone(), bits).is_none(), "{path} is there twice");
     }
