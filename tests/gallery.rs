@@ -173,12 +173,23 @@ fn changes_are_made_by_name_taken_back_and_leave_as_files() {
         (&shown["individual"], &shown["note"], &shown["photos"]),
         (&"t2".into(), &"a scar".into(), &(2 * FEW).into())
     );
+    // two photos of somebody new, as a person names them; one of them is there the next time
+    place.draw("seen/1.png", 11, 3);
+    place.draw("seen/2.png", 11, 4);
+    place.ok(&["gallery", "add", "seen/1.png", "--individual", "Ada", "--gallery", "g"]);
+    let added =
+        place.json(&["gallery", "add", "seen/", "--individual", "Ada", "--encounter", "dive 7", "--gallery", "g"]);
+    assert_eq!((&added["added"], &added["already_there"]), (&1.into(), &1.into()));
+    assert_eq!(place.json(&["gallery", "show", "Ada", "--gallery", "g"])["encounters"], 2);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
+    place.refused(&["gallery", "show", "Ada", "--gallery", "g"], &["gallery ls"]);
     place.refused(&["gallery", "rename", "t4", "t5", "--gallery", "g"], &["gallery merge"]);
     place.refused(&["gallery", "show", "t33", "--gallery", "g"], &["gallery ls"]);
     place.ok(&["gallery", "undo", "--gallery", "g"]);
     let log = place.json(&["gallery", "log", "--gallery", "g"]);
     let log: Vec<_> = log["changes"].as_array().unwrap().iter().map(|c| c["what"].as_str().unwrap()).collect();
-    assert_eq!(log, ["build", "rename", "merge", "note", "rm", "undo"]);
+    assert_eq!(log, ["build", "rename", "merge", "note", "rm", "add", "add", "undo", "undo", "undo"]);
 
     place.ok(&["gallery", "export", "--gallery", "g", "--output-dir", "out"]);
     assert_eq!(fs::read_to_string(place.root.join("out/photos.csv")).unwrap().lines().count(), 1 + 9 * FEW);
