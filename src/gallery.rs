@@ -7,41 +7,42 @@
 pub mod about;
 pub mod add;
 pub mod answers;
-pub mod ari;
 pub mod asked;
 pub mod backup;
 pub mod bundle;
-pub mod calibrated;
-pub mod calibration;
-pub mod calibration_charts;
 pub mod change;
-pub mod decision;
 pub mod decisions;
-pub mod discover;
-pub mod discovered;
 mod error;
 pub mod export;
 mod facts;
 mod hash;
 pub mod identify;
 pub mod known;
-mod linkage;
-pub mod logistic;
-pub mod proposal;
 pub mod rebuild;
 pub mod search;
 pub mod session;
-pub mod share;
 pub mod store;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
-pub mod thresholds;
 pub mod trained;
 mod vectors;
 pub mod watch;
 pub mod writer;
+
+pub mod ari;
+pub mod calibrated;
+pub mod calibration;
+pub mod calibration_charts;
+pub mod decision;
+pub mod discover;
+pub mod discovered;
+mod linkage;
+pub mod logistic;
+pub mod proposal;
+pub mod share;
+#[cfg(test)]
+mod testing;
+pub mod thresholds;
 
 pub use error::Error;
 

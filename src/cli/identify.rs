@@ -195,7 +195,7 @@ pub(super) fn say_what_decided(catalogue: &Catalogue) {
 }
 
 /// What lies at the paths given.
-fn given(context: &Context, paths: &[PathBuf]) -> Result<Vec<Given>> {
+pub(super) fn given(context: &Context, paths: &[PathBuf]) -> Result<Vec<Given>> {
     let of = |path: &PathBuf| -> Result<Given> {
         if path.is_dir() {
             let absolute = std::path::absolute(path)?;
