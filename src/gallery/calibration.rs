@@ -37,6 +37,8 @@ const FOLDS: usize = 10;
 const POINTS: usize = 100;
 const BINS: usize = 10;
 const SEED: u64 = 666;
+/// Encounters asked about, as far as their individuals have no more: intervals are narrow then, and a large gallery takes long.
+const ENOUGH: usize = 5000;
 /// A gallery this much larger has other distances.
 const GROWN: f64 = 1.25;
 
@@ -68,7 +70,7 @@ pub struct Calibration {
 pub struct Population {
     /// Individuals in the gallery.
     pub gallery_individuals: usize,
-    /// Individuals that were left out, as new.
+    /// Individuals that were left out, as new; of very many, some that were drawn.
     pub individuals: usize,
     /// Those with a second encounter, as known.
     pub individuals_known: usize,
@@ -195,9 +197,8 @@ struct HeldOuts {
 fn held_out(known: &Known) -> HeldOuts {
     let mut is_trained = vec![false; known.individuals.len()];
     known.photos.iter().filter(|photo| photo.trained == Some(true)).for_each(|p| is_trained[p.individual] = true);
-    let encounters = known.rows_of_encounters();
-    let untrained = |rows: &&Vec<usize>| rows.iter().all(|&row| known.photos[row].trained != Some(true));
-    let asked: Vec<Vec<HeldOut>> = encounters.par_iter().filter(untrained).map(|rows| hold_out(known, rows)).collect();
+    let encounters = some(known, &is_trained);
+    let asked: Vec<Vec<HeldOut>> = encounters.par_iter().map(|rows| hold_out(known, rows)).collect();
     let (acquainted, strangers): (Vec<_>, Vec<_>) =
         asked.into_iter().flatten().partition(|one| is_trained[one.individual]);
     let asked = |is_new: bool| strangers.iter().filter(move |one| one.is_new == is_new);
@@ -213,6 +214,28 @@ fn held_out(known: &Known) -> HeldOuts {
         photos_of_unknown_training: unknown,
     };
     HeldOuts { strangers, acquainted, population }
+}
+
+/// The encounters to ask about: of none of their photos is it known that it trained the network, and they are all of their individual.
+fn some(known: &Known, is_trained: &[bool]) -> Vec<Vec<usize>> {
+    let mut of_individual: Vec<Vec<Vec<usize>>> = vec![Vec::new(); known.individuals.len()];
+    for rows in known.rows_of_encounters() {
+        if rows.iter().all(|&row| known.photos[row].trained != Some(true)) {
+            of_individual[known.photos[rows[0]].individual].push(rows);
+        }
+    }
+    let mut individuals: Vec<usize> = (0..of_individual.len()).collect();
+    individuals.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
+    let mut counts = [0; 2];
+    let mut all = Vec::new();
+    for who in individuals {
+        let count = &mut counts[usize::from(is_trained[who])];
+        if *count < ENOUGH {
+            *count += of_individual[who].len();
+            all.append(&mut of_individual[who]);
+        }
+    }
+    all
 }
 
 /// What each encounter weighs, so that new ones are `share_new` of all.
