@@ -1,7 +1,7 @@
 //! A calibration: what a distance means in one gallery, and the errors that its decisions may be held to.
 //!
-//! Every encounter of the gallery is asked about as if it had just come in, twice: with its individual known by its other
-//! encounters, and with its individual left out altogether. What comes out chooses the [`Thresholds`] and the
+//! Encounters of the gallery, of each individual at most three, are asked about as if they had just come in, twice: with their individual known by its other
+//! encounters, and with their individual left out altogether. What comes out chooses the [`Thresholds`] and the
 //! probabilities. Whom the promise is for:
 //!
 //! - **Known** encounters are of individuals like those of the gallery *that the network was not trained on*, in a new
@@ -37,6 +37,11 @@ const FOLDS: usize = 10;
 const POINTS: usize = 100;
 const BINS: usize = 10;
 const SEED: u64 = 666;
+/// Encounters asked about, as far as their individuals have no more: intervals are narrow then, and a large gallery takes long.
+const ENOUGH: usize = 5000;
+/// Encounters of one individual that are asked about, drawn from its own: one that is met all the time stands for nobody else,
+/// and a bound over individuals is as wide as what one of them can do.
+const MOST_OF_ONE: usize = 3;
 /// A gallery this much larger has other distances.
 const GROWN: f64 = 1.25;
 
@@ -68,7 +73,7 @@ pub struct Calibration {
 pub struct Population {
     /// Individuals in the gallery.
     pub gallery_individuals: usize,
-    /// Individuals that were left out, as new.
+    /// Individuals that were left out, as new; of very many, some that were drawn.
     pub individuals: usize,
     /// Those with a second encounter, as known.
     pub individuals_known: usize,
@@ -160,8 +165,8 @@ pub fn calibrate(known: &Known, asked: Asked, share_new: Option<f64>) -> Result<
         });
     }
     let thresholds = Thresholds::choose(&strangers, &asked)?;
-    let share_new = share_new
-        .unwrap_or_else(|| (population.individuals as f64 / population.new_encounters as f64).clamp(0.05, 0.95));
+    let share_new =
+        share_new.unwrap_or_else(|| (known.individuals.len() as f64 / known.encounters as f64).clamp(0.05, 0.95));
     let [name_is_right, is_new] = curves(&strangers, share_new, population.individuals);
     let of_trained = Wrong::FalseNew.parts(&acquainted, thresholds.new_above);
     Ok(Calibration {
@@ -195,9 +200,8 @@ struct HeldOuts {
 fn held_out(known: &Known) -> HeldOuts {
     let mut is_trained = vec![false; known.individuals.len()];
     known.photos.iter().filter(|photo| photo.trained == Some(true)).for_each(|p| is_trained[p.individual] = true);
-    let encounters = known.rows_of_encounters();
-    let untrained = |rows: &&Vec<usize>| rows.iter().all(|&row| known.photos[row].trained != Some(true));
-    let asked: Vec<Vec<HeldOut>> = encounters.par_iter().filter(untrained).map(|rows| hold_out(known, rows)).collect();
+    let encounters = some(known, &is_trained);
+    let asked: Vec<Vec<HeldOut>> = encounters.par_iter().map(|rows| hold_out(known, rows)).collect();
     let (acquainted, strangers): (Vec<_>, Vec<_>) =
         asked.into_iter().flatten().partition(|one| is_trained[one.individual]);
     let asked = |is_new: bool| strangers.iter().filter(move |one| one.is_new == is_new);
@@ -213,6 +217,31 @@ fn held_out(known: &Known) -> HeldOuts {
         photos_of_unknown_training: unknown,
     };
     HeldOuts { strangers, acquainted, population }
+}
+
+/// The encounters to ask about: of none of their photos is it known that it trained the network.
+fn some(known: &Known, is_trained: &[bool]) -> Vec<Vec<usize>> {
+    let mut of_individual: Vec<Vec<Vec<usize>>> = vec![Vec::new(); known.individuals.len()];
+    for rows in known.rows_of_encounters() {
+        if rows.iter().all(|&row| known.photos[row].trained != Some(true)) {
+            of_individual[known.photos[rows[0]].individual].push(rows);
+        }
+    }
+    let mut individuals: Vec<usize> = (0..of_individual.len()).collect();
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    individuals.shuffle(&mut random);
+    let mut counts = [0; 2];
+    let mut all = Vec::new();
+    for who in individuals {
+        let count = &mut counts[usize::from(is_trained[who])];
+        if *count < ENOUGH {
+            of_individual[who].shuffle(&mut random);
+            of_individual[who].truncate(MOST_OF_ONE);
+            *count += of_individual[who].len();
+            all.append(&mut of_individual[who]);
+        }
+    }
+    all
 }
 
 /// What each encounter weighs, so that new ones are `share_new` of all.

@@ -30,8 +30,9 @@ use super::{Error, Result};
 pub const MOST: usize = 20_000;
 /// Distances that are tried when one is chosen.
 const TRIED: usize = 100;
-/// Individuals with names that a choice takes, half to choose and half to judge.
+/// Individuals with names that a choice takes, half to choose and half to judge; and as many as it looks at.
 const LEAST: usize = 4;
+const ENOUGH: usize = 1000;
 const SEED: u64 = 666;
 
 /// Photos by encounter.
@@ -233,6 +234,7 @@ pub fn choose(known: &Known, anchored: bool) -> Result<Cut> {
         return Err(Error::NothingToChoose { individuals: individuals.len(), least: LEAST });
     }
     individuals.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
+    individuals.truncate(ENOUGH);
     let (choosing, judging) = individuals.split_at(individuals.len() / 2);
     let scene = Scene::of(known, choosing, anchored)?;
     let heights: Vec<f64> = scene.tree.merges.iter().map(|merge| f64::from(merge.distance)).collect();

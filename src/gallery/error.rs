@@ -149,7 +149,7 @@ pub enum Error {
     },
     /// Too few individuals for a promise.
     #[error(
-        "{individuals} held-out individuals cannot promise a {what} rate of {asked}: it takes {needed}, even if nothing goes wrong; the \
+        "{individuals} held-out individuals cannot promise a {what} rate of {asked}: it takes {needed} with equally many encounters, even if nothing goes wrong; the \
          least that these can promise is {least:.3} (95 % confidence)"
     )]
     TooFew {

@@ -4,6 +4,7 @@
 //! photo. On 2000 encounters of two photos of 500 synthetic turtles, none of which had trained the network, the first
 //! individual was right for .590 of them; by the nearest pair for .529, by the mean of the embeddings for .560.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::nn::ops::device;
@@ -13,8 +14,8 @@ use super::{Error, Result};
 
 /// Individuals after the nearest that tell what a distance to a stranger looks like here.
 const OTHERS: usize = 5;
-/// Rows whose distances are held at once, some megabytes.
-const MOST_AT_ONCE: usize = 1 << 20;
+/// Rows of a gallery whose distances are taken in one go.
+const BLOCK: usize = 4096;
 
 /// A known individual, as one that an encounter may show.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,19 +115,21 @@ pub(super) fn hold_out(known: &Known, rows: &[usize]) -> Vec<HeldOut> {
 fn distances(known: &Known, photos: &[f32], counts: impl Fn(usize) -> bool) -> Vec<f64> {
     let individuals = known.individuals.len();
     let (mut sums, mut nearest) = (vec![0.0; individuals], vec![0.0; individuals]);
-    let at_once = (MOST_AT_ONCE / known.len().max(1)).max(1) * known.dims;
-    for some in photos.chunks(at_once) {
-        let found = device::distances_on_cpu(some, &known.embeddings, known.dims);
-        for apart in found.chunks_exact(known.len().max(1)) {
-            nearest.fill(f64::INFINITY);
-            for (row, &apart) in apart.iter().enumerate() {
-                let nearest = &mut nearest[known.photos[row].individual];
-                if apart < *nearest && counts(row) {
-                    *nearest = apart;
-                }
+    for photo in photos.chunks_exact(known.dims.max(1)) {
+        // rows in blocks, so that one photo, too, is on all cores; one block is not worth waking them for
+        let apart = |rows: &[f32]| device::distances_on_cpu(photo, rows, known.dims);
+        let blocks: Vec<Vec<f64>> = match known.len() {
+            0..=BLOCK => vec![apart(&known.embeddings)],
+            _ => known.embeddings.par_chunks(known.dims.max(1) * BLOCK).map(apart).collect(),
+        };
+        nearest.fill(f64::INFINITY);
+        for (row, &apart) in blocks.iter().flatten().enumerate() {
+            let nearest = &mut nearest[known.photos[row].individual];
+            if apart < *nearest && counts(row) {
+                *nearest = apart;
             }
-            sums.iter_mut().zip(&nearest).for_each(|(sum, nearest)| *sum += nearest);
         }
+        sums.iter_mut().zip(&nearest).for_each(|(sum, nearest)| *sum += nearest);
     }
     let count = (photos.len() / known.dims.max(1)) as f64;
     sums.iter_mut().for_each(|sum| *sum /= count);

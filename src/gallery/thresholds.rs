@@ -93,9 +93,11 @@ impl Thresholds {
     /// # Errors
     /// When so few individuals cannot promise it, even had nothing gone wrong.
     pub(super) fn choose(held: &[HeldOut], asked: &Asked) -> Result<Thresholds> {
-        for (wrong, what, rate) in
-            [(Wrong::FalseNew, "false-new", asked.false_new), (Wrong::NameOfNew, "wrong-name", asked.wrong_name)]
-        {
+        for (wrong, what, rate) in [
+            (Wrong::FalseNew, "false-new", asked.false_new),
+            (Wrong::NameOfKnown, "wrong-name", asked.wrong_name),
+            (Wrong::NameOfNew, "wrong-name", asked.wrong_name),
+        ] {
             // every one went right in the best case
             let parts = parts(held.iter().filter(|one| wrong.counts(one)).map(|one| (one.individual, false)));
             let least = least_promise(&parts).unwrap_or(1.0);
