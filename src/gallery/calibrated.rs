@@ -78,6 +78,7 @@ pub(super) mod tests {
                 date: None,
                 side: photo.side,
                 crop: None,
+                looked: false,
                 sha256: std::array::from_fn(|at| if at < 8 { n.to_le_bytes()[at] } else { 0 }),
                 trained: photo.trained,
             })
