@@ -20,7 +20,7 @@ use caretta::gallery::writer::Writer;
 use caretta::nn::head::HeadKind;
 use caretta::nn::network::{Architecture, Network};
 use caretta::nn::weights::WeightFile;
-use common::{bytes, kill};
+use common::{bytes, kill, until};
 use dfdx::prelude::Cpu;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -31,10 +31,13 @@ struct Place {
     root: PathBuf,
 }
 
-const EACH: usize = 20;
+/// Photos of each individual: of all, more than are put in at once.
+const EACH: usize = 15;
+/// Where one batch is enough.
+const FEW: usize = 9;
 
 impl Place {
-    fn new() -> Place {
+    fn new(each: usize) -> Place {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().to_path_buf();
         let architecture = Architecture { backbone: "resnet18", head: HeadKind::Mlp, dimensions: 16 };
@@ -45,7 +48,7 @@ impl Place {
         fs::write(root.join("m.safetensors"), file.to_bytes(Path::new("m")).unwrap()).unwrap();
         let place = Place { _dir: dir, root };
         for who in 1..=9 {
-            for n in 0..EACH {
+            for n in 0..each {
                 place.draw(&format!("photos/t{who}/{n}.png"), who, n);
             }
         }
@@ -101,9 +104,9 @@ const BUILD: &[&str] = &["gallery", "build", "--model-path", "m.safetensors", "-
 
 #[test]
 fn from_photos_to_names() {
-    let place = Place::new();
+    let place = Place::new(FEW);
     let built = place.json(BUILD);
-    assert_eq!((&built["added"], &built["individuals"]), (&Value::from(9 * EACH), &Value::from(9)));
+    assert_eq!((&built["added"], &built["individuals"]), (&Value::from(9 * FEW), &Value::from(9)));
     place.refused(BUILD, &["gallery add", "g:"]);
     // the same photos again, some copied, one renamed to another's folder, one new, one broken
     fs::create_dir_all(place.root.join("more/t9")).unwrap();
@@ -159,23 +162,37 @@ fn from_photos_to_names() {
 
 #[test]
 fn changes_are_made_by_name_taken_back_and_leave_as_files() {
-    let place = Place::new();
+    let place = Place::new(FEW);
     place.ok(BUILD);
     place.ok(&["gallery", "rename", "t3", "Zoë", "--gallery", "g"]);
     place.ok(&["gallery", "merge", "t1", "t2", "--gallery", "g"]);
     place.ok(&["gallery", "note", "t2", "a scar", "--gallery", "g"]);
     place.ok(&["gallery", "rm", "t9", "--photo", "t9/0.png", "--gallery", "g"]);
     let shown = place.json(&["gallery", "show", "t1", "--gallery", "g"]);
-    assert_eq!((&shown["individual"], &shown["note"], &shown["photos"]), (&"t2".into(), &"a scar".into(), &40.into()));
+    assert_eq!(
+        (&shown["individual"], &shown["note"], &shown["photos"]),
+        (&"t2".into(), &"a scar".into(), &(2 * FEW).into())
+    );
+    // two photos of somebody new, as a person names them; one of them is there the next time
+    place.draw("seen/1.png", 11, 3);
+    place.draw("seen/2.png", 11, 4);
+    place.ok(&["gallery", "add", "seen/1.png", "--individual", "Ada", "--gallery", "g"]);
+    let added =
+        place.json(&["gallery", "add", "seen/", "--individual", "Ada", "--encounter", "dive 7", "--gallery", "g"]);
+    assert_eq!((&added["added"], &added["already_there"]), (&1.into(), &1.into()));
+    assert_eq!(place.json(&["gallery", "show", "Ada", "--gallery", "g"])["encounters"], 2);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
+    place.refused(&["gallery", "show", "Ada", "--gallery", "g"], &["gallery ls"]);
     place.refused(&["gallery", "rename", "t4", "t5", "--gallery", "g"], &["gallery merge"]);
     place.refused(&["gallery", "show", "t33", "--gallery", "g"], &["gallery ls"]);
     place.ok(&["gallery", "undo", "--gallery", "g"]);
     let log = place.json(&["gallery", "log", "--gallery", "g"]);
     let log: Vec<_> = log["changes"].as_array().unwrap().iter().map(|c| c["what"].as_str().unwrap()).collect();
-    assert_eq!(log, ["build", "rename", "merge", "note", "rm", "undo"]);
+    assert_eq!(log, ["build", "rename", "merge", "note", "rm", "add", "add", "undo", "undo", "undo"]);
 
     place.ok(&["gallery", "export", "--gallery", "g", "--output-dir", "out"]);
-    assert_eq!(fs::read_to_string(place.root.join("out/photos.csv")).unwrap().lines().count(), 1 + 9 * EACH);
+    assert_eq!(fs::read_to_string(place.root.join("out/photos.csv")).unwrap().lines().count(), 1 + 9 * FEW);
     place.ok(&["gallery", "export", "--gallery", "g", "--output-dir", "out", "--format", "wildlife"]);
     place.ok(&["gallery", "backup", "--gallery", "g", "--output-dir", "copy"]);
     let listed = place.json(&["gallery", "ls", "--gallery", "copy"]);
@@ -196,14 +213,75 @@ fn changes_are_made_by_name_taken_back_and_leave_as_files() {
     place.refused(&[&["search", "photos/t4/7.png"][..], &other].concat(), &["gallery rebuild", "at 48 pixels"]);
     fs::rename(place.root.join("photos/t9/5.png"), place.root.join("away.png")).unwrap();
     place.refused(&[&["gallery", "rebuild"][..], &other].concat(), &["t9/5.png", "--drop-missing"]);
-    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * EACH);
+    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * FEW);
     place.ok(&[&["gallery", "rebuild", "--drop-missing"][..], &other].concat());
     let found = place.json(&["search", "photos/t4/7.png", "--gallery", "g"]);
     assert_eq!(found["queries"][0]["nearest"][0]["individual"], "t4");
-    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * EACH - 1);
+    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * FEW - 1);
     place.ok(&["gallery", "undo", "--gallery", "g"]); // the note
     place.ok(&["gallery", "undo", "--gallery", "g"]); // the merge
-    assert_eq!(place.json(&["gallery", "show", "t1", "--gallery", "g"])["photos"], EACH);
+    assert_eq!(place.json(&["gallery", "show", "t1", "--gallery", "g"])["photos"], FEW);
+}
+
+#[test]
+fn a_bundle_needs_neither_workspace_nor_model_nor_photos() {
+    let place = Place::new(FEW);
+    place.ok(BUILD);
+    fs::create_dir(place.root.join("week")).unwrap();
+    fs::copy(place.root.join("photos/t4/7.png"), place.root.join("week/a.png")).unwrap();
+    let before = place.lines(&["identify", "week", "--gallery", "g"]);
+    place.ok(&["bundle", "--gallery", "g", "--output-dir", "field"]);
+    place.refused(&["bundle", "--gallery", "g", "--output-dir", "field"], &["field", "choose another"]);
+    for gone in ["g", "ws", "photos"] {
+        fs::remove_dir_all(place.root.join(gone)).unwrap();
+    }
+    fs::rename(place.root.join("m.safetensors"), place.root.join("elsewhere.safetensors")).unwrap();
+    assert_eq!(place.lines(&["identify", "week", "--gallery", "field"]), before);
+    assert_eq!(before[0]["individual"], "t4");
+    // a gallery alone says what is missing, and where to say it
+    fs::remove_file(place.root.join("field/weights.safetensors")).unwrap();
+    place.refused(&["search", "week/a.png", "--gallery", "field"], &["m.safetensors", "--model-path"]);
+    let again = ["search", "week/a.png", "--gallery", "field", "--model-path", "elsewhere.safetensors"];
+    assert_eq!(place.json(&again)["queries"][0]["individuals"][0]["individual"], "t4");
+}
+
+#[test]
+fn photos_are_named_as_they_arrive_also_after_a_kill() {
+    let place = Place::new(FEW);
+    place.ok(BUILD);
+    let (incoming, named) = (place.root.join("incoming"), place.root.join("named.jsonl"));
+    fs::create_dir_all(incoming.join("a")).unwrap();
+    let arrive = |from: &str, to: &str| {
+        fs::copy(place.root.join("photos").join(from), incoming.join(to)).unwrap();
+    };
+    let watch = || {
+        let args = ["watch", "incoming", "--gallery", "g", "--output", "named.jsonl", "--quiet", "0.2"];
+        place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let lines = || -> Vec<(String, String, usize)> {
+        let text = fs::read_to_string(&named).unwrap_or_default();
+        let whole = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        whole.map(|d| (text(&d["encounter"]), text(&d["individual"]), d["photos"].as_array().unwrap().len())).collect()
+    };
+    let mut child = watch();
+    arrive("t5/1.png", "b.png");
+    until("the first is named", || lines().len() == 1);
+    arrive("t4/7.png", "a/1.png");
+    until("the second is named", || lines().len() == 2);
+    kill(&mut child);
+    arrive("t4/8.png", "a/2.png");
+    arrive("t6/1.png", "c.png");
+    fs::write(incoming.join("d.png"), &bytes(incoming.join("b.png"))[..50]).unwrap(); // never whole
+    let mut child = watch();
+    until("what came meanwhile is named", || lines().len() == 4);
+    std::thread::sleep(Duration::from_millis(700)); // and nothing again
+    kill(&mut child);
+    let mut lines = lines();
+    lines[2..].sort();
+    let line = |encounter: &str, who: &str, photos| (format!("incoming/{encounter}"), who.to_owned(), photos);
+    let expected = [line("b.png", "t5", 1), line("a", "t4", 1), line("a", "t4", 2), line("c.png", "t6", 1)];
+    assert_eq!(lines, expected);
 }
 
 /// How many kills.
@@ -220,7 +298,7 @@ fn photos(folder: &Path) -> Option<BTreeMap<String, Vec<u32>>> {
     let known = gallery.known().unwrap();
     let mut photos = BTreeMap::new();
     for (row, photo) in known.photos.iter().enumerate() {
-        let path = gallery.photo(photo.id).unwrap().unwrap().photo;
+        let path = gallery.photo(photo.id).unwrap().unwrap().file().path.to_string_lossy().into_owned();
         let bits = known.embedding(row).iter().map(|x| x.to_bits()).collect();
         assert!(photos.insert(path.clone(), bits).is_none(), "{path} is there twice");
     }
@@ -238,7 +316,7 @@ fn killed_after(place: &Place, args: &[&str], whole: Duration, share: f64) -> bo
 
 #[test]
 fn killed_at_any_moment_a_gallery_holds_what_was_confirmed_and_nothing_twice() {
-    let place = Place::new();
+    let place = Place::new(EACH);
     let folder = place.root.join("g");
     let begin = Instant::now();
     place.ok(BUILD);
@@ -302,11 +380,11 @@ fn killed_at_any_moment_a_gallery_holds_what_was_confirmed_and_nothing_twice() {
 
 #[test]
 fn two_writers_take_turns_and_readers_do_not_wait() {
-    let place = Place::new();
+    let place = Place::new(FEW);
     place.ok(BUILD);
     let writer = Writer::open(&place.root.join("g")).unwrap();
     place.refused(&["gallery", "rename", "t1", "x", "--gallery", "g"], &["another process is changing this gallery"]);
-    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * EACH);
+    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * FEW);
     drop(writer);
     place.ok(&["gallery", "rename", "t1", "x", "--gallery", "g"]);
 }
@@ -373,7 +451,7 @@ fn use_all_of(folder: &Path) {
 
 #[test]
 fn damaged_galleries_are_refused_in_a_sentence() {
-    let place = Place::new();
+    let place = Place::new(FEW);
     place.ok(BUILD);
     place.ok(&["gallery", "rename", "t1", "Zoë", "--gallery", "g"]);
     place.ok(&["gallery", "backup", "--gallery", "g", "--output-dir", "whole"]); // one file, no journal

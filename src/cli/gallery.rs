@@ -4,7 +4,7 @@ mod change;
 mod keep;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -15,7 +15,9 @@ use crate::data::foreign;
 use crate::data::formats;
 use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::split::{self, SplitChoice, Strategy};
+use crate::eval::embed::Source;
 use crate::gallery::add::{Came, Wanted, add};
+use crate::gallery::asked::{Asked, EncountersBy};
 use crate::gallery::store::{Counts, Gallery, Individual, Photo};
 use crate::gallery::writer::{Adding, Writer};
 use crate::nn::ops::Backend;
@@ -26,6 +28,7 @@ use super::args::{PhotoFlags, dataset, part};
 use super::calibrate::{CalibrateArgs, calibrate};
 use super::crop::{CropFlag, look};
 use super::evaluate::Chosen;
+use super::identify::{given, seen};
 use super::of_gallery::{GalleryFlag, OfGallery, embedding, networks, trained};
 use super::split::{one_split, one_split_help};
 use super::{Context, follow, words};
@@ -72,8 +75,11 @@ pub(super) struct BuildArgs {
     /// A run's id or folder, or a file of weights
     #[arg(long, alias = "model_path", value_name = "MODEL")]
     model_path: PathBuf,
+    /// The photos, with the names of the individuals: a dataset as for training
+    #[arg(long, alias = "data_dir", value_name = "PATH")]
+    data_dir: PathBuf,
     #[command(flatten)]
-    dataset: DatasetFlags,
+    part: PartFlags,
     #[command(flatten)]
     gallery: GalleryFlag,
     #[command(flatten)]
@@ -84,10 +90,25 @@ pub(super) struct BuildArgs {
 
 /// Arguments of `gallery add`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  caretta gallery add --data-dir this-year/ --gallery turtles.gallery")]
+#[command(after_help = "Examples:
+  caretta gallery add --data-dir this-year/ --gallery turtles.gallery
+  caretta gallery add a.jpg b.jpg --individual t023 --gallery turtles.gallery")]
 pub(super) struct AddArgs {
+    /// Photos of one individual, or folders of them, in place of a dataset
+    #[arg(value_name = "PHOTO|FOLDER", requires = "individual")]
+    #[arg(conflicts_with_all = ["data_dir", "split_column", "split", "part"], required_unless_present = "data_dir")]
+    of_one: Vec<PathBuf>,
+    /// Who is on the photos given, known or new
+    #[arg(long, value_name = "NAME", requires = "of_one")]
+    individual: Option<String>,
+    /// Their encounter [default: the day that the camera wrote, else each its own]
+    #[arg(long, value_name = "NAME", requires = "of_one")]
+    encounter: Option<String>,
+    /// The photos, with the names of the individuals: a dataset as for training
+    #[arg(long, alias = "data_dir", value_name = "PATH")]
+    data_dir: Option<PathBuf>,
     #[command(flatten)]
-    dataset: DatasetFlags,
+    part: PartFlags,
     #[command(flatten)]
     gallery: GalleryFlag,
     /// Where the gallery's model lies now [default: where it was]
@@ -97,12 +118,9 @@ pub(super) struct AddArgs {
     photos: PhotoFlags,
 }
 
-/// Which photos of which dataset.
+/// Which photos of a dataset.
 #[derive(Debug, Args)]
-struct DatasetFlags {
-    /// The photos, with the names of the individuals: a dataset as for training
-    #[arg(long, alias = "data_dir", value_name = "PATH")]
-    data_dir: PathBuf,
+struct PartFlags {
     /// The table's column that says which part a photo is in [default: split, else split_closed]
     #[arg(long, alias = "split_column", value_name = "NAME")]
     split_column: Option<String>,
@@ -113,7 +131,7 @@ struct DatasetFlags {
     part: Vec<Part>,
 }
 
-impl DatasetFlags {
+impl PartFlags {
     /// The photos asked for.
     fn chosen(&self, manifest: &Manifest) -> Result<Vec<usize>> {
         let choice = SplitChoice::of(self.split_column.clone(), self.split);
@@ -187,9 +205,11 @@ fn build<D: Backend>(context: &Context, args: &BuildArgs, device: &D) -> Result<
     };
     writer.accept(&embedding)?;
     let of = OfGallery { model, looker, chosen };
-    let Some(filled) = fill(context, device, ("build", &args.dataset), &mut writer, &of, &args.photos)? else {
+    let source = args.photos.source(context);
+    let Some(found) = of_dataset(context, device, (&args.data_dir, &args.part), &of, &source)? else {
         return Ok(super::INTERRUPTED);
     };
+    let filled = put(context, ("build", found), &mut writer, &of, &source)?;
     if filled.came.interrupted {
         words::say(&format!("interrupted after {}; the same command goes on", counted(filled.came.added, "photo")));
         return Ok(super::INTERRUPTED);
@@ -202,9 +222,16 @@ fn build<D: Backend>(context: &Context, args: &BuildArgs, device: &D) -> Result<
 fn add_on<D: Backend>(context: &Context, args: &AddArgs, device: &D) -> Result<u8> {
     let mut writer = Writer::open(&args.gallery.gallery)?;
     let of = OfGallery::load(context, device, &writer, args.model_path.as_deref())?;
-    let Some(filled) = fill(context, device, ("add", &args.dataset), &mut writer, &of, &args.photos)? else {
-        return Ok(super::INTERRUPTED);
+    let source = args.photos.source(context);
+    let found = match (&args.data_dir, &args.individual) {
+        (Some(dir), _) => of_dataset(context, device, (dir, &args.part), &of, &source)?,
+        (None, name) => {
+            let name = name.as_deref().unwrap_or_default();
+            Some(of_one(context, device, (&args.of_one, name, args.encounter.as_deref()), &of, &source)?)
+        }
     };
+    let Some(found) = found else { return Ok(super::INTERRUPTED) };
+    let filled = put(context, ("add", found), &mut writer, &of, &source)?;
     if filled.came.interrupted {
         words::say(&format!("interrupted after {}; the same command goes on", counted(filled.came.added, "photo")));
         return Ok(super::INTERRUPTED);
@@ -213,39 +240,79 @@ fn add_on<D: Backend>(context: &Context, args: &AddArgs, device: &D) -> Result<u
     Ok(0)
 }
 
-/// What came of a dataset.
+/// Photos to be put in.
+struct Found {
+    manifest: Manifest,
+    photos: Vec<usize>,
+    /// Those whose crop a network chose.
+    looked: HashSet<usize>,
+    /// From where, for the log.
+    from: String,
+}
+
+/// What came of them.
 struct Filled {
     came: Came,
     problems: Vec<Problem>,
 }
 
-/// Puts the photos of a dataset into a gallery; none when it was interrupted before the first.
-fn fill<D: Backend>(
+/// The photos of a dataset; none when it was interrupted.
+fn of_dataset<D: Backend>(
     context: &Context,
     device: &D,
-    (what, flags): (&'static str, &DatasetFlags),
-    writer: &mut Writer,
+    (given, part): (&Path, &PartFlags),
     of: &OfGallery<D>,
-    photos: &PhotoFlags,
-) -> Result<Option<Filled>> {
-    let source = photos.source(context);
-    let dir = PathBuf::from(context.workspace.data_dir(&flags.data_dir)?);
-    let mut manifest = dataset(context, &flags.data_dir)?;
+    source: &Source,
+) -> Result<Option<Found>> {
+    let dir = PathBuf::from(context.workspace.data_dir(given)?);
+    let mut manifest = dataset(context, given)?;
     let mut looked = HashSet::new();
     if let Some(looker) = &of.looker {
         let drawn: HashSet<_> = manifest.photos.iter().filter(|p| p.crop.is_some()).map(|p| p.path.clone()).collect();
-        let Some(corrections) = look(context, device, (&dir, &manifest), looker, &source)? else { return Ok(None) };
+        let Some(corrections) = look(context, device, (&dir, &manifest), looker, source)? else { return Ok(None) };
         manifest = formats::open(&dir, &corrections)?;
         let places = manifest.photos.iter().enumerate();
         let seen = places.filter(|(_, photo)| photo.crop.is_some() && !drawn.contains(&photo.path));
         looked = seen.map(|(place, _)| place).collect();
     }
-    let chosen = flags.chosen(&manifest)?;
+    let photos = part.chosen(&manifest)?;
+    Ok(Some(Found { manifest, photos, looked, from: format!("from {}", foreign::path(&dir)) }))
+}
+
+/// Photos of one individual.
+fn of_one<D: Backend>(
+    context: &Context,
+    device: &D,
+    (paths, name, encounter): (&[PathBuf], &str, Option<&str>),
+    of: &OfGallery<D>,
+    source: &Source,
+) -> Result<Found> {
+    let asked = Asked::new(given(context, paths)?, EncountersBy::Folder);
+    let bare = |asked: &Asked| -> HashSet<usize> {
+        (0..asked.manifest.photos.len()).filter(|&place| asked.manifest.photos[place].crop.is_none()).collect()
+    };
+    let before = bare(&asked);
+    let asked = seen(context, device, asked, of.looker.as_ref(), source)?;
+    let looked = &before - &bare(&asked);
+    let manifest = asked.named(name, encounter)?;
+    let photos = (0..manifest.photos.len()).collect();
+    Ok(Found { manifest, photos, looked, from: format!("{} of {name}", counted(paths.len(), "path")) })
+}
+
+/// Puts photos into a gallery.
+fn put<D: Backend>(
+    context: &Context,
+    (what, found): (&'static str, Found),
+    writer: &mut Writer,
+    of: &OfGallery<D>,
+    source: &Source,
+) -> Result<Filled> {
+    let Found { manifest, photos, looked, from } = found;
     let trained = trained(&of.chosen, &of.model, Some(&manifest));
-    let bar = follow::bar(2 * chosen.len() as u64, "embedding", context.global.json);
-    let mut adding = Adding::new(what, format!("from {}", foreign::path(&dir)));
-    let wanted = Wanted { manifest: &manifest, photos: &chosen, looked: &looked, trained: &trained };
-    let came = add(writer, &mut adding, &of.model, &wanted, &source, &mut |done, _| {
+    let bar = follow::bar(2 * photos.len() as u64, "embedding", context.global.json);
+    let mut adding = Adding::new(what, from);
+    let wanted = Wanted { manifest: &manifest, photos: &photos, looked: &looked, trained: &trained };
+    let came = add(writer, &mut adding, &of.model, &wanted, source, &mut |done, _| {
         bar.set_position(done as u64);
         !context.is_interrupted()
     });
@@ -254,7 +321,7 @@ fn fill<D: Backend>(
     let problems = manifest.problems.iter().cloned().chain(came.problems.iter().cloned()).collect();
     words::say_problems(&came.problems);
     words::say_problems(&manifest.problems);
-    Ok(Some(Filled { came, problems }))
+    Ok(Filled { came, problems })
 }
 
 /// What `--json` prints of `build` and `add`.

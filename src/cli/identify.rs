@@ -119,7 +119,7 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
 }
 
 /// Says what the decisions may be held to, or why there are none.
-fn say_what_decided(catalogue: &Catalogue) {
+pub(super) fn say_what_decided(catalogue: &Catalogue) {
     let gallery = foreign::path(catalogue.gallery().folder());
     let said = match catalogue.calibration() {
         None => format!(
@@ -136,7 +136,7 @@ fn say_what_decided(catalogue: &Catalogue) {
 }
 
 /// What lies at the paths given.
-fn given(context: &Context, paths: &[PathBuf]) -> Result<Vec<Given>> {
+pub(super) fn given(context: &Context, paths: &[PathBuf]) -> Result<Vec<Given>> {
     let of = |path: &PathBuf| -> Result<Given> {
         if path.is_dir() {
             let absolute = std::path::absolute(path)?;

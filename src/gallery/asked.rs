@@ -10,6 +10,9 @@ use jiff::civil::Date;
 
 use crate::data::camera;
 use crate::data::manifest::{Manifest, Photo, Problem};
+use crate::run::RunError;
+
+use super::Result;
 
 /// What makes photos one encounter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +96,43 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// The photos as a dataset in which all are of `individual`: of `encounter`, else each of the day on which the camera says
+    /// it was taken, an undated one of its own. Its root is the deepest folder that holds all.
+    ///
+    /// # Errors
+    /// When that is no name, or the folder of a photo cannot be told.
+    pub fn named(self, individual: &str, encounter: Option<&str>) -> Result<Manifest> {
+        let individual = super::change::name(individual)?;
+        let mut manifest = self.manifest;
+        for photo in &mut manifest.photos {
+            photo.path = std::path::absolute(&photo.path).map_err(|e| RunError::io("find", &photo.path, e))?;
+            photo.date = photo.date.or_else(|| camera::day_on(&photo.path));
+            photo.individual = individual.to_owned();
+            photo.encounter = match (encounter, photo.date) {
+                (Some(encounter), _) => encounter.to_owned(),
+                (None, Some(day)) => format!("{individual} {day}"),
+                (None, None) => format!("{} (undated)", photo.path.display()),
+            };
+        }
+        manifest.root = common(manifest.photos.iter().filter_map(|photo| photo.path.parent()));
+        for photo in &mut manifest.photos {
+            if let Ok(below) = photo.path.strip_prefix(&manifest.root) {
+                photo.path = below.to_path_buf();
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+/// The deepest folder that holds all of `folders`.
+pub(super) fn common<'a>(folders: impl Iterator<Item = &'a Path>) -> PathBuf {
+    let shared = folders
+        .map(|folder| folder.components().collect::<Vec<_>>())
+        .reduce(|common, parts| common.into_iter().zip(parts).take_while(|(a, b)| a == b).map(|(a, _)| a).collect());
+    shared.unwrap_or_default().iter().collect()
+}
+
 /// Photos by paths that start from nowhere in particular.
 pub(super) fn bare(photos: Vec<Photo>) -> Manifest {
     Manifest {
@@ -156,6 +196,21 @@ mod tests {
                 ("x.jpg", vec!["x.jpg"]),
             ]
         );
+    }
+
+    #[test]
+    fn photos_of_one_animal_are_a_dataset() {
+        let asked = Asked::new(vec![week(), Given::Photo("/x/y.jpg".into())], EncountersBy::Folder);
+        let here = std::env::current_dir().unwrap();
+        let path = |below: &str| here.join(below).strip_prefix("/").unwrap().to_path_buf();
+        let named = asked.clone().named(" t1 ", None).unwrap();
+        assert_eq!((named.root.to_str().unwrap(), &named.photos[1].path), ("/", &path("week/a/1.jpg")));
+        let encounters: Vec<_> = named.photos.iter().map(|p| (p.individual.as_str(), p.encounter.as_str())).collect();
+        assert_eq!(encounters[2], ("t1", "t1 2020-01-02"));
+        assert_eq!(encounters[5], ("t1", "/x/y.jpg (undated)"));
+        let dive = asked.clone().named("t1", Some("dive 7")).unwrap();
+        assert!(dive.photos.iter().all(|photo| photo.encounter == "dive 7"));
+        assert!(asked.named("unknown", None).is_err());
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Writer {
 }
 
 /// A name as it is kept.
-fn name(given: &str) -> Result<&str> {
+pub(super) fn name(given: &str) -> Result<&str> {
     let bad = |reason| Err(Error::BadName { given: foreign::short(given, 40), reason });
     match given.trim() {
         "" => bad("it is empty"),

@@ -1,6 +1,6 @@
 //! A gallery as files for other programs: embeddings with their table, or the table of a dataset.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::eval::embeddings::{EmbeddingSet, PhotoRow, Role};
 use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings};
 use crate::run::files;
 
-use super::asked::bare;
+use super::asked::{bare, common};
 use super::store::{Gallery, PHOTO, Photo, photo};
 use super::{Error, Result};
 
@@ -44,7 +44,7 @@ pub fn embeddings(gallery: &Gallery, folder: &Path) -> Result<Exported> {
     if known.is_empty() {
         return Err(Error::Empty { folder: gallery.folder().into() });
     }
-    let root = common(&listed);
+    let root = common(listed.iter().map(|photo| photo.root.as_path()));
     let row = |photo: &Photo| PhotoRow {
         photo: below(&root, photo),
         individual: photo.individual.clone(),
@@ -79,7 +79,7 @@ pub fn dataset(gallery: &Gallery, folder: &Path) -> Result<Exported> {
     if listed.is_empty() {
         return Err(Error::Empty { folder: gallery.folder().into() });
     }
-    let root = common(&listed);
+    let root = common(listed.iter().map(|photo| photo.root.as_path()));
     let of = |photo: &Photo| crate::data::manifest::Photo {
         path: below(&root, photo).into(),
         individual: photo.individual.clone(),
@@ -118,19 +118,6 @@ fn encounter(photo: &Photo) -> String {
         Some(day) if *day == photo.encounter => format!("{} {day}", photo.individual),
         _ => photo.encounter.clone(),
     }
-}
-
-/// The deepest folder that holds all photos' roots.
-fn common(photos: &[Photo]) -> PathBuf {
-    let mut common: Option<Vec<Component<'_>>> = None;
-    for photo in photos {
-        let parts: Vec<_> = photo.root.components().collect();
-        common = Some(match common {
-            None => parts,
-            Some(common) => common.into_iter().zip(parts).take_while(|(a, b)| a == b).map(|(a, _)| a).collect(),
-        });
-    }
-    common.unwrap_or_default().iter().collect()
 }
 
 fn below(root: &Path, photo: &Photo) -> String {

@@ -63,7 +63,7 @@ mod tests {
         let (a, b) = (put("a.jpg", "turtle one"), put("b.jpg", "turtle two"));
         let copy = put("copy.jpg", "turtle one");
         let is_on = |trained: &Trained, path: &Path| trained.is_on(path, &hash::of_file(path).unwrap());
-        let trained = Trained::on(Some(&[a.clone()]));
+        let trained = Trained::on(Some(std::slice::from_ref(&a)));
         assert_eq!([is_on(&trained, &copy), is_on(&trained, &b)], [Some(true), Some(false)]);
         assert_eq!(is_on(&Trained::on(None), &copy), None);
         let some_gone = Trained::on(Some(&[a, dir.path().join("gone.jpg")]));

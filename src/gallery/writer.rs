@@ -168,6 +168,13 @@ impl Writer {
         let lock = lock(folder)?;
         let gallery = Gallery::with(folder, Facts::open(folder, true)?)?;
         let standing = gallery.standing()?;
+        // before anything is cut off
+        let last = "SELECT coalesce(max(row) + 1, 0) FROM photos";
+        let needed: u64 = gallery.facts.told(gallery.facts.connection.query_row(last, [], |row| row.get(0)))?;
+        if needed > standing.rows {
+            let reason = format!("it counts {} embeddings and has photos up to the {needed}th", standing.rows);
+            return Err(Error::Damaged { path: gallery.facts.path().into(), reason });
+        }
         let vectors = Vectors::open(&gallery.vectors_file(standing.generation), &gallery.header, true)?;
         vectors.cut(standing.rows)?;
         Ok(Writer { gallery, vectors, rows: standing.rows, _lock: lock })
