@@ -152,14 +152,14 @@ impl Identify {
                 let closed = was_open && entries[at].decided.is_some();
                 self.encounter = at;
                 if closed {
-                    self.to_next_open();
+                    self.advance_to_open();
                 }
             }
             None => {
                 self.encounter = 0;
                 let first = self.entries().first();
                 if first.is_some_and(|entry| entry.decided.is_some()) {
-                    self.to_next_open();
+                    self.advance_to_open();
                 } else {
                     self.look_anew();
                 }
@@ -226,7 +226,7 @@ impl Identify {
     }
 
     /// To the next encounter that is open, from the one chosen on and around.
-    fn to_next_open(&mut self) {
+    fn advance_to_open(&mut self) {
         let entries = self.entries();
         let order = (self.encounter..entries.len()).chain(0..self.encounter);
         let next = order.into_iter().find(|&at| entries[at].decided.is_none());
@@ -419,7 +419,7 @@ impl Identify {
             }
             Action::NextOpen => {
                 self.encounter = (self.encounter + 1).min(self.entries().len().saturating_sub(1));
-                self.to_next_open();
+                self.advance_to_open();
                 self.profile_wanted()
             }
             Action::Left => {
