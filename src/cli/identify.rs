@@ -22,7 +22,7 @@ use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
 use super::args::{PhotoFlags, Usage};
-use super::of_gallery::{GalleryFlag, OfGallery};
+use super::of_gallery::{GalleryFlag, OfGallery, trained};
 use super::{Context, follow, words};
 
 /// Arguments of `identify`.
@@ -142,13 +142,16 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let source = args.photos.source(context);
     let mut asked = Asked::new(vec![Given::Folder(PathBuf::new(), manifest)], EncountersBy::Folder);
     asked.manifest.root.clone_from(&folder);
+    looking.keep_unseen(&mut asked);
     words::say_problems(&asked.manifest.problems);
-    let bare: Vec<usize> =
-        (0..asked.manifest.photos.len()).filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
+    let wanted = asked.encounters.iter().flat_map(|together| together.photos.iter().copied());
+    let bare: Vec<usize> = wanted.filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
     let looked: HashSet<usize> = bare.into_iter().filter(|&i| asked.manifest.photos[i].crop.is_some()).collect();
-    let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "looking at photos", context.global.json);
-    let done = looking.see(&of.model, (asked, &looked), &source, &mut |done, _| {
+    let trained = trained(&of.chosen, &of.model, None);
+    let photos: usize = asked.encounters.iter().map(|together| together.photos.len()).sum();
+    let bar = follow::bar(2 * photos as u64, "looking at photos", context.global.json);
+    let done = looking.see(&of.model, (&asked, &looked, &trained), &source, &mut |done, _| {
         bar.set_position(done as u64);
         !context.is_interrupted()
     });

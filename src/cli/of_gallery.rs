@@ -75,10 +75,10 @@ impl<D: Backend> OfGallery<D> {
 /// The photos that `model` was trained on: those of its run, or of `manifest` where its file says that it was trained on
 /// such a part.
 pub(super) fn trained<D: Backend>(chosen: &Chosen, model: &Model<D>, manifest: Option<&Manifest>) -> Trained {
-    let of_run = chosen.run.as_ref().and_then(photos_of_run);
+    let seen = checkpoint::told(&model.said).map(|told| told.data.train);
+    let of_run = chosen.run.as_ref().and_then(|run| photos_of_run(run, seen.as_ref()));
     let photos = of_run.or_else(|| {
-        let manifest = manifest?;
-        let seen = checkpoint::told(&model.said)?.data.train;
+        let (manifest, seen) = (manifest?, seen?);
         let columns = manifest.split_columns.keys().map(|name| SplitChoice::Column(name.clone()));
         let splits = std::iter::once(SplitChoice::Auto).chain(columns);
         splits.filter_map(|choice| assign(manifest, &choice).ok()).find_map(|split| {
@@ -89,12 +89,13 @@ pub(super) fn trained<D: Backend>(chosen: &Chosen, model: &Model<D>, manifest: O
     Trained::on(photos.as_deref())
 }
 
-/// The training photos of a run, as its dataset was corrected then.
-fn photos_of_run(run: &RunDir) -> Option<Vec<PathBuf>> {
+/// The training photos of a run, as its dataset was corrected then; none where its folder holds others now, of which a split
+/// deals otherwise.
+fn photos_of_run(run: &RunDir, seen: Option<&Fingerprint>) -> Option<Vec<PathBuf>> {
     let data = run.read_config().ok()?.data;
     let manifest = formats::open(data.dir.as_ref(), &run.read_corrections().ok()?).ok()?;
     let train = split_of(&data, &manifest).ok()?.photos(Part::Train);
-    Some(paths(&manifest, &train))
+    (seen == Some(&Fingerprint::of(&manifest, &train))).then(|| paths(&manifest, &train))
 }
 
 fn paths(manifest: &Manifest, photos: &[usize]) -> Vec<PathBuf> {

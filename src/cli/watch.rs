@@ -19,7 +19,7 @@ use crate::run::RunError;
 
 use super::args::{PhotoFlags, Usage};
 use super::identify::{print_line, say_what_decided, seen, table};
-use super::of_gallery::{GalleryFlag, OfGallery};
+use super::of_gallery::{GalleryFlag, OfGallery, embedding};
 use super::{Context, words};
 
 /// Arguments of `watch`.
@@ -75,6 +75,8 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
             // somebody has added or changed something
             catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
             version = now;
+            // a rebuild may have been with another network
+            catalogue.gallery().accept(&embedding(&of.model, of.looker.as_ref()))?;
         }
         let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
         let mut told = |decision: Decision| {

@@ -265,8 +265,12 @@ fn reverse(all: &Transaction<'_>, id: i64, undo: i64, detail: &Detail) -> rusqli
             all.execute("UPDATE individuals SET note = ?2 WHERE id = ?1", params![into, note])?;
         }
         Detail::Remove { photos } => {
-            let back = all.execute("UPDATE photos SET gone = NULL WHERE gone = ?1", [id])?;
-            if back != *photos {
+            // those whose coming was taken back meanwhile stay away
+            let undone = "added IN (SELECT id FROM changes WHERE undone IS NOT NULL)";
+            let back = all.execute(&format!("UPDATE photos SET gone = NULL WHERE gone = ?1 AND NOT {undone}"), [id])?;
+            let query = format!("SELECT count(*) FROM photos WHERE gone = ?1 AND {undone}");
+            let away: usize = all.query_row(&query, [id], |row| row.get(0))?;
+            if back + away != *photos {
                 return Ok(Err(Error::RebuiltSince));
             }
         }

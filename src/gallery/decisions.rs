@@ -15,11 +15,12 @@ use super::{Error, Result};
 
 /// What was decided of an encounter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "ruling", content = "individual")]
+#[serde(rename_all = "snake_case", tag = "decision", content = "individual")]
 pub enum Ruling {
     /// It is this individual, which is known.
     Known(String),
     /// It is a new individual, of this name from now on.
+    #[serde(rename = "new_individual")]
     New(String),
     /// Nothing is said of it, and nothing is added.
     Skipped,
@@ -175,6 +176,11 @@ impl Writer {
             Ruling::Skipped => Ruling::Skipped,
         };
         let dims = self.embedding().dims;
+        let fits = photos.is_empty() || photos.len() * dims == embeddings.len();
+        if !fits || !embeddings.chunks_exact(dims).all(super::store::is_unit) {
+            let reason = "they are no embeddings of its photos".to_owned();
+            return Err(Error::Known { reason });
+        }
         let (mut new, mut rows, mut of_these) = (Vec::new(), Vec::new(), HashSet::new());
         for (photo, embedding) in photos.iter().zip(embeddings.chunks_exact(dims)) {
             let Some(individual) = ruling.individual() else { break };
@@ -197,6 +203,10 @@ impl Writer {
         let proposed = text(serde_json::to_string(proposed))?;
         let said = ruling.told(encounter);
         self.put(&new, &rows, |all| {
+            if let Ruling::New(name) = &ruling {
+                // it may still lead to somebody whose photos are all gone
+                all.execute("DELETE FROM names WHERE name = ?1", [name])?;
+            }
             let change = changed(all, "identify", &said, &Detail::Add)?;
             let log = "INSERT INTO decisions (change, folder, encounter, ruling, proposed) VALUES (?1, ?2, ?3, ?4, ?5)";
             all.execute(log, params![change, folder, encounter, ruled, proposed])?;
@@ -258,14 +268,17 @@ mod tests {
         assert!(writer.decided(Some("/other")).unwrap().is_empty());
         let line = serde_json::to_value(&log[1]).unwrap();
         assert_eq!(
-            (&line["ruling"], &line["individual"], &line["by"]),
-            (&"new".into(), &"t7".into(), &"person".into())
+            (&line["decision"], &line["individual"], &line["by"]),
+            (&"new_individual".into(), &"t7".into(), &"person".into())
         );
 
+        writer.rename("t7", "Zoe").unwrap();
         writer.take_back(&log[1]).unwrap();
         assert!(writer.individual("t7").is_err());
         assert!(writer.decided(None).unwrap()[1].undone);
         rule(&mut writer, "b", Ruling::New("t7".into()), &[7]).unwrap();
+        // a new one indeed, not who was called so before
+        assert_eq!(writer.individual("t7").unwrap().0.individual, "t7");
         assert_eq!(writer.individual("t7").unwrap().0.photos, 1);
         let known = writer.known().unwrap();
         assert_eq!((known.len(), known.individuals.len()), (6, 3));

@@ -234,6 +234,12 @@ pub enum Error {
         /// Names spelt alike.
         near: Vec<String>,
     },
+    /// A new individual by what the gallery knew before.
+    #[error("{}: the gallery has changed meanwhile; look at the nearest once more", foreign::path(folder))]
+    ChangedMeanwhile {
+        /// The gallery.
+        folder: PathBuf,
+    },
     /// A decision on what is decided.
     #[error("{}: something is decided of it already; undo that first", foreign::line(encounter))]
     AlreadyDecided {

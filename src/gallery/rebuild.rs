@@ -72,7 +72,10 @@ pub fn rebuild<D: Backend>(
         let hashed: Vec<_> = usable.par_iter().map(|&at| hash::of_file(&manifest.full_path(at)).ok()).collect();
         for (&at, sha256) in usable.iter().zip(hashed) {
             rows[at].sha256 = sha256;
-            rows[at].trained = sha256.and_then(|sha256| anew.trained.is_on(&manifest.full_path(at), &sha256));
+            // the same weights trained on the same photos, also where nobody can look that up any more
+            let before = rows[at].photo.trained.filter(|_| anew.embedding.identity == writer.embedding().identity);
+            let now = sha256.and_then(|sha256| anew.trained.is_on(&manifest.full_path(at), &sha256));
+            rows[at].trained = now.or(before);
             rows[at].photo.crop = manifest.photos[at].crop;
         }
         let kept: Vec<&Row> = usable.iter().map(|&at| &rows[at]).collect();

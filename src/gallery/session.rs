@@ -30,6 +30,7 @@ use super::identify::{Catalogue, Decision, NearIndividual, NearPhoto, each_encou
 use super::search::{Nearest, nearest};
 use super::share::Share;
 use super::store::{Counts, Gallery};
+use super::trained::Trained;
 use super::writer::{Encounter, NewPhoto, Writer};
 use super::{Error, Result, hash};
 
@@ -53,15 +54,18 @@ struct About {
     embedding: Embedding,
     /// All that lay there was seen when somebody looked last.
     whole: bool,
+    /// Encounters that were seen by then.
+    encounters: usize,
     /// Photos that could not be read then, and why.
-    #[serde(default)]
     problems: Vec<String>,
 }
 
-/// An encounter as it was seen.
+/// An encounter as it was seen. One that has changed is seen again: its last line counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Seen {
     encounter: String,
+    /// All files of it with their lengths, also those that could not be read.
+    files: Vec<(String, u64)>,
     photos: Vec<SeenPhoto>,
     /// Their embeddings, row after row.
     vectors: Vec<f32>,
@@ -78,13 +82,27 @@ struct SeenPhoto {
     looked: bool,
     side: Option<Side>,
     sha256: String,
+    /// Whether the network was trained on it.
+    trained: Option<bool>,
+}
+
+/// The files of an encounter of `manifest` with their lengths.
+fn files_of(manifest: &Manifest, together: &Together) -> Vec<(String, u64)> {
+    let file = |&at: &usize| {
+        let length = std::fs::metadata(manifest.full_path(at)).map_or(0, |meta| meta.len());
+        (manifest.photos[at].path.to_string_lossy().into_owned(), length)
+    };
+    together.photos.iter().map(file).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Where what was seen of `folder`, which is absolute, is kept.
 fn place(gallery: &Path, folder: &Path) -> PathBuf {
     let hash = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-    let key: String = hash.iter().take(6).map(|b| format!("{b:02x}")).collect();
-    gallery.join(SESSIONS).join(key)
+    gallery.join(SESSIONS).join(hex(&hash[..6]))
 }
 
 /// The files behind the session of `folder`: when one changes, the session may stand otherwise.
@@ -136,7 +154,8 @@ fn read(place: &Path) -> Result<(Vec<Seen>, u64)> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         other => other.map_err(fail)?,
     };
-    let (mut reader, mut whole, mut all) = (BufReader::new(file), 0, Vec::new());
+    let (mut reader, mut whole, mut all) = (BufReader::new(file), 0, Vec::<Seen>::new());
+    let mut places = HashMap::new();
     loop {
         let mut line = Vec::new();
         let read = std::io::Read::take(&mut reader, MOST_LINE as u64).read_until(b'\n', &mut line).map_err(fail)?;
@@ -145,7 +164,13 @@ fn read(place: &Path) -> Result<(Vec<Seen>, u64)> {
         }
         let Ok(seen) = serde_json::from_slice::<Seen>(&line) else { return Ok((all, whole)) };
         whole += read as u64;
-        all.push(seen);
+        match places.get(&seen.encounter) {
+            Some(&at) => all[at] = seen,
+            None => {
+                places.insert(seen.encounter.clone(), all.len());
+                all.push(seen);
+            }
+        }
     }
 }
 
@@ -154,7 +179,8 @@ fn read(place: &Path) -> Result<(Vec<Seen>, u64)> {
 pub struct Looking {
     place: PathBuf,
     about: About,
-    seen: HashSet<String>,
+    /// What was seen, with its files then.
+    seen: HashMap<String, Vec<(String, u64)>>,
     file: File,
     _lock: Lock,
 }
@@ -169,24 +195,36 @@ impl Looking {
         files::create_folder(&gallery.folder().join(SESSIONS))?;
         files::create_folder(&place)?;
         let lock = Lock::take(&place.join(LOCK_FILE))?.ok_or_else(|| Error::Looking { folder: folder.into() })?;
-        let about =
-            About { folder: folder.into(), embedding: gallery.embedding().clone(), whole: false, problems: Vec::new() };
+        let about = About {
+            folder: folder.into(),
+            embedding: gallery.embedding().clone(),
+            whole: false,
+            encounters: 0,
+            problems: Vec::new(),
+        };
         let before: Option<About> = files::read_json(&place.join(ABOUT_FILE)).ok();
         let path = place.join(SEEN_FILE);
         let io = |e| Error::from(RunError::io("write", &path, e));
         if before.is_none_or(|before| before.embedding != about.embedding || before.folder != about.folder) {
             files::remove(&path)?;
         }
-        files::replace_json(&place.join(ABOUT_FILE), &about)?;
         let (seen, whole) = read(&place)?;
+        let about = About { encounters: seen.len(), ..about };
+        files::replace_json(&place.join(ABOUT_FILE), &about)?;
         let mut file = files::open_to_append(&path).map_err(io)?;
         file.set_len(whole).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
-        let seen = seen.into_iter().map(|seen| seen.encounter).collect();
+        let seen = seen.into_iter().map(|seen| (seen.encounter, seen.files)).collect();
         Ok(Looking { place, about, seen, file, _lock: lock })
     }
 
-    /// Embeds the encounters of `asked` that were not seen yet, and keeps each as soon as its batch is done; `asked` has its
+    /// Leaves the encounters in `asked` that were not seen yet, or whose files are others now.
+    pub fn keep_unseen(&self, asked: &mut Asked) {
+        let Asked { manifest, encounters } = asked;
+        encounters.retain(|together| self.seen.get(&together.encounter) != Some(&files_of(manifest, together)));
+    }
+
+    /// Embeds the encounters of `asked`, and keeps each as soon as its batch is done; `asked` has its
     /// photos by their paths below the session's folder, which is its root; the crops of those `looked` at were chosen by a network. The problems are of photos that cannot be read.
     ///
     /// # Errors
@@ -194,16 +232,18 @@ impl Looking {
     pub fn see<D: Backend>(
         &mut self,
         model: &Model<D>,
-        (mut asked, looked): (Asked, &HashSet<usize>),
+        (asked, looked, trained): (&Asked, &HashSet<usize>, &Trained),
         source: &Source,
         progress: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Problem>> {
-        asked.encounters.retain(|together| !self.seen.contains(&together.encounter));
         let manifest = &asked.manifest;
-        let problems = each_encounter(model, &asked, source, progress, &mut |batch| {
-            batch.iter().try_for_each(|(together, photos, rows)| self.keep((manifest, looked), together, photos, rows))
+        let problems = each_encounter(model, asked, source, progress, &mut |batch| {
+            batch
+                .iter()
+                .try_for_each(|(together, photos, rows)| self.keep((manifest, looked, trained), together, photos, rows))
         })?;
         self.about.whole = true;
+        self.about.encounters = self.seen.len();
         self.about.problems = problems.iter().map(ToString::to_string).collect();
         files::replace_json(&self.place.join(ABOUT_FILE), &self.about)?;
         Ok(problems)
@@ -211,7 +251,7 @@ impl Looking {
 
     fn keep(
         &mut self,
-        (manifest, looked): (&Manifest, &HashSet<usize>),
+        (manifest, looked, trained): (&Manifest, &HashSet<usize>, &Trained),
         together: &Together,
         photos: &[usize],
         rows: &[f32],
@@ -226,17 +266,19 @@ impl Looking {
                 crop: photo.crop.map(|crop| crop.cells().join(",")).unwrap_or_default(),
                 looked: looked.contains(&at),
                 side: photo.side,
-                sha256: sha256.iter().map(|b| format!("{b:02x}")).collect(),
+                trained: trained.is_on(&path, &sha256),
+                sha256: hex(&sha256),
             })
         };
         let photos = photos.iter().map(seen).collect::<Result<_>>()?;
-        let seen = Seen { encounter: together.encounter.clone(), photos, vectors: rows.to_vec() };
+        let files = files_of(manifest, together);
+        let seen = Seen { encounter: together.encounter.clone(), files, photos, vectors: rows.to_vec() };
         let path = self.place.join(SEEN_FILE);
         let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
         let mut line = serde_json::to_vec(&seen).map_err(|e| io(e.into()))?;
         line.push(b'\n');
         self.file.write_all(&line).map_err(io)?;
-        self.seen.insert(seen.encounter);
+        self.seen.insert(seen.encounter, seen.files);
         Ok(())
     }
 }
@@ -274,6 +316,8 @@ pub struct Session {
     pub gallery: PathBuf,
     /// The folder of new photos.
     pub folder: PathBuf,
+    /// The gallery's version that the proposals are of.
+    pub version: (u64, u64),
     /// How much the gallery knows.
     pub counts: Counts,
     /// The encounters in the order in which they were seen.
@@ -297,7 +341,9 @@ impl Session {
     /// When a file cannot be read, or the gallery is empty.
     pub fn read(gallery: &Path, folder: &Path) -> Result<Session> {
         let place = place(gallery, folder);
-        let catalogue = Catalogue::of(Gallery::open(gallery)?)?;
+        let open = Gallery::open(gallery)?;
+        let version = open.version()?; // before the rest: what changes meanwhile is noticed
+        let catalogue = Catalogue::of(open)?;
         let store = catalogue.gallery();
         let about: Option<About> =
             place.join(ABOUT_FILE).exists().then(|| files::read_json(&place.join(ABOUT_FILE))).transpose()?;
@@ -333,9 +379,13 @@ impl Session {
         Ok(Session {
             gallery: gallery.into(),
             folder: folder.into(),
+            version,
             counts: store.counts()?,
             entries,
-            promise: catalogue.calibration().map(promise),
+            promise: catalogue.calibration().map(|calibration| {
+                let has_grown = calibration.has_grown(catalogue.known());
+                promise(calibration) + if has_grown { ", but it has grown: calibrate again" } else { "" }
+            }),
             names,
             looking: lock::is_held(&place.join(LOCK_FILE))?,
             whole: about.as_ref().is_some_and(|about| about.whole),
@@ -351,35 +401,59 @@ impl Session {
         let mut all = BTreeMap::new();
         for entry in std::fs::read_dir(gallery.folder().join(SESSIONS)).into_iter().flatten().flatten() {
             let Ok(about) = files::read_json::<About>(&entry.path().join(ABOUT_FILE)) else { continue };
-            let encounters: HashSet<String> = read(&entry.path())?.0.into_iter().map(|seen| seen.encounter).collect();
             let decided = gallery.decided(Some(&about.folder.to_string_lossy()))?;
-            let decided = decided.iter().filter(|d| !d.undone && encounters.contains(&d.encounter)).count();
-            let outline = Outline { folder: about.folder.clone(), encounters: encounters.len(), decided };
+            let decided = decided.iter().filter(|decided| !decided.undone).count();
+            let encounters = about.encounters.max(decided);
+            let outline = Outline { folder: about.folder.clone(), encounters, decided };
             all.insert(about.folder, outline);
         }
         Ok(all.into_values().collect())
     }
 }
 
-/// Writes down what was decided of an encounter of `folder`, and adds its photos to the gallery.
+/// What is decided of an encounter, as [`rule`] takes it.
+pub type Ruled<'a> = (&'a str, &'a Ruling, &'a Proposed);
+
+/// Writes down what was decided of encounters of `folder`, and adds their photos to the gallery, a step each. `version` is the
+/// gallery's that was looked at: a new individual is made only while nobody else has changed it since. Tells which could not
+/// be written down, and why; the others are.
 ///
 /// # Errors
-/// As [`Writer::rule`], and when the encounter was never seen, or its photos have changed since.
+/// When the gallery cannot be opened, or is of another network than what was seen.
 pub fn rule(
     gallery: &Path,
     folder: &Path,
-    encounter: &str,
-    (ruling, by): (&Ruling, By),
-    proposed: &Proposed,
-) -> Result<()> {
-    let (seen, _) = read(&place(gallery, folder))?;
-    let unseen = || Error::Unseen { encounter: encounter.into() };
-    let seen = seen.into_iter().find(|seen| seen.encounter == encounter).ok_or_else(unseen)?;
+    decided: &[Ruled<'_>],
+    by: By,
+    version: (u64, u64),
+) -> Result<Vec<(String, Error)>> {
+    let place = place(gallery, folder);
+    let mut writer = Writer::open(gallery)?;
+    let about: About = files::read_json(&place.join(ABOUT_FILE))?;
+    writer.accept(&about.embedding)?;
+    let seen: HashMap<String, Seen> = read(&place)?.0.into_iter().map(|seen| (seen.encounter.clone(), seen)).collect();
+    let is_current = writer.version()? == version;
+    let mut refused = Vec::new();
+    for &(encounter, ruling, proposed) in decided {
+        let done = match (ruling, seen.get(encounter)) {
+            (_, None) => Err(Error::Unseen { encounter: encounter.into() }),
+            (Ruling::New(_), _) if !is_current => Err(Error::ChangedMeanwhile { folder: gallery.into() }),
+            (_, Some(seen)) => rule_one(&mut writer, folder, seen, (ruling, by), proposed),
+        };
+        if let Err(error) = done {
+            refused.push((encounter.to_owned(), error));
+        }
+    }
+    Ok(refused)
+}
+
+fn rule_one(writer: &mut Writer, folder: &Path, seen: &Seen, ruling: (&Ruling, By), proposed: &Proposed) -> Result<()> {
+    let encounter = seen.encounter.as_str();
     let root = folder.to_str().ok_or_else(|| Error::NotUnicode { path: folder.into() })?;
     let photo = |seen: &SeenPhoto| -> Result<NewPhoto> {
         let path = folder.join(&seen.path);
         let sha256 = hash::of_file(&path).map_err(|e| RunError::io("read", &path, e))?;
-        if sha256.iter().map(|b| format!("{b:02x}")).collect::<String>() != seen.sha256 {
+        if hex(&sha256) != seen.sha256 {
             return Err(Error::SeenOtherwise { photo: seen.path.clone() });
         }
         Ok(NewPhoto {
@@ -392,16 +466,23 @@ pub fn rule(
             crop: seen.crop.parse::<Crop>().ok(),
             looked: seen.looked,
             sha256,
-            trained: Some(false),
+            trained: seen.trained,
         })
     };
-    let photos = match ruling {
+    let photos = match ruling.0 {
         Ruling::Skipped => Vec::new(),
         _ => seen.photos.iter().map(photo).collect::<Result<Vec<_>>>()?,
     };
-    let mut writer = Writer::open(gallery)?;
     let matter = Matter { folder: root, encounter, proposed };
-    writer.rule(matter, (ruling, by), &photos, if photos.is_empty() { &[] } else { &seen.vectors })
+    writer.rule(matter, ruling, &photos, if photos.is_empty() { &[] } else { &seen.vectors })
+}
+
+/// Whether somebody looks at `folder` for its session now.
+///
+/// # Errors
+/// When the lock cannot be probed.
+pub fn is_looked_at(gallery: &Path, folder: &Path) -> Result<bool> {
+    Ok(lock::is_held(&place(gallery, folder).join(LOCK_FILE))?)
 }
 
 /// Takes back what was decided last in `folder`, and tells what it was; none where nothing is decided.
@@ -428,19 +509,28 @@ mod tests {
         drop(small(&gallery));
         let place = place(&gallery, &folder);
         fs::create_dir_all(&place).unwrap();
-        let about = About { folder: folder.clone(), embedding: embedding(), whole: true, problems: Vec::new() };
+        let about =
+            About { folder: folder.clone(), embedding: embedding(), whole: true, encounters: 2, problems: Vec::new() };
         files::replace_json(&place.join(ABOUT_FILE), &about).unwrap();
         let mut lines = String::new();
         for (encounter, photos) in [("a", &["a/1.jpg", "a/2.jpg"][..]), ("b", &["b/1.jpg"])] {
             let photo = |path: &&str| {
                 fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
                 fs::write(folder.join(path), path).unwrap();
-                let sha256 = hash::of_file(&folder.join(path)).unwrap().iter().map(|b| format!("{b:02x}")).collect();
-                SeenPhoto { path: (*path).into(), date: None, crop: String::new(), looked: false, side: None, sha256 }
+                let sha256 = hex(&hash::of_file(&folder.join(path)).unwrap());
+                SeenPhoto {
+                    path: (*path).into(),
+                    date: None,
+                    crop: String::new(),
+                    looked: false,
+                    side: None,
+                    sha256,
+                    trained: None,
+                }
             };
             let photos: Vec<SeenPhoto> = photos.iter().map(photo).collect();
             let vectors = [0.1_f32.cos(), 0.1_f32.sin(), 0.0].repeat(photos.len());
-            let seen = Seen { encounter: encounter.into(), photos, vectors };
+            let seen = Seen { encounter: encounter.into(), files: Vec::new(), photos, vectors };
             lines += &format!("{}\n", serde_json::to_string(&seen).unwrap());
         }
         fs::write(place.join(SEEN_FILE), lines).unwrap();
@@ -448,7 +538,9 @@ mod tests {
     }
 
     fn decide(gallery: &Path, folder: &Path, encounter: &str, ruling: Ruling) -> Result<()> {
-        rule(gallery, folder, encounter, (&ruling, By::Person), &Proposed::default())
+        let version = Gallery::open(gallery)?.version()?;
+        let refused = rule(gallery, folder, &[(encounter, &ruling, &Proposed::default())], By::Person, version)?;
+        refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     #[test]
@@ -473,6 +565,10 @@ mod tests {
         let listed = Session::list(&Gallery::open(&gallery).unwrap()).unwrap();
         assert_eq!(listed, [Outline { folder: folder.clone(), encounters: 2, decided: 1 }]);
 
+        // who looks at the gallery as it was makes nobody: the same animal may be new there
+        let (ruling, nothing) = (Ruling::New("t10".into()), Proposed::default());
+        let old = rule(&gallery, &folder, &[("b", &ruling, &nothing)], By::Person, (3, 1)).unwrap();
+        assert!(matches!(old[0].1, Error::ChangedMeanwhile { .. }));
         assert_eq!(undo(&gallery, &folder).unwrap().unwrap().encounter, "a");
         assert!(undo(&gallery, &folder).unwrap().is_none());
         assert!(read().entries.iter().all(|entry| entry.decided.is_none()) && read().counts.photos == 3);
@@ -499,7 +595,8 @@ mod tests {
         assert!(text.starts_with(&fs::read_to_string(kept.join(SEEN_FILE)).unwrap()));
         // seen by another network
         let other = Embedding { identity: "cd".repeat(32), ..embedding() };
-        let about = About { folder: folder.clone(), embedding: other, whole: true, problems: Vec::new() };
+        let about =
+            About { folder: folder.clone(), embedding: other, whole: true, encounters: 2, problems: Vec::new() };
         files::replace_json(&kept.join(ABOUT_FILE), &about).unwrap();
         let session = Session::read(&gallery, &folder).unwrap();
         assert!(session.entries.is_empty() && !session.whole);

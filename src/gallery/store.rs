@@ -417,7 +417,7 @@ fn listed(connection: &Connection) -> rusqlite::Result<(Vec<(u64, KnownPhoto)>, 
 /// How far the length of a row may be from 1.
 const UNIT_TOLERANCE: f64 = 2e-3;
 
-fn is_unit(row: &[f32]) -> bool {
+pub(super) fn is_unit(row: &[f32]) -> bool {
     let length = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     (length - 1.0).abs() <= UNIT_TOLERANCE // NaN is in no range
 }

@@ -296,31 +296,37 @@ impl Effects {
                 Box::new(move |inbox| {
                     let flags = ["--gallery".into(), gallery.display().to_string(), "--session".into()];
                     let flags: Vec<String> = std::iter::once(folder.display().to_string()).chain(flags).collect();
+                    if naming::is_looked_at(&gallery, &folder) {
+                        return; // what it sees comes
+                    }
                     if let Err(why) = verb(&workspace, "identify", &flags) {
                         tell(inbox, Message::Failed(why));
                     }
                     tell(inbox, naming::session(gallery, folder));
                 }),
             ),
-            Effect::Rule { gallery, folder, encounter, ruling, by, proposed } => self.small(move |_, inbox| {
-                let done = naming::rule((&gallery, &folder), &encounter, &ruling, by, &proposed);
-                tell(inbox, Message::Ruled(done));
-                tell(inbox, naming::session(gallery, folder));
+            Effect::Rule { gallery, folder, encounter, ruling, proposed, version } => self.small(move |_, inbox| {
+                let said = naming::rule((&gallery, &folder), &encounter, &ruling, &proposed, version);
+                tell(inbox, naming::written(gallery, folder, said, None));
             }),
-            Effect::RuleAll(gallery, folder, all) => later(
+            Effect::RuleAll(gallery, folder, all, version) => later(
                 "name",
                 Box::new(move |inbox| {
-                    tell(inbox, Message::Ruled(naming::rule_all((&gallery, &folder), &all)));
-                    tell(inbox, naming::session(gallery, folder));
+                    let said = naming::rule_all((&gallery, &folder), &all, version);
+                    tell(inbox, naming::written(gallery, folder, said, None));
                 }),
             ),
             Effect::UndoRuling(gallery, folder) => self.small(move |_, inbox| {
-                tell(inbox, Message::Ruled(naming::undo(&gallery, &folder)));
-                tell(inbox, naming::session(gallery, folder));
+                let (said, open_again) = match naming::undo(&gallery, &folder) {
+                    Ok(encounter) => (Ok(format!("{encounter} is open again")), Some(encounter)),
+                    Err(why) => (Err(why), None),
+                };
+                tell(inbox, naming::written(gallery, folder, said, open_again));
             }),
-            Effect::Profile(gallery, name) => {
-                self.small(move |_, inbox| tell(inbox, Message::Profile(naming::profile(&gallery, &name))))
-            }
+            Effect::Profile(gallery, name) => self.small(move |_, inbox| {
+                let profile = naming::profile(&gallery, &name);
+                tell(inbox, Message::Profile(gallery, profile));
+            }),
             Effect::Configs(purpose, ids) => {
                 self.small(move |workspace, inbox| tell(inbox, configs(workspace, purpose, ids)));
             }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::data::counted::counted;
-use crate::gallery::decisions::{By, Proposed, Ruling};
+use crate::gallery::decisions::{Proposed, Ruling};
 use crate::gallery::identify::Verdict;
 use crate::gallery::session::{Entry, Outline, Session};
 use crate::gallery::store::Counts;
@@ -44,6 +44,9 @@ pub(super) struct Profile {
     pub(super) met: (u64, Option<String>, Option<String>),
 }
 
+/// What a decision is about: gallery, folder, encounter.
+pub(super) type Matter = (PathBuf, PathBuf, String);
+
 /// A row of the list: a gallery, or a folder that is gone through with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ListRow {
@@ -68,10 +71,8 @@ pub(super) struct Identify {
     pub(super) encounter: usize,
     /// Which of its photos is shown.
     pub(super) photo: usize,
-    /// Which of the nearest individuals is proposed.
-    pub(super) candidate: usize,
-    /// A name that was typed, in the place of those.
-    pub(super) named: Option<String>,
+    /// Who was put beside it, by a digit or by name; none where it is who is proposed.
+    pub(super) picked: Option<String>,
     /// What is known of who is shown.
     pub(super) profile: Option<Profile>,
     /// Which of the known one's photos is shown, from its nearest on; 0 is the nearest.
@@ -130,16 +131,21 @@ impl Identify {
         self.at = rows.iter().position(|row| chosen.is_some() && same(row) == chosen).unwrap_or(0);
     }
 
-    /// Takes a session as it stands now; the encounter chosen stays chosen, and after a decision the next one that is open is.
+    /// Takes a session as it stands now; the encounter chosen stays chosen, and so does who stands beside it; after a decision
+    /// the next one that is open is chosen. One that was read before another is dropped.
     pub(super) fn take(&mut self, session: Arc<Session>) -> Vec<Effect> {
-        let is_same = self
-            .session
-            .as_ref()
-            .is_some_and(|before| (&before.gallery, &before.folder) == (&session.gallery, &session.folder));
+        let same = |before: &&Arc<Session>| (&before.gallery, &before.folder) == (&session.gallery, &session.folder);
+        let before = self.session.as_ref().filter(same);
+        if before.is_some_and(|before| before.version > session.version) {
+            return Vec::new();
+        }
+        let is_same = before.is_some();
+        let beside = self.shown_name().map(str::to_owned).filter(|_| is_same && !self.is_likely_new());
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
         let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
         let wanted = self.wanted.take().filter(|_| is_same);
         self.session = Some(session);
+        self.profile = None; // the gallery may know other photos now
         let entries = self.entries();
         if let Some(at) = wanted.and_then(|name| entries.iter().position(|entry| entry.proposal.encounter == name)) {
             self.encounter = at;
@@ -153,6 +159,8 @@ impl Identify {
                 self.encounter = at;
                 if closed {
                     self.advance_to_open();
+                } else if beside.as_deref() != self.shown_name() {
+                    self.picked = beside; // nobody is swapped under a finger
                 }
             }
             None => {
@@ -191,10 +199,14 @@ impl Identify {
         if let Some(decided) = &entry.decided {
             return decided.ruling.individual();
         }
-        match &self.named {
-            Some(named) => Some(named),
-            None => entry.proposal.individuals.get(self.candidate).map(|near| near.individual.as_str()),
-        }
+        let first = || entry.proposal.individuals.first().map(|near| near.individual.as_str());
+        self.picked.as_deref().or_else(first)
+    }
+
+    /// Whether a new individual is proposed, and nobody was put beside it.
+    fn is_likely_new(&self) -> bool {
+        let proposal = self.entry().filter(|entry| entry.decided.is_none()).and_then(|entry| entry.proposal.decision);
+        proposal == Some(Verdict::NewIndividual) && self.picked.is_none()
     }
 
     /// The photo on the right: the nearest of who stands there, or another of theirs.
@@ -203,7 +215,7 @@ impl Identify {
         let profile = self.profile.as_ref().filter(|profile| profile.name == name);
         let near = self.entry()?.best.iter().find(|near| near.individual == name);
         let nearest = near.map(|near| PathBuf::from(&near.root).join(&near.photo));
-        let Some(profile) = profile else { return nearest };
+        let Some(profile) = profile.filter(|_| self.other > 0 || nearest.is_none()) else { return nearest };
         let from = nearest.as_ref().and_then(|nearest| profile.photos.iter().position(|(path, _)| path == nearest));
         let at = (from.unwrap_or(0) + self.other) % profile.photos.len().max(1);
         profile.photos.get(at).map(|(path, _)| path.clone()).or(nearest)
@@ -221,7 +233,7 @@ impl Identify {
     }
 
     fn look_anew(&mut self) {
-        (self.photo, self.candidate, self.other, self.named) = (0, 0, 0, None);
+        (self.photo, self.other, self.picked) = (0, 0, None);
         (self.flip, self.window, self.anew) = (None, Window::default(), false);
     }
 
@@ -259,8 +271,8 @@ impl Identify {
             folder: session.folder.clone(),
             encounter: entry.proposal.encounter.clone(),
             ruling,
-            by: By::Person,
             proposed: Identify::proposed(entry),
+            version: session.version,
         };
         self.writing = true;
         Ok(vec![effect])
@@ -274,9 +286,25 @@ impl Identify {
         vec![Effect::Begin(gallery, folder.into())]
     }
 
-    /// A name was typed for the encounter chosen: it stands on the right until Enter takes it.
-    pub(super) fn name(&mut self, name: &str) -> Result<Vec<Effect>, String> {
-        let session = self.session.as_ref().ok_or("no folder is open")?;
+    /// What a line that is typed now is about.
+    fn matter(&self) -> Result<Matter, String> {
+        let (Some(session), Some(entry)) = (&self.session, self.entry()) else {
+            return Err("there is no encounter yet".to_owned());
+        };
+        Ok((session.gallery.clone(), session.folder.clone(), entry.proposal.encounter.clone()))
+    }
+
+    /// The session, where `matter` is what stands on the screen.
+    fn about(&self, matter: &Matter) -> Result<&Session, String> {
+        let session = self.session.as_ref().filter(|_| self.matter().as_ref() == Ok(matter));
+        session
+            .map(|session| &**session)
+            .ok_or_else(|| "another encounter stands on the screen now: once more".to_owned())
+    }
+
+    /// A name was typed: it stands on the right until Enter takes it.
+    pub(super) fn name(&mut self, matter: &Matter, name: &str) -> Result<Vec<Effect>, String> {
+        let session = self.about(matter)?;
         if self.entry().is_some_and(|entry| entry.decided.is_some()) {
             return Err("this one is decided; u takes back what was decided last".to_owned());
         }
@@ -285,17 +313,20 @@ impl Identify {
             alike.next().filter(|_| alike.next().is_none())
         });
         let known = known.ok_or_else(|| format!("nobody is called {name}: n makes a new individual"))?.clone();
-        (self.named, self.other) = (Some(known), 0);
+        (self.picked, self.other, self.anew) = (Some(known), 0, false);
         Ok(self.profile_wanted())
     }
 
-    /// A new individual gets this name.
-    pub(super) fn make(&mut self, name: &str) -> Result<Vec<Effect>, String> {
-        let session = self.session.as_ref().ok_or("no folder is open")?;
+    /// A new individual gets this name, now that the nearest known ones were seen.
+    pub(super) fn make(&mut self, matter: &Matter, name: &str) -> Result<Vec<Effect>, String> {
+        let session = self.about(matter)?;
+        if !self.anew {
+            return Err("the nearest known ones have changed: n shows them".to_owned());
+        }
         if name.is_empty() {
             return Err("a new individual needs a name".to_owned());
         }
-        if session.names.iter().any(|known| known == name) {
+        if let Some(name) = session.names.iter().find(|known| known.to_lowercase() == name.to_lowercase()) {
             return Err(format!("{name} is known already: Esc, and Enter or / takes the encounter as that one"));
         }
         self.write(Ruling::New(name.to_owned()))
@@ -351,9 +382,7 @@ impl Identify {
         let effects = match action {
             Action::Confirm if self.anew => return self.act_on_encounter(Action::New),
             Action::Confirm => {
-                let entry = self.entry().ok_or("there is no encounter yet")?;
-                let is_new = entry.proposal.decision == Some(Verdict::NewIndividual);
-                if entry.decided.is_none() && is_new && self.candidate == 0 && self.named.is_none() {
+                if self.is_likely_new() {
                     // the nearest known ones are looked at first
                     self.anew = true;
                     return Ok((Vec::new(), None));
@@ -363,14 +392,16 @@ impl Identify {
             }
             Action::Take(n) => {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
-                if n > entry.proposal.individuals.len() {
-                    return Err(format!("there are {} to take", entry.proposal.individuals.len()));
+                if entry.decided.is_some() {
+                    return Err("this one is decided; u takes back what was decided last".to_owned());
                 }
-                (self.candidate, self.named, self.other, self.anew) = (n - 1, None, 0, false);
+                let taken = entry.proposal.individuals.get(n - 1);
+                let taken = taken.ok_or_else(|| format!("there are {} to take", entry.proposal.individuals.len()))?;
+                (self.picked, self.other, self.anew) = (Some(taken.individual.clone()), 0, false);
                 self.profile_wanted()
             }
             Action::Who => {
-                let prompt = Prompt { asked: Asked::Known, text: String::new() };
+                let prompt = Prompt { asked: Asked::Known(self.matter()?), text: String::new() };
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
             Action::New => {
@@ -382,11 +413,14 @@ impl Identify {
                     (self.anew, self.flip) = (true, None);
                     return Ok((Vec::new(), None));
                 }
-                let prompt = Prompt { asked: Asked::NewName, text: self.free_name() };
+                let prompt = Prompt { asked: Asked::NewName(self.matter()?), text: self.free_name() };
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
             Action::TakeAll => {
                 let session = self.session.as_ref().ok_or("no folder is open")?;
+                if self.writing {
+                    return Err("the decision before is being written down".to_owned());
+                }
                 let open = session.entries.iter().filter(|entry| entry.decided.is_none());
                 let proposed = open.filter(|entry| entry.proposal.decision == Some(Verdict::Known));
                 let all: Vec<(String, Ruling, Proposed)> = proposed
@@ -404,7 +438,7 @@ impl Identify {
                 }
                 let question =
                     format!("Write down {} as proposed, without a look at each?", counted(all.len(), "known name"));
-                let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all);
+                let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all, session.version);
                 return Ok((Vec::new(), Some(Layer::Confirm(Confirm { question, effect }))));
             }
             Action::Skip => self.write(Ruling::Skipped)?,
@@ -418,7 +452,7 @@ impl Identify {
                 vec![effect]
             }
             Action::NextOpen => {
-                self.encounter = (self.encounter + 1).min(self.entries().len().saturating_sub(1));
+                self.encounter = (self.encounter + 1) % self.entries().len().max(1);
                 self.advance_to_open();
                 self.profile_wanted()
             }

@@ -15,7 +15,7 @@ use crate::data::synth::SynthPlan;
 use crate::eval::boxes::box_in;
 use crate::eval::projection::Projected;
 use crate::eval::weights::Imported;
-use crate::gallery::decisions::{By, Proposed, Ruling};
+use crate::gallery::decisions::{Proposed, Ruling};
 use crate::gallery::session::Session;
 use crate::nn::ops::device::CardUse;
 use crate::run::config::Config;
@@ -69,10 +69,10 @@ pub(super) enum Message {
     Begun(PathBuf, PathBuf),
     /// A session as it stands: gallery, folder, and what was read.
     Session(PathBuf, PathBuf, Result<Arc<Session>, String>),
-    /// A decision was written down or taken back, in words, or could not be; an encounter that is open again is named.
-    Ruled(Result<(String, Option<String>), String>),
-    /// A known individual was looked up.
-    Profile(Result<Profile, String>),
+    /// Decisions of a folder with a gallery were written down or taken back, or could not be.
+    Ruled(PathBuf, PathBuf, Box<Written>),
+    /// A known individual of a gallery was looked up.
+    Profile(PathBuf, Result<Profile, String>),
     /// Configurations of runs were read.
     Configs(Purpose, Result<Vec<(String, Config)>, String>),
     /// A path was completed as far as it is unique.
@@ -109,6 +109,17 @@ pub(super) enum Message {
     Hangup,
     /// A thread of the screen panicked.
     Panicked(String),
+}
+
+/// What came of decisions.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// In words.
+    pub(super) said: Result<String, String>,
+    /// An encounter that is open again.
+    pub(super) open_again: Option<String>,
+    /// The session as it stands since.
+    pub(super) session: Result<Arc<Session>, String>,
 }
 
 /// What is new of a followed run.
@@ -307,13 +318,13 @@ pub(super) enum Effect {
         encounter: String,
         /// What was decided.
         ruling: Ruling,
-        /// By whom.
-        by: By,
         /// What was proposed.
         proposed: Proposed,
+        /// The gallery's version that was looked at.
+        version: (u64, u64),
     },
     /// Write down what was proposed of several encounters of a folder with a gallery.
-    RuleAll(PathBuf, PathBuf, Vec<(String, Ruling, Proposed)>),
+    RuleAll(PathBuf, PathBuf, Vec<(String, Ruling, Proposed)>, (u64, u64)),
     /// Take back what was decided last in a folder with a gallery.
     UndoRuling(PathBuf, PathBuf),
     /// Look up an individual of a gallery.

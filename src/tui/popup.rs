@@ -8,6 +8,7 @@ use crate::run::Dataset;
 
 use super::choices::Choices;
 use super::form::Form;
+use super::identify::Matter;
 use super::keys::{Action, Keymap, Place, Row, TABLE};
 use super::message::Effect;
 
@@ -63,9 +64,9 @@ pub(super) enum Asked {
     /// The folder of new photos to be named with this gallery.
     NewPhotos(PathBuf),
     /// Who of those known is on the photos of an encounter.
-    Known,
-    /// The name of a new individual.
-    NewName,
+    Known(Matter),
+    /// The name of a new individual on them.
+    NewName(Matter),
 }
 
 impl Asked {
@@ -86,8 +87,8 @@ impl Asked {
             Asked::Date(..) => "When it was taken",
             Asked::Gallery => "Folder of a gallery",
             Asked::NewPhotos(_) => "Folder of new photos",
-            Asked::Known => "Who it is",
-            Asked::NewName => "Name of the new individual",
+            Asked::Known(_) => "Who it is",
+            Asked::NewName(_) => "Name of the new individual",
         }
     }
 
@@ -108,8 +109,8 @@ impl Asked {
             }
             Asked::Gallery => "as caretta gallery build has made it; Tab completes",
             Asked::NewPhotos(_) => "each sub-folder is one encounter, each loose photo its own; Tab completes",
-            Asked::Known => "a name that the gallery knows; it stands beside the photo until Enter confirms it",
-            Asked::NewName => "Enter makes it and adds the photos of this encounter; u takes that back",
+            Asked::Known(_) => "a name that the gallery knows; it stands beside the photo until Enter confirms it",
+            Asked::NewName(_) => "Enter makes it and adds the photos of this encounter; u takes that back",
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }

@@ -14,7 +14,7 @@ use crate::run::config::{Config, Method};
 use super::choices::Choices;
 use super::form::{Form, Offer};
 use super::keys::{Action, Place, Tab};
-use super::message::{Effect, Kept, Message, Purpose};
+use super::message::{Effect, Kept, Message, Purpose, Written};
 use super::model::{Ending, Model};
 use super::popup::{Asked, Layer, Page, Palette, Prompt};
 use super::theme::{Depth, NAMES, Theme};
@@ -128,18 +128,26 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 }
             }
         }
-        Message::Ruled(done) => {
-            model.identify.writing = false;
-            match done {
-                Ok((words, open_again)) => {
-                    model.identify.wanted = open_again;
-                    model.say(words, false);
-                }
+        Message::Ruled(gallery, folder, written) => {
+            let Written { said, open_again, session } = *written;
+            match said {
+                Ok(words) => model.say(words, false),
                 Err(why) => model.say(why, true),
             }
+            if model.identify.opening.as_ref() == Some(&(gallery, folder)) {
+                (model.identify.writing, model.identify.wanted) = (false, open_again);
+                match session {
+                    Ok(session) => return model.identify.take(session),
+                    Err(why) => model.say(why, true),
+                }
+            }
         }
-        Message::Profile(profile) => match profile {
-            Ok(profile) => model.identify.profile = Some(profile),
+        Message::Profile(gallery, profile) => match profile {
+            Ok(profile) => {
+                if model.identify.session.as_ref().is_some_and(|session| session.gallery == gallery) {
+                    model.identify.profile = Some(profile);
+                }
+            }
             Err(why) => model.say(why, true),
         },
         Message::Neighbours(folder, projected) => match projected {

@@ -11,7 +11,7 @@ use crate::gallery::session::{self, Session};
 use crate::gallery::store::Gallery;
 use crate::run::Workspace;
 use crate::tui::identify::{GalleryLine, Profile};
-use crate::tui::message::Message;
+use crate::tui::message::{Message, Written};
 
 /// When the files behind a session changed last, and how long they were.
 pub(super) type Marks = Vec<Option<(SystemTime, u64)>>;
@@ -34,7 +34,8 @@ fn line(folder: PathBuf) -> GalleryLine {
     let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
     let read = || {
         let gallery = Gallery::open(&folder)?;
-        let promise = calibration_of(&gallery)?.as_ref().map(session::promise);
+        // one of the embeddings before a rebuild is none
+        let promise = calibration_of(&gallery).ok().flatten().as_ref().map(session::promise);
         Ok((gallery.counts()?, Session::list(&gallery)?, promise))
     };
     match read() {
@@ -58,40 +59,60 @@ pub(super) fn session(gallery: PathBuf, folder: PathBuf) -> Message {
     Message::Session(gallery, folder, session)
 }
 
-/// Writes a decision down, and says so.
+/// What came of decisions, with the session as it stands since.
+pub(super) fn written(
+    gallery: PathBuf,
+    folder: PathBuf,
+    said: Result<String, String>,
+    open_again: Option<String>,
+) -> Message {
+    let session = Session::read(&gallery, &folder).map(Arc::new).map_err(|e| e.to_string());
+    Message::Ruled(gallery, folder, Box::new(Written { said, open_again, session }))
+}
+
+/// Writes down what a person decided, and says so.
 pub(super) fn rule(
     (gallery, folder): (&Path, &Path),
     encounter: &str,
     ruling: &Ruling,
-    by: By,
     proposed: &Proposed,
-) -> Result<(String, Option<String>), String> {
-    session::rule(gallery, folder, encounter, (ruling, by), proposed).map_err(|e| e.to_string())?;
-    let words = match ruling {
+    version: (u64, u64),
+) -> Result<String, String> {
+    let refused = session::rule(gallery, folder, &[(encounter, ruling, proposed)], By::Person, version);
+    if let Some((_, error)) = refused.map_err(|e| e.to_string())?.first() {
+        return Err(error.to_string());
+    }
+    Ok(match ruling {
         Ruling::Known(name) => format!("{encounter} is {name}; u takes it back"),
         Ruling::New(name) => format!("{encounter} is {name}, a new individual; u takes it back"),
         Ruling::Skipped => format!("{encounter} is skipped; u takes it back"),
-    };
-    Ok((words, None))
+    })
 }
 
-/// Writes down what the program proposed of several encounters; the first that cannot be ends it.
+/// Writes down what the program proposed of several encounters.
 pub(super) fn rule_all(
     (gallery, folder): (&Path, &Path),
     all: &[(String, Ruling, Proposed)],
-) -> Result<(String, Option<String>), String> {
-    for (done, (encounter, ruling, proposed)) in all.iter().enumerate() {
-        session::rule(gallery, folder, encounter, (ruling, By::Program), proposed)
-            .map_err(|e| format!("{done} of {} are written down; {encounter}: {e}", all.len()))?;
+    version: (u64, u64),
+) -> Result<String, String> {
+    let wanted: Vec<_> = all.iter().map(|(encounter, ruling, proposed)| (&**encounter, ruling, proposed)).collect();
+    let refused = session::rule(gallery, folder, &wanted, By::Program, version).map_err(|e| e.to_string())?;
+    let done = counted(all.len() - refused.len(), "encounter");
+    match refused.first() {
+        None => Ok(format!("{done} named as proposed; u takes the last one back")),
+        Some((encounter, why)) => Err(format!("{done} named, {} not: {encounter}: {why}", refused.len())),
     }
-    Ok((format!("{} named as proposed; u takes the last one back", counted(all.len(), "encounter")), None))
 }
 
-/// Takes the last decision back, and says which.
-pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<(String, Option<String>), String> {
+/// Takes the last decision back, and says of which encounter.
+pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<String, String> {
     let undone = session::undo(gallery, folder).map_err(|e| e.to_string())?;
-    let undone = undone.ok_or("nothing is decided in this folder")?;
-    Ok((format!("{} is open again", undone.encounter), Some(undone.encounter)))
+    Ok(undone.ok_or("nothing is decided in this folder")?.encounter)
+}
+
+/// Whether somebody looks at the folder already.
+pub(super) fn is_looked_at(gallery: &Path, folder: &Path) -> bool {
+    session::is_looked_at(gallery, folder).unwrap_or(false)
 }
 
 /// What is known of an individual.

@@ -240,8 +240,7 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
             Ruling::New(_) => " · decided: new".to_owned(),
             _ => " · decided".to_owned(),
         },
-        None if state.named.is_some() => " · typed".to_owned(),
-        None if state.candidate > 0 => " · taken instead".to_owned(),
+        None if state.picked.is_some() => " · picked".to_owned(),
         None => {
             let sure = entry.proposal.probability.map_or_else(String::new, |p| format!(" · {p:.2}"));
             match entry.proposal.decision {

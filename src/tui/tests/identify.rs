@@ -8,6 +8,7 @@ use crate::gallery::store::Counts;
 use crate::run::stamp::Stamp;
 use crate::tui::identify::{GalleryLine, Profile};
 use crate::tui::keys::Place;
+use crate::tui::message::Written;
 
 /// An encounter of two photos near to t1, t2 and t3.
 fn entry(name: &str, decision: Option<Verdict>) -> Entry {
@@ -35,7 +36,19 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
 }
 
 fn session(entries: Vec<Entry>) -> Message {
+    Message::Session("/g".into(), "/week".into(), Ok(read(entries, (9, 1))))
+}
+
+/// A decision was written down or taken back, and the session stands so since.
+fn written(open_again: Option<&str>, entries: Vec<Entry>) -> Message {
+    let session = Ok(read(entries, (9, 2)));
+    let written = Written { said: Ok("done".into()), open_again: open_again.map(str::to_owned), session };
+    Message::Ruled("/g".into(), "/week".into(), Box::new(written))
+}
+
+fn read(entries: Vec<Entry>, version: (u64, u64)) -> std::sync::Arc<Session> {
     let session = Session {
+        version,
         gallery: "/g".into(),
         folder: "/week".into(),
         counts: Counts { photos: 9, individuals: 3, encounters: 5 },
@@ -46,7 +59,7 @@ fn session(entries: Vec<Entry>) -> Message {
         whole: true,
         problems: Vec::new(),
     };
-    Message::Session("/g".into(), "/week".into(), Ok(session.into()))
+    session.into()
 }
 
 fn three() -> Vec<Entry> {
@@ -108,9 +121,9 @@ fn enter_confirms_what_stands_beside_it_and_the_next_open_one_follows() {
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [], "one is written down at a time");
     let mut entries = three();
     entries[0] = decided(entries[0].clone(), known("t1"));
-    let ruled_words = Message::Ruled(Ok(("a is t1".into(), None)));
-    drive(&mut model, vec![ruled_words, session(entries.clone())]);
-    assert_eq!(model.identify.encounter, 1);
+    // what was read before it was written down changes nothing
+    drive(&mut model, vec![written(None, entries.clone()), session(three())]);
+    assert_eq!((model.identify.encounter, model.identify.done().0), (1, 1));
     // what is decided stays so
     drive(&mut model, keys("k"));
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), []);
@@ -165,14 +178,10 @@ fn a_typed_name_is_a_known_one_and_waits_for_enter() {
 fn one_is_skipped_and_the_last_decision_taken_back() {
     let mut model = open((160, 50));
     assert_eq!(ruled(&mut model, keys("s")), [("a".into(), Ruling::Skipped)]);
-    let (_, asked, ..) =
-        drive(&mut model, vec![vec![Message::Ruled(Ok((String::new(), None)))], keys("u")].concat_all());
+    let (_, asked, ..) = drive(&mut model, vec![vec![written(None, three())], keys("u")].concat_all());
     assert!(asked.contains(&Effect::UndoRuling("/g".into(), "/week".into())), "{asked:?}");
     // the one that is open again is gone back to
-    drive(
-        &mut model,
-        vec![keys("jj"), vec![Message::Ruled(Ok((String::new(), Some("a".into())))), session(three())]].concat_all(),
-    );
+    drive(&mut model, vec![keys("jj"), vec![written(Some("a"), three())]].concat_all());
     assert_eq!(model.identify.encounter, 0);
 }
 
@@ -182,7 +191,8 @@ fn the_known_ones_other_photos_are_gone_through_from_the_nearest_on() {
     let photos = ["/known/x.jpg", "/known/t1.jpg", "/known/y.jpg"];
     let photos = photos.iter().map(|path| ((*path).into(), "2012-05-01".to_owned())).collect();
     let met = (2, Some("2011-05-01".into()), Some("2025-06-01".into()));
-    let (buffer, ..) = drive(&mut model, vec![Message::Profile(Ok(Profile { name: "t1".into(), photos, met }))]);
+    let (buffer, ..) =
+        drive(&mut model, vec![Message::Profile("/g".into(), Ok(Profile { name: "t1".into(), photos, met }))]);
     assert!(text(&buffer).contains("seen 2011 to 2025, 2 times"), "{}", text(&buffer));
     let mut shown = Vec::new();
     for _ in 0..3 {
@@ -198,7 +208,31 @@ fn all_known_names_are_taken_only_after_a_yes() {
     let (buffer, asked, ..) = drive(&mut model, keys("A"));
     assert!(!asked.iter().any(|e| matches!(e, Effect::RuleAll(..))) && text(&buffer).contains("1 known name"));
     let (_, asked, ..) = drive(&mut model, keys("y"));
-    let taken = asked.into_iter().find_map(|e| if let Effect::RuleAll(_, _, all) = e { Some(all) } else { None });
+    let taken = asked.into_iter().find_map(|e| if let Effect::RuleAll(_, _, all, _) = e { Some(all) } else { None });
     let taken: Vec<_> = taken.unwrap().into_iter().map(|(encounter, ruling, _)| (encounter, ruling)).collect();
     assert_eq!(taken, [("a".into(), Ruling::Known("t1".into()))], "neither the new one nor the undecided one");
+}
+
+#[test]
+fn the_nearest_is_taken_by_its_digit_where_a_new_one_is_proposed() {
+    let mut model = open((160, 50));
+    drive(&mut model, vec![keys("j"), vec![key(KeyCode::Enter)], keys("1")].concat_all());
+    assert_eq!(model.place(), Place::Encounters);
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("b".into(), Ruling::Known("t1".into()))]);
+}
+
+#[test]
+fn nobody_is_swapped_under_a_finger_and_no_line_is_about_another_encounter() {
+    let mut model = open((160, 50));
+    drive(&mut model, keys("3"));
+    let mut ranked_anew = three();
+    ranked_anew[0].proposal.individuals.reverse();
+    drive(&mut model, vec![session(ranked_anew.clone())]);
+    assert_eq!(model.identify.shown_name(), Some("t3"));
+    drive(&mut model, vec![keys("nn"), keys("Leo")].concat_all());
+    ranked_anew[0] = decided(ranked_anew[0].clone(), Ruling::Known("t1".into()));
+    // somebody else has decided on it while its name was typed
+    let (_, asked, ..) = drive(&mut model, vec![session(ranked_anew), key(KeyCode::Enter)]);
+    assert_eq!(model.identify.encounter, 1);
+    assert!(!asked.iter().any(|e| matches!(e, Effect::Rule { .. })), "{asked:?}");
 }

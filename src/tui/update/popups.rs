@@ -57,6 +57,7 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         (_, KeyCode::Esc) => drop(model.layers.pop()),
         (Layer::Confirm(_), KeyCode::Char('y')) => {
             if let Some(Layer::Confirm(confirm)) = model.layers.pop() {
+                model.identify.writing |= matches!(confirm.effect, Effect::RuleAll(..));
                 return vec![confirm.effect];
             }
         }
@@ -65,8 +66,8 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
             let answer = match asked {
                 Asked::NewPhotos(gallery) => Ok(model.identify.begin(gallery, text)),
-                Asked::Known => model.identify.name(&text),
-                Asked::NewName => model.identify.make(&text),
+                Asked::Known(matter) => model.identify.name(&matter, &text),
+                Asked::NewName(matter) => model.identify.make(&matter, &text),
                 asked => answered(asked, text, model.now),
             };
             match answer {
@@ -139,7 +140,7 @@ fn answered(asked: Asked, text: String, now: f64) -> Result<Vec<Effect>, String>
         Asked::Path | Asked::Weights | Asked::Gallery if text.is_empty() => return Ok(Vec::new()),
         Asked::Gallery => Effect::AddGallery(text.into()),
         // the tab has answered these
-        Asked::NewPhotos(_) | Asked::Known | Asked::NewName => return Ok(Vec::new()),
+        Asked::NewPhotos(_) | Asked::Known(_) | Asked::NewName(_) => return Ok(Vec::new()),
         Asked::Weights => Effect::ImportWeights(text.into()),
         Asked::Path => Effect::AddDataset(text.into()),
         Asked::Name(id) => Effect::Rename(id, text),
