@@ -112,7 +112,7 @@ fn corrections_are_listed_and_exported_and_read_back() {
     let answer = stage.json(&["dataset", "export", photos, "--output", out.to_str().unwrap()]);
     assert_eq!((&answer["photos"], &answer["corrected"]), (&39.into(), &2.into()));
     let written = String::from_utf8(bytes(&out)).unwrap();
-    assert!(written.contains("2001-02-03,,train,") || written.contains("2001-02-03,,test,"), "{written}");
+    assert!(written.contains("2001-02-03,,left,") || written.contains("2001-02-03,,right,"), "{written}");
     // read where nothing is corrected
     let elsewhere = |dataset: &Path| {
         let args = ["dataset", "inspect", dataset.to_str().unwrap(), "--workspace", "another", "--json"];
