@@ -447,7 +447,7 @@ fn a_dataset_is_checked_and_what_is_there_twice_stays_on_one_side() {
         heic["reason"].as_str().unwrap().contains("HEIC") && heic["training"].as_str().unwrap().contains("converted")
     );
     let text = stage.ok(&["dataset", "check", photos]);
-    assert!(text.contains("same file (1)") && text.contains("keep them on one"), "{text}");
+    assert!(text.contains("same file (1)") && text.contains("keeps them on one"), "{text}");
     for seed in 0..6 {
         let (seed, out) = (seed.to_string(), format!("{seed}.csv"));
         let args = [
