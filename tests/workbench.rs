@@ -493,6 +493,7 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
         decided.len()
     };
     let mut screen = Screen::open(&workspace);
+    screen.sees("5 Identify");
     screen.press("\x1b5");
     screen.sees("3 individuals · 12 photos");
     screen.press("n");
@@ -525,6 +526,7 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
         assert!(now + 1 >= before && now <= 6, "one key is one step: {before}, then {now}");
         before = now;
         screen = Screen::open(&workspace);
+        screen.sees("5 Identify");
         screen.press("\x1b5");
         screen.sees("/week");
         screen.press("j\r");
