@@ -494,7 +494,7 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
     };
     let mut screen = Screen::open(&workspace);
     screen.sees("5 Identify");
-    screen.press("\x1b5");
+    screen.press("5");
     screen.sees("3 individuals · 12 photos");
     screen.press("n");
     screen.sees("Folder of new photos");
@@ -527,7 +527,7 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
         before = now;
         screen = Screen::open(&workspace);
         screen.sees("5 Identify");
-        screen.press("\x1b5");
+        screen.press("5");
         screen.sees("/week");
         screen.press("j\r");
         screen.sees(&format!("6 encounters · {now} done"));
