@@ -7,6 +7,7 @@
 pub mod about;
 pub mod add;
 pub mod answers;
+mod apart;
 pub mod asked;
 pub mod backup;
 pub mod bundle;
@@ -20,6 +21,7 @@ pub mod identify;
 pub mod known;
 pub mod rebuild;
 pub mod search;
+pub mod seen;
 pub mod session;
 pub mod store;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::data::foreign;
 use crate::data::manifest::Part;
+use crate::gallery::asked::EncountersBy;
 use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::AnyDevice;
 use crate::run::config::{Config, Method, field};
@@ -294,4 +295,22 @@ pub(super) fn device(name: &str) -> Result<AnyDevice> {
 pub(super) fn dataset(context: &Context, given: &std::path::Path) -> Result<crate::data::manifest::Manifest> {
     let dir = context.workspace.data_dir(given)?;
     context.workspace.open_dataset(dir.as_ref()).with_context(|| format!("--data-dir {}", foreign::path(given)))
+}
+
+/// What makes photos of a folder one encounter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ByArg {
+    /// The sub-folder
+    Folder,
+    /// The folder and the day
+    Date,
+}
+
+impl From<ByArg> for EncountersBy {
+    fn from(by: ByArg) -> EncountersBy {
+        match by {
+            ByArg::Folder => EncountersBy::Folder,
+            ByArg::Date => EncountersBy::Date,
+        }
+    }
 }

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
-use crate::eval::model::Model;
 use crate::gallery::bundle::bundle as put_together;
 use crate::gallery::store::Gallery;
 use crate::nn::ops::Backend;
@@ -16,7 +15,7 @@ use crate::nn::ops::device::on_device;
 
 use super::Context;
 use super::args::DeviceFlags;
-use super::of_gallery::{GalleryFlag, OfGallery};
+use super::of_gallery::ModelFlags;
 
 /// Arguments of `bundle`.
 #[derive(Debug, Args)]
@@ -24,13 +23,10 @@ use super::of_gallery::{GalleryFlag, OfGallery};
   caretta bundle --gallery turtles.gallery --output-dir field-laptop/        there: identify PHOTO --gallery field-laptop/")]
 pub(super) struct BundleArgs {
     #[command(flatten)]
-    gallery: GalleryFlag,
+    gallery: ModelFlags,
     /// The bundle's folder, which must not be there
     #[arg(long, alias = "output_dir", value_name = "DIR")]
     output_dir: PathBuf,
-    /// Where the gallery's model lies now [default: where it was]
-    #[arg(long, alias = "model_path", value_name = "MODEL")]
-    model_path: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceFlags,
 }
@@ -41,9 +37,9 @@ pub(super) fn bundle(context: &Context, args: &BundleArgs) -> Result<u8> {
 }
 
 fn bundle_on<D: Backend>(context: &Context, args: &BundleArgs, device: &D) -> Result<u8> {
-    let gallery = Gallery::open(&args.gallery.gallery)?;
-    let of = OfGallery::load(context, device, &gallery, args.model_path.as_deref())?;
-    let looker = of.looker.as_ref().map(|looker| Model::load(device, &looker.path)).transpose()?;
+    let gallery = Gallery::open(args.gallery.folder())?;
+    let of = args.gallery.load(context, device, &gallery)?;
+    let looker = of.looking(device)?;
     let counts = put_together(&gallery, &of.model, looker.as_ref(), &args.output_dir)?;
     let shown = foreign::path(&args.output_dir);
     context.answer(&json!({ "bundle": shown, "photos": counts.photos, "individuals": counts.individuals }), || {

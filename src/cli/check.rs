@@ -1,16 +1,16 @@
 //! `dataset check`: everything wrong with a dataset, before a training begins.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
 use crate::data::DataError;
-use crate::data::check::{FindingKind, check};
+use crate::data::check::FindingKind;
 use crate::data::counted::counted;
-use crate::data::duplicates::Duplicates;
+use crate::run::RunError;
 
 use super::args::{dataset, workers};
 use super::{Context, follow, words};
@@ -31,20 +31,19 @@ pub(super) fn dataset_check(context: &Context, args: &CheckArgs) -> Result<u8> {
     let manifest = dataset(context, &args.dataset)?;
     context.catch_signals()?;
     let bar = follow::bar(manifest.photos.len() as u64, "looking at photos", context.global.json);
-    let checked = check(&manifest, args.workers, |done| {
+    let dir = context.workspace.data_dir(&args.dataset)?;
+    let checked = context.workspace.check_dataset(dir.as_ref(), &manifest, args.workers, |done| {
         bar.set_position(done as u64);
         !context.is_interrupted()
     });
     bar.finish_and_clear();
     let checked = match checked {
-        Err(DataError::Interrupted) => {
+        Err(RunError::Data(DataError::Interrupted)) => {
             words::say("interrupted before all photos were looked at");
             return Ok(super::INTERRUPTED);
         }
         other => other?,
     };
-    let groups = Duplicates::of(&manifest, &checked.groups);
-    context.workspace.keep_duplicates(Path::new(&context.workspace.data_dir(&args.dataset)?), &groups)?;
     let mut kinds: BTreeMap<FindingKind, usize> = BTreeMap::new();
     checked.findings.iter().for_each(|finding| *kinds.entry(finding.kind).or_default() += 1);
     let (photos, readable) = (manifest.photos.len(), checked.readable);

@@ -3,25 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::data::formats::FORMATS;
-use crate::eval::boxes::Looker;
-use crate::eval::model::Model;
 use crate::gallery::ari::Agreement;
-use crate::gallery::asked::{Asked, EncountersBy, Given};
+use crate::gallery::asked::{Asked, Given};
 use crate::gallery::discovered::{ChosenBy, Discovered, Found, Unsorted, discover as group};
 use crate::gallery::store::Gallery;
 use crate::gallery::trained::Trained;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
-use crate::run::RunDir;
 
-use super::args::{PhotoFlags, dataset};
+use super::args::{ByArg, PhotoFlags, dataset};
 use super::crop::CropFlag;
-use super::evaluate::Chosen;
 use super::identify::seen;
 use super::of_gallery::{OfGallery, trained};
 use super::{Context, follow, words};
@@ -59,14 +55,6 @@ pub(super) struct DiscoverArgs {
     photos: PhotoFlags,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ByArg {
-    /// The sub-folder
-    Folder,
-    /// The folder and the day
-    Date,
-}
-
 pub(super) fn discover(context: &Context, args: &DiscoverArgs) -> Result<u8> {
     context.catch_signals()?;
     let device = args.photos.device.open()?;
@@ -75,7 +63,7 @@ pub(super) fn discover(context: &Context, args: &DiscoverArgs) -> Result<u8> {
 
 fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -> Result<u8> {
     let gallery = args.gallery.as_deref().map(Gallery::open).transpose()?;
-    let (model, looker, chosen) = network(context, args, device, gallery.as_ref())?;
+    let OfGallery { model, looker, chosen } = network(context, args, device, gallery.as_ref())?;
     let known = gallery.as_ref().map(Gallery::known).transpose()?;
     let source = args.photos.source(context);
     let mut unsorted = unsorted(context, args)?;
@@ -87,10 +75,7 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
     unsorted.asked = seen(context, device, unsorted.asked, looker.as_ref(), &source)?;
     let bar = follow::bar(2 * unsorted.asked.manifest.photos.len() as u64, "embedding", context.global.json);
     let ask = (args.distance, &trained);
-    let grouped = group(&unsorted, &model, known.as_ref(), ask, &source, &mut |done, _| {
-        bar.set_position(done as u64);
-        !context.is_interrupted()
-    });
+    let grouped = group(&unsorted, &model, known.as_ref(), ask, &source, &mut follow::ticks(context, &bar));
     bar.finish_and_clear();
     if let Err(crate::gallery::Error::Interrupted) = grouped {
         words::say("interrupted; nothing was grouped");
@@ -108,18 +93,11 @@ fn network<D: Backend>(
     args: &DiscoverArgs,
     device: &D,
     gallery: Option<&Gallery>,
-) -> Result<(Model<D>, Option<Looker>, Chosen)> {
-    if let Some(gallery) = gallery {
-        let OfGallery { model, looker, chosen } =
-            OfGallery::load(context, device, gallery, args.model_path.as_deref())?;
-        return Ok((model, looker, chosen));
+) -> Result<OfGallery<D>> {
+    match (gallery, args.model_path.as_deref()) {
+        (Some(gallery), given) => OfGallery::load(context, device, gallery, given),
+        (None, given) => OfGallery::of_model(context, device, given.unwrap_or(Path::new("")), &args.crop),
     }
-    let given = args.model_path.as_deref().unwrap_or(Path::new(""));
-    let mut chosen = Chosen::of(context, given, None)?;
-    let model = chosen.load(device)?;
-    let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
-    let looker = args.crop.looker(context, config.as_ref(), &model)?;
-    Ok((model, looker, chosen))
 }
 
 /// The photos of the folder.
@@ -130,9 +108,8 @@ fn unsorted(context: &Context, args: &DiscoverArgs) -> Result<Unsorted> {
     if args.named || is_table {
         return Ok(Unsorted::of_dataset(dataset(context, &args.folder)?));
     }
-    let by = if args.encounters_by == ByArg::Date { EncountersBy::Date } else { EncountersBy::Folder };
     let photos = context.workspace.every_photo(&std::path::absolute(&dir)?)?;
-    Ok(Unsorted::nameless(Asked::new(vec![Given::Folder(args.folder.clone(), photos)], by)))
+    Ok(Unsorted::nameless(Asked::new(vec![Given::Folder(args.folder.clone(), photos)], args.encounters_by.into())))
 }
 
 /// The groups for people.

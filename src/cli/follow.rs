@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::run::metrics::{Epoch, Record, Step};
 use crate::run::{RunDir, Standing};
 
+use super::Context;
 use super::words::{say, share};
 use crate::data::foreign;
 
@@ -20,6 +21,14 @@ pub(super) fn bar(total: u64, what: &str, quiet: bool) -> ProgressBar {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
     bar.set_prefix(what.to_owned());
     bar
+}
+
+/// Brings `bar` to the number done, and says whether to go on.
+pub(super) fn ticks<'a>(context: &'a Context, bar: &'a ProgressBar) -> impl FnMut(usize, usize) -> bool + 'a {
+    |done, _| {
+        bar.set_position(done as u64);
+        !context.is_interrupted()
+    }
 }
 
 /// Follows `run` until it is over, or until `go_on` says no.

@@ -22,15 +22,13 @@ use crate::gallery::store::{Counts, Gallery, Individual, Photo};
 use crate::gallery::writer::{Adding, Writer};
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
-use crate::run::RunDir;
 
 use super::args::{PhotoFlags, dataset, part};
 use super::calibrate::{CalibrateArgs, calibrate};
 use super::crop::{CropFlag, look};
 use super::decisions::{DecisionsArgs, decisions};
-use super::evaluate::Chosen;
 use super::identify::{given, seen};
-use super::of_gallery::{GalleryFlag, OfGallery, embedding, networks, trained};
+use super::of_gallery::{GalleryFlag, ModelFlags, OfGallery, trained};
 use super::split::{one_split, one_split_help};
 use super::{Context, follow, words};
 
@@ -113,10 +111,7 @@ pub(super) struct AddArgs {
     #[command(flatten)]
     part: PartFlags,
     #[command(flatten)]
-    gallery: GalleryFlag,
-    /// Where the gallery's model lies now [default: where it was]
-    #[arg(long, alias = "model_path", value_name = "MODEL")]
-    model_path: Option<PathBuf>,
+    gallery: ModelFlags,
     #[command(flatten)]
     photos: PhotoFlags,
 }
@@ -195,20 +190,15 @@ pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
 
 fn build<D: Backend>(context: &Context, args: &BuildArgs, device: &D) -> Result<u8> {
     let folder = &args.gallery.gallery;
-    let mut chosen = Chosen::of(context, &args.model_path, None)?;
-    let model = chosen.load(device)?;
-    let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
-    let looker = args.crop.looker(context, config.as_ref(), &model)?;
-    let embedding = embedding(&model, looker.as_ref());
-    let networks = networks(&chosen, looker.as_ref());
+    let of = OfGallery::of_model(context, device, &args.model_path, &args.crop)?;
+    let embedding = of.embedding();
     // one that was killed goes on
     let begun = Gallery::open(folder).ok().filter(|gallery| gallery.is_complete().is_ok_and(|complete| !complete));
     let mut writer = match begun {
         Some(_) => Writer::open(folder)?,
-        None => Writer::create(folder, embedding.clone(), networks)?,
+        None => Writer::create(folder, embedding.clone(), of.networks())?,
     };
     writer.accept(&embedding)?;
-    let of = OfGallery { model, looker, chosen };
     let source = args.photos.source(context);
     let Some(found) = of_dataset(context, device, (&args.data_dir, &args.part), &of, &source)? else {
         return Ok(super::INTERRUPTED);
@@ -224,8 +214,8 @@ fn build<D: Backend>(context: &Context, args: &BuildArgs, device: &D) -> Result<
 }
 
 fn add_on<D: Backend>(context: &Context, args: &AddArgs, device: &D) -> Result<u8> {
-    let mut writer = Writer::open(&args.gallery.gallery)?;
-    let of = OfGallery::load(context, device, &writer, args.model_path.as_deref())?;
+    let mut writer = Writer::open(args.gallery.folder())?;
+    let of = args.gallery.load(context, device, &writer)?;
     let source = args.photos.source(context);
     let found = match (&args.data_dir, &args.individual) {
         (Some(dir), _) => of_dataset(context, device, (dir, &args.part), &of, &source)?,
@@ -292,12 +282,8 @@ fn of_one<D: Backend>(
     source: &Source,
 ) -> Result<Found> {
     let asked = Asked::new(given(context, paths)?, EncountersBy::Folder);
-    let bare = |asked: &Asked| -> HashSet<usize> {
-        (0..asked.manifest.photos.len()).filter(|&place| asked.manifest.photos[place].crop.is_none()).collect()
-    };
-    let before = bare(&asked);
-    let asked = seen(context, device, asked, of.looker.as_ref(), source)?;
-    let looked = &before - &bare(&asked);
+    let mut asked = seen(context, device, asked, of.looker.as_ref(), source)?;
+    let looked = std::mem::take(&mut asked.looked);
     let manifest = asked.named(name, encounter)?;
     let photos = (0..manifest.photos.len()).collect();
     Ok(Found { manifest, photos, looked, from: format!("{} of {name}", counted(paths.len(), "path")) })
@@ -316,10 +302,7 @@ fn put<D: Backend>(
     let bar = follow::bar(2 * photos.len() as u64, "embedding", context.global.json);
     let mut adding = Adding::new(what, from);
     let wanted = Wanted { manifest: &manifest, photos: &photos, looked: &looked, trained: &trained };
-    let came = add(writer, &mut adding, &of.model, &wanted, source, &mut |done, _| {
-        bar.set_position(done as u64);
-        !context.is_interrupted()
-    });
+    let came = add(writer, &mut adding, &of.model, &wanted, source, &mut follow::ticks(context, &bar));
     bar.finish_and_clear();
     let came = came?;
     let problems = manifest.problems.iter().cloned().chain(came.problems.iter().cloned()).collect();

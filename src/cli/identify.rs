@@ -1,10 +1,9 @@
 //! `identify`: who is on photos, an answer an encounter.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use crate::data::counted::counted;
@@ -16,13 +15,14 @@ use crate::eval::model::Model;
 use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given};
 use crate::gallery::identify::{Catalogue, Decision, Verdict, identify as decide};
-use crate::gallery::session::{Looking, Session};
+use crate::gallery::seen::Looking;
+use crate::gallery::session::Session;
 use crate::gallery::store::Gallery;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
-use super::args::{PhotoFlags, Usage};
-use super::of_gallery::{GalleryFlag, OfGallery, trained};
+use super::args::{ByArg, PhotoFlags, Usage};
+use super::of_gallery::{ModelFlags, trained};
 use super::{Context, follow, words};
 
 /// Arguments of `identify`.
@@ -36,7 +36,7 @@ pub(super) struct IdentifyArgs {
     #[arg(required = true, value_name = "PHOTO|FOLDER")]
     asked: Vec<PathBuf>,
     #[command(flatten)]
-    gallery: GalleryFlag,
+    gallery: ModelFlags,
     /// What makes photos of a folder one encounter: their sub-folder (a loose photo is one of its own), or the day on
     /// which they were taken as well
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date")]
@@ -49,19 +49,8 @@ pub(super) struct IdentifyArgs {
     /// command goes on where it was
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Where the gallery's model lies now [default: where it was]
-    #[arg(long, alias = "model_path", value_name = "MODEL")]
-    model_path: Option<PathBuf>,
     #[command(flatten)]
     photos: PhotoFlags,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ByArg {
-    /// The sub-folder
-    Folder,
-    /// The folder and the day
-    Date,
 }
 
 pub(super) fn identify(context: &Context, args: &IdentifyArgs) -> Result<u8> {
@@ -75,39 +64,27 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         return see(context, args, device);
     }
     let mut answers = args.output.as_deref().map(Answers::open).transpose()?;
-    let catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
-    let of = OfGallery::load(context, device, catalogue.gallery(), args.model_path.as_deref())?;
+    let catalogue = Catalogue::of(Gallery::open(args.gallery.folder())?)?;
+    let of = args.gallery.load(context, device, catalogue.gallery())?;
     let source = args.photos.source(context);
-    let by = if args.encounters_by == ByArg::Date { EncountersBy::Date } else { EncountersBy::Folder };
-    let mut asked = Asked::new(given(context, &args.asked)?, by);
+    let mut asked = Asked::new(given(context, &args.asked)?, args.encounters_by.into());
     words::say_problems(&asked.manifest.problems);
     let all = asked.encounters.len();
     asked.encounters.retain(|together| answers.as_ref().is_none_or(|answers| !answers.has(&together.encounter)));
     let before = all - asked.encounters.len();
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
-    let photos: usize = asked.encounters.iter().map(|together| together.photos.len()).sum();
-    let bar = follow::bar(2 * photos as u64, "identifying", context.global.json);
+    let bar = follow::bar(2 * asked.photos() as u64, "identifying", context.global.json);
     let mut found = Vec::new();
-    let decided = decide(
-        &catalogue,
-        &of.model,
-        &asked,
-        &source,
-        &mut |done, _| {
-            bar.set_position(done as u64);
-            !context.is_interrupted()
-        },
-        &mut |decision| {
-            if context.global.json {
-                print_line(&decision)?;
-            }
-            if let Some(answers) = &mut answers {
-                answers.append(&decision)?;
-            }
-            found.push(decision);
-            Ok(())
-        },
-    );
+    let decided = decide(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut |decision| {
+        if context.global.json {
+            print_line(&decision)?;
+        }
+        if let Some(answers) = &mut answers {
+            answers.append(&decision)?;
+        }
+        found.push(decision);
+        Ok(())
+    });
     bar.finish_and_clear();
     let is_interrupted = matches!(decided, Err(crate::gallery::Error::Interrupted));
     let problems = if is_interrupted { Vec::new() } else { decided? };
@@ -134,8 +111,8 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
         return Err(Usage("--session goes through one folder".into()).into());
     };
     let folder = folder.canonicalize().with_context(|| foreign::path(folder))?;
-    let gallery = Gallery::open(&args.gallery.gallery)?;
-    let of = OfGallery::load(context, device, &gallery, args.model_path.as_deref())?;
+    let gallery = Gallery::open(args.gallery.folder())?;
+    let of = args.gallery.load(context, device, &gallery)?;
     let manifest = context.workspace.every_photo(&folder)?;
     let mut looking = Looking::at(&gallery, &folder)?;
     context.workspace.know_gallery(gallery.folder())?;
@@ -144,17 +121,10 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     asked.manifest.root.clone_from(&folder);
     looking.keep_unseen(&mut asked);
     words::say_problems(&asked.manifest.problems);
-    let wanted = asked.encounters.iter().flat_map(|together| together.photos.iter().copied());
-    let bare: Vec<usize> = wanted.filter(|&i| asked.manifest.photos[i].crop.is_none()).collect();
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
-    let looked: HashSet<usize> = bare.into_iter().filter(|&i| asked.manifest.photos[i].crop.is_some()).collect();
     let trained = trained(&of.chosen, &of.model, None);
-    let photos: usize = asked.encounters.iter().map(|together| together.photos.len()).sum();
-    let bar = follow::bar(2 * photos as u64, "looking at photos", context.global.json);
-    let done = looking.see(&of.model, (&asked, &looked, &trained), &source, &mut |done, _| {
-        bar.set_position(done as u64);
-        !context.is_interrupted()
-    });
+    let bar = follow::bar(2 * asked.photos() as u64, "looking at photos", context.global.json);
+    let done = looking.see(&of.model, (&asked, &trained), &source, &mut follow::ticks(context, &bar));
     bar.finish_and_clear();
     match done {
         Err(crate::gallery::Error::Interrupted) => {
@@ -230,6 +200,9 @@ pub(super) fn seen<D: Backend>(
     // those that cannot be read are told when they are embedded
     for (photo, crop) in found?.boxes {
         asked.manifest.photos[photo].crop = crop;
+        if crop.is_some() {
+            asked.looked.insert(photo);
+        }
     }
     Ok(asked)
 }

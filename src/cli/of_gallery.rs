@@ -20,6 +20,7 @@ use crate::train::checkpoint;
 use crate::train::setup::split_of;
 
 use super::Context;
+use super::crop::CropFlag;
 use super::evaluate::Chosen;
 
 /// Which gallery.
@@ -30,31 +31,36 @@ pub(super) struct GalleryFlag {
     pub(super) gallery: PathBuf,
 }
 
+/// Which gallery, and its model where that was moved.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ModelFlags {
+    #[command(flatten)]
+    of: GalleryFlag,
+    /// Where the gallery's model lies now [default: where it was]
+    #[arg(long, alias = "model_path", value_name = "MODEL")]
+    model_path: Option<PathBuf>,
+}
+
+impl ModelFlags {
+    /// The gallery's folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.of.gallery
+    }
+
+    /// The networks of `gallery`, which is this one.
+    ///
+    /// # Errors
+    /// As [`OfGallery::load`].
+    pub(super) fn load<D: Backend>(&self, context: &Context, device: &D, gallery: &Gallery) -> Result<OfGallery<D>> {
+        OfGallery::load(context, device, gallery, self.model_path.as_deref())
+    }
+}
+
 /// The networks of a gallery, loaded.
 pub(super) struct OfGallery<D: Backend> {
     pub(super) model: Model<D>,
     pub(super) looker: Option<Looker>,
     pub(super) chosen: Chosen,
-}
-
-/// What `model` makes of photos seen so.
-pub(super) fn embedding<D: Backend>(model: &Model<D>, looker: Option<&Looker>) -> Embedding {
-    Embedding {
-        identity: model.identity.clone(),
-        preprocessing: model.about.preprocessing.clone(),
-        dims: model.about.embedding_dim,
-        seen: looker.map_or(Seen::Drawn, |looker| Seen::Attention { by: looker.hash.clone() }),
-    }
-}
-
-/// Where the networks lie, from any folder.
-pub(super) fn networks(chosen: &Chosen, looker: Option<&Looker>) -> Networks {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    Networks {
-        model: chosen.name.clone(),
-        path: absolute(&chosen.path),
-        looker: looker.map(|looker| absolute(&looker.path)),
-    }
 }
 
 impl<D: Backend> OfGallery<D> {
@@ -67,8 +73,49 @@ impl<D: Backend> OfGallery<D> {
         let mut chosen = Chosen::of(context, &stored, None)?;
         let model = chosen.load(device)?;
         let looker = gallery.looker()?.map(|(path, hash)| Looker { path, hash });
-        gallery.accept(&embedding(&model, looker.as_ref()))?;
+        let of = OfGallery { model, looker, chosen };
+        gallery.accept(&of.embedding())?;
+        Ok(of)
+    }
+
+    /// Those for a gallery that is made or embedded anew: the model at `given`, and the network that `crop` has look.
+    ///
+    /// # Errors
+    /// When there is no such model, or it says of no network that can look.
+    pub(super) fn of_model(context: &Context, device: &D, given: &Path, crop: &CropFlag) -> Result<OfGallery<D>> {
+        let mut chosen = Chosen::of(context, given, None)?;
+        let model = chosen.load(device)?;
+        let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
+        let looker = crop.looker(context, config.as_ref(), &model)?;
         Ok(OfGallery { model, looker, chosen })
+    }
+
+    /// The network that looks, loaded, where photos are seen so.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn looking(&self, device: &D) -> Result<Option<Model<D>>> {
+        Ok(self.looker.as_ref().map(|looker| Model::load(device, &looker.path)).transpose()?)
+    }
+
+    /// What they make of photos.
+    pub(super) fn embedding(&self) -> Embedding {
+        Embedding {
+            identity: self.model.identity.clone(),
+            preprocessing: self.model.about.preprocessing.clone(),
+            dims: self.model.about.embedding_dim,
+            seen: self.looker.as_ref().map_or(Seen::Drawn, |looker| Seen::Attention { by: looker.hash.clone() }),
+        }
+    }
+
+    /// Where they lie, from any folder.
+    pub(super) fn networks(&self) -> Networks {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        Networks {
+            model: self.chosen.name.clone(),
+            path: absolute(&self.chosen.path),
+            looker: self.looker.as_ref().map(|looker| absolute(&looker.path)),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::nn::ops::device::on_device;
 
 use super::args::PhotoFlags;
 use super::identify::seen;
-use super::of_gallery::{GalleryFlag, OfGallery};
+use super::of_gallery::ModelFlags;
 use super::{Context, follow, pictures, words};
 
 /// Arguments of `search`.
@@ -29,10 +29,7 @@ pub(super) struct SearchArgs {
     #[arg(required = true, value_name = "PHOTO")]
     asked: Vec<PathBuf>,
     #[command(flatten)]
-    gallery: GalleryFlag,
-    /// Where the gallery's model lies now [default: where it was]
-    #[arg(long, alias = "model_path", value_name = "MODEL")]
-    model_path: Option<PathBuf>,
+    gallery: ModelFlags,
     #[command(flatten)]
     photos: PhotoFlags,
 }
@@ -44,27 +41,18 @@ pub(super) fn search(context: &Context, args: &SearchArgs) -> Result<u8> {
 }
 
 fn search_on<D: Backend>(context: &Context, args: &SearchArgs, device: &D) -> Result<u8> {
-    let catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
-    let of = OfGallery::load(context, device, catalogue.gallery(), args.model_path.as_deref())?;
+    let catalogue = Catalogue::of(Gallery::open(args.gallery.folder())?)?;
+    let of = args.gallery.load(context, device, catalogue.gallery())?;
     let source = args.photos.source(context);
     let given = args.asked.iter().map(|path| Given::Photo(path.clone())).collect();
     let asked = seen(context, device, Asked::new(given, EncountersBy::Folder), of.looker.as_ref(), &source)?;
     let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "searching", context.global.json);
     let mut found: Vec<Decision> = Vec::new();
-    let searched = identify(
-        &catalogue,
-        &of.model,
-        &asked,
-        &source,
-        &mut |done, _| {
-            bar.set_position(done as u64);
-            !context.is_interrupted()
-        },
-        &mut |decision| {
+    let searched =
+        identify(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut |decision| {
             found.push(decision);
             Ok(())
-        },
-    );
+        });
     bar.finish_and_clear();
     if let Err(crate::gallery::Error::Interrupted) = searched {
         return Ok(super::INTERRUPTED);
@@ -72,7 +60,7 @@ fn search_on<D: Backend>(context: &Context, args: &SearchArgs, device: &D) -> Re
     let problems = searched?;
     words::say_problems(&problems);
     let answer = Answer {
-        gallery: foreign::path(&args.gallery.gallery),
+        gallery: foreign::path(args.gallery.folder()),
         model: &catalogue.gallery().networks().model,
         unreadable: problems.len(),
         queries: found.iter().map(Query::from).collect(),

@@ -19,7 +19,7 @@ use crate::run::RunError;
 
 use super::args::{PhotoFlags, Usage};
 use super::identify::{print_line, say_what_decided, seen, table};
-use super::of_gallery::{GalleryFlag, OfGallery, embedding};
+use super::of_gallery::ModelFlags;
 use super::{Context, words};
 
 /// Arguments of `watch`.
@@ -29,7 +29,7 @@ pub(super) struct WatchArgs {
     /// Where photos arrive: each sub-folder is one encounter, each loose photo its own
     folder: PathBuf,
     #[command(flatten)]
-    gallery: GalleryFlag,
+    gallery: ModelFlags,
     /// Append the decisions to this file, an object a line; started again, it goes on where it was. Of an encounter whose
     /// photos came at several times, the last line counts
     #[arg(long, value_name = "FILE")]
@@ -37,9 +37,6 @@ pub(super) struct WatchArgs {
     /// Seconds for which the photos of an encounter must not have changed
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     quiet: f64,
-    /// Where the gallery's model lies now [default: where it was]
-    #[arg(long, alias = "model_path", value_name = "MODEL")]
-    model_path: Option<PathBuf>,
     #[command(flatten)]
     photos: PhotoFlags,
 }
@@ -56,8 +53,8 @@ pub(super) fn watch(context: &Context, args: &WatchArgs) -> Result<u8> {
 fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Result<u8> {
     let quiet = Duration::try_from_secs_f64(args.quiet).map_err(|e| Usage(format!("--quiet {}: {e}", args.quiet)))?;
     let mut answers = Answers::open(&args.output)?;
-    let mut catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
-    let of = OfGallery::load(context, device, catalogue.gallery(), args.model_path.as_deref())?;
+    let mut catalogue = Catalogue::of(Gallery::open(args.gallery.folder())?)?;
+    let of = args.gallery.load(context, device, catalogue.gallery())?;
     let source = args.photos.source(context);
     let mut version = catalogue.gallery().version()?;
     let mut watcher = Watcher::default();
@@ -73,10 +70,10 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
         let now = catalogue.gallery().version()?;
         if now != version {
             // somebody has added or changed something
-            catalogue = Catalogue::of(Gallery::open(&args.gallery.gallery)?)?;
+            catalogue = Catalogue::of(Gallery::open(args.gallery.folder())?)?;
             version = now;
             // a rebuild may have been with another network
-            catalogue.gallery().accept(&embedding(&of.model, of.looker.as_ref()))?;
+            catalogue.gallery().accept(&of.embedding())?;
         }
         let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
         let mut told = |decision: Decision| {

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::decode::PhotoFile;
 use super::error::DataError;
+use super::hex::hex;
 use super::resize::{Pixels, byte_len, square};
 
 /// Changes whenever decoding or resizing would give other bytes.
@@ -115,7 +116,7 @@ impl PhotoCache {
             hash.update(crop.bytes());
         }
         let key: [u8; 32] = hash.finalize().into();
-        let name: String = key.iter().map(|b| format!("{b:02x}")).collect();
+        let name = hex(&key);
         // 256 folders a size keep each small, and a size is easy to delete.
         let file = folder.join(side.to_string()).join(&name[..2]).join(&name[2..]);
         Ok(Some(Place { file, temporary: folder.join("tmp"), key, side }))

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::counted::counted;
+use super::hex::hex;
 use super::manifest::Manifest;
 
 /// A list of photos in few words.
@@ -43,7 +44,7 @@ impl Fingerprint {
         }
         individuals.sort_unstable();
         individuals.dedup();
-        let sha256 = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = hex(&hash.finalize());
         Fingerprint { photos: photos.len(), individuals: individuals.len(), sha256 }
     }
 

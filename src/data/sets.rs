@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 /// Which of `n` belong together.
-pub(super) struct Sets(Vec<usize>);
+pub struct Sets(Vec<usize>);
 
 impl Sets {
     /// Each for itself.
-    pub(super) fn new(n: usize) -> Sets {
+    pub fn new(n: usize) -> Sets {
         Sets((0..n).collect())
     }
 
     /// Who stands for the set.
-    pub(super) fn root(&mut self, mut at: usize) -> usize {
+    pub fn root(&mut self, mut at: usize) -> usize {
         while self.0[at] != at {
             self.0[at] = self.0[self.0[at]];
             at = self.0[at];
@@ -21,18 +21,18 @@ impl Sets {
     }
 
     /// Whether two belong together.
-    pub(super) fn is_joined(&mut self, a: usize, b: usize) -> bool {
+    pub fn is_joined(&mut self, a: usize, b: usize) -> bool {
         self.root(a) == self.root(b)
     }
 
     /// The earlier of two stands for both.
-    pub(super) fn join(&mut self, a: usize, b: usize) {
+    pub fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         self.0[a.max(b)] = a.min(b);
     }
 
     /// The sets of two and more.
-    pub(super) fn groups(mut self) -> Vec<Vec<usize>> {
+    pub fn groups(mut self) -> Vec<Vec<usize>> {
         let mut of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for at in 0..self.0.len() {
             of.entry(self.root(at)).or_default().push(at);

@@ -224,7 +224,7 @@ mod tests {
         for i in 0..3 {
             sum.update(photo(&SynthPlan { width: 96, height: 72, ..SynthPlan::default() }, i, i, i).into_raw());
         }
-        let digest: String = sum.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let digest = crate::data::hex::hex(&sum.finalize()[..8]);
         assert_eq!(digest, "b07cc508ca7b30d9");
     }
 

@@ -141,7 +141,8 @@ fn hills(about: &str, evaluation: &Evaluation) -> Drawing {
     curves("Distances", about, [&x_axis, &y_axis], &all)
 }
 
-fn share_axis(name: &str) -> Axis {
+/// An axis of shares, 0 to 1.
+pub(crate) fn share_axis(name: &str) -> Axis {
     Axis { name: name.into(), ends: [0.0, 1.0], is_log: false }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::data::foreign;
@@ -32,23 +32,18 @@ impl Answers {
         let fail = |e| RunError::io("write", path, e);
         let file = files::open_to_append(path).map_err(fail)?;
         let mut decided = HashMap::new();
-        let (mut whole, mut line) = (0, Vec::new());
-        let mut reader = BufReader::new(files::open(path).map_err(fail)?);
-        loop {
-            line.clear();
-            let mut limited = std::io::Read::take(&mut reader, LONGEST);
-            let read = limited.read_until(b'\n', &mut line).map_err(fail)?;
-            if line.last() != Some(&b'\n') {
-                // the end, or a torn line: what begins like one of ours
-                if read as u64 == LONGEST || !(line.is_empty() || line.starts_with(b"{")) {
-                    return Err(Error::NotAnswers { path: path.into() });
-                }
-                break;
+        let (whole, rest) = files::each_line(path, LONGEST, |line| match serde_json::from_slice::<Decision>(line) {
+            Ok(answer) => {
+                decided.insert(answer.encounter, answer.photos.into_iter().collect());
+                true
             }
-            let answer: Decision =
-                serde_json::from_slice(&line).map_err(|_| Error::NotAnswers { path: path.into() })?;
-            decided.insert(answer.encounter, answer.photos.into_iter().collect());
-            whole += read as u64;
+            Err(_) => false,
+        })
+        .map_err(fail)?;
+        // the end, or a torn line: what begins like one of ours
+        let is_torn = rest.last() != Some(&b'\n') && (rest.len() as u64) < LONGEST;
+        if !(is_torn && (rest.is_empty() || rest.starts_with(b"{"))) {
+            return Err(Error::NotAnswers { path: path.into() });
         }
         file.set_len(whole).map_err(fail)?;
         Ok(Answers { file, path: path.into(), decided })

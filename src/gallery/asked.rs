@@ -39,6 +39,30 @@ pub struct Asked {
     pub manifest: Manifest,
     /// Those that belong together, in the order of the first photo of each.
     pub encounters: Vec<Together>,
+    /// Photos whose crop a network chose.
+    pub looked: HashSet<usize>,
+}
+
+/// An encounter with its photos that could be read (places in the manifest) and their embeddings, row after row.
+pub(super) type Embeddable<'a> = (&'a Together, &'a [usize], &'a [f32]);
+
+/// Each of `encounters` with those of its photos that are `usable`, and their rows of `vectors`, of `dims` values each; the
+/// usable ones are in the encounters' order, as embedding keeps it.
+pub(super) fn with_rows<'a>(
+    encounters: &'a [Together],
+    usable: &'a [usize],
+    vectors: &'a [f32],
+    dims: usize,
+) -> Vec<Embeddable<'a>> {
+    let (mut usable, mut vectors) = (usable, vectors);
+    let of = |together: &'a Together| {
+        let count = usable.iter().take_while(|photo| together.photos.contains(photo)).count();
+        let (photos, photos_after) = usable.split_at(count);
+        let (rows, rows_after) = vectors.split_at(count * dims);
+        (usable, vectors) = (photos_after, rows_after);
+        (together, photos, rows)
+    };
+    encounters.iter().map(of).collect()
 }
 
 /// One argument: a photo, or the photos in and below a folder.
@@ -92,11 +116,14 @@ impl Asked {
                 }
             }
         }
-        Asked { manifest: Manifest { problems, ..bare(photos) }, encounters }
+        Asked { manifest: Manifest { problems, ..bare(photos) }, encounters, looked: HashSet::new() }
     }
-}
 
-impl Asked {
+    /// How many photos its encounters have.
+    pub fn photos(&self) -> usize {
+        self.encounters.iter().map(|together| together.photos.len()).sum()
+    }
+
     /// The photos as a dataset in which all are of `individual`: of `encounter`, else each of the day on which the camera says
     /// it was taken, an undated one of its own. Its root is the deepest folder that holds all.
     ///

@@ -1,7 +1,7 @@
 //! A copy of a gallery as it stands at one moment, while others read and one writes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
@@ -18,25 +18,26 @@ use super::{CALIBRATION_FILE, Error, Result};
 /// # Errors
 /// When something is there, or a file cannot be read or written.
 pub fn backup(gallery: &Gallery, to: &Path) -> Result<Counts> {
+    whole(to, |beside| copy(gallery, beside))
+}
+
+/// The folder `to`, which must not be there, as `make` fills it: whole or not there.
+pub(super) fn whole<T>(to: &Path, make: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     if to.exists() {
         return Err(Error::InTheWay { path: to.into() });
     }
-    let beside = beside(to);
+    // nobody else writes to it
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let beside = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     files::create_folder(&beside)?;
-    let copied = copy(gallery, &beside).and_then(|counts| {
+    let made = make(&beside).and_then(|made| {
         files::rename(&beside, to)?;
-        Ok(counts)
+        Ok(made)
     });
-    if copied.is_err() {
+    if made.is_err() {
         let _ = fs::remove_dir_all(&beside); // the first error is the one to tell
     }
-    copied
-}
-
-/// A folder that nobody else writes to, beside its place.
-pub(super) fn beside(place: &Path) -> PathBuf {
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
-    place.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    made
 }
 
 /// The gallery's files, one moment of them, in the empty folder `to`.

@@ -47,10 +47,7 @@ pub fn calibrate_gallery(
 /// When the file cannot be read, is damaged, or is of the embeddings before a rebuild.
 pub fn calibration_of(gallery: &Gallery) -> Result<Option<Calibration>> {
     let path = gallery.folder().join(CALIBRATION_FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let stored: Stored = files::read_json(&path)?;
+    let Some(stored) = files::read_json_if_there::<Stored>(&path)? else { return Ok(None) };
     if stored.embedding != *gallery.embedding() {
         return Err(Error::OtherCalibration { path });
     }

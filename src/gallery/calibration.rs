@@ -378,8 +378,7 @@ fn curve(held: &[HeldOut]) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::super::decision::decide;
-    use super::super::proposal::propose;
-    use super::super::testing::{drawn, known};
+    use super::super::testing::{drawn, known, proposed};
     use super::*;
     use proptest::prelude::*;
 
@@ -488,7 +487,7 @@ mod tests {
         for row in 0..300 {
             let strange: Vec<f32> = known.embedding(row).iter().rev().map(|x| -x).collect();
             for photo in [known.embedding(row), &strange] {
-                let proposal = propose(&known, photo).unwrap();
+                let proposal = proposed(&known, photo).unwrap();
                 let decision = decide(&proposal, &calibration);
                 assert_eq!(decision, decide(&proposal, &read));
                 assert_eq!(decision.individual.is_none(), decision.decision == Verdict::NewIndividual);
@@ -496,7 +495,7 @@ mod tests {
                 kinds.insert(format!("{:?}", decision.decision));
             }
             // itself is in the gallery
-            assert_eq!(decide(&propose(&known, known.embedding(row)).unwrap(), &calibration).decision, Verdict::Known);
+            assert_eq!(decide(&proposed(&known, known.embedding(row)).unwrap(), &calibration).decision, Verdict::Known);
         }
         assert!(kinds.contains("NewIndividual"), "{kinds:?}");
         assert!(!calibration.has_grown(&known) && calibration.has_grown(&drawn(126, 1, 0.3, 3)));
@@ -556,7 +555,7 @@ mod tests {
             if let Ok(found) = found {
                 prop_assert!(serde_json::to_string(&found).unwrap().parse::<serde_json::Value>().is_ok());
                 for row in 0..known.len() {
-                    let decision = decide(&propose(&known, known.embedding(row)).unwrap(), &found);
+                    let decision = decide(&proposed(&known, known.embedding(row)).unwrap(), &found);
                     prop_assert!(decision.probability.is_none_or(|p| (0.0..=1.0).contains(&p)));
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::eval::charts::share_axis;
 use crate::eval::figures::{Axis, Curve, Drawing, curves, write_drawing};
 
 use super::Result;
@@ -68,10 +69,6 @@ fn reliability(calibration: &Calibration) -> Option<Drawing> {
     ];
     let axes = [&share_axis("probability said"), &share_axis("share that was so")];
     Some(curves("Reliability", &about(calibration), axes, &all))
-}
-
-fn share_axis(name: &str) -> Axis {
-    Axis { name: name.into(), ends: [0.0, 1.0], is_log: false }
 }
 
 #[cfg(test)]

@@ -136,17 +136,21 @@ impl Writer {
             let Some((id, what, said, detail)) = found.filter(|(_, what, ..)| what != "build") else {
                 return Ok(Err(Error::NothingToUndo));
             };
-            let Ok(detail) = serde_json::from_str::<Detail>(&detail) else {
-                return Ok(Err(Error::Unreadable { change: id, what }));
-            };
-            let undo: i64 = all.query_row("SELECT coalesce(max(id), 0) + 1 FROM changes", [], |row| row.get(0))?;
-            deferred(all)?;
-            if let Err(error) = reverse(all, id, undo, &detail)? {
+            if let Err(error) = take_back(all, id, &what, &detail)? {
                 return Ok(Err(error));
             }
-            all.execute("UPDATE changes SET undone = ?2 WHERE id = ?1", params![id, undo])?;
             let said = if said.is_empty() { what } else { format!("{what}: {said}") };
             Ok(Ok((format!("taken back: {said}"), Detail::Undo { of: id })))
+        })
+    }
+
+    /// Takes back change `id`, whatever came after it, and says `said`.
+    pub(super) fn undo_one(&mut self, id: i64, said: String) -> Result<Made> {
+        self.change("undo", |all| {
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+            let (what, detail) = all.query_row("SELECT what, detail FROM changes WHERE id = ?1", [id], read)?;
+            let taken = take_back(all, id, &what, &detail)?;
+            Ok(taken.map(|()| (said, Detail::Undo { of: id })))
         })
     }
 
@@ -240,7 +244,21 @@ fn merge(all: &Transaction<'_>, from: i64, into: i64) -> rusqlite::Result<Merged
     Ok(merged)
 }
 
-/// Takes back change `id`, which was `detail`, for change `undo`.
+/// Takes back change `id`, which was `what` with that `detail`, for the change that is about to be written.
+fn take_back(all: &Transaction<'_>, id: i64, what: &str, detail: &str) -> rusqlite::Result<Result<()>> {
+    let Ok(detail) = serde_json::from_str::<Detail>(detail) else {
+        return Ok(Err(Error::Unreadable { change: id, what: what.into() }));
+    };
+    let undo: i64 = all.query_row("SELECT coalesce(max(id), 0) + 1 FROM changes", [], |row| row.get(0))?;
+    deferred(all)?;
+    if let Err(error) = reverse(all, id, undo, &detail)? {
+        return Ok(Err(error));
+    }
+    all.execute("UPDATE changes SET undone = ?2 WHERE id = ?1", params![id, undo])?;
+    Ok(Ok(()))
+}
+
+/// Reverses change `id`, which was `detail`, for change `undo`.
 fn reverse(all: &Transaction<'_>, id: i64, undo: i64, detail: &Detail) -> rusqlite::Result<Result<()>> {
     match detail {
         Detail::Add => {

@@ -220,15 +220,7 @@ impl Writer {
     /// # Errors
     /// When the database cannot be written.
     pub fn take_back(&mut self, decided: &Decided) -> Result<()> {
-        let take = || -> rusqlite::Result<()> {
-            let all = self.facts.connection.unchecked_transaction()?;
-            let said = format!("{} is open again", decided.encounter);
-            let undo = changed(&all, "undo", &said, &Detail::Undo { of: decided.change })?;
-            all.execute("UPDATE photos SET gone = ?1 WHERE added = ?2 AND gone IS NULL", [undo, decided.change])?;
-            all.execute("UPDATE changes SET undone = ?1 WHERE id = ?2 AND undone IS NULL", [undo, decided.change])?;
-            all.commit()
-        };
-        self.facts.told(take())
+        self.undo_one(decided.change, format!("{} is open again", decided.encounter)).map(|_| ())
     }
 }
 

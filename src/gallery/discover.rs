@@ -327,7 +327,7 @@ pub fn judge(groups: &[Group], encounters: &Encounters, names: &[Option<&str>]) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{drawn, known, on_circle};
+    use super::super::testing::{drawn, known, on_circle, proposed};
     use super::*;
     use proptest::prelude::*;
 
@@ -384,7 +384,7 @@ mod tests {
         // from an encounter to a known individual as in a proposal: what else it looks like does not matter
         let known = on_circle(&[("a", 0, 10.0), ("a", 1, 170.0)]);
         let found = group(&met, Some(&known), 2.0).unwrap();
-        let nearest = proposal::propose(&known, &on_circle(&[("q", 0, 10.0)]).embeddings).unwrap();
+        let nearest = proposed(&known, &on_circle(&[("q", 0, 10.0)]).embeddings).unwrap();
         assert!((found[0].widest.unwrap() - chord(0.0)).abs() > 1e-4 && nearest.candidates[0].distance < 1e-3);
         let only = group(&at(&[&[0.0, 30.0]]), Some(&known), 2.0).unwrap();
         assert!((only[0].widest.unwrap() - f64::midpoint(chord(10.0), chord(20.0))).abs() < 1e-4, "{only:?}");

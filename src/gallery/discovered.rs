@@ -1,6 +1,6 @@
 //! A folder's photos grouped into individuals: what `discover` does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::eval::model::Model;
 use crate::nn::ops::Backend;
 
 use super::ari::Agreement;
-use super::asked::{Asked, Together};
+use super::asked::{Asked, Together, with_rows};
 use super::discover::{self, Cut, Encounters, Group};
 use super::hash;
 use super::known::{Known, KnownPhoto};
@@ -48,7 +48,7 @@ impl Unsorted {
             }
             encounters[place].photos.push(n);
         }
-        Unsorted { asked: Asked { manifest, encounters }, names }
+        Unsorted { asked: Asked { manifest, encounters, looked: HashSet::new() }, names }
     }
 }
 
@@ -123,10 +123,7 @@ pub fn discover<D: Backend>(
 ) -> Result<(Discovered, Vec<Problem>)> {
     let manifest = &unsorted.asked.manifest;
     let photos: Vec<usize> = unsorted.asked.encounters.iter().flat_map(|e| e.photos.iter().copied()).collect();
-    let Embedded { usable, vectors, problems } = match embed_readable(model, manifest, &photos, source, progress) {
-        Err(crate::eval::Error::Interrupted) => return Err(Error::Interrupted),
-        other => other?,
-    };
+    let Embedded { usable, vectors, problems } = embed_readable(model, manifest, &photos, source, progress)?;
     if let (true, Some(first)) = (usable.is_empty(), problems.first()) {
         let first = Box::new(first.clone());
         return Err(crate::eval::Error::NothingReadable { photos: photos.len(), first }.into());
@@ -180,13 +177,9 @@ impl<'a> Readable<'a> {
     /// `usable` are the photos that could be read, encounter after encounter.
     fn of(unsorted: &'a Unsorted, usable: &'a [usize], vectors: &'a [f32], dims: usize) -> Readable<'a> {
         let mut readable = Readable { dims, rows: vec![], photos: vec![], encounters: vec![], names: vec![] };
-        let (mut usable, mut vectors) = (usable, vectors);
-        for (together, name) in unsorted.asked.encounters.iter().zip(&unsorted.names) {
-            let count = usable.iter().take_while(|photo| together.photos.contains(photo)).count();
-            let (photos, rest) = usable.split_at(count);
-            let (rows, rows_after) = vectors.split_at(count * dims);
-            (usable, vectors) = (rest, rows_after);
-            if count > 0 {
+        let encounters = with_rows(&unsorted.asked.encounters, usable, vectors, dims);
+        for ((together, photos, rows), name) in encounters.into_iter().zip(&unsorted.names) {
+            if !photos.is_empty() {
                 readable.rows.push(rows);
                 readable.photos.push(photos);
                 readable.encounters.push(&together.encounter);

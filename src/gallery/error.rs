@@ -362,13 +362,22 @@ pub enum Error {
     },
     /// The network or the photos failed.
     #[error(transparent)]
-    Eval(#[from] crate::eval::Error),
+    Eval(crate::eval::Error),
     /// A file could not be read or written.
     #[error(transparent)]
     Run(#[from] RunError),
     /// The caller said no.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<crate::eval::Error> for Error {
+    fn from(error: crate::eval::Error) -> Error {
+        match error {
+            crate::eval::Error::Interrupted => Error::Interrupted,
+            error => Error::Eval(error),
+        }
+    }
 }
 
 impl Error {

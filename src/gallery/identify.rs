@@ -10,14 +10,14 @@ use crate::eval::embed::{Embedded, Source, embed_readable};
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
 
-use super::asked::{Asked, Together};
+use super::asked::{Asked, Embeddable, Together, with_rows};
 use super::calibrated::calibration_of;
 use super::calibration::Calibration;
 use super::decision::decide;
 use super::known::Known;
 use super::proposal::propose;
 use super::search::{NEAREST, Near, Nearest, nearest};
-use super::store::Gallery;
+use super::store::{Gallery, Photo};
 use super::{Error, Result};
 
 pub use super::decision::Verdict;
@@ -38,6 +38,18 @@ pub struct NearPhoto {
     pub encounter: String,
     /// Euclidean distance of the unit embeddings, 0 to 2.
     pub distance: f64,
+}
+
+impl NearPhoto {
+    pub(super) fn of(photo: Photo, distance: f64) -> NearPhoto {
+        NearPhoto {
+            photo: photo.photo,
+            root: photo.root.to_string_lossy().into_owned(),
+            individual: photo.individual,
+            encounter: photo.encounter,
+            distance,
+        }
+    }
 }
 
 /// An individual near to the photos asked about.
@@ -117,25 +129,10 @@ impl Catalogue {
         for near in near {
             // one that was taken out since is not shown
             if let Some(photo) = self.gallery.photo(self.known.photos[near.row].id)? {
-                photos.push(NearPhoto {
-                    photo: photo.photo,
-                    root: photo.root.to_string_lossy().into_owned(),
-                    individual: photo.individual,
-                    encounter: photo.encounter,
-                    distance: near.distance,
-                });
+                photos.push(NearPhoto::of(photo, near.distance));
             }
         }
         Ok(photos)
-    }
-
-    /// The individuals of `near`.
-    pub fn individuals(&self, near: &[Near]) -> Vec<NearIndividual> {
-        let of = |near: &Near| NearIndividual {
-            individual: self.known.individuals[self.known.photos[near.row].individual].clone(),
-            distance: near.distance,
-        };
-        near.iter().map(of).collect()
     }
 
     /// What is said of an encounter of `photos`, whose embeddings are `rows`, by what is nearest to it.
@@ -146,7 +143,7 @@ impl Catalogue {
         rows: &[f32],
         nearest: &Nearest,
     ) -> Result<Decision> {
-        let proposal = propose(&self.known, rows)?;
+        let proposal = propose(&self.known, rows, &nearest.apart)?;
         let name = |individual: usize| self.known.individuals[individual].clone();
         let near = proposal.candidates.iter().take(NEAREST);
         let decided = self.calibration.as_ref().map(|calibration| decide(&proposal, calibration));
@@ -192,9 +189,6 @@ pub fn identify<D: Backend>(
     })
 }
 
-/// An encounter with its photos that could be read (places in the manifest) and their embeddings, row after row.
-pub(super) type Embeddable<'a> = (&'a Together, &'a [usize], &'a [f32]);
-
 /// Embeds the photos of `asked`, and hands its encounters to `told` a batch at a time, those without a readable photo left
 /// out. The rest is as for [`identify`].
 ///
@@ -208,28 +202,16 @@ pub(super) fn each_encounter<D: Backend>(
     told: &mut dyn FnMut(&[Embeddable<'_>]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
     let dims = model.about.embedding_dim;
-    let all = 2 * asked.encounters.iter().map(|together| together.photos.len()).sum::<usize>();
+    let all = 2 * asked.photos();
     let (mut problems, mut done) = (Vec::new(), 0);
     for batch in batches(&asked.encounters) {
         let photos: Vec<usize> = batch.iter().flat_map(|together| together.photos.iter().copied()).collect();
-        let embedded = embed_readable(model, &asked.manifest, &photos, source, &mut |now, _| progress(done + now, all));
-        let Embedded { usable, vectors, problems: unreadable } = match embedded {
-            Err(crate::eval::Error::Interrupted) => return Err(Error::Interrupted),
-            other => other?,
-        };
+        let Embedded { usable, vectors, problems: unreadable } =
+            embed_readable(model, &asked.manifest, &photos, source, &mut |now, _| progress(done + now, all))?;
         problems.extend(unreadable);
         done += 2 * photos.len();
-        // usable keeps the order asked for, so that an encounter's rows lie together
-        let mut left = (&usable[..], &vectors[..]);
-        let mut readable = Vec::new();
-        for together in batch {
-            let count = left.0.iter().take_while(|photo| together.photos.contains(photo)).count();
-            let (rows, rest) = left.1.split_at(count * dims);
-            if count > 0 {
-                readable.push((together, &left.0[..count], rows));
-            }
-            left = (&left.0[count..], rest);
-        }
+        let mut readable = with_rows(batch, &usable, &vectors, dims);
+        readable.retain(|(_, photos, _)| !photos.is_empty());
         told(&readable)?;
     }
     Ok(problems)

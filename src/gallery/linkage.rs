@@ -4,6 +4,8 @@
 //! time and memory of the distances' number; these are kept once, as f32: 10,000 things take 200 MB. Two things at an infinite
 //! distance never come together, nor does anything that holds them: the average keeps it.
 
+use crate::data::sets::Sets;
+
 /// Two clusters that were put together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Merge {
@@ -101,17 +103,17 @@ pub(super) struct Clusters {
 impl Clusters {
     /// Cuts the merges of `count` things at `cut`.
     pub(super) fn cut(count: usize, merges: &[Merge], cut: f64) -> Clusters {
-        let mut parents: Vec<usize> = (0..count).collect();
+        let mut sets = Sets::new(count);
         let within = merges.partition_point(|merge| f64::from(merge.distance) <= cut);
         let mut widest_of_root = vec![None; count];
         for merge in &merges[..within] {
-            let root = join(&mut parents, merge);
-            widest_of_root[root] = Some(merge.distance); // ascending
+            sets.join(merge.one, merge.other);
+            widest_of_root[sets.root(merge.one)] = Some(merge.distance); // ascending
         }
         let mut numbers = vec![usize::MAX; count];
         let (mut of, mut widest) = (Vec::with_capacity(count), Vec::new());
         for thing in 0..count {
-            let root = root(&mut parents, thing);
+            let root = sets.root(thing);
             if numbers[root] == usize::MAX {
                 numbers[root] = widest.len();
                 widest.push(widest_of_root[root]);
@@ -126,21 +128,6 @@ impl Clusters {
         }
         Clusters { of, widest, next }
     }
-}
-
-fn root(parents: &mut [usize], mut thing: usize) -> usize {
-    while parents[thing] != thing {
-        parents[thing] = parents[parents[thing]];
-        thing = parents[thing];
-    }
-    thing
-}
-
-fn join(parents: &mut [usize], merge: &Merge) -> usize {
-    let (a, b) = (root(parents, merge.one), root(parents, merge.other));
-    let (keep, gone) = (a.min(b), a.max(b));
-    parents[gone] = keep;
-    keep
 }
 
 #[cfg(test)]

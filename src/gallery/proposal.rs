@@ -4,18 +4,14 @@
 //! photo. On 2000 encounters of two photos of 500 synthetic turtles, none of which had trained the network, the first
 //! individual was right for .590 of them; by the nearest pair for .529, by the mean of the embeddings for .560.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::nn::ops::device;
-
+use super::apart::{ByIndividual, each_photo};
 use super::known::Known;
 use super::{Error, Result};
 
 /// Individuals after the nearest that tell what a distance to a stranger looks like here.
 const OTHERS: usize = 5;
-/// Rows of a gallery whose distances are taken in one go.
-const BLOCK: usize = 4096;
 
 /// A known individual, as one that an encounter may show.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,17 +64,18 @@ impl Proposal {
     }
 }
 
-/// The individuals of `known` for one encounter, whose photos' embeddings lie row after row in `photos`.
+/// The individuals of `known` for one encounter, whose photos' embeddings lie row after row in `photos`; `apart` is how far each
+/// individual is from them, as [`ByIndividual`] has it.
 ///
 /// # Errors
 /// When there is no photo, when the numbers do not make rows of the gallery's dimensions, or are not finite.
-pub fn propose(known: &Known, photos: &[f32]) -> Result<Proposal> {
+pub(super) fn propose(known: &Known, photos: &[f32], apart: &[f64]) -> Result<Proposal> {
     if photos.is_empty() || known.dims == 0 || !photos.len().is_multiple_of(known.dims) {
         let reason = format!("{} numbers are no photos of {} dimensions", photos.len(), known.dims);
         return Err(Error::Query { reason });
     }
     check(photos, known.dims)?;
-    Ok(Proposal::ranked(&distances(known, photos, |_| true)))
+    Ok(Proposal::ranked(apart))
 }
 
 /// An encounter of the gallery that was asked about as if it had just come in.
@@ -112,28 +109,10 @@ pub(super) fn hold_out(known: &Known, rows: &[usize]) -> Vec<HeldOut> {
 }
 
 /// The distance of an encounter to each individual, by the rows that `counts`; infinite where none does.
-fn distances(known: &Known, photos: &[f32], counts: impl Fn(usize) -> bool) -> Vec<f64> {
-    let individuals = known.individuals.len();
-    let (mut sums, mut nearest) = (vec![0.0; individuals], vec![0.0; individuals]);
-    for photo in photos.chunks_exact(known.dims.max(1)) {
-        // rows in blocks, so that one photo, too, is on all cores; one block is not worth waking them for
-        let apart = |rows: &[f32]| device::distances_on_cpu(photo, rows, known.dims);
-        let blocks: Vec<Vec<f64>> = match known.len() {
-            0..=BLOCK => vec![apart(&known.embeddings)],
-            _ => known.embeddings.par_chunks(known.dims.max(1) * BLOCK).map(apart).collect(),
-        };
-        nearest.fill(f64::INFINITY);
-        for (row, &apart) in blocks.iter().flatten().enumerate() {
-            let nearest = &mut nearest[known.photos[row].individual];
-            if apart < *nearest && counts(row) {
-                *nearest = apart;
-            }
-        }
-        sums.iter_mut().zip(&nearest).for_each(|(sum, nearest)| *sum += nearest);
-    }
-    let count = (photos.len() / known.dims.max(1)) as f64;
-    sums.iter_mut().for_each(|sum| *sum /= count);
-    sums
+pub(super) fn distances(known: &Known, photos: &[f32], counts: impl Fn(usize) -> bool) -> Vec<f64> {
+    let mut individuals = ByIndividual::new(known);
+    each_photo(known, photos, |apart| individuals.take(apart, &counts));
+    individuals.means()
 }
 
 /// Whether every number is one.
@@ -149,7 +128,7 @@ pub(super) fn check(photos: &[f32], dims: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{known, on_circle};
+    use super::super::testing::{known, on_circle, proposed};
     use super::*;
     use proptest::prelude::*;
 
@@ -158,7 +137,7 @@ mod tests {
         // b has a photo near each of the two, a is nearest to one of them
         let known = on_circle(&[("a", 0, 0.0), ("b", 1, 10.0), ("b", 2, 90.0), ("c", 3, 180.0)]);
         let photos = on_circle(&[("q", 0, 4.0), ("q", 0, 91.0)]).embeddings;
-        let found = propose(&known, &photos).unwrap();
+        let found = proposed(&known, &photos).unwrap();
         let order: Vec<_> = found.candidates.iter().map(|c| known.individuals[c.individual].as_str()).collect();
         assert_eq!(order, ["b", "a", "c"]);
         let chord = |degrees: f64| 2.0 * (degrees / 2.0).to_radians().sin();
@@ -195,18 +174,18 @@ mod tests {
         for (photos, word) in
             [(&[][..], "0 numbers"), (&[1.0], "1 numbers"), (&[1.0, 0.0, f32::NAN, 0.0], "photo 2 is NaN")]
         {
-            let error = propose(&known, photos).unwrap_err().to_string();
+            let error = proposed(&known, photos).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
         let nobody = Known { dims: 2, ..Known::default() };
-        assert_eq!(propose(&nobody, &[1.0, 0.0]).unwrap().evidence(), None);
+        assert_eq!(proposed(&nobody, &[1.0, 0.0]).unwrap().evidence(), None);
     }
 
     proptest! {
         #[test]
         fn nobody_is_lost_and_nearer_comes_first(known in known(), degrees in 0_f32..360.0) {
             let photo = [degrees.to_radians().cos(), degrees.to_radians().sin()];
-            let found = propose(&known, &photo).unwrap();
+            let found = proposed(&known, &photo).unwrap();
             let mut all: Vec<_> = found.candidates.iter().map(|c| c.individual).collect();
             prop_assert!(found.candidates.windows(2).all(|pair| pair[0].distance <= pair[1].distance));
             all.sort_unstable();

@@ -116,7 +116,7 @@ fn seen<D: Backend>(
     if let (Some(network), Seen::Attention { .. }) = (anew.looker, &anew.embedding.seen) {
         let bare: Vec<usize> = (0..rows.len()).filter(|&at| manifest.photos[at].crop.is_none()).collect();
         let found = attention::look(network, &manifest, &bare, source, |done| progress(done, bare.len()));
-        for (at, crop) in told(found)?.boxes {
+        for (at, crop) in found?.boxes {
             manifest.photos[at].crop = crop;
             rows[at].looked = crop.is_some();
         }
@@ -135,20 +135,13 @@ fn embedded<D: Backend>(
     let (mut usable, mut problems) = (Vec::new(), Vec::new());
     for (batch, done) in all.chunks(BATCH).zip((0..).step_by(2 * BATCH)) {
         let mut progress = |now, _| progress(done + now, 2 * all.len());
-        let found = told(embed_readable(anew.model, manifest, batch, source, &mut progress))?;
+        let found = embed_readable(anew.model, manifest, batch, source, &mut progress)?;
         let Embedded { usable: of_batch, vectors: rows, problems: of_problems } = found;
         vectors.append(&rows)?;
         usable.extend(of_batch);
         problems.extend(of_problems);
     }
     Ok((usable, vectors, problems))
-}
-
-fn told<T>(result: crate::eval::Result<T>) -> Result<T> {
-    match result {
-        Err(crate::eval::Error::Interrupted) => Err(Error::Interrupted),
-        other => Ok(other?),
-    }
 }
 
 /// Says in one step that the new embeddings are those that count.

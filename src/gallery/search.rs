@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::nn::ops::device;
 
+use super::apart::{ByIndividual, each_photo};
 use super::known::Known;
 
 /// How many of the nearest are kept.
@@ -26,6 +27,8 @@ pub struct Nearest {
     pub photos: Vec<Near>,
     /// The nearest individuals, at most [`NEAREST`], each by its nearest photo.
     pub individuals: Vec<Near>,
+    /// How far each individual is, in their order, as a proposal ranks them: see [`proposal`](super::proposal).
+    pub(super) apart: Vec<f64>,
 }
 
 /// Distances held at once.
@@ -44,36 +47,42 @@ fn nearest_at_once(known: &Known, queries: &[&[f32]]) -> Vec<Nearest> {
         let all: Vec<f32> = queries.concat();
         if let Some(found) = device::distances(&all, &known.embeddings, dims) {
             let mut found = found.chunks_exact(known.len().max(1));
-            let counts = queries.iter().map(|query| query.len() / dims);
-            return counts.map(|count| ranked(known, &closest(known, found.by_ref().take(count)))).collect();
+            let of_query = |query: &&[f32]| {
+                let mut measured = Measured::new(known);
+                found.by_ref().take(query.len() / dims).for_each(|apart| measured.take(apart));
+                measured.ranked()
+            };
+            return queries.iter().map(of_query).collect();
         }
     }
     let of_query = |query: &&[f32]| {
-        // rows in blocks, so that one query, too, is on all cores
-        let blocks: Vec<Vec<f64>> = known
-            .embeddings
-            .par_chunks(dims * 4096)
-            .map(|rows| {
-                let found = device::distances_on_cpu(query, rows, dims);
-                let mut apart = vec![f64::INFINITY; rows.len() / dims];
-                nearer(&mut apart, found.chunks_exact(rows.len() / dims));
-                apart
-            })
-            .collect();
-        ranked(known, &blocks.concat())
+        let mut measured = Measured::new(known);
+        each_photo(known, query, |apart| measured.take(apart));
+        measured.ranked()
     };
     queries.par_iter().map(of_query).collect()
 }
 
-fn closest<'a>(known: &Known, found: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
-    let mut apart = vec![f64::INFINITY; known.len()];
-    nearer(&mut apart, found);
-    apart
+/// The distances of photos asked about together, as photo after photo is measured.
+struct Measured<'a> {
+    known: &'a Known,
+    /// Of each row from the nearest of them.
+    rows: Vec<f64>,
+    individuals: ByIndividual<'a>,
 }
 
-fn nearer<'a>(apart: &mut [f64], found: impl Iterator<Item = &'a [f64]>) {
-    for found in found {
-        apart.iter_mut().zip(found).for_each(|(apart, &found)| *apart = apart.min(found));
+impl<'a> Measured<'a> {
+    fn new(known: &'a Known) -> Measured<'a> {
+        Measured { known, rows: vec![f64::INFINITY; known.len()], individuals: ByIndividual::new(known) }
+    }
+
+    fn take(&mut self, apart: &[f64]) {
+        self.rows.iter_mut().zip(apart).for_each(|(row, &apart)| *row = row.min(apart));
+        self.individuals.take(apart, |_| true);
+    }
+
+    fn ranked(self) -> Nearest {
+        Nearest { apart: self.individuals.means(), ..ranked(self.known, &self.rows) }
     }
 }
 
@@ -87,7 +96,7 @@ fn ranked(known: &Known, apart: &[f64]) -> Nearest {
             *best = Some(Near { row, distance });
         }
     }
-    Nearest { photos, individuals: first(of_individual.into_iter().flatten().collect()) }
+    Nearest { photos, individuals: first(of_individual.into_iter().flatten().collect()), apart: Vec::new() }
 }
 
 fn first(mut all: Vec<Near>) -> Vec<Near> {

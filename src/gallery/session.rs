@@ -1,116 +1,27 @@
 //! A folder of new photos that a person goes through: what was seen of it, and where its encounters stand.
 //!
-//! What a network made of the photos is kept beside the gallery, so that a name that was given counts for the next encounter
-//! at once, and a session that was killed goes on where it was: what was decided is the gallery's own. Kept is no photo
-//! and nothing that cannot be made again.
+//! What a network made of the photos is kept ([`seen`](super::seen)), so that a name that was given counts for the next encounter
+//! at once, and a session that was killed goes on where it was: what was decided is the gallery's own.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 
-use crate::data::camera;
 use crate::data::crop::Crop;
-use crate::data::manifest::{Manifest, Problem, Side};
-use crate::eval::embed::Source;
-use crate::eval::model::Model;
-use crate::nn::ops::Backend;
-use crate::run::lock::{self, Lock};
-use crate::run::{RunError, files};
+use crate::data::hex::hex;
+use crate::run::{RunError, files, lock};
 
-use super::about::Embedding;
-use super::asked::{Asked, Together};
 use super::calibration::Calibration;
 use super::decisions::{By, Decided, Matter, Proposed, Ruling};
-use super::identify::{Catalogue, Decision, NearIndividual, NearPhoto, each_encounter};
+use super::identify::{Catalogue, Decision, NearIndividual, NearPhoto};
 use super::search::{Nearest, nearest};
+use super::seen::{ABOUT_FILE, About, LOCK_FILE, SESSIONS, Seen, SeenPhoto, place, read};
 use super::share::Share;
 use super::store::{Counts, Gallery};
-use super::trained::Trained;
 use super::writer::{Encounter, NewPhoto, Writer};
 use super::{Error, Result, hash};
-
-/// The folder in a gallery's that holds what was seen.
-pub(super) const SESSIONS: &str = "sessions";
-/// What is kept of each encounter, a line each.
-const SEEN_FILE: &str = "seen.jsonl";
-/// What a session is about.
-const ABOUT_FILE: &str = "session.json";
-/// Held by the one who looks.
-const LOCK_FILE: &str = "lock";
-/// Bytes of a line at most: an encounter of some thousand photos.
-const MOST_LINE: usize = 64 << 20;
-
-/// What a session is about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct About {
-    /// The folder, absolute.
-    folder: PathBuf,
-    /// What made the embeddings.
-    embedding: Embedding,
-    /// All that lay there was seen when somebody looked last.
-    whole: bool,
-    /// Encounters that were seen by then.
-    encounters: usize,
-    /// Photos that could not be read then, and why.
-    problems: Vec<String>,
-}
-
-/// An encounter as it was seen. One that has changed is seen again: its last line counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Seen {
-    encounter: String,
-    /// All files of it with their lengths, also those that could not be read.
-    files: Vec<(String, u64)>,
-    photos: Vec<SeenPhoto>,
-    /// Their embeddings, row after row.
-    vectors: Vec<f32>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct SeenPhoto {
-    /// Below the session's folder.
-    path: String,
-    date: Option<Date>,
-    /// Left, top, width and height as shares; empty for all of it.
-    crop: String,
-    /// A network chose it.
-    looked: bool,
-    side: Option<Side>,
-    sha256: String,
-    /// Whether the network was trained on it.
-    trained: Option<bool>,
-}
-
-/// The files of an encounter of `manifest` with their lengths.
-fn files_of(manifest: &Manifest, together: &Together) -> Vec<(String, u64)> {
-    let file = |&at: &usize| {
-        let length = std::fs::metadata(manifest.full_path(at)).map_or(0, |meta| meta.len());
-        (manifest.photos[at].path.to_string_lossy().into_owned(), length)
-    };
-    together.photos.iter().map(file).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// Where what was seen of `folder`, which is absolute, is kept.
-fn place(gallery: &Path, folder: &Path) -> PathBuf {
-    let hash = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-    gallery.join(SESSIONS).join(hex(&hash[..6]))
-}
-
-/// The files behind the session of `folder`: when one changes, the session may stand otherwise.
-pub fn behind(gallery: &Path, folder: &Path) -> Vec<PathBuf> {
-    let place = place(gallery, folder);
-    let facts = |ending: &str| gallery.join(format!("{}{ending}", super::facts::FILE));
-    vec![place.join(SEEN_FILE), place.join(ABOUT_FILE), facts(""), facts("-wal")]
-}
 
 /// What a calibration promises, in few words.
 pub fn promise(calibration: &Calibration) -> String {
@@ -134,153 +45,9 @@ fn best(catalogue: &Catalogue, proposal: &Decision, near: &Nearest) -> Result<Ve
         // near by its photos together, by none alone
         let (_, photos) = catalogue.gallery().individual(&name.individual)?;
         let unknown = || Error::UnknownIndividual { given: name.individual.clone(), near: Vec::new() };
-        let photo = photos.into_iter().next().ok_or_else(unknown)?;
-        Ok(NearPhoto {
-            root: photo.root.to_string_lossy().into_owned(),
-            photo: photo.photo,
-            individual: photo.individual,
-            encounter: photo.encounter,
-            distance: name.distance,
-        })
+        Ok(NearPhoto::of(photos.into_iter().next().ok_or_else(unknown)?, name.distance))
     };
     proposal.individuals.iter().map(of).collect()
-}
-
-/// Reads what was seen; a line that was not written whole is none.
-fn read(place: &Path) -> Result<(Vec<Seen>, u64)> {
-    let path = place.join(SEEN_FILE);
-    let fail = |e| Error::from(RunError::io("read", &path, e));
-    let file = match files::open(&path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
-        other => other.map_err(fail)?,
-    };
-    let (mut reader, mut whole, mut all) = (BufReader::new(file), 0, Vec::<Seen>::new());
-    let mut places = HashMap::new();
-    loop {
-        let mut line = Vec::new();
-        let read = std::io::Read::take(&mut reader, MOST_LINE as u64).read_until(b'\n', &mut line).map_err(fail)?;
-        if line.last() != Some(&b'\n') {
-            return Ok((all, whole));
-        }
-        let Ok(seen) = serde_json::from_slice::<Seen>(&line) else { return Ok((all, whole)) };
-        whole += read as u64;
-        match places.get(&seen.encounter) {
-            Some(&at) => all[at] = seen,
-            None => {
-                places.insert(seen.encounter.clone(), all.len());
-                all.push(seen);
-            }
-        }
-    }
-}
-
-/// The one who looks at a folder for a session.
-#[derive(Debug)]
-pub struct Looking {
-    place: PathBuf,
-    about: About,
-    /// What was seen, with its files then.
-    seen: HashMap<String, Vec<(String, u64)>>,
-    file: File,
-    _lock: Lock,
-}
-
-impl Looking {
-    /// Begins or goes on with `folder`. What was seen by another network is seen anew.
-    ///
-    /// # Errors
-    /// When somebody looks at it already, or a file cannot be written.
-    pub fn at(gallery: &Gallery, folder: &Path) -> Result<Looking> {
-        let place = place(gallery.folder(), folder);
-        files::create_folder(&gallery.folder().join(SESSIONS))?;
-        files::create_folder(&place)?;
-        let lock = Lock::take(&place.join(LOCK_FILE))?.ok_or_else(|| Error::Looking { folder: folder.into() })?;
-        let about = About {
-            folder: folder.into(),
-            embedding: gallery.embedding().clone(),
-            whole: false,
-            encounters: 0,
-            problems: Vec::new(),
-        };
-        let before: Option<About> = files::read_json(&place.join(ABOUT_FILE)).ok();
-        let path = place.join(SEEN_FILE);
-        let io = |e| Error::from(RunError::io("write", &path, e));
-        if before.is_none_or(|before| before.embedding != about.embedding || before.folder != about.folder) {
-            files::remove(&path)?;
-        }
-        let (seen, whole) = read(&place)?;
-        let about = About { encounters: seen.len(), ..about };
-        files::replace_json(&place.join(ABOUT_FILE), &about)?;
-        let mut file = files::open_to_append(&path).map_err(io)?;
-        file.set_len(whole).map_err(io)?;
-        file.seek(SeekFrom::End(0)).map_err(io)?;
-        let seen = seen.into_iter().map(|seen| (seen.encounter, seen.files)).collect();
-        Ok(Looking { place, about, seen, file, _lock: lock })
-    }
-
-    /// Leaves the encounters in `asked` that were not seen yet, or whose files are others now.
-    pub fn keep_unseen(&self, asked: &mut Asked) {
-        let Asked { manifest, encounters } = asked;
-        encounters.retain(|together| self.seen.get(&together.encounter) != Some(&files_of(manifest, together)));
-    }
-
-    /// Embeds the encounters of `asked`, and keeps each as soon as its batch is done; `asked` has its
-    /// photos by their paths below the session's folder, which is its root; the crops of those `looked` at were chosen by a network. The problems are of photos that cannot be read.
-    ///
-    /// # Errors
-    /// When the network fails, a file cannot be written, or `progress` said no ([`Error::Interrupted`]).
-    pub fn see<D: Backend>(
-        &mut self,
-        model: &Model<D>,
-        (asked, looked, trained): (&Asked, &HashSet<usize>, &Trained),
-        source: &Source,
-        progress: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<Vec<Problem>> {
-        let manifest = &asked.manifest;
-        let problems = each_encounter(model, asked, source, progress, &mut |batch| {
-            batch
-                .iter()
-                .try_for_each(|(together, photos, rows)| self.keep((manifest, looked, trained), together, photos, rows))
-        })?;
-        self.about.whole = true;
-        self.about.encounters = self.seen.len();
-        self.about.problems = problems.iter().map(ToString::to_string).collect();
-        files::replace_json(&self.place.join(ABOUT_FILE), &self.about)?;
-        Ok(problems)
-    }
-
-    fn keep(
-        &mut self,
-        (manifest, looked, trained): (&Manifest, &HashSet<usize>, &Trained),
-        together: &Together,
-        photos: &[usize],
-        rows: &[f32],
-    ) -> Result<()> {
-        let seen = |&at: &usize| -> Result<SeenPhoto> {
-            let photo = &manifest.photos[at];
-            let path = manifest.full_path(at);
-            let sha256 = hash::of_file(&path).map_err(|e| RunError::io("read", &path, e))?;
-            Ok(SeenPhoto {
-                path: photo.path.to_str().ok_or_else(|| Error::NotUnicode { path: path.clone() })?.into(),
-                date: photo.date.or_else(|| camera::day_on(&path)),
-                crop: photo.crop.map(|crop| crop.cells().join(",")).unwrap_or_default(),
-                looked: looked.contains(&at),
-                side: photo.side,
-                trained: trained.is_on(&path, &sha256),
-                sha256: hex(&sha256),
-            })
-        };
-        let photos = photos.iter().map(seen).collect::<Result<_>>()?;
-        let files = files_of(manifest, together);
-        let seen = Seen { encounter: together.encounter.clone(), files, photos, vectors: rows.to_vec() };
-        let path = self.place.join(SEEN_FILE);
-        let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
-        let mut line = serde_json::to_vec(&seen).map_err(|e| io(e.into()))?;
-        line.push(b'\n');
-        self.file.write_all(&line).map_err(io)?;
-        self.seen.insert(seen.encounter, seen.files);
-        Ok(())
-    }
 }
 
 /// A folder that is gone through, in a list.
@@ -345,8 +112,7 @@ impl Session {
         let version = open.version()?; // before the rest: what changes meanwhile is noticed
         let catalogue = Catalogue::of(open)?;
         let store = catalogue.gallery();
-        let about: Option<About> =
-            place.join(ABOUT_FILE).exists().then(|| files::read_json(&place.join(ABOUT_FILE))).transpose()?;
+        let about: Option<About> = files::read_json_if_there(&place.join(ABOUT_FILE))?;
         // what another network saw is seen anew before it counts
         let about = about.filter(|about| about.embedding == *store.embedding());
         let seen = if about.is_some() { read(&place)?.0 } else { Vec::new() };
@@ -477,14 +243,6 @@ fn rule_one(writer: &mut Writer, folder: &Path, seen: &Seen, ruling: (&Ruling, B
     writer.rule(matter, ruling, &photos, if photos.is_empty() { &[] } else { &seen.vectors })
 }
 
-/// Whether somebody looks at `folder` for its session now.
-///
-/// # Errors
-/// When the lock cannot be probed.
-pub fn is_looked_at(gallery: &Path, folder: &Path) -> Result<bool> {
-    Ok(lock::is_held(&place(gallery, folder).join(LOCK_FILE))?)
-}
-
 /// Takes back what was decided last in `folder`, and tells what it was; none where nothing is decided.
 ///
 /// # Errors
@@ -499,6 +257,8 @@ pub fn undo(gallery: &Path, folder: &Path) -> Result<Option<Decided>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::about::Embedding;
+    use super::super::seen::{Looking, SEEN_FILE};
     use super::super::tests::{embedding, small};
     use super::*;
     use std::fs;

@@ -6,7 +6,14 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::Result;
 use super::known::{Known, KnownPhoto};
+use super::proposal::{Proposal, distances, propose};
+
+/// Whom an encounter of these photos could be.
+pub(super) fn proposed(known: &Known, photos: &[f32]) -> Result<Proposal> {
+    propose(known, photos, &distances(known, photos, |_| true))
+}
 
 /// Photos at angles on a circle, in degrees: whose, which encounter, where. Individuals are in the order of their names.
 pub(super) fn on_circle(photos: &[(&str, usize, f32)]) -> Known {

@@ -7,13 +7,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::error::{Result, RunError};
 use super::files;
 use super::lock::Lock;
 use super::register::name_for;
 use super::workspace::{Workspace, absolute};
+use crate::data::check::{Checked, check};
 use crate::data::columns::{Columns, Kept};
 use crate::data::corrections::{Correction, Corrections, relative};
 use crate::data::duplicates::Duplicates;
@@ -46,11 +45,6 @@ pub(super) fn write_columns(file: &Path, columns: &Kept) -> Result<()> {
 /// Ending of the file beside corrections that says which photos show the same.
 const DUPLICATES_EXTENSION: &str = "duplicates.json";
 
-/// The photos that show the same by `file`; none where it is not there.
-pub(super) fn read_duplicates(file: &Path) -> Result<Option<Duplicates>> {
-    if file.exists() { files::read_json(file).map(Some) } else { Ok(None) }
-}
-
 /// Keeps `duplicates` in `file`; no file where nobody looked.
 pub(super) fn write_duplicates(file: &Path, duplicates: Option<&Duplicates>) -> Result<()> {
     match duplicates {
@@ -66,10 +60,9 @@ impl Workspace {
     /// When the path cannot be made absolute.
     pub fn corrections_file(&self, dataset: &Path) -> Result<PathBuf> {
         let folder = folder_of(dataset)?;
-        let hash = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-        let key: String = hash.iter().take(6).map(|b| format!("{b:02x}")).collect();
         // the name is for people, the key tells folders of one name apart
-        Ok(self.root().join("corrections").join(format!("{}-{key}.csv", name_for(&folder))))
+        let name = format!("{}-{}.csv", name_for(&folder), files::key_of(&folder));
+        Ok(self.root().join("corrections").join(name))
     }
 
     /// What was corrected about the dataset at `dataset`, a folder or a table in one.
@@ -79,15 +72,31 @@ impl Workspace {
     pub fn corrections(&self, dataset: &Path) -> Result<Corrections> {
         let file = self.corrections_file(dataset)?;
         let columns = read_columns(&file.with_extension(COLUMNS_EXTENSION))?;
-        let duplicates = read_duplicates(&file.with_extension(DUPLICATES_EXTENSION))?;
+        let duplicates = files::read_json_if_there(&file.with_extension(DUPLICATES_EXTENSION))?;
         Ok(Corrections::read(&file)?.with_columns(columns).with_duplicates(duplicates))
+    }
+
+    /// Checks `manifest`, the dataset at `dataset`, as [`check()`] does, and keeps which of its photos show the same.
+    ///
+    /// # Errors
+    /// When `progress` says not to go on, or nothing can be kept.
+    pub fn check_dataset(
+        &self,
+        dataset: &Path,
+        manifest: &Manifest,
+        threads: usize,
+        progress: impl FnMut(usize) -> bool,
+    ) -> Result<Checked> {
+        let checked = check(manifest, threads, progress)?;
+        self.keep_duplicates(dataset, &Duplicates::of(manifest, &checked.groups))?;
+        Ok(checked)
     }
 
     /// Keeps which photos of the dataset at `dataset` show the same, for the splits that are drawn from now on.
     ///
     /// # Errors
     /// When nothing can be kept.
-    pub fn keep_duplicates(&self, dataset: &Path, duplicates: &Duplicates) -> Result<()> {
+    fn keep_duplicates(&self, dataset: &Path, duplicates: &Duplicates) -> Result<()> {
         let file = self.corrections_file(dataset)?.with_extension(DUPLICATES_EXTENSION);
         files::create_folder(&self.root().join("corrections"))?;
         write_duplicates(&file, Some(duplicates))
@@ -137,9 +146,7 @@ impl Workspace {
         let photo = relative(&folder, photo)?;
         let place = self.root().join("corrections");
         files::create_folder(&place)?;
-        let lock = place.join("lock");
-        let busy = || RunError::io("lock", &lock, std::io::ErrorKind::WouldBlock.into());
-        let _lock = Lock::take(&lock)?.ok_or_else(busy)?;
+        let _lock = Lock::hold(&place.join("lock"))?;
         let mut corrections = Corrections::read(&file)?;
         if corrections.get(&photo).is_none() && !folder.join(&photo).is_file() {
             return Err(RunError::NoPhoto { photo, folder });

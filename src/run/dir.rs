@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Outline};
 use super::control::{Control, Order};
-use super::corrections::{read_columns, read_duplicates, write_columns, write_duplicates};
+use super::corrections::{read_columns, write_columns, write_duplicates};
 use super::error::{Result, RunError};
 use super::state::State;
 use super::status::{self, Status};
@@ -231,7 +231,7 @@ impl RunDir {
     /// What was corrected about its dataset when it began.
     pub fn read_corrections(&self) -> Result<Corrections> {
         let corrections = Corrections::read(&self.corrections())?.with_columns(read_columns(&self.columns())?);
-        Ok(corrections.with_duplicates(read_duplicates(&self.duplicates())?))
+        Ok(corrections.with_duplicates(files::read_json_if_there(&self.duplicates())?))
     }
 
     /// Notes what is corrected about its dataset as it begins.
@@ -251,10 +251,7 @@ impl RunDir {
 
     /// Name and note; a missing file has neither, a damaged one is an error.
     pub fn read_meta(&self) -> Result<Meta> {
-        match files::read_json(&self.meta()) {
-            Err(RunError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Meta::default()),
-            other => other,
-        }
+        Ok(files::read_json_if_there(&self.meta())?.unwrap_or_default())
     }
 
     /// Changes name and note.

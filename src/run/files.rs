@@ -5,7 +5,7 @@
 //! to the user, and people of one group watch each other's runs.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::OFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::data::hex::hex;
 
 use super::error::{Result, RunError};
 
@@ -108,6 +111,40 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let read = open(path)?.take(MOST + 1).read_to_string(&mut text)?;
     if read as u64 > MOST { Err(io::Error::other("it is longer than such a file can be")) } else { Ok(text) }
+}
+
+/// A short key of the folder at `path`, which tells it from others of its name.
+pub fn key_of(path: &Path) -> String {
+    hex(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..6])
+}
+
+/// Hands the whole lines of the file at `path` to `line`, each with the newline at its end and at most `longest` bytes, until
+/// one is torn or too long, or `line` says no; how many bytes the lines taken have, and what was read of the next.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn each_line(path: &Path, longest: u64, mut line: impl FnMut(&[u8]) -> bool) -> io::Result<(u64, Vec<u8>)> {
+    let mut reader = BufReader::new(open(path)?);
+    let (mut whole, mut read) = (0, Vec::new());
+    loop {
+        read.clear();
+        let length = Read::take(&mut reader, longest).read_until(b'\n', &mut read)?;
+        if read.last() != Some(&b'\n') || !line(&read) {
+            return Ok((whole, read));
+        }
+        whole += length as u64;
+    }
+}
+
+/// What a JSON file of ours holds, where it is there.
+///
+/// # Errors
+/// When the file cannot be read, or holds something else.
+pub fn read_json_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match read_json(path) {
+        Err(RunError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// What a JSON file of ours holds.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{Result, RunError};
+use super::error::Result;
 use super::files;
 use super::lock::Lock;
 use super::workspace::{Workspace, absolute};
@@ -22,10 +22,7 @@ impl Workspace {
     }
 
     fn listed_galleries(&self) -> Result<Listed> {
-        match files::read_json(&self.galleries_file()) {
-            Err(RunError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(Listed::default()),
-            other => other,
-        }
+        Ok(files::read_json_if_there(&self.galleries_file())?.unwrap_or_default())
     }
 
     /// The folders of all galleries, those that were listed last first; a list that cannot be read counts as none.
@@ -51,9 +48,7 @@ impl Workspace {
             return Ok(()); // a name that a list cannot hold is known by its path alone
         }
         files::create_folder(self.root())?;
-        let lock = self.root().join("galleries.lock");
-        let busy = || RunError::io("lock", &lock, std::io::ErrorKind::WouldBlock.into());
-        let _lock = Lock::take(&lock)?.ok_or_else(busy)?;
+        let _lock = Lock::hold(&self.root().join("galleries.lock"))?;
         let mut listed = self.listed_galleries()?;
         listed.galleries.retain(|known| *known != path);
         listed.galleries.push(path);

@@ -30,6 +30,11 @@ impl Lock {
         Lock::take_within(path, PATIENCE)
     }
 
+    /// As [`Lock::take`], where somebody who holds it that long is an error.
+    pub fn hold(path: &Path) -> Result<Lock> {
+        Lock::take(path)?.ok_or_else(|| RunError::io("lock", path, io::ErrorKind::WouldBlock.into()))
+    }
+
     fn take_within(path: &Path, patience: Duration) -> Result<Option<Lock>> {
         let fail = |e| RunError::io("lock", path, e);
         let file = files::open_to_append(path).map_err(fail)?;

@@ -129,7 +129,7 @@ impl Queue {
         let number = (behind..).find(|&n| self.file(n).symlink_metadata().is_err()).unwrap_or(behind);
         let path = self.file(number);
         // whoever looks for the dead waits for the guard, so nobody takes this for one
-        let lock = Lock::take(&path)?.ok_or_else(|| RunError::io("lock", &path, io::ErrorKind::WouldBlock.into()))?;
+        let lock = Lock::hold(&path)?;
         let entry = Entry { run: run.to_owned(), places: places.to_vec(), place: None };
         let ticket = Ticket { queue: self.clone(), number, path, entry, _lock: lock };
         ticket.write()?;
@@ -142,8 +142,7 @@ impl Queue {
 
     /// Held while tickets are read and written.
     fn guard(&self) -> Result<Lock> {
-        let path = self.folder.join(lock::FILE);
-        Lock::take(&path)?.ok_or_else(|| RunError::io("lock", path, io::ErrorKind::WouldBlock.into()))
+        Lock::hold(&self.folder.join(lock::FILE))
     }
 
     /// The tickets' numbers, in order.

@@ -58,20 +58,13 @@ impl Workspace {
     }
 
     fn register(&self) -> Result<Register> {
-        match files::read_json(&self.register_file()) {
-            Err(RunError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Register::default())
-            }
-            other => other,
-        }
+        Ok(files::read_json_if_there(&self.register_file())?.unwrap_or_default())
     }
 
     /// Changes the register with no other process in between.
     fn change_register<T>(&self, change: impl FnOnce(&mut Register) -> Result<T>) -> Result<T> {
         files::create_folder(self.root())?;
-        let path = self.root().join("datasets.lock");
-        let busy = || RunError::io("lock", &path, std::io::ErrorKind::WouldBlock.into());
-        let _lock = Lock::take(&path)?.ok_or_else(busy)?;
+        let _lock = Lock::hold(&self.root().join("datasets.lock"))?;
         let mut register = self.register()?;
         let done = change(&mut register)?;
         files::replace_json(&self.register_file(), &register)?;

@@ -15,9 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::data;
 use crate::data::counted::counted;
-use crate::data::duplicates::Duplicates;
 use crate::data::overview::Overview;
 use crate::data::split::{self, SplitChoice};
 use crate::data::synth::SynthPlan;
@@ -365,9 +363,7 @@ fn checked(workspace: &Workspace, dataset: &Dataset, inbox: &Sender<Message>) ->
         }
         true
     };
-    let checked = data::check::check(&manifest, 2, progress).map_err(|e| e.to_string())?;
-    let groups = Duplicates::of(&manifest, &checked.groups);
-    workspace.keep_duplicates(&dataset.path, &groups).map_err(|e| e.to_string())?;
+    let checked = workspace.check_dataset(&dataset.path, &manifest, 2, progress).map_err(|e| e.to_string())?;
     let title = format!("{} · {} · {} can be read", dataset.name, counted(photos, "photo"), checked.readable);
     Ok((title, checked.told(usize::MAX)))
 }

@@ -8,8 +8,6 @@ use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
-use crate::eval::model::Model;
-use crate::gallery::about::Networks;
 use crate::gallery::backup::backup as copy;
 use crate::gallery::export;
 use crate::gallery::rebuild::{Anew, rebuild as embed_anew};
@@ -17,12 +15,10 @@ use crate::gallery::store::Gallery;
 use crate::gallery::writer::Writer;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
-use crate::run::RunDir;
 
 use super::super::args::PhotoFlags;
 use super::super::crop::CropFlag;
-use super::super::evaluate::Chosen;
-use super::super::of_gallery::{GalleryFlag, embedding, networks, trained};
+use super::super::of_gallery::{GalleryFlag, OfGallery, trained};
 use super::super::{Context, INTERRUPTED, follow, words};
 
 /// Arguments of `gallery export`.
@@ -121,17 +117,13 @@ pub(super) fn rebuild(context: &Context, args: &RebuildArgs) -> Result<u8> {
 fn rebuild_on<D: Backend>(context: &Context, args: &RebuildArgs, device: &D) -> Result<u8> {
     let mut writer = Writer::open(&args.gallery.gallery)?;
     let given = args.model_path.as_deref().map_or_else(|| writer.model_file(), |path: &Path| Ok(path.to_path_buf()))?;
-    let mut chosen = Chosen::of(context, &given, None)?;
-    let model = chosen.load(device)?;
-    let config = chosen.run.as_ref().map(RunDir::read_config).transpose()?;
-    let looker = args.crop.looker(context, config.as_ref(), &model)?;
-    let looking = looker.as_ref().map(|looker| Model::load(device, &looker.path)).transpose()?;
-    let networks: Networks = networks(&chosen, looker.as_ref());
-    let trained = trained(&chosen, &model, None);
+    let of = OfGallery::of_model(context, device, &given, &args.crop)?;
+    let looking = of.looking(device)?;
+    let trained = trained(&of.chosen, &of.model, None);
     let anew = Anew {
-        model: &model,
-        embedding: embedding(&model, looker.as_ref()),
-        networks,
+        model: &of.model,
+        embedding: of.embedding(),
+        networks: of.networks(),
         looker: looking.as_ref().map(|model| &model.network),
         trained: &trained,
         drop_missing: args.drop_missing,
@@ -151,8 +143,10 @@ fn rebuild_on<D: Backend>(context: &Context, args: &RebuildArgs, device: &D) -> 
     words::say_problems(&problems);
     let counts = writer.counts()?;
     let shown = foreign::path(&args.gallery.gallery);
-    let answer = json!({ "gallery": shown, "photos": counts.photos, "model": chosen.name, "left_out": problems.len() });
-    context
-        .answer(&answer, || format!("{shown}: {} embedded anew by {}", counted(counts.photos, "photo"), chosen.name))?;
+    let answer =
+        json!({ "gallery": shown, "photos": counts.photos, "model": of.chosen.name, "left_out": problems.len() });
+    context.answer(&answer, || {
+        format!("{shown}: {} embedded anew by {}", counted(counts.photos, "photo"), of.chosen.name)
+    })?;
     Ok(0)
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::data::counted::counted;
 use crate::gallery::calibrated::calibration_of;
 use crate::gallery::decisions::{By, Proposed, Ruling};
+use crate::gallery::seen;
 use crate::gallery::session::{self, Session};
 use crate::gallery::store::Gallery;
 use crate::run::Workspace;
@@ -22,7 +23,7 @@ pub(super) fn mark(gallery: &Path, folder: &Path) -> Marks {
         let meta = std::fs::metadata(path).ok()?;
         Some((meta.modified().ok()?, meta.len()))
     };
-    session::behind(gallery, folder).iter().map(mark).collect()
+    seen::behind(gallery, folder).iter().map(mark).collect()
 }
 
 /// The galleries that the workspace knows.
@@ -55,8 +56,12 @@ pub(super) fn add(workspace: &Workspace, path: &Path) -> Result<(), String> {
 
 /// The session as it stands.
 pub(super) fn session(gallery: PathBuf, folder: PathBuf) -> Message {
-    let session = Session::read(&gallery, &folder).map(Arc::new).map_err(|e| e.to_string());
+    let session = read(&gallery, &folder);
     Message::Session(gallery, folder, session)
+}
+
+fn read(gallery: &Path, folder: &Path) -> Result<Arc<Session>, String> {
+    Session::read(gallery, folder).map(Arc::new).map_err(|e| e.to_string())
 }
 
 /// What came of decisions, with the session as it stands since.
@@ -66,7 +71,7 @@ pub(super) fn written(
     said: Result<String, String>,
     open_again: Option<String>,
 ) -> Message {
-    let session = Session::read(&gallery, &folder).map(Arc::new).map_err(|e| e.to_string());
+    let session = read(&gallery, &folder);
     Message::Ruled(gallery, folder, Box::new(Written { said, open_again, session }))
 }
 
@@ -112,7 +117,7 @@ pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<String, String> {
 
 /// Whether somebody looks at the folder already.
 pub(super) fn is_looked_at(gallery: &Path, folder: &Path) -> bool {
-    session::is_looked_at(gallery, folder).unwrap_or(false)
+    seen::is_looked_at(gallery, folder).unwrap_or(false)
 }
 
 /// What is known of an individual.
