@@ -95,6 +95,7 @@ mod tests {
             probability: None,
             nearest: Vec::new(),
             individuals: Vec::new(),
+            approximate: None,
         }
     }
 

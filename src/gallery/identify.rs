@@ -15,6 +15,7 @@ use super::calibrated::calibration_of;
 use super::calibration::Calibration;
 use super::decision::decide;
 use super::known::Known;
+use super::large::{EXACT_UP_TO, Large};
 use super::proposal::propose;
 use super::search::{NEAREST, Near, Nearest, nearest};
 use super::store::{Gallery, Photo};
@@ -78,13 +79,30 @@ pub struct Decision {
     pub nearest: Vec<NearPhoto>,
     /// The nearest individuals, at most ten.
     pub individuals: Vec<NearIndividual>,
+    /// That a large gallery was searched, of which not all was measured; none where all was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approximate: Option<Approximate>,
+}
+
+/// A search that may miss something.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Approximate {
+    /// Of the ten nearest photos the share that such searches of this gallery find; none where that was not measured.
+    pub recall_at_10: Option<f64>,
+}
+
+/// What is known, as it is searched.
+#[derive(Debug)]
+enum Reach {
+    All(Known),
+    Large(Box<Large>),
 }
 
 /// A gallery ready to be asked.
 #[derive(Debug)]
 pub struct Catalogue {
     gallery: Gallery,
-    known: Known,
+    reach: Reach,
     calibration: Option<Calibration>,
 }
 
@@ -94,15 +112,27 @@ impl Catalogue {
     /// # Errors
     /// When it cannot be read, or holds no photo.
     pub fn of(gallery: Gallery) -> Result<Catalogue> {
-        let known = gallery.known()?;
-        if known.is_empty() {
+        Catalogue::exact_up_to(gallery, EXACT_UP_TO)
+    }
+
+    /// As [`Catalogue::of`], where of more than `photos` photos not all are measured.
+    pub(super) fn exact_up_to(gallery: Gallery, photos: u64) -> Result<Catalogue> {
+        let reach = match gallery.standing()?.rows > photos {
+            true => Reach::Large(Box::new(Large::open(&gallery)?)),
+            false => Reach::All(gallery.known()?),
+        };
+        let is_empty = match &reach {
+            Reach::All(known) => known.is_empty(),
+            Reach::Large(large) => large.is_empty(),
+        };
+        if is_empty {
             return Err(Error::Empty { folder: gallery.folder().to_path_buf() });
         }
         let calibration = match calibration_of(&gallery) {
             Err(Error::OtherCalibration { .. }) => None, // of the embeddings before a rebuild
             other => other?,
         };
-        Ok(Catalogue { gallery, known, calibration })
+        Ok(Catalogue { gallery, reach, calibration })
     }
 
     /// The gallery.
@@ -110,9 +140,31 @@ impl Catalogue {
         &self.gallery
     }
 
-    /// What it knows.
-    pub fn known(&self) -> &Known {
-        &self.known
+    /// Names of the known individuals.
+    pub fn individuals(&self) -> &[String] {
+        match &self.reach {
+            Reach::All(known) => &known.individuals,
+            Reach::Large(large) => large.individuals(),
+        }
+    }
+
+    /// That not all of it is measured for an answer; none where all is.
+    pub fn approximate(&self) -> Option<Approximate> {
+        match &self.reach {
+            Reach::All(_) => None,
+            Reach::Large(large) => Some(Approximate { recall_at_10: large.recall().map(|recall| recall.recall_at_10) }),
+        }
+    }
+
+    /// The nearest to each of `queries`, whose embeddings are one or more rows of the gallery's dimensions.
+    ///
+    /// # Errors
+    /// When the gallery's embeddings are damaged.
+    pub fn nearest(&self, queries: &[&[f32]]) -> Result<Vec<Nearest>> {
+        match &self.reach {
+            Reach::All(known) => Ok(nearest(known, queries)),
+            Reach::Large(large) => large.nearest(queries),
+        }
     }
 
     /// What decides; none where it was not calibrated.
@@ -127,8 +179,12 @@ impl Catalogue {
     pub fn photos(&self, near: &[Near]) -> Result<Vec<NearPhoto>> {
         let mut photos = Vec::with_capacity(near.len());
         for near in near {
+            let photo = match &self.reach {
+                Reach::All(known) => self.gallery.photo(known.photos[near.row].id)?,
+                Reach::Large(large) => self.gallery.photo_in(large.id(near.row), near.row)?,
+            };
             // one that was taken out since is not shown
-            if let Some(photo) = self.gallery.photo(self.known.photos[near.row].id)? {
+            if let Some(photo) = photo {
                 photos.push(NearPhoto::of(photo, near.distance));
             }
         }
@@ -143,8 +199,8 @@ impl Catalogue {
         rows: &[f32],
         nearest: &Nearest,
     ) -> Result<Decision> {
-        let proposal = propose(&self.known, rows, &nearest.apart)?;
-        let name = |individual: usize| self.known.individuals[individual].clone();
+        let proposal = propose(self.gallery.embedding().dims, rows, nearest.candidates.clone())?;
+        let name = |individual: usize| self.individuals()[individual].clone();
         let near = proposal.candidates.iter().take(NEAREST);
         let decided = self.calibration.as_ref().map(|calibration| decide(&proposal, calibration));
         let individual = match &decided {
@@ -161,6 +217,7 @@ impl Catalogue {
             individuals: near
                 .map(|near| NearIndividual { individual: name(near.individual), distance: near.distance })
                 .collect(),
+            approximate: self.approximate(),
         })
     }
 }
@@ -181,7 +238,7 @@ pub fn identify<D: Backend>(
 ) -> Result<Vec<Problem>> {
     each_encounter(model, asked, source, progress, &mut |batch| {
         let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
-        for ((together, photos, rows), nearest) in batch.iter().zip(nearest(&catalogue.known, &queries)) {
+        for ((together, photos, rows), nearest) in batch.iter().zip(catalogue.nearest(&queries)?) {
             let photos = photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
             told(catalogue.decide(photos, together.encounter.clone(), rows, &nearest)?)?;
         }

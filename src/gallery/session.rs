@@ -16,7 +16,7 @@ use crate::run::{RunError, files, lock};
 use super::calibration::Calibration;
 use super::decisions::{By, Decided, Matter, Proposed, Ruling};
 use super::identify::{Catalogue, Decision, NearIndividual, NearPhoto};
-use super::search::{Nearest, nearest};
+use super::search::Nearest;
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, SESSIONS, Seen, SeenPhoto, place, read};
 use super::share::Share;
 use super::store::{Counts, Gallery};
@@ -139,8 +139,8 @@ impl Session {
                 proposal,
             })
         };
-        let entries = seen.iter().zip(nearest(catalogue.known(), &queries)).map(entry).collect::<Result<_>>()?;
-        let mut names = catalogue.known().individuals.clone();
+        let entries = seen.iter().zip(catalogue.nearest(&queries)?).map(entry).collect::<Result<_>>()?;
+        let mut names = catalogue.individuals().to_vec();
         names.sort();
         Ok(Session {
             gallery: gallery.into(),
@@ -149,7 +149,7 @@ impl Session {
             counts: store.counts()?,
             entries,
             promise: catalogue.calibration().map(|calibration| {
-                let has_grown = calibration.has_grown(catalogue.known());
+                let has_grown = calibration.has_grown(catalogue.individuals().len());
                 promise(calibration) + if has_grown { ", but it has grown: calibrate again" } else { "" }
             }),
             names,

@@ -106,6 +106,7 @@ mod tests {
             probability: None,
             nearest: Vec::new(),
             individuals: Vec::new(),
+            approximate: None,
         };
         answers.append(&decision(&["1"])).unwrap();
         put("2", "another");
