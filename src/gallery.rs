@@ -16,13 +16,17 @@ pub mod decisions;
 mod error;
 pub mod export;
 mod facts;
+pub mod groups;
 mod hash;
 pub mod identify;
 pub mod known;
+mod ranks;
 pub mod rebuild;
+pub mod rulings;
 pub mod search;
 pub mod seen;
 pub mod session;
+pub mod sitting;
 pub mod store;
 #[cfg(test)]
 mod tests;

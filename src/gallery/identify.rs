@@ -14,9 +14,10 @@ use super::asked::{Asked, Embeddable, Together, with_rows};
 use super::calibrated::calibration_of;
 use super::calibration::Calibration;
 use super::decision::decide;
+use super::discover::Cut;
 use super::known::Known;
-use super::proposal::propose;
-use super::search::{NEAREST, Near, Nearest, nearest};
+use super::proposal::{Candidate, Proposal, propose};
+use super::search::{NEAREST, Near, nearest};
 use super::store::{Gallery, Photo};
 use super::{Error, Result};
 
@@ -74,6 +75,10 @@ pub struct Decision {
     pub individual: Option<String>,
     /// That the decision is right, of `look` that the individual is; none without a calibration.
     pub probability: Option<f64>,
+    /// Of `new_individual` the proposed individual: one on several encounters has one group ([`groups`](super::groups)). None
+    /// before all are seen, and where no calibration says how far apart groups stay.
+    #[serde(default)]
+    pub group: Option<String>,
     /// The nearest known photos, at most ten.
     pub nearest: Vec<NearPhoto>,
     /// The nearest individuals, at most ten.
@@ -98,11 +103,7 @@ impl Catalogue {
         if known.is_empty() {
             return Err(Error::Empty { folder: gallery.folder().to_path_buf() });
         }
-        let calibration = match calibration_of(&gallery) {
-            Err(Error::OtherCalibration { .. }) => None, // of the embeddings before a rebuild
-            other => other?,
-        };
-        Ok(Catalogue { gallery, known, calibration })
+        Ok(Catalogue { calibration: current(&gallery)?, gallery, known })
     }
 
     /// The gallery.
@@ -120,6 +121,20 @@ impl Catalogue {
         self.calibration.as_ref()
     }
 
+    /// How far apart groups of new animals stay; none where no calibration says so.
+    pub fn cut(&self) -> Option<&Cut> {
+        self.calibration.as_ref()?.groups.as_ref()
+    }
+
+    /// Reads the calibration again: it may be another, or gone.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn calibrate_again(&mut self) -> Result<()> {
+        self.calibration = current(&self.gallery)?;
+        Ok(())
+    }
+
     /// The known photos of `near`, with what is said of them.
     ///
     /// # Errors
@@ -135,17 +150,17 @@ impl Catalogue {
         Ok(photos)
     }
 
-    /// What is said of an encounter of `photos`, whose embeddings are `rows`, by what is nearest to it.
+    /// What is said of an encounter of `photos`, by the known `near` ones and the individuals that are nearest, [`NEAREST`] of
+    /// each or all.
     pub(super) fn decide(
         &self,
         photos: Vec<String>,
         encounter: String,
-        rows: &[f32],
-        nearest: &Nearest,
+        near: &[Near],
+        individuals: &[Candidate],
     ) -> Result<Decision> {
-        let proposal = propose(&self.known, rows, &nearest.apart)?;
+        let proposal = Proposal { candidates: individuals.to_vec() };
         let name = |individual: usize| self.known.individuals[individual].clone();
-        let near = proposal.candidates.iter().take(NEAREST);
         let decided = self.calibration.as_ref().map(|calibration| decide(&proposal, calibration));
         let individual = match &decided {
             Some(decided) => decided.individual,
@@ -157,17 +172,27 @@ impl Catalogue {
             decision: decided.map(|decided| decided.decision),
             individual: individual.map(name),
             probability: decided.and_then(|decided| decided.probability),
-            nearest: self.photos(&nearest.photos)?,
-            individuals: near
+            group: None,
+            nearest: self.photos(near)?,
+            individuals: individuals
+                .iter()
                 .map(|near| NearIndividual { individual: name(near.individual), distance: near.distance })
                 .collect(),
         })
     }
 }
 
-/// Decides on each of the encounters of `asked`, and hands each decision to `told` when its batch is done. The problems are of
-/// photos that cannot be read: they do not count, and an encounter of no other photo has no decision. `progress` is called
-/// with the number done, of how many, and says whether to go on.
+/// The calibration of the embeddings that the gallery has; one of those before a rebuild is none.
+fn current(gallery: &Gallery) -> Result<Option<Calibration>> {
+    match calibration_of(gallery) {
+        Err(Error::OtherCalibration { .. }) => Ok(None),
+        other => other,
+    }
+}
+
+/// Decides on each of the encounters of `asked`, and hands each decision to `told` when its batch is done, with the embeddings
+/// of its photos, row after row. The problems are of photos that cannot be read: they do not count, and an encounter of no
+/// other photo has no decision. `progress` is called with the number done, of how many, and says whether to go on.
 ///
 /// # Errors
 /// When the network fails, `told` does, or `progress` said no ([`Error::Interrupted`]).
@@ -177,13 +202,15 @@ pub fn identify<D: Backend>(
     asked: &Asked,
     source: &Source,
     progress: &mut dyn FnMut(usize, usize) -> bool,
-    told: &mut dyn FnMut(Decision) -> Result<()>,
+    told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
     each_encounter(model, asked, source, progress, &mut |batch| {
         let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
         for ((together, photos, rows), nearest) in batch.iter().zip(nearest(&catalogue.known, &queries)) {
             let photos = photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
-            told(catalogue.decide(photos, together.encounter.clone(), rows, &nearest)?)?;
+            let mut individuals = propose(&catalogue.known, rows, &nearest.apart)?.candidates;
+            individuals.truncate(NEAREST);
+            told(catalogue.decide(photos, together.encounter.clone(), &nearest.photos, &individuals)?, rows)?;
         }
         Ok(())
     })
