@@ -108,10 +108,9 @@ pub fn bench(plan: &GalleryPlan, folder: &Path, told: &mut dyn FnMut(&str)) -> R
     let asked: Vec<(usize, Vec<f32>)> = (0..plan.queries).map(|at| drawn.query(at, plan.photos)).collect();
     let queries: Vec<&[f32]> = asked.iter().map(|(_, query)| query.as_slice()).collect();
     let answer = |query: &[f32]| {
-        let near = catalogue.nearest(&[query])?;
-        let near = near.first().ok_or(Error::Empty { folder: folder.into() })?;
-        let decision = catalogue.decide(Vec::new(), String::new(), query, near)?;
-        Ok::<_, Error>((decision, near.photos.clone()))
+        let near = catalogue.rank(&[query])?.pop().ok_or(Error::Empty { folder: folder.into() })?;
+        let decision = catalogue.decide(Vec::new(), String::new(), &near.photos, &near.individuals)?;
+        Ok::<_, Error>((decision, near.photos))
     };
     queries.iter().take(5).try_for_each(|query| answer(query).map(drop))?; // warm
     let (mut times, mut found) = (Vec::new(), Vec::new());

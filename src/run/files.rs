@@ -123,8 +123,16 @@ pub fn key_of(path: &Path) -> String {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn each_line(path: &Path, longest: u64, mut line: impl FnMut(&[u8]) -> bool) -> io::Result<(u64, Vec<u8>)> {
-    let mut reader = BufReader::new(open(path)?);
+pub fn each_line(path: &Path, longest: u64, line: impl FnMut(&[u8]) -> bool) -> io::Result<(u64, Vec<u8>)> {
+    each_line_of(open(path)?, longest, line)
+}
+
+/// The same for a file that is open, from where it stands.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn each_line_of(file: File, longest: u64, mut line: impl FnMut(&[u8]) -> bool) -> io::Result<(u64, Vec<u8>)> {
+    let mut reader = BufReader::new(file);
     let (mut whole, mut read) = (0, Vec::new());
     loop {
         read.clear();

@@ -28,6 +28,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         decision,
         individual: Some("t1".into()).filter(|_| decision != Some(Verdict::NewIndividual)),
         probability: decision.map(|_| 0.93),
+        group: None,
         nearest: best.clone(),
         individuals,
         approximate: None,
@@ -53,11 +54,10 @@ fn read(entries: Vec<Entry>, version: (u64, u64)) -> std::sync::Arc<Session> {
         gallery: "/g".into(),
         folder: "/week".into(),
         counts: Counts { photos: 9, individuals: 3, encounters: 5 },
-        entries,
+        entries: entries.into_iter().map(Into::into).collect(),
         promise: None,
         names: vec!["t1".into(), "t2".into(), "t3".into()],
         looking: false,
-        whole: true,
         problems: Vec::new(),
     };
     session.into()
@@ -94,7 +94,10 @@ fn open(size: (u16, u16)) -> Model {
 /// What is written down by these keys.
 fn ruled(model: &mut Model, messages: Vec<Message>) -> Vec<(String, Ruling)> {
     let written = |effect: Effect| match effect {
-        Effect::Rule { encounter, ruling, .. } => Some((encounter, ruling)),
+        Effect::Rule { encounters, ruling, .. } => {
+            let names: Vec<String> = encounters.into_iter().map(|(encounter, _)| encounter).collect();
+            Some((names.join(" "), ruling))
+        }
         _ => None,
     };
     drive(model, messages).1.into_iter().filter_map(written).collect()
