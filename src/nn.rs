@@ -5,6 +5,7 @@
 pub mod average;
 pub mod backbone;
 pub mod block;
+pub mod codes;
 pub mod error;
 #[cfg(test)]
 pub mod golden;

@@ -215,15 +215,30 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     Ok(0)
 }
 
+/// Says of a large gallery that not all of it was measured, and what that may miss.
+pub(super) fn say_what_is_searched(catalogue: &Catalogue) {
+    let Some(approximate) = catalogue.approximate() else { return };
+    let recall = match approximate.recall_at_10 {
+        Some(recall) => {
+            format!("of the ten nearest photos such a search finds {recall:.3}, measured on the gallery's own")
+        }
+        None => "how many of the ten nearest photos that misses was not measured".into(),
+    };
+    words::say(&words::wrapped(&format!(
+        "This gallery is large: what looks near by short codes was measured; {recall}."
+    )));
+}
+
 /// Says what the decisions may be held to, or why there are none.
 pub(super) fn say_what_decided(catalogue: &Catalogue) {
+    say_what_is_searched(catalogue);
     let gallery = foreign::path(catalogue.gallery().folder());
     let said = match catalogue.calibration() {
         None => format!(
             "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
              for an animal that is new. `caretta gallery calibrate --gallery {gallery}` chooses how near is near enough."
         ),
-        Some(calibration) if calibration.has_grown(catalogue.known()) => format!(
+        Some(calibration) if calibration.has_grown(catalogue.individuals().len()) => format!(
             "The gallery has grown since it was calibrated, and strangers come nearer in a larger one: \
              `caretta gallery calibrate --gallery {gallery}` makes the decisions good again."
         ),

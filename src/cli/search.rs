@@ -11,13 +11,13 @@ use crate::data::foreign;
 use crate::eval::dataset::thumbnail;
 use crate::eval::figures::{Drawing, Hit, QueryRow, Shown, query_sheet};
 use crate::gallery::asked::{Asked, EncountersBy, Given};
-use crate::gallery::identify::{Catalogue, Decision, NearIndividual, NearPhoto, identify};
+use crate::gallery::identify::{Approximate, Catalogue, Decision, NearIndividual, NearPhoto, identify};
 use crate::gallery::store::Gallery;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
 use super::args::PhotoFlags;
-use super::identify::seen;
+use super::identify::{say_what_is_searched, seen};
 use super::of_gallery::ModelFlags;
 use super::{Context, follow, pictures, words};
 
@@ -59,10 +59,12 @@ fn search_on<D: Backend>(context: &Context, args: &SearchArgs, device: &D) -> Re
     }
     let problems = searched?;
     words::say_problems(&problems);
+    say_what_is_searched(&catalogue);
     let answer = Answer {
         gallery: foreign::path(args.gallery.folder()),
         model: &catalogue.gallery().networks().model,
         unreadable: problems.len(),
+        approximate: catalogue.approximate(),
         queries: found.iter().map(Query::from).collect(),
     };
     context.answer(&answer, || found.iter().map(told).collect::<Vec<_>>().join("\n\n"))?;
@@ -78,6 +80,8 @@ struct Answer<'a> {
     gallery: String,
     model: &'a str,
     unreadable: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approximate: Option<Approximate>,
     queries: Vec<Query<'a>>,
 }
 

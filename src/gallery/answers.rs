@@ -162,6 +162,7 @@ mod tests {
             group: None,
             nearest: Vec::new(),
             individuals: Vec::new(),
+            approximate: None,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::run::{RunError, files};
 use super::facts::{self, Facts};
 use super::store::{Counts, Gallery, LOOKER_FILE, Standing, WEIGHTS_FILE, vectors_file};
 use super::vectors::Vectors;
-use super::{CALIBRATION_FILE, Error, Result};
+use super::{CALIBRATION_FILE, Error, Result, codes, recall};
 
 /// Copies `gallery` to the folder `to`, which must not be there; the copy is a gallery, and whole or not there.
 ///
@@ -51,10 +51,12 @@ pub(super) fn copy(gallery: &Gallery, to: &Path) -> Result<Counts> {
     let Standing { generation, rows, .. } = copy.standing()?;
     // embeddings are only appended: those that the copy counts are there, whoever writes meanwhile
     Vectors::open(&gallery.vectors_file(generation), &copy.header, false)?.copy(rows, &vectors_file(to, generation))?;
-    for name in [CALIBRATION_FILE, WEIGHTS_FILE, LOOKER_FILE] {
-        let from = gallery.folder().join(name);
-        if from.is_file() {
-            fs::copy(&from, to.join(name)).map_err(|e| RunError::io("copy", from, e))?;
+    // codes of rows that the copy does not count are left out by whoever reads them
+    let folder = gallery.folder();
+    let names = [CALIBRATION_FILE, WEIGHTS_FILE, LOOKER_FILE].map(|name| folder.join(name));
+    for from in names.into_iter().chain([codes::file(folder, generation), recall::file(folder, generation)]) {
+        if let (true, Some(name)) = (from.is_file(), from.file_name()) {
+            fs::copy(&from, to.join(name)).map_err(|e| RunError::io("copy", &from, e))?;
         }
     }
     copy.counts()

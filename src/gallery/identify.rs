@@ -16,8 +16,10 @@ use super::calibration::Calibration;
 use super::decision::decide;
 use super::discover::Cut;
 use super::known::Known;
-use super::proposal::{Candidate, Proposal, propose};
-use super::search::{NEAREST, Near, nearest};
+use super::large::{EXACT_UP_TO, Large};
+use super::proposal::{Candidate, Proposal};
+use super::ranks::{self, Ranked};
+use super::search::{Near, Nearest, nearest};
 use super::store::{Gallery, Photo};
 use super::{Error, Result};
 
@@ -83,13 +85,30 @@ pub struct Decision {
     pub nearest: Vec<NearPhoto>,
     /// The nearest individuals, at most ten.
     pub individuals: Vec<NearIndividual>,
+    /// That a large gallery was searched, of which not all was measured; none where all was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approximate: Option<Approximate>,
+}
+
+/// A search that may miss something.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Approximate {
+    /// Of the ten nearest photos the share that such searches of this gallery find; none where that was not measured.
+    pub recall_at_10: Option<f64>,
+}
+
+/// What is known, as it is searched.
+#[derive(Debug)]
+enum Reach {
+    All(Known),
+    Large(Box<Large>),
 }
 
 /// A gallery ready to be asked.
 #[derive(Debug)]
 pub struct Catalogue {
     gallery: Gallery,
-    known: Known,
+    reach: Reach,
     calibration: Option<Calibration>,
 }
 
@@ -99,11 +118,23 @@ impl Catalogue {
     /// # Errors
     /// When it cannot be read, or holds no photo.
     pub fn of(gallery: Gallery) -> Result<Catalogue> {
-        let known = gallery.known()?;
-        if known.is_empty() {
+        Catalogue::exact_up_to(gallery, EXACT_UP_TO)
+    }
+
+    /// As [`Catalogue::of`], where of more than `photos` photos not all are measured.
+    pub(super) fn exact_up_to(gallery: Gallery, photos: u64) -> Result<Catalogue> {
+        let reach = match gallery.standing()?.rows > photos {
+            true => Reach::Large(Box::new(Large::open(&gallery)?)),
+            false => Reach::All(gallery.known()?),
+        };
+        let is_empty = match &reach {
+            Reach::All(known) => known.is_empty(),
+            Reach::Large(large) => large.is_empty(),
+        };
+        if is_empty {
             return Err(Error::Empty { folder: gallery.folder().to_path_buf() });
         }
-        Ok(Catalogue { calibration: current(&gallery)?, gallery, known })
+        Ok(Catalogue { calibration: current(&gallery)?, gallery, reach })
     }
 
     /// The gallery.
@@ -111,9 +142,60 @@ impl Catalogue {
         &self.gallery
     }
 
-    /// What it knows.
-    pub fn known(&self) -> &Known {
-        &self.known
+    /// Names of the known individuals.
+    pub fn individuals(&self) -> &[String] {
+        match &self.reach {
+            Reach::All(known) => &known.individuals,
+            Reach::Large(large) => large.individuals(),
+        }
+    }
+
+    /// That not all of it is measured for an answer; none where all is.
+    pub fn approximate(&self) -> Option<Approximate> {
+        match &self.reach {
+            Reach::All(_) => None,
+            Reach::Large(large) => Some(Approximate { recall_at_10: large.recall().map(|recall| recall.recall_at_10) }),
+        }
+    }
+
+    /// The nearest to each of `queries`, whose embeddings are one or more rows of the gallery's dimensions.
+    ///
+    /// # Errors
+    /// When the gallery's embeddings are damaged.
+    pub fn nearest(&self, queries: &[&[f32]]) -> Result<Vec<Nearest>> {
+        match &self.reach {
+            Reach::All(known) => Ok(nearest(known, queries)),
+            Reach::Large(large) => large.nearest(queries),
+        }
+    }
+
+    /// What is nearest to each of `queries`, as [`Catalogue::nearest`] has it, with the individuals as a proposal ranks them.
+    ///
+    /// # Errors
+    /// As [`Catalogue::nearest`], and when a query is no photos of the gallery's dimensions.
+    pub(super) fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+        match &self.reach {
+            Reach::All(known) => ranks::rank(known, queries),
+            Reach::Large(large) => ranks::rank_large(large, queries),
+        }
+    }
+
+    /// Makes `ranked`, which are of `queries` by what was known `before`, ones by what is known now; tells for each whether
+    /// anything that it names is otherwise.
+    ///
+    /// # Errors
+    /// As [`Catalogue::rank`].
+    pub(super) fn rank_again(
+        &self,
+        before: &Catalogue,
+        queries: &[&[f32]],
+        ranked: &mut Vec<Ranked>,
+    ) -> Result<Vec<bool>> {
+        if let (Reach::All(before), Reach::All(now)) = (&before.reach, &self.reach) {
+            return ranks::rank_again((before, now), queries, ranked);
+        }
+        *ranked = self.rank(queries)?;
+        Ok(vec![true; ranked.len()])
     }
 
     /// What decides; none where it was not calibrated.
@@ -142,8 +224,12 @@ impl Catalogue {
     pub fn photos(&self, near: &[Near]) -> Result<Vec<NearPhoto>> {
         let mut photos = Vec::with_capacity(near.len());
         for near in near {
+            let photo = match &self.reach {
+                Reach::All(known) => self.gallery.photo(known.photos[near.row].id)?,
+                Reach::Large(large) => self.gallery.photo_in(large.id(near.row), near.row)?,
+            };
             // one that was taken out since is not shown
-            if let Some(photo) = self.gallery.photo(self.known.photos[near.row].id)? {
+            if let Some(photo) = photo {
                 photos.push(NearPhoto::of(photo, near.distance));
             }
         }
@@ -160,7 +246,7 @@ impl Catalogue {
         individuals: &[Candidate],
     ) -> Result<Decision> {
         let proposal = Proposal { candidates: individuals.to_vec() };
-        let name = |individual: usize| self.known.individuals[individual].clone();
+        let name = |individual: usize| self.individuals()[individual].clone();
         let decided = self.calibration.as_ref().map(|calibration| decide(&proposal, calibration));
         let individual = match &decided {
             Some(decided) => decided.individual,
@@ -178,6 +264,7 @@ impl Catalogue {
                 .iter()
                 .map(|near| NearIndividual { individual: name(near.individual), distance: near.distance })
                 .collect(),
+            approximate: self.approximate(),
         })
     }
 }
@@ -206,11 +293,10 @@ pub fn identify<D: Backend>(
 ) -> Result<Vec<Problem>> {
     each_encounter(model, asked, source, progress, &mut |batch| {
         let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
-        for ((together, photos, rows), nearest) in batch.iter().zip(nearest(&catalogue.known, &queries)) {
+        for ((together, photos, rows), ranked) in batch.iter().zip(catalogue.rank(&queries)?) {
             let photos = photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
-            let mut individuals = propose(&catalogue.known, rows, &nearest.apart)?.candidates;
-            individuals.truncate(NEAREST);
-            told(catalogue.decide(photos, together.encounter.clone(), &nearest.photos, &individuals)?, rows)?;
+            let (near, individuals) = (&ranked.photos, &ranked.individuals);
+            told(catalogue.decide(photos, together.encounter.clone(), near, individuals)?, rows)?;
         }
         Ok(())
     })

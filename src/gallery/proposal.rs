@@ -56,26 +56,30 @@ impl Proposal {
         (!others.is_empty()).then(|| Evidence { nearest: nearest.distance, others: sum / others.len() as f64 })
     }
 
-    fn ranked(distances: &[f64]) -> Proposal {
-        let near = distances.iter().enumerate().filter(|(_, distance)| distance.is_finite());
-        let mut candidates: Vec<_> = near.map(|(individual, &distance)| Candidate { individual, distance }).collect();
+    fn ranked(mut candidates: Vec<Candidate>) -> Proposal {
         candidates.sort_by(|a, b| a.distance.total_cmp(&b.distance)); // stable: ties by place
         Proposal { candidates }
     }
 }
 
-/// The individuals of `known` for one encounter, whose photos' embeddings lie row after row in `photos`; `apart` is how far each
-/// individual is from them, as [`ByIndividual`] has it.
+/// Individuals by how far each is, as [`ByIndividual`] has it, without those that are infinitely far.
+pub(super) fn candidates(apart: &[f64]) -> Vec<Candidate> {
+    let near = apart.iter().enumerate().filter(|(_, distance)| distance.is_finite());
+    near.map(|(individual, &distance)| Candidate { individual, distance }).collect()
+}
+
+/// The proposal for one encounter, whose photos' embeddings of `dims` numbers lie row after row in `photos`; `candidates` are
+/// the individuals by how far they are from them, in their order.
 ///
 /// # Errors
 /// When there is no photo, when the numbers do not make rows of the gallery's dimensions, or are not finite.
-pub(super) fn propose(known: &Known, photos: &[f32], apart: &[f64]) -> Result<Proposal> {
-    if photos.is_empty() || known.dims == 0 || !photos.len().is_multiple_of(known.dims) {
-        let reason = format!("{} numbers are no photos of {} dimensions", photos.len(), known.dims);
+pub(super) fn propose(dims: usize, photos: &[f32], candidates: Vec<Candidate>) -> Result<Proposal> {
+    if photos.is_empty() || dims == 0 || !photos.len().is_multiple_of(dims) {
+        let reason = format!("{} numbers are no photos of {dims} dimensions", photos.len());
         return Err(Error::Query { reason });
     }
-    check(photos, known.dims)?;
-    Ok(Proposal::ranked(apart))
+    check(photos, dims)?;
+    Ok(Proposal::ranked(candidates))
 }
 
 /// An encounter of the gallery that was asked about as if it had just come in.
@@ -98,7 +102,7 @@ pub(super) fn hold_out(known: &Known, rows: &[usize]) -> Vec<HeldOut> {
     let photos: Vec<f32> = rows.iter().flat_map(|&row| known.embedding(row)).copied().collect();
     let mut apart = distances(known, &photos, |row| known.photos[row].encounter != first.encounter);
     let ask = |apart: &[f64], is_new| {
-        let proposal = Proposal::ranked(apart);
+        let proposal = Proposal::ranked(candidates(apart));
         let is_right = proposal.candidates.first().is_some_and(|nearest| nearest.individual == first.individual);
         let evidence = proposal.evidence()?;
         Some(HeldOut { individual: first.individual, is_new, is_right, evidence })

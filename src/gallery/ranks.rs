@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::Result;
 use super::discover::part;
 use super::known::Known;
+use super::large::Large;
 use super::proposal::{Candidate, propose};
 use super::search::{NEAREST, Near, Nearest, nearest};
 
@@ -36,23 +37,48 @@ pub(super) struct Ranked {
 pub(super) fn rank(known: &Known, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
     let rows = OnceCell::new();
     let ranked = |(query, near): (&&[f32], Nearest)| {
-        let mut individuals = propose(known, query, &near.apart)?.candidates;
-        individuals.truncate(NEAREST);
-        let best = |candidate: &Candidate| -> Result<Near> {
-            let whose = |near: &&Near| known.photos[near.row].individual == candidate.individual;
-            if let Some(near) = near.individuals.iter().find(whose) {
-                return Ok(*near);
-            }
-            // near by its photos together, by none alone
+        let whose = |row: usize| known.photos[row].individual;
+        together(known.dims, query, near, whose, |candidate| {
             let rows = &rows.get_or_init(|| known.rows_of_individuals())[candidate.individual];
             let own = nearest(&part(known, rows)?, &[query]).swap_remove(0);
             let first = Near { row: rows[0], distance: candidate.distance };
             Ok(own.photos.first().map_or(first, |near| Near { row: rows[near.row], ..*near }))
-        };
-        let best = individuals.iter().map(best).collect::<Result<_>>()?;
-        Ok(Ranked { photos: near.photos, individuals, best })
+        })
     };
     queries.iter().zip(nearest(known, queries)).map(ranked).collect()
+}
+
+/// As [`rank`], of a large gallery.
+///
+/// # Errors
+/// As [`rank`], and when an embedding of the gallery is none.
+pub(super) fn rank_large(large: &Large, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+    let ranked = |(query, near): (&&[f32], Nearest)| {
+        let other = |candidate: &Candidate| {
+            Ok(Near { row: large.first_row(candidate.individual), distance: candidate.distance })
+        };
+        together(large.dims(), query, near, |row| large.whose(row), other)
+    };
+    queries.iter().zip(large.nearest(queries)?).map(ranked).collect()
+}
+
+/// `near` with its individuals as a proposal ranks them; `other` is a photo of one who is near by its photos together, by none
+/// alone.
+fn together(
+    dims: usize,
+    query: &[f32],
+    near: Nearest,
+    whose: impl Fn(usize) -> usize,
+    other: impl Fn(&Candidate) -> Result<Near>,
+) -> Result<Ranked> {
+    let mut individuals = propose(dims, query, near.candidates)?.candidates;
+    individuals.truncate(NEAREST);
+    let best = |candidate: &Candidate| {
+        let own = near.individuals.iter().find(|near| whose(near.row) == candidate.individual);
+        own.map_or_else(|| other(candidate), |near| Ok(*near))
+    };
+    let best = individuals.iter().map(best).collect::<Result<_>>()?;
+    Ok(Ranked { photos: near.photos, individuals, best })
 }
 
 /// Makes `ranked`, which are of `queries` by what was known `before`, ones by what is known `now`; tells for each whether anything
@@ -155,7 +181,11 @@ impl Change {
         let now_at = |near: &Near| Near { row: self.rows[near.row], ..*near };
         let key = |near: &Near| (near.distance, near.row);
         let photos = merged(&old.photos, row, near.photos.iter().map(now_at), key);
-        let of_touched = if touched.is_empty() { Vec::new() } else { propose(touched, query, &near.apart)?.candidates };
+        let of_touched = if touched.is_empty() {
+            Vec::new()
+        } else {
+            propose(touched.dims, query, near.candidates.clone())?.candidates
+        };
         let fresh = of_touched.into_iter().map(|candidate| {
             let best = near.individuals.iter().find(|near| touched.photos[near.row].individual == candidate.individual);
             let best = best.map_or(Near { row: 0, distance: candidate.distance }, now_at);

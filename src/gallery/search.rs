@@ -7,6 +7,7 @@ use crate::nn::ops::device;
 
 use super::apart::{ByIndividual, each_photo};
 use super::known::Known;
+use super::proposal::{Candidate, candidates};
 
 /// How many of the nearest are kept.
 pub const NEAREST: usize = 10;
@@ -27,8 +28,9 @@ pub struct Nearest {
     pub photos: Vec<Near>,
     /// The nearest individuals, at most [`NEAREST`], each by its nearest photo.
     pub individuals: Vec<Near>,
-    /// How far each individual is, in their order, as a proposal ranks them: see [`proposal`](super::proposal).
-    pub(super) apart: Vec<f64>,
+    /// The individuals, in their order, as a proposal ranks them: see [`proposal`](super::proposal). All of them, or of a
+    /// large gallery the nearest.
+    pub(super) candidates: Vec<Candidate>,
 }
 
 /// Distances held at once.
@@ -82,7 +84,7 @@ impl<'a> Measured<'a> {
     }
 
     fn ranked(self) -> Nearest {
-        Nearest { apart: self.individuals.means(), ..ranked(self.known, &self.rows) }
+        Nearest { candidates: candidates(&self.individuals.means()), ..ranked(self.known, &self.rows) }
     }
 }
 
@@ -96,10 +98,11 @@ fn ranked(known: &Known, apart: &[f64]) -> Nearest {
             *best = Some(Near { row, distance });
         }
     }
-    Nearest { photos, individuals: first(of_individual.into_iter().flatten().collect()), apart: Vec::new() }
+    Nearest { photos, individuals: first(of_individual.into_iter().flatten().collect()), candidates: Vec::new() }
 }
 
-fn first(mut all: Vec<Near>) -> Vec<Near> {
+/// The first of them, at most [`NEAREST`], in order.
+pub(super) fn first(mut all: Vec<Near>) -> Vec<Near> {
     let order = |a: &Near, b: &Near| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row));
     if all.len() > NEAREST {
         all.select_nth_unstable_by(NEAREST, order);

@@ -10,7 +10,7 @@ use super::about::Embedding;
 use super::decisions::{By, Decided};
 use super::groups::Groups;
 use super::identify::{Catalogue, Verdict};
-use super::ranks::{Ranked, rank, rank_again};
+use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
 use super::session::{Entry, Session, promise};
@@ -92,7 +92,7 @@ impl Sitting {
         let looking = lock::is_held(&self.place.join(LOCK_FILE))?;
         let problems = about.map(|about| about.problems).unwrap_or_default();
         let promise = standing.catalogue.calibration().map(|calibration| {
-            let has_grown = calibration.has_grown(standing.catalogue.known());
+            let has_grown = calibration.has_grown(standing.catalogue.individuals().len());
             promise(calibration) + if has_grown { ", but it has grown: calibrate again" } else { "" }
         });
         let is_told = |told: &&Arc<Session>| {
@@ -135,7 +135,7 @@ impl Sitting {
         let name = |at: &usize| standing.entries[*at].proposal.encounter.as_str();
         let encounters: Vec<(&str, &[f32])> =
             new.iter().map(|at| (name(at), &self.seen.all()[*at].vectors[..])).collect();
-        let dims = standing.catalogue.known().dims;
+        let dims = standing.catalogue.gallery().embedding().dims;
         let named = self.groups.of(dims, &encounters, standing.catalogue.cut())?;
         let mut of_entry = vec![None; standing.entries.len()];
         new.iter().zip(named).for_each(|(&at, name)| of_entry[at] = name);
@@ -208,7 +208,7 @@ impl Standing {
                 let Standing { catalogue, mut ranked, entries, .. } = before;
                 let now = Catalogue::of(open)?;
                 let queries: Vec<&[f32]> = (0..ranked.len()).map(rows).collect();
-                let mut changed = rank_again((catalogue.known(), now.known()), &queries, &mut ranked)?;
+                let mut changed = now.rank_again(&catalogue, &queries, &mut ranked)?;
                 if now.calibration() != catalogue.calibration() {
                     changed.fill(true);
                 }
@@ -222,7 +222,7 @@ impl Standing {
         };
         let queries: Vec<&[f32]> = fresh.iter().map(|&at| rows(at)).collect();
         changed.resize(seen.all().len(), true);
-        for (&at, ranked) in fresh.iter().zip(rank(standing.catalogue.known(), &queries)?) {
+        for (&at, ranked) in fresh.iter().zip(standing.catalogue.rank(&queries)?) {
             changed[at] = true;
             match standing.ranked.get_mut(at) {
                 Some(before) => *before = ranked,
@@ -246,7 +246,7 @@ impl Standing {
         ranked: Vec<Ranked>,
         entries: Vec<Arc<Entry>>,
     ) -> Result<Standing> {
-        let mut names = catalogue.known().individuals.clone();
+        let mut names = catalogue.individuals().to_vec();
         names.sort();
         let counts = catalogue.gallery().counts()?;
         Ok(Standing { version, generation, counts, names, catalogue, ranked, entries })

@@ -227,6 +227,18 @@ impl Gallery {
         self.facts.told(self.facts.connection.query_row(query, [], read))
     }
 
+    /// As [`Gallery::standing`], of the embeddings that it had when it was opened.
+    ///
+    /// # Errors
+    /// When it was rebuilt since, or the database cannot be read.
+    pub(super) fn standing_as_opened(&self) -> Result<Standing> {
+        let query = "SELECT header FROM gallery";
+        let header: String = self.facts.told(self.facts.connection.query_row(query, [], |row| row.get(0)))?;
+        let header = serde_json::from_str(&header).ok().filter(|header: &Header| *header == self.header);
+        header.ok_or_else(|| Error::RebuiltMeanwhile { folder: self.folder.clone() })?;
+        self.standing()
+    }
+
     /// Whether building it came to its end.
     ///
     /// # Errors
@@ -246,14 +258,11 @@ impl Gallery {
     /// When a file cannot be read or is damaged.
     pub fn known(&self) -> Result<Known> {
         let all = self.facts.told(self.facts.connection.unchecked_transaction())?; // one moment
-        let Standing { generation, rows, .. } = self.standing()?;
-        let header: String = self.facts.told(all.query_row("SELECT header FROM gallery", [], |row| row.get(0)))?;
-        let header = serde_json::from_str(&header).ok().filter(|header: &Header| *header == self.header);
-        let header = header.ok_or_else(|| Error::RebuiltMeanwhile { folder: self.folder.clone() })?;
+        let Standing { generation, rows, .. } = self.standing_as_opened()?;
         let (listed, names) = self.facts.told(listed(&all))?;
         drop(all);
-        let dims = header.embedding.dims;
-        let mut numbers = Vectors::open(&self.vectors_file(generation), &header, false)?.read(rows)?;
+        let dims = self.header.embedding.dims;
+        let mut numbers = Vectors::open(&self.vectors_file(generation), &self.header, false)?.read(rows)?;
         // rows of photos that are gone are left out
         let mut photos = Vec::with_capacity(listed.len());
         let in_order = listed.windows(2).all(|two| two[0].0 < two[1].0);
@@ -339,10 +348,22 @@ impl Gallery {
         let query = format!("{PHOTO} AND i.id = ?1 ORDER BY p.date IS NULL, p.date, e.id, p.id");
         let all = || self.facts.connection.prepare(&query)?.query_map([id], photo)?.collect();
         let photos: Vec<Photo> = self.facts.told(all())?;
-        let individuals = self.individuals()?;
-        let found = individuals.into_iter().find(|known| known.individual == name);
+        let query = "SELECT count(*), count(DISTINCT p.encounter), min(p.date), max(p.date), i.note
+            FROM individuals i JOIN encounters e ON e.individual = i.id JOIN photos p ON p.encounter = e.id
+            WHERE i.id = ?1 AND p.gone IS NULL GROUP BY i.id";
+        let read = |row: &Row<'_>| {
+            Ok(Individual {
+                individual: name.clone(),
+                photos: row.get(0)?,
+                encounters: row.get(1)?,
+                first: row.get(2)?,
+                last: row.get(3)?,
+                note: row.get(4)?,
+            })
+        };
+        let found = self.facts.told(self.facts.connection.query_row(query, [id], read).optional())?;
         let near = Vec::new();
-        found.map(|found| (found, photos)).ok_or(Error::UnknownIndividual { given: name, near })
+        found.map(|found| (found, photos)).ok_or_else(|| Error::UnknownIndividual { given: name.clone(), near })
     }
 
     /// Photo `id`; none that is not there any more.
@@ -353,6 +374,24 @@ impl Gallery {
         let query = format!("{PHOTO} AND p.id = ?1");
         let found = || self.facts.connection.prepare_cached(&query)?.query_row([id], photo).optional();
         self.facts.told(found())
+    }
+
+    /// Photo `id`, whose embedding has row `row`; none that is not there any more.
+    ///
+    /// # Errors
+    /// When it has another, or the database cannot be read.
+    pub(super) fn photo_in(&self, id: u64, row: usize) -> Result<Option<Photo>> {
+        let query = "SELECT row FROM photos WHERE id = ?1";
+        let found =
+            || self.facts.connection.prepare_cached(query)?.query_row([id], |row| row.get::<_, u64>(0)).optional();
+        match self.facts.told(found())? {
+            Some(found) if found == row as u64 => self.photo(id),
+            None => Ok(None),
+            Some(_) => {
+                let reason = format!("photo {id} does not have the embedding of its place");
+                Err(Error::Damaged { path: self.facts.path().into(), reason })
+            }
+        }
     }
 
     /// All that was changed, the first first.

@@ -8,11 +8,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Result;
 use super::known::{Known, KnownPhoto};
-use super::proposal::{Proposal, distances, propose};
+use super::proposal::{Proposal, candidates, distances, propose};
 
 /// Whom an encounter of these photos could be.
 pub(super) fn proposed(known: &Known, photos: &[f32]) -> Result<Proposal> {
-    propose(known, photos, &distances(known, photos, |_| true))
+    propose(known.dims, photos, candidates(&distances(known, photos, |_| true)))
 }
 
 /// Photos at angles on a circle, in degrees: whose, which encounter, where. Individuals are in the order of their names.

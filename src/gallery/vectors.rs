@@ -1,4 +1,5 @@
-//! The file of embeddings: a header that says what made them, then rows of f32, little-endian, appended only.
+//! The file of embeddings: a header that says what made them, then rows of f32, little-endian, appended only; and the file of
+//! their codes, of the same form.
 //!
 //! How many rows count is said by the database, never by this file's length: rows are written and synced before the
 //! database counts them, and what a killed writer left behind the last counted row is cut off by the next one.
@@ -12,12 +13,38 @@ use serde::{Deserialize, Serialize};
 use crate::run::{RunError, files};
 
 use super::about::Embedding;
+use super::mapped::Mapped;
 use super::{Error, Result};
 
-/// First bytes, with the version of the form.
-const MAGIC: &[u8; 16] = b"caretta vectors\x01";
+/// What the rows of a file are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// Embeddings.
+    Numbers,
+    /// What [`codes`](super::codes) makes of them, in so many bytes.
+    Codes(usize),
+}
+
+impl Form {
+    /// First bytes, with the version of the form.
+    fn magic(self) -> &'static [u8; 16] {
+        match self {
+            Form::Numbers => b"caretta vectors\x01",
+            Form::Codes(_) => b"caretta codes\0\0\x01",
+        }
+    }
+
+    /// Bytes of a row.
+    fn row(self, dims: usize) -> u64 {
+        match self {
+            Form::Numbers => dims as u64 * 4,
+            Form::Codes(bytes) => bytes as u64,
+        }
+    }
+}
+
 /// Bytes before the first row.
-const HEADER: u64 = 4096;
+pub(super) const HEADER: u64 = 4096;
 /// Most numbers in an embedding.
 pub(super) const MOST_DIMS: usize = 1 << 16;
 
@@ -30,20 +57,42 @@ pub(super) struct Header {
     pub(super) embedding: Embedding,
 }
 
-/// An open file of embeddings.
+/// An open file of embeddings, or of their codes.
 #[derive(Debug)]
 pub(super) struct Vectors {
     file: File,
     path: PathBuf,
-    dims: usize,
+    row: u64,
+}
+
+/// Embeddings that are read where they lie, or were read where they cannot be.
+#[derive(Debug)]
+pub(super) enum Rows {
+    Mapped(Mapped),
+    Held(Vec<f32>),
+}
+
+impl Rows {
+    /// Row after row.
+    pub(super) fn numbers(&self) -> &[f32] {
+        match self {
+            Rows::Mapped(mapped) => mapped.numbers(HEADER as usize).unwrap_or_default(),
+            Rows::Held(numbers) => numbers,
+        }
+    }
 }
 
 impl Vectors {
     /// Makes the file at `path`, or empties one that was begun, and syncs it.
     pub(super) fn create(path: &Path, header: &Header) -> Result<Vectors> {
+        Vectors::create_as(Form::Numbers, path, header)
+    }
+
+    /// As [`Vectors::create`], of rows in `form`.
+    pub(super) fn create_as(form: Form, path: &Path, header: &Header) -> Result<Vectors> {
         let fail = |e| RunError::io("write", path, e);
         let text = serde_json::to_vec(header).map_err(|e| fail(e.into()))?;
-        let mut bytes = [&MAGIC[..], &text].concat();
+        let mut bytes = [&form.magic()[..], &text].concat();
         if bytes.len() as u64 >= HEADER {
             return Err(fail(std::io::Error::other("what is said of the model is too long")).into());
         }
@@ -51,11 +100,16 @@ impl Vectors {
         bytes.push(b'\n');
         files::replace(path, &bytes)?;
         let file = files::open_to_append(path).map_err(fail)?;
-        Ok(Vectors { file, path: path.into(), dims: header.embedding.dims })
+        Ok(Vectors { file, path: path.into(), row: form.row(header.embedding.dims) })
     }
 
     /// Opens the file to read, or to append with `append`.
     pub(super) fn open(path: &Path, header: &Header, append: bool) -> Result<Vectors> {
+        Vectors::open_as(Form::Numbers, path, header, append)
+    }
+
+    /// As [`Vectors::open`], of rows in `form`.
+    pub(super) fn open_as(form: Form, path: &Path, header: &Header, append: bool) -> Result<Vectors> {
         let damaged = |reason: &str| Error::Damaged { path: path.into(), reason: reason.into() };
         let fail = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::NotFound => damaged("the file is not there"),
@@ -64,10 +118,10 @@ impl Vectors {
         let mut file = files::open(path).map_err(fail)?;
         let mut bytes = vec![0; HEADER as usize];
         file.read_exact(&mut bytes).map_err(|_| damaged("it ends within its header"))?;
-        if !bytes.starts_with(MAGIC) {
+        if !bytes.starts_with(form.magic()) {
             return Err(damaged("it does not begin as embeddings of this version do"));
         }
-        let text = bytes[MAGIC.len()..].trim_ascii_end();
+        let text = bytes[form.magic().len()..].trim_ascii_end();
         let found: Header = serde_json::from_slice(text).map_err(|_| damaged("its header does not read"))?;
         if found != *header {
             return Err(damaged("its header is that of another gallery"));
@@ -75,16 +129,18 @@ impl Vectors {
         if append {
             file = files::open_to_append(path).map_err(fail)?;
         }
-        Ok(Vectors { file, path: path.into(), dims: header.embedding.dims })
+        Ok(Vectors { file, path: path.into(), row: form.row(header.embedding.dims) })
     }
 
-    fn bytes(&self, rows: u64) -> Option<u64> {
-        rows.checked_mul(self.dims as u64 * 4)
+    /// Whole rows in the file, counted or not.
+    pub(super) fn there(&self) -> Result<u64> {
+        let length = self.file.metadata().map_err(|e| RunError::io("read", &self.path, e))?.len();
+        Ok(length.saturating_sub(HEADER) / self.row)
     }
 
     fn check(&self, rows: u64) -> Result<u64> {
         let length = self.file.metadata().map_err(|e| RunError::io("read", &self.path, e))?.len();
-        match self.bytes(rows).and_then(|bytes| bytes.checked_add(HEADER)) {
+        match rows.checked_mul(self.row).and_then(|bytes| bytes.checked_add(HEADER)) {
             Some(end) if end <= length => Ok(end),
             _ => {
                 let reason = format!("it holds fewer than the {rows} embeddings that the gallery counts");
@@ -102,7 +158,12 @@ impl Vectors {
     /// Writes `rows` at the end and syncs them.
     pub(super) fn append(&mut self, rows: &[f32]) -> Result<()> {
         let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
+        self.append_bytes(&bytes)
+    }
+
+    /// As [`Vectors::append`], of rows as they lie in the file.
+    pub(super) fn append_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
         written.map_err(|e| RunError::io("write", &self.path, e).into())
     }
 
@@ -114,6 +175,21 @@ impl Vectors {
         let mut out = files::open_to_append(to).map_err(|e| RunError::io("write", to, e))?;
         let copied = std::io::copy(&mut from, &mut out).and_then(|_| out.sync_all());
         copied.map_err(|e| RunError::io("write", to, e).into())
+    }
+
+    /// The first `rows` rows, where they lie: the bytes behind the header.
+    pub(super) fn mapped(&self, rows: u64) -> Result<Mapped> {
+        let end = self.check(rows)?;
+        Mapped::first(&self.file, end).map_err(|e| RunError::io("read", &self.path, e).into())
+    }
+
+    /// The first `rows` embeddings, where they lie.
+    pub(super) fn rows(&mut self, rows: u64) -> Result<Rows> {
+        match self.mapped(rows) {
+            Ok(mapped) if mapped.numbers(HEADER as usize).is_some() => Ok(Rows::Mapped(mapped)),
+            // a file system or a processor that cannot
+            _ => self.read(rows).map(Rows::Held),
+        }
     }
 
     /// The first `rows` rows.

@@ -107,6 +107,7 @@ mod tests {
             group: None,
             nearest: Vec::new(),
             individuals: Vec::new(),
+            approximate: None,
         };
         answers.append(&decision(&["1"])).unwrap();
         put("2", "another");

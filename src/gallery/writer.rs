@@ -16,6 +16,8 @@ use crate::run::stamp::Stamp;
 use super::about::{Embedding, Networks};
 use super::change::Merged;
 use super::facts::Facts;
+use super::large::EXACT_UP_TO;
+use super::recall;
 use super::store::{Gallery, in_the_way, vectors_file};
 use super::vectors::{Header, Vectors};
 use super::{Error, Result};
@@ -169,8 +171,9 @@ impl Writer {
         let gallery = Gallery::with(folder, Facts::open(folder, true)?)?;
         let standing = gallery.standing()?;
         // before anything is cut off
-        let last = "SELECT coalesce(max(row) + 1, 0) FROM photos";
-        let needed: u64 = gallery.facts.told(gallery.facts.connection.query_row(last, [], |row| row.get(0)))?;
+        let last = "SELECT row + 1 FROM photos ORDER BY id DESC LIMIT 1"; // rows come in the order of numbers
+        let last = gallery.facts.connection.query_row(last, [], |row| row.get(0)).optional();
+        let needed: u64 = gallery.facts.told(last)?.unwrap_or(0);
         if needed > standing.rows {
             let reason = format!("it counts {} embeddings and has photos up to the {needed}th", standing.rows);
             return Err(Error::Damaged { path: gallery.facts.path().into(), reason });
@@ -273,6 +276,8 @@ impl Writer {
         match self.facts.told(put()) {
             Ok(change) => {
                 self.rows += photos.len() as u64;
+                // what is made of the embeddings can be made again, so that nothing is lost where it cannot be written
+                let _ = recall::keep(&self.gallery, EXACT_UP_TO);
                 Ok(change)
             }
             Err(e) => {

@@ -23,6 +23,7 @@ mod photos;
 pub(in crate::nn) mod plan;
 mod pool;
 mod product;
+mod scan;
 mod simd;
 mod threads;
 mod tile;
@@ -31,5 +32,6 @@ mod weights;
 
 pub use distances::{distance, distances};
 pub use memory::keep_memory;
+pub use scan::{FACTOR as SCAN_FACTOR, STEP as SCAN_STEP, scan};
 pub use simd::{Isa, isa};
 pub use threads::thread_count;

@@ -117,6 +117,18 @@ pub fn distance_on_cpu(a: &[f32], b: &[f32]) -> f64 {
     super::cpu::distance(a, b)
 }
 
+/// Bytes of a record of [`scan`] before its codes.
+pub const SCAN_FACTOR: usize = super::cpu::SCAN_FACTOR;
+/// A row of [`scan`] is a multiple of so many numbers.
+pub const SCAN_STEP: usize = super::cpu::SCAN_STEP;
+
+/// Of each of `records`, on the calling thread, its factor times the sum of its codes times `query`, less `shift`, into `out`: a
+/// record is a factor (f32, little-endian) and four bits for each number of `query`, which are from -127 to 127; the first half of a row
+/// has the low four.
+pub fn scan(records: &[u8], query: &[i8], shift: f32, out: &mut [f32]) {
+    super::cpu::scan(records, query, shift, out);
+}
+
 /// As [`distances`], in tiles of so many rows, with the card's own error.
 pub fn distances_in_tiles(
     queries: &[f32],
@@ -171,6 +183,15 @@ impl AnyDevice {
             AnyDevice::Cpu(_) => _ = exact,
             #[cfg(feature = "cuda")]
             AnyDevice::Cuda(_) => super::cuda::allow_tf32(!exact),
+        }
+    }
+
+    /// The name that [`open`] knows it by.
+    pub fn name(&self) -> String {
+        match self {
+            AnyDevice::Cpu(_) => "cpu".to_owned(),
+            #[cfg(feature = "cuda")]
+            AnyDevice::Cuda(_) => super::cuda::card().map_or_else(String::new, |card| format!("cuda:{}", card.ordinal)),
         }
     }
 

@@ -31,6 +31,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         group: None,
         nearest: best.clone(),
         individuals,
+        approximate: None,
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
     Entry { proposal, photos, date: Some(jiff::civil::date(2026, 7, 9)), best, decided: None }

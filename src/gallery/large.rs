@@ -1,0 +1,239 @@
+//! A gallery too large to measure all of it for every photo: a scan of four-bit codes ([`field`](super::field)) says what looks
+//! near, and that is measured as in any other ([`search`](super::search)), from embeddings read where they lie.
+//!
+//! What it tells is exact, what it leaves out is not: how many of the ten nearest it finds was measured on the gallery's own
+//! photos ([`recall`](super::recall)), and whoever tells a result tells that too.
+
+use std::path::PathBuf;
+
+use crate::nn::ops::device;
+
+use super::codes::{self, Codes};
+use super::field::{Found, Looks, SIDE_BY_SIDE, keep_first, scan};
+use super::owners::Owners;
+use super::proposal::Candidate;
+use super::recall::{self, Recall};
+use super::search::{Near, Nearest, first};
+use super::store::{Gallery, Standing, is_unit};
+use super::vectors::{Rows, Vectors};
+use super::{Error, Result};
+
+/// Photos up to which all of a gallery is measured: at 512 dimensions 5 ms a photo, and a third of a second to read.
+pub const EXACT_UP_TO: u64 = 50_000;
+/// Rows that are measured for photos asked about together. The ten nearest of a million random embeddings, which are harder than
+/// any animal's, were among the first fifty.
+pub(super) const MEASURED: usize = 256;
+/// Individuals that are measured by all their photos; ten are told, six count for a decision.
+const INDIVIDUALS: usize = 32;
+/// Photos of one of them that are measured, those that look nearest to each photo asked about.
+const OF_ONE: usize = 32;
+
+/// An open gallery of many photos.
+#[derive(Debug)]
+pub struct Large {
+    path: PathBuf,
+    dims: usize,
+    rows: Rows,
+    codes: Codes,
+    owners: Owners,
+    recall: Option<Recall>,
+}
+
+impl Large {
+    /// All of `gallery`. Codes that are not beside it are made, and kept there where that can be written.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is damaged.
+    pub(super) fn open(gallery: &Gallery) -> Result<Large> {
+        let moment = gallery.facts.told(gallery.facts.connection.unchecked_transaction())?;
+        let Standing { generation, rows, .. } = gallery.standing_as_opened()?;
+        let owners = gallery.facts.told(Owners::read(&moment, rows))?;
+        drop(moment);
+        let owners = owners.ok_or_else(|| {
+            let reason = "a photo has no embedding".to_owned();
+            Error::Damaged { path: gallery.facts.path().into(), reason }
+        })?;
+        let path = gallery.vectors_file(generation);
+        let rows = Vectors::open(&path, &gallery.header, false)?.rows(rows)?;
+        let kept = codes::file(gallery.folder(), generation);
+        let mut codes = Codes::of(&kept, &gallery.header, rows.numbers());
+        if !codes.are_kept() && recall::keep_unless_busy(gallery, 0).is_ok() {
+            codes = Codes::of(&kept, &gallery.header, rows.numbers());
+        }
+        let recall = recall::read(gallery.folder(), generation, &gallery.header);
+        Ok(Large { path, dims: gallery.embedding().dims, rows, codes, owners, recall })
+    }
+
+    /// All of `known`, in memory.
+    #[cfg(test)]
+    pub(super) fn of(known: &super::known::Known) -> Large {
+        let whose = known.photos.iter().map(|photo| photo.individual as u32).collect();
+        let ids = known.photos.iter().map(|photo| photo.id).collect();
+        Large {
+            path: PathBuf::new(),
+            dims: known.dims,
+            rows: Rows::Held(known.embeddings.clone()),
+            codes: Codes::made(known.dims, &known.embeddings),
+            owners: Owners::new(whose, ids, known.individuals.clone()),
+            recall: None,
+        }
+    }
+
+    /// Names of the individuals; what is told of one is a place in here.
+    pub fn individuals(&self) -> &[String] {
+        &self.owners.names
+    }
+
+    /// Whether it knows no photo.
+    pub fn is_empty(&self) -> bool {
+        self.owners.living() == 0
+    }
+
+    /// The share of the ten nearest that a search finds; none where nobody has measured it.
+    pub fn recall(&self) -> Option<Recall> {
+        self.recall
+    }
+
+    /// Numbers in an embedding.
+    pub(super) fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// Whose photo `row` is, which [`Large::nearest`] told: a place in [`Large::individuals`].
+    pub(super) fn whose(&self, row: usize) -> usize {
+        self.owners.whose[row] as usize
+    }
+
+    /// A photo of `individual`, all of whom have one.
+    pub(super) fn first_row(&self, individual: usize) -> usize {
+        self.owners.rows_of(individual).first().map_or(0, |&row| row as usize)
+    }
+
+    /// The number of the photo in `row`.
+    pub(super) fn id(&self, row: usize) -> u64 {
+        self.owners.ids[row]
+    }
+
+    /// The nearest to each of `queries`, whose embeddings are one or more rows of the gallery's dimensions.
+    ///
+    /// # Errors
+    /// When an embedding of the gallery is none.
+    pub(super) fn nearest(&self, queries: &[&[f32]]) -> Result<Vec<Nearest>> {
+        let photos: Vec<&[f32]> = queries.iter().flat_map(|query| query.chunks_exact(self.dims)).collect();
+        let mut found = photos.chunks(SIDE_BY_SIDE).flat_map(|photos| {
+            let coded: Vec<_> = photos.iter().map(|photo| self.codes.coder().query(photo)).collect();
+            scan(&self.codes, &self.owners.whose, self.owners.names.len(), &coded, MEASURED)
+        });
+        let of_query = |query: &&[f32]| {
+            let mut together = Together::default();
+            found.by_ref().take(query.len() / self.dims).for_each(|found| together.take(found));
+            self.measured(query, &together)
+        };
+        queries.iter().map(of_query).collect()
+    }
+
+    /// What looks near to the photos of `query`, measured.
+    fn measured(&self, query: &[f32], together: &Together) -> Result<Nearest> {
+        let individuals = together.first(INDIVIDUALS);
+        let coded: Vec<_> = query.chunks_exact(self.dims).map(|photo| self.codes.coder().query(photo)).collect();
+        let mut of_individuals = Vec::with_capacity(individuals.len());
+        for &individual in &individuals {
+            let rows = self.owners.rows_of(individual);
+            if rows.len() <= OF_ONE {
+                of_individuals.push(rows.to_vec());
+                continue;
+            }
+            let mut counted = Vec::new();
+            for photo in &coded {
+                let look = |&row: &u32| {
+                    let mut cosine = [0.0];
+                    photo.estimate(self.codes.record(row as usize), &mut cosine);
+                    Looks { row, cosine: cosine[0] }
+                };
+                let mut looks: Vec<Looks> = rows.iter().map(look).collect();
+                keep_first(&mut looks, OF_ONE);
+                counted.extend(looks.iter().map(|looks| looks.row));
+            }
+            of_individuals.push(counted);
+        }
+        let mut rows: Vec<u32> = together.rows.iter().map(|looks| looks.row).collect();
+        of_individuals.iter().for_each(|of_one| rows.extend(of_one));
+        rows.sort_unstable();
+        rows.dedup();
+        let apart = distances(&self.rows, self.dims, query, &rows).map_err(|row| {
+            let reason = format!("the embedding of photo {} is not of length 1", self.id(row as usize));
+            Error::Damaged { path: self.path.clone(), reason }
+        })?;
+        let apart: Vec<&[f64]> = apart.chunks_exact(rows.len().max(1)).collect();
+        let place = |row: &u32| rows.partition_point(|other| other < row);
+        let candidate = |(&individual, rows): (&usize, &Vec<u32>)| {
+            let places: Vec<usize> = rows.iter().map(place).collect();
+            let nearest = |apart: &&[f64]| places.iter().map(|&at| apart[at]).fold(f64::INFINITY, f64::min);
+            let sum: f64 = apart.iter().map(nearest).sum();
+            Candidate { individual, distance: sum / apart.len() as f64 }
+        };
+        let mut candidates: Vec<Candidate> = individuals.iter().zip(&of_individuals).map(candidate).collect();
+        candidates.sort_by_key(|candidate| candidate.individual);
+        let near = |(at, &row): (usize, &u32)| {
+            let distance = apart.iter().map(|apart| apart[at]).fold(f64::INFINITY, f64::min);
+            Near { row: row as usize, distance }
+        };
+        let near: Vec<Near> = rows.iter().enumerate().map(near).collect();
+        let mut whose: Vec<(u32, Near)> = near.iter().map(|near| (self.owners.whose[near.row], *near)).collect();
+        // of each individual the first of the nearest
+        whose.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.distance.total_cmp(&b.1.distance)));
+        whose.dedup_by_key(|(who, _)| *who);
+        let individuals = first(whose.into_iter().map(|(_, near)| near).collect());
+        Ok(Nearest { photos: first(near), individuals, candidates })
+    }
+}
+
+/// Distances of the photos of `query` to `rows`, photo by photo.
+///
+/// # Errors
+/// The first row that is of another length than 1.
+pub(super) fn distances(all: &Rows, dims: usize, query: &[f32], rows: &[u32]) -> std::result::Result<Vec<f64>, u32> {
+    let mut numbers = Vec::with_capacity(rows.len() * dims);
+    for &row in rows {
+        let embedding = &all.numbers()[row as usize * dims..][..dims];
+        if !is_unit(embedding) {
+            return Err(row);
+        }
+        numbers.extend_from_slice(embedding);
+    }
+    Ok(device::distances_on_cpu(query, &numbers, dims))
+}
+
+/// What was found for photos asked about together.
+#[derive(Default)]
+struct Together {
+    /// What looks nearest to any of them.
+    rows: Vec<Looks>,
+    /// Of each individual the sum of its estimated distances.
+    sums: Vec<f32>,
+}
+
+impl Together {
+    fn take(&mut self, found: Found) {
+        self.sums.resize(found.individuals.len(), 0.0);
+        // the distance of unit vectors
+        let apart = found.individuals.iter().map(|cosine| (2.0 - 2.0 * cosine).max(0.0).sqrt());
+        self.sums.iter_mut().zip(apart).for_each(|(sum, apart)| *sum += apart);
+        self.rows.extend(found.rows);
+        // by the photo that it looks nearest to
+        self.rows.sort_unstable_by(|a, b| a.row.cmp(&b.row).then(b.cosine.total_cmp(&a.cosine)));
+        self.rows.dedup_by_key(|looks| looks.row);
+        keep_first(&mut self.rows, MEASURED);
+    }
+
+    /// The individuals that look nearest.
+    fn first(&self, most: usize) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..self.sums.len()).collect();
+        let order = |a: &usize, b: &usize| self.sums[*a].total_cmp(&self.sums[*b]).then(a.cmp(b));
+        if all.len() > most {
+            all.select_nth_unstable_by(most, order);
+            all.truncate(most);
+        }
+        all
+    }
+}

@@ -1,0 +1,138 @@
+//! How many of the ten nearest a search of a large gallery finds: measured on some of its own photos when its codes are written.
+//!
+//! Measured again when the gallery has grown by a quarter, it costs a photo that is added as much as measuring it against some
+//! hundred others, however many there are.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::nn::ops::device;
+use crate::run::files;
+use crate::run::lock::{self, Lock};
+
+use super::codes::{self, Codes};
+use super::field::{SIDE_BY_SIDE, scan};
+use super::large::{MEASURED, distances};
+use super::search::{Near, first};
+use super::store::{Gallery, Standing};
+use super::vectors::{Header, Rows, Vectors};
+use super::writer::LOCK;
+use super::{Error, Result};
+
+/// Photos asked about.
+const QUERIES: usize = 64;
+/// Rows measured at once.
+const BLOCK: usize = 4096;
+
+/// A share that was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recall {
+    /// Of the ten nearest, the share that was found, from 0 to 1.
+    pub recall_at_10: f64,
+    /// Photos that were asked about.
+    pub queries: usize,
+    /// Photos that the gallery had then, gone ones included.
+    pub photos: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    /// Of which embeddings, as their header has it.
+    gallery: String,
+    #[serde(flatten)]
+    recall: Recall,
+}
+
+/// The file beside the embeddings of a generation.
+pub(super) fn file(folder: &Path, generation: u64) -> PathBuf {
+    folder.join(format!("vectors-{generation}.recall.json"))
+}
+
+/// What was measured last; none where nothing was, or of other embeddings.
+pub(super) fn read(folder: &Path, generation: u64, header: &Header) -> Option<Recall> {
+    let stored: Stored = files::read_json_if_there(&file(folder, generation)).ok().flatten()?;
+    (stored.gallery == header.gallery).then_some(stored.recall)
+}
+
+/// Brings the codes of a large gallery up to date, and measures what a search by them finds where that is due. The caller holds the
+/// gallery's lock.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub(super) fn keep(gallery: &Gallery, above: u64) -> Result<()> {
+    let Standing { generation, rows, .. } = gallery.standing_as_opened()?;
+    if rows <= above {
+        return Ok(());
+    }
+    let (folder, header) = (gallery.folder(), &gallery.header);
+    let rows = Vectors::open(&gallery.vectors_file(generation), header, false)?.rows(rows)?;
+    let place = codes::file(folder, generation);
+    codes::keep(&place, header, rows.numbers())?;
+    let photos = rows.numbers().len() / header.embedding.dims;
+    if read(folder, generation, header).is_none_or(|before| photos >= before.photos + before.photos / 4) {
+        let recall = measured(&rows, &Codes::of(&place, header, rows.numbers()));
+        files::replace_json(&file(folder, generation), &Stored { gallery: header.gallery.clone(), recall })?;
+    }
+    Ok(())
+}
+
+/// As [`keep`] of a gallery of more than `above` photos, where nobody else holds the gallery's lock.
+///
+/// # Errors
+/// As [`keep`], and where somebody does.
+pub(super) fn keep_unless_busy(gallery: &Gallery, above: u64) -> Result<()> {
+    let path = gallery.folder().join(LOCK);
+    let busy = || Error::Busy { folder: gallery.folder().into() };
+    if lock::is_held(&path)? {
+        return Err(busy());
+    }
+    let _lock = Lock::take(&path)?.ok_or_else(busy)?;
+    keep(gallery, above)
+}
+
+/// Asks about photos of the gallery itself, each left out of its own answer.
+fn measured(rows: &Rows, codes: &Codes) -> Recall {
+    let dims = codes.coder().dims();
+    let photos = rows.numbers().len() / dims;
+    let queries = QUERIES.min(photos);
+    let asked: Vec<usize> = (0..queries).map(|at| at * photos / queries).collect();
+    let embedding = |row: usize| &rows.numbers()[row * dims..][..dims];
+    let whose = vec![0; photos];
+    let (mut right, mut all) = (0, 0);
+    let exact =
+        exact(rows.numbers(), dims, &asked.iter().flat_map(|&row| embedding(row)).copied().collect::<Vec<_>>(), &asked);
+    for (asked, exact) in asked.chunks(SIDE_BY_SIDE).zip(exact.chunks(SIDE_BY_SIDE)) {
+        let coded: Vec<_> = asked.iter().map(|&row| codes.coder().query(embedding(row))).collect();
+        for ((&row, exact), found) in asked.iter().zip(exact).zip(scan(codes, &whose, 1, &coded, MEASURED)) {
+            let mut found: Vec<u32> = found.rows.iter().map(|looks| looks.row).filter(|&r| r as usize != row).collect();
+            found.sort_unstable();
+            let apart = distances(rows, dims, embedding(row), &found).unwrap_or_default();
+            // one as near as the tenth is as good
+            let tenth = exact.last().map_or(f64::INFINITY, |near| near.distance);
+            right += apart.iter().filter(|&&apart| apart <= tenth).count().min(exact.len());
+            all += exact.len();
+        }
+    }
+    let recall_at_10 = if all == 0 { 1.0 } else { right as f64 / all as f64 };
+    Recall { recall_at_10, queries, photos }
+}
+
+/// The ten rows that are nearest to each of `queries`, of `dims` numbers like them; `own` are rows that do not count, a query's own
+/// each, if any.
+pub(super) fn exact(rows: &[f32], dims: usize, queries: &[f32], own: &[usize]) -> Vec<Vec<Near>> {
+    let of_block = |(block, numbers): (usize, &[f32])| -> Vec<Vec<Near>> {
+        let apart = device::distances_on_cpu(queries, numbers, dims);
+        let count = (numbers.len() / dims).max(1);
+        let near = apart.chunks_exact(count).enumerate().map(|(query, apart)| {
+            let near = (block * BLOCK..).zip(apart).map(|(row, &distance)| Near { row, distance });
+            first(near.filter(|near| own.get(query) != Some(&near.row)).collect())
+        });
+        near.collect()
+    };
+    let both =
+        |a: Vec<Vec<Near>>, b: Vec<Vec<Near>>| a.into_iter().zip(b).map(|(a, b)| first([a, b].concat())).collect();
+    let found = rows.par_chunks(dims * BLOCK).enumerate().map(of_block).reduce_with(both);
+    found.unwrap_or_default()
+}
