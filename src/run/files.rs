@@ -181,6 +181,24 @@ pub fn create_folder(path: &Path) -> Result<()> {
     })
 }
 
+/// Makes a folder beside where `path` is to be, with those above it, under a name that nothing has: also not what a process
+/// left that was killed, and whose pid this one has now.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub fn new_folder_beside(path: &Path) -> Result<PathBuf> {
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        create_folder(above)?;
+    }
+    loop {
+        let folder = beside(path);
+        match fs::create_dir(&folder) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other.map(|()| folder).map_err(|e| RunError::io("create", path, e)),
+        }
+    }
+}
+
 /// Moves a whole file to its place in the same file system, replacing what is there.
 ///
 /// # Errors

@@ -332,11 +332,10 @@ fn anew_words(model: &Model, area: Rect, buf: &mut Buffer) {
         put_all(buf, row(*tile, 0), &pieces);
     }
     let words = match (&entry.proposal.group, group) {
-        (Some(name), of) if of > 1 => format!(
-            "{} of {name}: none of these? Enter names all, o only this one, a digit takes one of them, Esc goes back",
-            counted(of, "encounter")
-        ),
-        _ => "Is it none of these? Enter or n gives it a new name, a digit takes one of them, Esc goes back".into(),
+        (Some(name), of) if of > 1 => {
+            format!("{name}, {of} encounters: none of these? Enter names all, o only this one, Esc goes back")
+        }
+        _ => "Is it none of these? Enter or n gives it a new name, Esc goes back".into(),
     };
     put(buf, area.x, area.bottom().saturating_sub(1), area.width, &fit(&words, area.width), theme.accent());
 }
