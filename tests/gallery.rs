@@ -17,7 +17,6 @@ use caretta::eval::model::{About, Model, Preprocessing};
 use caretta::gallery::Error;
 use caretta::gallery::about::Embedding;
 use caretta::gallery::identify::Catalogue;
-use caretta::gallery::search::nearest;
 use caretta::gallery::store::Gallery;
 use caretta::gallery::writer::Writer;
 use caretta::nn::head::HeadKind;
