@@ -72,7 +72,7 @@ pub(super) fn keep(gallery: &Gallery, above: u64) -> Result<()> {
     codes::keep(&place, header, rows.numbers())?;
     let photos = rows.numbers().len() / header.embedding.dims;
     if read(folder, generation, header).is_none_or(|before| photos >= before.photos + before.photos / 4) {
-        let recall = measured(&rows, &Codes::of(&place, header, rows.numbers()));
+        let recall = measured(&rows, &Codes::kept(&place, header, rows.numbers()).complete(rows.numbers()));
         files::replace_json(&file(folder, generation), &Stored { gallery: header.gallery.clone(), recall })?;
     }
     Ok(())

@@ -146,7 +146,7 @@ impl Session {
             gallery: gallery.into(),
             folder: folder.into(),
             version,
-            counts: store.counts()?,
+            counts: catalogue.counts(),
             entries,
             promise: catalogue.calibration().map(|calibration| {
                 let has_grown = calibration.has_grown(catalogue.individuals().len());
