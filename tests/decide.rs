@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use caretta::data::synth::{SynthPlan, draw};
 use common::Stage;
@@ -101,4 +102,72 @@ fn a_folder_is_grouped_into_known_and_new_individuals() {
     let nameless = stage.json(&["discover", "strangers/images", "--model-path", "models", "--distance", "2"]);
     assert_eq!(nameless["groups"].as_array().unwrap().len(), 1, "all is one at the farthest distance");
     assert!(nameless["agreement"].is_null());
+}
+
+#[test]
+fn new_animals_are_grouped_whatever_pass_they_came_in() {
+    let stage = stage();
+    stage.ok(&["gallery", "build", "--model-path", "models", "--data-dir", "strangers", "--gallery", "g"]);
+    // nearly all is called new at this rate
+    let said = stage.json(&["gallery", "calibrate", "--gallery", "g", "--false-new", "0.9", "--wrong-name", "0.3"]);
+    let groups = &said["groups"];
+    assert_eq!((&groups["chosen_on"], &groups["reached"]["individuals"]), (&10.into(), &10.into()));
+    assert!(groups["distance"].as_f64().is_some_and(|distance| distance > 0.0 && distance < 2.0), "{groups}");
+
+    // each animal on several days, as the same photos
+    let photos = csv::Reader::from_path(stage.root.join("turtles/metadata_splits.csv")).unwrap().into_deserialize();
+    let mut of: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for row in photos {
+        let row: std::collections::BTreeMap<String, String> = row.unwrap();
+        of.entry(row["identity"].clone()).or_default().push(row["file_name"].clone());
+    }
+    let put = |folder: &str, who: usize| {
+        fs::create_dir_all(stage.root.join("week").join(folder)).unwrap();
+        for (n, photo) in of.values().nth(who).unwrap().iter().take(2).enumerate() {
+            let ending = photo.rsplit_once('.').unwrap().1;
+            let to = stage.root.join(format!("week/{folder}/{n}.{ending}"));
+            fs::copy(stage.root.join("turtles").join(photo), to).unwrap();
+        }
+    };
+    for (folder, who) in [("a mon", 0), ("b mon", 1), ("c tue", 0), ("d wed", 0), ("e wed", 1)] {
+        put(folder, who);
+    }
+    let identify = ["identify", "week", "--gallery", "g", "--output", "week.jsonl"];
+    let read = |text: &str| -> Vec<(String, String, serde_json::Value)> {
+        let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let text_of = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        text.lines()
+            .map(line)
+            .map(|d| (text_of(&d["encounter"]), text_of(&d["decision"]), d["group"].clone()))
+            .collect()
+    };
+    let told = read(&stage.ok(&[&identify[..], &["--json"]].concat()));
+    let kept = || read(&fs::read_to_string(stage.root.join("week.jsonl")).unwrap());
+    assert!(told.iter().all(|(_, decision, _)| decision == "new_individual"), "else this shows nothing: {told:?}");
+    assert_eq!((told.len(), &kept()), (5, &told), "one line each, with its group");
+    let group = |told: &[(String, String, serde_json::Value)], encounter: &str| {
+        let found = told.iter().find(|(name, ..)| name == &format!("week/{encounter}")).unwrap();
+        found.2.as_str().unwrap().to_owned()
+    };
+    assert_eq!((group(&told, "a mon"), group(&told, "c tue")), ("new 1".into(), group(&told, "d wed")));
+    assert_eq!((group(&told, "a mon"), group(&told, "b mon")), (group(&told, "c tue"), group(&told, "e wed")));
+    assert!(stage.ok(&identify).is_empty(), "all is there");
+
+    // a pass that was killed has no groups; one more comes meanwhile, and one has a photo more
+    let whole = fs::read_to_string(stage.root.join("week.jsonl")).unwrap();
+    let killed: Vec<String> = whole.lines().take(3).map(|line| line.replace("\"new 1\"", "null")).collect();
+    fs::write(stage.root.join("week.jsonl"), killed.join("\n") + "\n").unwrap();
+    put("f thu", 0);
+    fs::copy(stage.root.join("week/b mon/0.png"), stage.root.join("week/b mon/more.png")).unwrap();
+    stage.ok(&identify);
+    let after = kept();
+    let names: Vec<&str> = after.iter().map(|(name, ..)| name.trim_start_matches("week/")).collect();
+    assert_eq!(names, ["a mon", "b mon", "c tue", "b mon", "d wed", "e wed", "f thu"], "what was decided is not again");
+    assert_eq!(group(&after, "f thu"), group(&after, "a mon"));
+    assert!(after.iter().all(|(.., group)| group.is_string()));
+    // without a calibration there is neither decision nor group
+    fs::remove_file(stage.root.join("g/calibration.json")).unwrap();
+    let line: serde_json::Value =
+        serde_json::from_str(stage.ok(&["identify", "week/a mon/0.png", "--gallery", "g", "--json"]).trim()).unwrap();
+    assert!(line["decision"].is_null() && line["group"].is_null() && line["individual"].is_string());
 }

@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use caretta::eval::model::{About, Preprocessing};
+use caretta::eval::model::{About, Model, Preprocessing};
 use caretta::gallery::Error;
+use caretta::gallery::about::Embedding;
+use caretta::gallery::identify::Catalogue;
 use caretta::gallery::store::Gallery;
 use caretta::gallery::writer::Writer;
 use caretta::nn::head::HeadKind;
@@ -449,6 +451,31 @@ fn use_all_of(folder: &Path) {
     }
 }
 
+/// A copy of the folder `whole` in `hurt`, of whose files `file` is damaged.
+fn damaged(whole: &Path, hurt: &Path, file: &str, damage: Damage) {
+    let _ = fs::remove_dir_all(hurt);
+    fs::create_dir(hurt).unwrap();
+    for entry in fs::read_dir(whole).unwrap().flatten().filter(|entry| entry.file_name() != file) {
+        if entry.path().extension().is_some_and(|ending| ending == "safetensors") {
+            fs::hard_link(entry.path(), hurt.join(entry.file_name())).unwrap(); // it is long, and only read
+        } else {
+            fs::copy(entry.path(), hurt.join(entry.file_name())).unwrap();
+        }
+    }
+    let mut content = bytes(whole.join(file));
+    match damage {
+        Damage::Cut(at) => content.truncate(at.index(content.len())),
+        Damage::Bytes(changes) => {
+            let length = content.len();
+            changes.iter().for_each(|(at, byte)| content[at.index(length)] = *byte);
+        }
+        Damage::Other(other) => content = other,
+        Damage::More(more) => content.extend(more),
+        Damage::Gone => return,
+    }
+    fs::write(hurt.join(file), content).unwrap();
+}
+
 #[test]
 fn damaged_galleries_are_refused_in_a_sentence() {
     let place = Place::new(FEW);
@@ -458,27 +485,56 @@ fn damaged_galleries_are_refused_in_a_sentence() {
     let (whole, hurt) = (place.root.join("whole"), place.root.join("hurt"));
     let mut runner = proptest::test_runner::TestRunner::new(cases());
     let ran = runner.run(&(prop::sample::select(vec!["facts.sqlite", "vectors-1.f32"]), damage()), |(file, damage)| {
-        let _ = fs::remove_dir_all(&hurt);
-        fs::create_dir(&hurt).unwrap();
-        for name in ["facts.sqlite", "vectors-1.f32"] {
-            fs::copy(whole.join(name), hurt.join(name)).unwrap();
-        }
-        let mut content = bytes(hurt.join(file));
-        match damage {
-            Damage::Cut(at) => content.truncate(at.index(content.len())),
-            Damage::Bytes(changes) => {
-                let length = content.len();
-                changes.iter().for_each(|(at, byte)| content[at.index(length)] = *byte);
-            }
-            Damage::Other(other) => content = other,
-            Damage::More(more) => content.extend(more),
-            Damage::Gone => fs::remove_file(hurt.join(file)).unwrap(),
-        }
-        if hurt.join(file).exists() {
-            fs::write(hurt.join(file), content).unwrap();
-        }
+        damaged(&whole, &hurt, file, damage);
         use_all_of(&hurt);
         Ok(())
     });
     ran.unwrap();
+}
+
+/// What `identify` does with a bundle before it looks at a photo; errors are told in one line.
+fn use_bundle(folder: &Path) {
+    let tell = |error: String| assert!(!error.contains('\n') && !error.is_empty(), "{error:?}");
+    let read = || -> Result<(), String> {
+        let catalogue = Catalogue::of(Gallery::open(folder).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        let gallery = catalogue.gallery();
+        let known = gallery.known().map_err(|e| e.to_string())?;
+        let near = catalogue.nearest(&[known.embedding(0)]).map_err(|e| e.to_string())?;
+        catalogue.photos(&near[0].photos).map_err(|e| e.to_string())?;
+        let _ = catalogue.calibration().map(|calibration| calibration.has_grown(known.individuals.len()));
+        let path = gallery.model_file().map_err(|e| e.to_string())?;
+        let model = Model::load(&Cpu::default(), &path).map_err(|e| e.to_string())?;
+        let theirs = Embedding { identity: model.identity, ..gallery.embedding().clone() };
+        gallery.accept(&theirs).map_err(|e| e.to_string())
+    };
+    read().unwrap_or_else(tell);
+}
+
+#[test]
+fn damaged_bundles_are_refused_in_a_sentence() {
+    let place = Place::new(FEW);
+    place.ok(BUILD);
+    place.ok(&["gallery", "calibrate", "--gallery", "g", "--false-new", "0.6", "--wrong-name", "0.6"]);
+    place.ok(&["bundle", "--gallery", "g", "--output-dir", "whole"]);
+    let (whole, hurt) = (place.root.join("whole"), place.root.join("hurt"));
+    use_bundle(&whole);
+    let mut runner = proptest::test_runner::TestRunner::new(cases());
+    let file = prop_oneof![
+        20 => prop::sample::select(vec!["facts.sqlite", "vectors-1.f32", "calibration.json"]),
+        1 => Just("weights.safetensors"),
+    ];
+    let ran = runner.run(&(file, damage()), |(file, damage)| {
+        damaged(&whole, &hurt, file, damage);
+        if file != "weights.safetensors" {
+            fs::remove_file(hurt.join("weights.safetensors")).unwrap(); // it takes long to read, and comes last
+        }
+        use_bundle(&hurt);
+        Ok(())
+    });
+    ran.unwrap();
+    // and so does the program
+    for file in ["weights.safetensors", "calibration.json", "facts.sqlite", "vectors-1.f32"] {
+        damaged(&whole, &hurt, file, Damage::Other(b"theirs".into()));
+        place.refused(&["identify", "photos/t1/1.png", "--gallery", "hurt"], &[file]);
+    }
 }

@@ -269,8 +269,13 @@ impl DeviceFlags {
     /// The device asked for, as exact as asked for.
     pub(super) fn open(&self) -> Result<AnyDevice> {
         let device = device(&self.device)?;
-        device.set_exact(self.precision == PrecisionArg::Fp32);
+        device.set_exact(self.is_exact());
         Ok(device)
+    }
+
+    /// Whether products on a card are to be exact.
+    pub(super) fn is_exact(&self) -> bool {
+        self.precision == PrecisionArg::Fp32
     }
 }
 

@@ -1,19 +1,24 @@
 //! `bench`: photos a second of a backbone on this machine, seconds for a ranking, or how a gallery of a given size fares.
 
+mod peer;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use serde::Serialize;
 
 use crate::eval::bench::{RetrievalPlan, draw};
 use crate::eval::embeddings::EmbeddingSet;
 use crate::gallery::bench::{GalleryPlan, GalleryReport};
 use crate::nn::backbone::Backbone;
-use crate::nn::ops::device::on_device;
+use crate::nn::ops::cpu::thread_count;
+use crate::nn::ops::device::{AnyDevice, on_device};
 use crate::run::files;
-use crate::train::bench::BenchPlan;
+use crate::train::bench::{BenchPlan, BenchReport};
 
+use self::peer::{Ground, Reached};
 use super::args::{PhotoFlags, Usage};
 use super::{Context, words};
 
@@ -21,7 +26,7 @@ use super::{Context, words};
 #[derive(Debug, Args)]
 #[command(
     group = clap::ArgGroup::new("of_embeddings").args(["retrieval", "gallery"]).multiple(true),
-    after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json\n  caretta bench --retrieval --gallery 100000 --queries 1000\n  caretta bench --gallery 1000000        takes 4.5 GB of disk and some minutes"
+    after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json\n  caretta bench --peer venv/bin/python\n  caretta bench --retrieval --gallery 100000 --queries 1000\n  caretta bench --gallery 1000000        takes 4.5 GB of disk and some minutes"
 )]
 pub(super) struct BenchArgs {
     /// The network
@@ -36,6 +41,9 @@ pub(super) struct BenchArgs {
     /// Seconds for each of the three measurements
     #[arg(long, default_value_t = 10, value_name = "N")]
     seconds: u64,
+    /// A Python with torch and torchvision (onnxruntime and onnx, too, for ONNX Runtime), measured beside Caretta
+    #[arg(long, conflicts_with = "of_embeddings", value_name = "PYTHON")]
+    peer: Option<PathBuf>,
     /// Measure a ranking instead, of drawn embeddings, with all its figures
     #[arg(long)]
     retrieval: bool,
@@ -87,6 +95,15 @@ fn retrieval(context: &Context, args: &BenchArgs) -> Result<u8> {
         )
     })?;
     Ok(0)
+}
+
+/// What was measured, and beside it what another reached.
+#[derive(Serialize)]
+struct Measured<'a> {
+    #[serde(flatten)]
+    report: &'a BenchReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: &'a Option<Vec<Reached>>,
 }
 
 /// A gallery of so many photos.
@@ -160,7 +177,15 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
         words::say(&device.describe());
     }
     let report = on_device!(&device, device => crate::train::bench::bench(device, &plan))?;
-    context.answer(&report, || {
+    let ground = Ground {
+        device: &device.name(),
+        // a processor's products are
+        exact: args.photos.device.is_exact() || matches!(device, AnyDevice::Cpu(_)),
+        threads: thread_count(),
+    };
+    let peer = args.peer.as_ref().map(|python| peer::beside(python, &plan, ground, &report)).transpose()?;
+    let answer = Measured { report: &report, peer: &peer };
+    context.answer(&answer, || {
         let rows = [
             ("training", report.train_photos_per_s, report.train_photos_per_s_median),
             ("embedding", report.inference_photos_per_s, report.inference_photos_per_s_median),
@@ -174,6 +199,10 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
         );
         if let Some(bytes) = report.memory_bytes {
             last += &format!("\n{} of the card's memory at most", words::gib(bytes));
+        }
+        if let Some(reached) = &peer {
+            let head = ["photos/s of others", "best", "median", "Caretta's best is"];
+            last += &format!("\n\n{}", words::table(&head, &peer::rows(reached)));
         }
         let about = format!("{backbone}, batch {}, {} pixels\n", args.batch_size, args.image_size);
         about + &words::table(&["photos/s", "best", "median"], &cells) + &last

@@ -13,6 +13,7 @@ use crate::gallery::share::Share;
 use crate::gallery::store::Gallery;
 use crate::gallery::thresholds::Asked;
 
+use super::discover::agreement;
 use super::of_gallery::GalleryFlag;
 use super::{Context, pictures, words};
 
@@ -144,6 +145,20 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
         said.push(format!(
             "{} trained the network and calibrated nothing{of_trained}.",
             counted(held.trained_individuals, "individual")
+        ));
+    }
+    if held.encounters_named_by_program > 0 {
+        said.push(format!(
+            "{} got their names from the program alone and calibrated nothing: the scores that are judged here chose them.",
+            counted(held.encounters_named_by_program, "encounter")
+        ));
+    }
+    if let Some(groups) = &calibration.groups {
+        said.push(format!(
+            "Groups of new animals stay {:.3} apart, chosen on {}; on as many others {}.",
+            groups.distance,
+            counted(groups.chosen_on, "individual"),
+            agreement(&groups.reached)
         ));
     }
     if held.photos_of_unknown_training > 0 {

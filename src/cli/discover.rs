@@ -155,7 +155,8 @@ fn told(found: &Discovered) -> String {
     text
 }
 
-fn agreement(of: &Agreement) -> String {
+/// How well groups are individuals, in words.
+pub(super) fn agreement(of: &Agreement) -> String {
     let share = |share: Option<f64>| share.map_or_else(|| "·".into(), |share| format!("{share:.3}"));
     format!(
         "ARI {:.3}, pairs' precision {}, recall {} ({} in {} groups)",

@@ -1,5 +1,6 @@
 //! `identify`: who is on photos, an answer an encounter.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -14,6 +15,7 @@ use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given};
+use crate::gallery::groups::NewOnes;
 use crate::gallery::identify::{Catalogue, Decision, Verdict, identify as decide};
 use crate::gallery::seen::Looking;
 use crate::gallery::session::Session;
@@ -22,7 +24,7 @@ use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
 use super::args::{ByArg, PhotoFlags, Usage};
-use super::of_gallery::{ModelFlags, trained};
+use super::of_gallery::{ModelFlags, OfGallery, trained};
 use super::{Context, follow, words};
 
 /// Arguments of `identify`.
@@ -45,8 +47,8 @@ pub(super) struct IdentifyArgs {
     /// what is new
     #[arg(long, conflicts_with = "encounters_by")]
     session: bool,
-    /// Append the decisions to this file, an object a line; encounters that it has already are left out, so that the same
-    /// command goes on where it was
+    /// Append the decisions to this file, an object a line; encounters that it has with the same photos are left out, so that
+    /// the same command goes on where it was. When all are there, the new ones in it get their groups
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -70,25 +72,44 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     let mut asked = Asked::new(given(context, &args.asked)?, args.encounters_by.into());
     words::say_problems(&asked.manifest.problems);
     let all = asked.encounters.len();
-    asked.encounters.retain(|together| answers.as_ref().is_none_or(|answers| !answers.has(&together.encounter)));
+    asked.retain(|encounter, photos| answers.as_ref().is_none_or(|answers| !answers.has(encounter, photos)));
     let before = all - asked.encounters.len();
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
     let bar = follow::bar(2 * asked.photos() as u64, "identifying", context.global.json);
-    let mut found = Vec::new();
-    let decided = decide(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut |decision| {
-        if context.global.json {
-            print_line(&decision)?;
+    let (mut found, mut new): (Vec<Decision>, NewOnes) = Default::default();
+    let mut told = |decision: Decision, photos: &[f32]| {
+        let is_new = decision.decision == Some(Verdict::NewIndividual);
+        if is_new {
+            new.take(&decision.encounter, photos);
+        }
+        if context.global.json && !is_new {
+            print_line(&decision)?; // of new ones the group is not known yet
         }
         if let Some(answers) = &mut answers {
-            answers.append(&decision)?;
+            // one with a photo that cannot be read is asked about each time
+            if !answers.has(&decision.encounter, &decision.photos) {
+                answers.append(&decision)?;
+            }
         }
         found.push(decision);
         Ok(())
-    });
+    };
+    let decided = decide(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut told);
     bar.finish_and_clear();
-    let is_interrupted = matches!(decided, Err(crate::gallery::Error::Interrupted));
+    let mut is_interrupted = matches!(decided, Err(crate::gallery::Error::Interrupted));
     let problems = if is_interrupted { Vec::new() } else { decided? };
     words::say_problems(&problems);
+    if !is_interrupted {
+        let groups = grouped(context, device, (&catalogue, &of, &source), &asked, (new, answers.as_mut()))?;
+        is_interrupted = groups.is_none();
+        for decision in &mut found {
+            decision.group = groups.as_ref().and_then(|groups| groups.get(&decision.encounter)).cloned();
+        }
+    }
+    if context.global.json {
+        let new = found.iter().filter(|decision| decision.decision == Some(Verdict::NewIndividual));
+        new.map(print_line).collect::<crate::gallery::Result<()>>()?;
+    }
     if !context.global.json && !found.is_empty() {
         words::print(&foreign::block(&table(&found)))?;
     }
@@ -103,6 +124,50 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         return Ok(super::INTERRUPTED);
     }
     Ok(if found.is_empty() && before == 0 { 1 } else { 0 })
+}
+
+/// The groups of the encounters that are of new individuals, all that `answers` has with them, which are given theirs; empty
+/// where nothing says how far apart groups stay. None when it was interrupted.
+fn grouped<D: Backend>(
+    context: &Context,
+    device: &D,
+    (catalogue, of, source): (&Catalogue, &OfGallery<D>, &Source),
+    asked: &Asked,
+    (new, answers): (NewOnes, Option<&mut Answers>),
+) -> Result<Option<HashMap<String, String>>> {
+    let is_stale = !new.is_empty() || answers.as_ref().is_some_and(|answers| answers.has_ungrouped());
+    let Some(cut) = catalogue.cut().filter(|_| is_stale) else { return Ok(Some(HashMap::new())) };
+    let mut all = NewOnes::default();
+    if let Some(answers) = &answers {
+        // those of passes before are embedded once more: one group may hold old ones and new ones
+        let these: HashSet<&str> = new.encounters().collect();
+        let mut before = answers.new_ones();
+        before.retain(|(encounter, _)| !these.contains(encounter));
+        let again = seen(context, device, asked.again(&before), of.looker.as_ref(), source)?;
+        let bar = follow::bar(2 * again.photos() as u64, "grouping", context.global.json);
+        let ticks = &mut follow::ticks(context, &bar);
+        let embedded = decide(catalogue, &of.model, &again, source, ticks, &mut |decision, photos| {
+            all.take(&decision.encounter, photos);
+            Ok(())
+        });
+        bar.finish_and_clear();
+        match embedded {
+            Err(crate::gallery::Error::Interrupted) => return Ok(None),
+            other => words::say_problems(&other?),
+        }
+    }
+    all.append(new);
+    let groups = match all.groups(of.model.about.embedding_dim, cut) {
+        Err(error @ crate::gallery::Error::TooMany { .. }) => {
+            words::say(&format!("the new ones are not grouped: {error}"));
+            return Ok(Some(HashMap::new()));
+        }
+        other => other?,
+    };
+    if let Some(answers) = answers {
+        answers.group(&groups)?;
+    }
+    Ok(Some(groups))
 }
 
 /// Looks at a folder for a session.
@@ -177,6 +242,10 @@ pub(super) fn say_what_decided(catalogue: &Catalogue) {
             "The gallery has grown since it was calibrated, and strangers come nearer in a larger one: \
              `caretta gallery calibrate --gallery {gallery}` makes the decisions good again."
         ),
+        Some(calibration) if calibration.groups.is_none() => format!(
+            "Nothing says yet how far apart new animals stay, so that they have no groups: \
+             `caretta gallery calibrate --gallery {gallery}` chooses it."
+        ),
         Some(_) => return,
     };
     words::say(&words::wrapped(&said));
@@ -242,8 +311,9 @@ pub(super) fn table(found: &[Decision]) -> String {
             None => "—".into(),
         };
         let sure = d.probability.map_or_else(String::new, |p| format!("{p:.2}"));
-        vec![foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)]
+        let group = d.group.clone().unwrap_or_default();
+        vec![foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, group, nearest(0), nearest(1)]
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-    words::table(&["encounter", "photos", "decision", "probability", "nearest", "next"], &rows)
+    words::table(&["encounter", "photos", "decision", "probability", "group", "nearest", "next"], &rows)
 }

@@ -49,7 +49,7 @@ fn search_on<D: Backend>(context: &Context, args: &SearchArgs, device: &D) -> Re
     let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "searching", context.global.json);
     let mut found: Vec<Decision> = Vec::new();
     let searched =
-        identify(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut |decision| {
+        identify(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut |decision, _| {
             found.push(decision);
             Ok(())
         });

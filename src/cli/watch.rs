@@ -75,8 +75,9 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
             // a rebuild may have been with another network
             catalogue.gallery().accept(&of.embedding())?;
         }
+        catalogue.calibrate_again()?; // which leaves the gallery's version as it is
         let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
-        let mut told = |decision: Decision| {
+        let mut told = |decision: Decision, _: &[f32]| {
             answers.append(&decision)?;
             if context.global.json { print_line(&decision) } else { print(&decision) }
         };

@@ -1,6 +1,7 @@
-//! A file of decisions that grows, an object a line: whoever was killed goes on where it was.
+//! A file of decisions that grows, an object a line: whoever was killed goes on where it was. Of an encounter with several lines
+//! the last one counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::data::foreign;
 use crate::run::{RunError, files};
 
-use super::identify::Decision;
+use super::identify::{Decision, Verdict};
 use super::{Error, Result};
 
 /// Longest line that is read, in bytes.
@@ -19,8 +20,18 @@ const LONGEST: u64 = 64 << 20;
 pub struct Answers {
     file: File,
     path: PathBuf,
-    /// Photos by encounter, as decided last.
-    decided: HashMap<String, HashSet<String>>,
+    /// By encounter, as decided last.
+    decided: HashMap<String, Answered>,
+}
+
+/// What was decided of an encounter.
+#[derive(Debug)]
+struct Answered {
+    /// The place of its first line among the encounters.
+    at: usize,
+    photos: Vec<String>,
+    is_new: bool,
+    group: Option<String>,
 }
 
 impl Answers {
@@ -34,7 +45,7 @@ impl Answers {
         let mut decided = HashMap::new();
         let (whole, rest) = files::each_line(path, LONGEST, |line| match serde_json::from_slice::<Decision>(line) {
             Ok(answer) => {
-                decided.insert(answer.encounter, answer.photos.into_iter().collect());
+                take(&mut decided, answer);
                 true
             }
             Err(_) => false,
@@ -49,14 +60,55 @@ impl Answers {
         Ok(Answers { file, path: path.into(), decided })
     }
 
-    /// Whether there is a decision on the encounter.
-    pub fn has(&self, encounter: &str) -> bool {
-        self.decided.contains_key(encounter)
+    /// Whether there is a decision on the encounter that was made with just these `photos`, whatever their order.
+    pub fn has(&self, encounter: &str, photos: &[String]) -> bool {
+        let sorted = |photos: &[String]| {
+            let mut photos = photos.to_vec();
+            photos.sort();
+            photos
+        };
+        self.decided.get(encounter).is_some_and(|answered| sorted(&answered.photos) == sorted(photos))
     }
 
     /// Whether the decision on the encounter was made with the photo.
     pub fn has_photo(&self, encounter: &str, photo: &str) -> bool {
-        self.decided.get(encounter).is_some_and(|photos| photos.contains(photo))
+        self.decided.get(encounter).is_some_and(|answered| answered.photos.iter().any(|there| there == photo))
+    }
+
+    /// The encounters of new individuals with their photos, in the file's order.
+    pub fn new_ones(&self) -> Vec<(&str, &[String])> {
+        let mut new: Vec<_> = self.decided.iter().filter(|(_, answered)| answered.is_new).collect();
+        new.sort_by_key(|(_, answered)| answered.at);
+        new.into_iter().map(|(encounter, answered)| (encounter.as_str(), &answered.photos[..])).collect()
+    }
+
+    /// Whether there are encounters of new individuals that have no group.
+    pub fn has_ungrouped(&self) -> bool {
+        self.decided.values().any(|answered| answered.is_new && answered.group.is_none())
+    }
+
+    /// Gives each encounter of a new individual its group in `groups`, none where it has none there. The file is replaced by
+    /// one that says so.
+    ///
+    /// # Errors
+    /// When it cannot be read or written; it is as it was then.
+    pub fn group(&mut self, groups: &HashMap<String, String>) -> Result<()> {
+        let fail = |e| RunError::io("read", &self.path, e);
+        let mut text = Vec::new();
+        let mut decided = HashMap::new();
+        files::each_line(&self.path, LONGEST, |line| {
+            let Ok(mut answer) = serde_json::from_slice::<Decision>(line) else { return false };
+            answer.group = groups.get(&answer.encounter).filter(|_| is_new(&answer)).cloned();
+            let Ok(line) = line_of(&answer) else { return false };
+            text.extend(line.into_bytes());
+            take(&mut decided, answer);
+            true
+        })
+        .map_err(fail)?;
+        files::replace(&self.path, &text)?;
+        let file = files::open_to_append(&self.path).map_err(|e| RunError::io("write", &self.path, e))?;
+        (self.file, self.decided) = (file, decided);
+        Ok(())
     }
 
     /// Encounters in it.
@@ -75,11 +127,25 @@ impl Answers {
     /// When it cannot be written.
     pub fn append(&mut self, decision: &Decision) -> Result<()> {
         let fail = |e| RunError::io("write", &self.path, e);
-        let line = foreign::json(&serde_json::to_string(decision).map_err(|e| fail(e.into()))?) + "\n";
+        let line = line_of(decision).map_err(fail)?;
         self.file.write_all(line.as_bytes()).map_err(fail)?;
-        self.decided.insert(decision.encounter.clone(), decision.photos.iter().cloned().collect());
+        take(&mut self.decided, decision.clone());
         Ok(())
     }
+}
+
+fn is_new(decision: &Decision) -> bool {
+    decision.decision == Some(Verdict::NewIndividual)
+}
+
+fn line_of(decision: &Decision) -> std::io::Result<String> {
+    Ok(foreign::json(&serde_json::to_string(decision)?) + "\n")
+}
+
+fn take(decided: &mut HashMap<String, Answered>, answer: Decision) {
+    let at = decided.get(&answer.encounter).map_or(decided.len(), |before| before.at);
+    let is_new = is_new(&answer);
+    decided.insert(answer.encounter, Answered { at, photos: answer.photos, is_new, group: answer.group });
 }
 
 #[cfg(test)]
@@ -93,6 +159,7 @@ mod tests {
             decision: None,
             individual: Some("t1".into()),
             probability: None,
+            group: None,
             nearest: Vec::new(),
             individuals: Vec::new(),
             approximate: None,
@@ -112,7 +179,7 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let mut answers = Answers::open(&path).unwrap();
             let lines = whole[..cut].matches('\n').count();
-            assert_eq!((answers.len(), answers.has("a")), (lines, lines > 0));
+            assert_eq!((answers.len(), answers.has("a", &["a/1.jpg".into()])), (lines, lines > 0));
             answers.append(&decision("c")).unwrap();
             assert_eq!(Answers::open(&path).unwrap().len(), lines + 1);
         }
@@ -123,5 +190,51 @@ mod tests {
             assert!(error.contains("named.jsonl") && error.contains("--output"), "{error}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), other, "nobody's file is changed");
         }
+    }
+
+    #[test]
+    fn an_encounter_is_there_by_its_photos_and_the_last_word_on_it_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("named.jsonl");
+        let mut answers = Answers::open(&path).unwrap();
+        let more = |photos: &[&str]| photos.iter().map(|&photo| photo.to_owned()).collect::<Vec<_>>();
+        answers.append(&decision("a")).unwrap();
+        answers.append(&Decision { photos: more(&["a/2.jpg", "a/1.jpg"]), ..decision("a") }).unwrap();
+        for answers in [&answers, &Answers::open(&path).unwrap()] {
+            assert!(answers.has("a", &more(&["a/1.jpg", "a/2.jpg"])));
+            assert!(!answers.has("a", &more(&["a/1.jpg"])) && !answers.has("a", &more(&["a/1.jpg", "a/3.jpg"])));
+            assert!(answers.has_photo("a", "a/2.jpg") && !answers.has_photo("b", "a/2.jpg"));
+        }
+    }
+
+    #[test]
+    fn new_ones_get_their_groups_and_all_else_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("named.jsonl");
+        let mut answers = Answers::open(&path).unwrap();
+        let new = |encounter: &str| Decision {
+            decision: Some(Verdict::NewIndividual),
+            individual: None,
+            probability: Some(0.9),
+            ..decision(encounter)
+        };
+        let known = Decision { decision: Some(Verdict::Known), ..decision("b") };
+        let look = Decision { decision: Some(Verdict::Look), ..decision("c") };
+        // c was new before more of its photos came
+        for one in [&new("d"), &known, &new("c"), &look, &new("a")] {
+            answers.append(one).unwrap();
+        }
+        assert!(answers.has_ungrouped());
+        assert_eq!(answers.new_ones().iter().map(|(one, _)| *one).collect::<Vec<_>>(), ["d", "a"]);
+        let groups = ["a", "b", "d"].map(|one| (one.to_owned(), "new 1".to_owned()));
+        answers.group(&groups.into()).unwrap();
+        assert!(!answers.has_ungrouped());
+        answers.append(&decision("e")).unwrap();
+        let lines = std::fs::read_to_string(&path).unwrap();
+        let read: Vec<Decision> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let grouped = |one| Decision { group: Some("new 1".into()), ..new(one) };
+        assert_eq!(read, [grouped("d"), known, new("c"), look, grouped("a"), decision("e")]);
+        let again = Answers::open(&path).unwrap();
+        assert_eq!((again.len(), again.has_ungrouped()), (5, false));
     }
 }

@@ -119,6 +119,29 @@ impl Asked {
         Asked { manifest: Manifest { problems, ..bare(photos) }, encounters, looked: HashSet::new() }
     }
 
+    /// Whether `taken` says so of an encounter and its photos, by their paths as given.
+    pub fn retain(&mut self, mut taken: impl FnMut(&str, &[String]) -> bool) {
+        let Asked { manifest, encounters, .. } = self;
+        encounters.retain(|together| {
+            let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
+            taken(&together.encounter, &together.photos.iter().map(path).collect::<Vec<_>>())
+        });
+    }
+
+    /// Encounters of photos that were asked about before, by their paths as given; what is known of those photos here is known there.
+    pub fn again(&self, encounters: &[(&str, &[String])]) -> Asked {
+        let known: HashMap<&Path, &Photo> = self.manifest.photos.iter().map(|photo| (&*photo.path, photo)).collect();
+        let (mut photos, mut again) = (Vec::new(), Vec::new());
+        for (encounter, paths) in encounters {
+            let from = photos.len();
+            let photo =
+                |path: &String| known.get(Path::new(path)).map_or_else(|| loose(path.into()), |&photo| photo.clone());
+            photos.extend(paths.iter().map(photo));
+            again.push(Together { encounter: (*encounter).to_owned(), photos: (from..photos.len()).collect() });
+        }
+        Asked { manifest: bare(photos), encounters: again, looked: HashSet::new() }
+    }
+
     /// How many photos its encounters have.
     pub fn photos(&self) -> usize {
         self.encounters.iter().map(|together| together.photos.len()).sum()
@@ -223,6 +246,17 @@ mod tests {
                 ("x.jpg", vec!["x.jpg"]),
             ]
         );
+    }
+
+    #[test]
+    fn what_was_asked_before_is_asked_again_as_it_was() {
+        let mut asked = Asked::new(vec![week()], EncountersBy::Folder);
+        let before = ["week/a/2.jpg".to_owned(), "gone.jpg".to_owned()];
+        let again = asked.again(&[("other", &[]), ("week/a", &before)]);
+        assert_eq!(encounters(&again), [("other", vec![]), ("week/a", vec!["week/a/2.jpg", "gone.jpg"])]);
+        assert_eq!(again.manifest.photos[0], asked.manifest.photos[2], "its day is known");
+        asked.retain(|encounter, photos| encounter == "week/a" && photos.len() == 2);
+        assert_eq!(encounters(&asked), [("week/a", vec!["week/a/1.jpg", "week/a/2.jpg"])]);
     }
 
     #[test]

@@ -26,10 +26,7 @@ pub(super) fn whole<T>(to: &Path, make: impl FnOnce(&Path) -> Result<T>) -> Resu
     if to.exists() {
         return Err(Error::InTheWay { path: to.into() });
     }
-    // nobody else writes to it
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let beside = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    files::create_folder(&beside)?;
+    let beside = files::new_folder_beside(to)?;
     let made = make(&beside).and_then(|made| {
         files::rename(&beside, to)?;
         Ok(made)
@@ -95,5 +92,20 @@ mod tests {
         assert!(error.contains("copy") && error.contains("choose another"), "{error}");
         let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "{names:?}");
+    }
+
+    #[test]
+    fn what_a_killed_process_of_the_same_number_left_is_not_taken_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = small(&dir.path().join("g"));
+        let to = dir.path().join("copy");
+        for n in 0..5000 {
+            // whichever number comes next
+            let left = dir.path().join(format!(".copy.{}-{n}.tmp", std::process::id()));
+            fs::create_dir(&left).unwrap();
+            fs::write(left.join("stray"), "").unwrap();
+        }
+        backup(&writer, &to).unwrap();
+        assert!(!to.join("stray").exists() && Gallery::open(&to).is_ok());
     }
 }

@@ -31,7 +31,7 @@ pub fn calibrate_gallery(
     asked: Asked,
     share_new: Option<f64>,
 ) -> Result<(Calibration, Vec<PathBuf>)> {
-    let calibration = calibrate(&gallery.known()?, asked, share_new)?;
+    let calibration = calibrate(&gallery.known()?, asked, share_new, &gallery.named_by_program()?)?;
     let mut written = calibration_charts::draw(gallery.folder(), &calibration)?;
     // last: with it, the pictures are there
     let path = gallery.folder().join(CALIBRATION_FILE);
@@ -61,6 +61,7 @@ pub(super) mod tests {
     use super::super::tests::{embedding, networks};
     use super::super::writer::{Adding, Encounter, NewPhoto, Writer};
     use super::*;
+    use std::collections::HashSet;
 
     /// Leaves `known` as a gallery in `folder`.
     pub(in super::super) fn put(folder: &std::path::Path, known: &Known) -> Gallery {
@@ -95,7 +96,7 @@ pub(super) mod tests {
         let asked = Asked { false_new: 0.1, wrong_name: 0.1 };
         let (calibration, written) = calibrate_gallery(&gallery, asked, Some(0.3)).unwrap();
         assert_eq!((written.len(), calibration.share_new), (5, 0.3));
-        assert_eq!(calibration, calibrate(&known, asked, Some(0.3)).unwrap());
+        assert_eq!(calibration, calibrate(&known, asked, Some(0.3), &HashSet::new()).unwrap());
         assert_eq!(calibration_of(&gallery).unwrap(), Some(calibration));
         // what cannot be promised leaves the one that stands
         let less = Asked { false_new: 0.001, ..asked };

@@ -13,9 +13,11 @@
 //!   ([`Calibration::has_grown`]).
 //! - Encounters must be ones: photos of one moment filed as two encounters find each other, and the promise is worth nothing.
 //!
+//! What the program itself has named is left out, too: the scores that are to be judged chose those names.
+//!
 //! What is reported as reached was not judged by what chose it: thresholds and curves of the individuals of a tenth come from the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -24,6 +26,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::decision::{Verdict, verdict};
+use super::discover::{self, Cut};
 use super::known::Known;
 use super::logistic::{Case, Logistic};
 use super::proposal::{self, HeldOut, hold_out};
@@ -66,6 +69,10 @@ pub struct Calibration {
     pub of_trained: Option<Share>,
     /// Both errors over the threshold.
     pub curve: Vec<Point>,
+    /// How far apart groups of new animals stay, chosen on half of the individuals that were held out and judged on the others;
+    /// none where they are fewer than four.
+    #[serde(default)]
+    pub groups: Option<Cut>,
 }
 
 /// Who was held out.
@@ -85,6 +92,9 @@ pub struct Population {
     pub trained_individuals: usize,
     /// Photos of the others of which nobody knows whether they trained it; they were taken for ones that did not.
     pub photos_of_unknown_training: usize,
+    /// Encounters that nobody but the program has named, and calibrate nothing: their scores chose their names.
+    #[serde(default)]
+    pub encounters_named_by_program: usize,
 }
 
 /// Errors and successes on individuals that did not choose the thresholds.
@@ -145,21 +155,32 @@ pub struct Point {
     pub wrong_name_of_new: f64,
 }
 
-/// Calibrates on what `known` holds. `share_new` is the share of encounters that will be of new individuals, supposed by the
-/// probabilities; unasked it is the gallery's own: each individual was new once.
+/// Calibrates on what `known` holds, without the encounters of the photos `by_program` (their [`KnownPhoto::id`]), which the
+/// program has named by their scores. `share_new` is the share of encounters that will be of new individuals, supposed by
+/// the probabilities; unasked it is the gallery's own: each individual was new once.
+///
+/// [`KnownPhoto::id`]: super::known::KnownPhoto::id
 ///
 /// # Errors
 /// When a rate or share is none, an embedding is not finite, all individuals trained the network or none is left to be
 /// held out, or when they are too few for the rates asked for, with the least that they can promise.
-pub fn calibrate(known: &Known, asked: Asked, share_new: Option<f64>) -> Result<Calibration> {
+pub fn calibrate(
+    known: &Known,
+    asked: Asked,
+    share_new: Option<f64>,
+    by_program: &HashSet<u64>,
+) -> Result<Calibration> {
     asked.check()?;
     if let Some(rate) = share_new.filter(|share| !(*share > 0.0 && *share < 1.0)) {
         return Err(Error::Rate { what: "share-new", rate });
     }
     proposal::check(&known.embeddings, known.dims)?;
-    let HeldOuts { strangers, acquainted, population } = held_out(known);
+    let HeldOuts { strangers, acquainted, population, encounters } = held_out(known, by_program);
     if population.individuals == 0 {
         return Err(match population.trained_individuals {
+            _ if population.encounters_named_by_program > 0 => {
+                Error::OnlyByProgram { encounters: population.encounters_named_by_program }
+            }
             0 => Error::NothingToHoldOut { individuals: known.individuals.len() },
             individuals => Error::AllTrained { individuals },
         });
@@ -179,7 +200,18 @@ pub fn calibrate(known: &Known, asked: Asked, share_new: Option<f64>) -> Result<
         reached: reached(&strangers, &asked, share_new),
         of_trained: Share::of(&of_trained),
         curve: curve(&strangers),
+        groups: groups(known, &encounters)?,
     })
+}
+
+/// How far apart groups stay, chosen on `encounters` of `known`.
+fn groups(known: &Known, encounters: &[Vec<usize>]) -> Result<Option<Cut>> {
+    let mut rows = encounters.concat();
+    rows.sort_unstable();
+    match discover::choose(&discover::part(known, &rows)?, false) {
+        Err(Error::NothingToChoose { .. }) => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 impl Calibration {
@@ -195,12 +227,16 @@ struct HeldOuts {
     /// Encounters that it did not see of individuals that it did.
     acquainted: Vec<HeldOut>,
     population: Population,
+    /// The encounters of individuals that the network never saw.
+    encounters: Vec<Vec<usize>>,
 }
 
-fn held_out(known: &Known) -> HeldOuts {
+fn held_out(known: &Known, by_program: &HashSet<u64>) -> HeldOuts {
     let mut is_trained = vec![false; known.individuals.len()];
     known.photos.iter().filter(|photo| photo.trained == Some(true)).for_each(|p| is_trained[p.individual] = true);
-    let encounters = some(known, &is_trained);
+    let is_by_program = |rows: &Vec<usize>| rows.iter().any(|&row| by_program.contains(&known.photos[row].id));
+    let (named, encounters): (Vec<_>, Vec<_>) = known.rows_of_encounters().into_iter().partition(is_by_program);
+    let mut encounters = some(known, encounters, &is_trained);
     let asked: Vec<Vec<HeldOut>> = encounters.par_iter().map(|rows| hold_out(known, rows)).collect();
     let (acquainted, strangers): (Vec<_>, Vec<_>) =
         asked.into_iter().flatten().partition(|one| is_trained[one.individual]);
@@ -215,14 +251,16 @@ fn held_out(known: &Known) -> HeldOuts {
         new_encounters: asked(true).count(),
         trained_individuals: is_trained.iter().filter(|is| **is).count(),
         photos_of_unknown_training: unknown,
+        encounters_named_by_program: named.len(),
     };
-    HeldOuts { strangers, acquainted, population }
+    encounters.retain(|rows| !is_trained[known.photos[rows[0]].individual]);
+    HeldOuts { strangers, acquainted, population, encounters }
 }
 
-/// The encounters to ask about: of none of their photos is it known that it trained the network.
-fn some(known: &Known, is_trained: &[bool]) -> Vec<Vec<usize>> {
+/// Those of `encounters` to ask about: of none of their photos is it known that it trained the network.
+fn some(known: &Known, encounters: Vec<Vec<usize>>, is_trained: &[bool]) -> Vec<Vec<usize>> {
     let mut of_individual: Vec<Vec<Vec<usize>>> = vec![Vec::new(); known.individuals.len()];
-    for rows in known.rows_of_encounters() {
+    for rows in encounters {
         if rows.iter().all(|&row| known.photos[row].trained != Some(true)) {
             of_individual[known.photos[rows[0]].individual].push(rows);
         }
@@ -385,7 +423,7 @@ mod tests {
     const ASKED: Asked = Asked { false_new: 0.05, wrong_name: 0.05 };
 
     fn calibrated(known: &Known) -> Calibration {
-        calibrate(known, ASKED, None).unwrap()
+        calibrate(known, ASKED, None, &HashSet::new()).unwrap()
     }
 
     /// Shares of known encounters called new and with a wrong name, and of new ones with a name, all of a gallery's own.
@@ -472,8 +510,39 @@ mod tests {
             },
             ASKED,
             None,
+            &HashSet::new(),
         );
         assert!(matches!(error, Err(Error::AllTrained { individuals: 250 })), "{error:?}");
+    }
+
+    #[test]
+    fn what_the_program_named_calibrates_nothing_and_is_known_all_the_same() {
+        // each individual's second encounter is the photo of its first once more: a score that calibrates too well
+        let mut known = drawn(150, 3, 0.45, 2);
+        for row in (0..450).step_by(3) {
+            let first = known.embedding(row).to_vec();
+            known.embeddings[(row + 1) * known.dims..][..known.dims].copy_from_slice(&first);
+        }
+        let seconds: HashSet<u64> = (0..450).skip(1).step_by(3).map(|row| known.photos[row].id).collect();
+        let calibration = calibrate(&known, ASKED, None, &seconds).unwrap();
+        let Population { individuals, known_encounters, encounters_named_by_program, .. } = calibration.population;
+        assert_eq!((individuals, known_encounters, encounters_named_by_program), (150, 300, 150));
+        let at_all = calibrate(&known, ASKED, None, &HashSet::new()).unwrap();
+        assert_eq!((at_all.population.known_encounters, at_all.population.encounters_named_by_program), (450, 0));
+        // whose second encounter is known, too, finds its first at no distance
+        let named = |calibration: Calibration| calibration.reached.unwrap().named.share;
+        assert!(named(calibration) > 0.5);
+        let all: HashSet<u64> = known.photos.iter().map(|photo| photo.id).collect();
+        let error = calibrate(&known, ASKED, None, &all).unwrap_err().to_string();
+        assert!(error.contains("450 encounters were named by the program") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn how_far_apart_new_animals_stay_is_chosen_on_half_and_judged_on_the_others() {
+        let calibration = calibrated(&drawn(150, 3, 0.2, 2));
+        let groups = calibration.groups.unwrap();
+        assert_eq!((groups.chosen_on, groups.reached.individuals, groups.reached.photos), (75, 75, 225));
+        assert!(groups.reached.ari > 0.8 && groups.distance > 0.1 && groups.distance < 1.2, "{groups:?}");
     }
 
     #[test]
@@ -510,7 +579,7 @@ mod tests {
     #[test]
     fn a_gallery_that_cannot_be_calibrated_says_why() {
         let refused = |known: &Known, asked: Asked, share: Option<f64>, word: &str| {
-            let error = calibrate(known, asked, share).unwrap_err().to_string();
+            let error = calibrate(known, asked, share, &HashSet::new()).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         };
         let good = drawn(80, 2, 0.3, 3);
@@ -550,7 +619,7 @@ mod tests {
                 let numbers = known.embeddings.len();
                 known.embeddings[at % numbers] = f32::NAN;
             }
-            let found = calibrate(&known, Asked { false_new: rate, wrong_name: rate }, None);
+            let found = calibrate(&known, Asked { false_new: rate, wrong_name: rate }, None, &HashSet::new());
             prop_assert!(nan.is_none() || found.is_err());
             if let Ok(found) = found {
                 prop_assert!(serde_json::to_string(&found).unwrap().parse::<serde_json::Value>().is_ok());

@@ -73,6 +73,8 @@ fn reliability(calibration: &Calibration) -> Option<Drawing> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::super::calibration::calibrate;
     use super::super::testing::drawn;
     use super::super::thresholds::Asked;
@@ -81,7 +83,7 @@ mod tests {
     #[test]
     fn both_pictures_are_left_in_both_ways() {
         let asked = Asked { false_new: 0.1, wrong_name: 0.1 };
-        let mut calibration = calibrate(&drawn(60, 2, 0.3, 1), asked, None).unwrap();
+        let mut calibration = calibrate(&drawn(60, 2, 0.3, 1), asked, None, &HashSet::new()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let written = draw(dir.path(), &calibration).unwrap();
         assert_eq!(written.len(), 4);

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use crate::data::counted::counted;
 use crate::run::stamp::Stamp;
 
 use super::identify::Verdict;
@@ -49,15 +50,17 @@ pub struct Proposed {
     pub distance: Option<f64>,
 }
 
-/// The encounter that is decided about.
+/// An encounter that is decided about.
 #[derive(Clone, Copy, Debug)]
 pub struct Matter<'a> {
-    /// The folder that was gone through, absolute.
-    pub folder: &'a str,
-    /// The encounter in it.
+    /// The encounter in the folder that was gone through.
     pub encounter: &'a str,
     /// What was proposed.
     pub proposed: &'a Proposed,
+    /// Its photos; of no account where it is skipped.
+    pub photos: &'a [NewPhoto],
+    /// Their embeddings, row after row.
+    pub embeddings: &'a [f32],
 }
 
 /// A decision as it was written down.
@@ -91,11 +94,17 @@ impl Ruling {
         }
     }
 
-    fn told(&self, encounter: &str) -> String {
+    /// What it makes of encounters that are one animal, in words.
+    pub fn told(&self, encounters: &[&str]) -> String {
+        let (which, is) = match encounters {
+            [one] => ((*one).to_owned(), "is"),
+            [first, ..] => (format!("{} ({first} and others)", counted(encounters.len(), "encounter")), "are"),
+            [] => (counted(0_usize, "encounter"), "are"),
+        };
         match self {
-            Ruling::Known(name) => format!("{encounter} is {name}"),
-            Ruling::New(name) => format!("{encounter} is {name}, a new individual"),
-            Ruling::Skipped => format!("{encounter} is skipped"),
+            Ruling::Known(name) => format!("{which} {is} {name}"),
+            Ruling::New(name) => format!("{which} {is} {name}, a new individual"),
+            Ruling::Skipped => format!("{which} {is} skipped"),
         }
     }
 }
@@ -107,9 +116,23 @@ impl Gallery {
     /// When the database cannot be read, or a row is not as this program writes it.
     pub fn decided(&self, folder: Option<&str>) -> Result<Vec<Decided>> {
         let query = "SELECT d.change, c.at, d.folder, d.encounter, d.ruling, d.proposed, c.undone IS NOT NULL
-            FROM decisions d JOIN changes c ON c.id = d.change WHERE ?1 IS NULL OR d.folder = ?1 ORDER BY d.change";
+            FROM decisions d JOIN changes c ON c.id = d.change WHERE ?1 IS NULL OR d.folder = ?1 ORDER BY d.change, d.rowid";
         let all = || self.facts.connection.prepare(query)?.query_map([folder], decided)?.collect();
         self.facts.told(all())
+    }
+}
+
+impl Gallery {
+    /// The photos that came with decisions of the program, by their numbers, as far as nobody took those back.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or a row is not as this program writes it.
+    pub(super) fn named_by_program(&self) -> Result<HashSet<u64>> {
+        let query = "SELECT p.id, d.ruling FROM photos p JOIN decisions d ON d.change = p.added WHERE p.gone IS NULL";
+        let read = |row: &Row<'_>| Ok((row.get::<_, u64>(0)?, json::<Ruled>(row, 1)?.by));
+        let all = || self.facts.connection.prepare(query)?.query_map([], read)?.collect();
+        let all: Vec<(u64, By)> = self.facts.told(all())?;
+        Ok(all.into_iter().filter(|(_, by)| *by == By::Program).map(|(photo, _)| photo).collect())
     }
 }
 
@@ -142,27 +165,25 @@ struct Ruled {
 }
 
 impl Writer {
-    /// Writes down what was decided of `matter`, and adds its `photos` with their embeddings, a row each, as the individual
-    /// that they are now known to show; photos that are there already are left as they are. What returned is on the disk.
+    /// Writes down what was decided of `matters`, encounters of `folder` (an absolute path) that are one animal, and adds their
+    /// photos as the individual that they are now known to show; photos that are there already are left as they are. It is
+    /// one change, taken back in one step. What returned is on the disk.
     ///
     /// # Errors
-    /// When something is decided of it already; when the name of a known individual is nobody's, that of a new one
+    /// When something is decided of one already; when the name of a known individual is nobody's, that of a new one
     /// somebody's or empty; when a photo is in the gallery as somebody else; when a file cannot be written. Nothing was
     /// changed then.
-    pub fn rule(
-        &mut self,
-        matter: Matter<'_>,
-        (ruling, by): (&Ruling, By),
-        photos: &[NewPhoto],
-        embeddings: &[f32],
-    ) -> Result<()> {
-        let Matter { folder, encounter, proposed } = matter;
+    pub fn rule(&mut self, folder: &str, matters: &[Matter<'_>], (ruling, by): (&Ruling, By)) -> Result<()> {
         let standing = "SELECT d.encounter FROM decisions d JOIN changes c ON c.id = d.change
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2";
-        let connection = &self.facts.connection;
-        let before = connection.query_row(standing, [folder, encounter], |row| row.get::<_, String>(0)).optional();
-        if self.facts.told(before)?.is_some() {
-            return Err(Error::AlreadyDecided { encounter: encounter.into() });
+        let mut once = HashSet::new();
+        for Matter { encounter, .. } in matters {
+            let before = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
+                standing.query_row([folder, encounter], |row| row.get::<_, String>(0)).optional()
+            });
+            if self.facts.told(before)?.is_some() || !once.insert(*encounter) {
+                return Err(Error::AlreadyDecided { encounter: (*encounter).into() });
+            }
         }
         let ruling = match ruling {
             Ruling::Known(name) => Ruling::Known(self.find(name)?.1),
@@ -176,13 +197,16 @@ impl Writer {
             Ruling::Skipped => Ruling::Skipped,
         };
         let dims = self.embedding().dims;
-        let fits = photos.is_empty() || photos.len() * dims == embeddings.len();
-        if !fits || !embeddings.chunks_exact(dims).all(super::store::is_unit) {
+        let fits = |one: &Matter<'_>| one.photos.is_empty() || one.photos.len() * dims == one.embeddings.len();
+        let are_units = |one: &Matter<'_>| one.embeddings.chunks_exact(dims).all(super::store::is_unit);
+        if !matters.iter().all(|one| fits(one) && are_units(one)) {
             let reason = "they are no embeddings of its photos".to_owned();
             return Err(Error::Known { reason });
         }
         let (mut new, mut rows, mut of_these) = (Vec::new(), Vec::new(), HashSet::new());
-        for (photo, embedding) in photos.iter().zip(embeddings.chunks_exact(dims)) {
+        for (photo, embedding) in
+            matters.iter().flat_map(|one| one.photos.iter().zip(one.embeddings.chunks_exact(dims)))
+        {
             let Some(individual) = ruling.individual() else { break };
             let photo = NewPhoto { individual: individual.to_owned(), ..photo.clone() };
             let stands = if of_these.insert((photo.sha256, photo.crop)) { self.there(&photo)? } else { There::Known };
@@ -200,22 +224,25 @@ impl Writer {
             value.map_err(|e| Error::from(crate::run::RunError::io("write", self.folder(), e.into())))
         };
         let ruled = text(serde_json::to_string(&Ruled { ruling: ruling.clone(), by }))?;
-        let proposed = text(serde_json::to_string(proposed))?;
-        let said = ruling.told(encounter);
+        let log = |one: &Matter<'_>| Ok((one.encounter.to_owned(), text(serde_json::to_string(one.proposed))?));
+        let log: Vec<(String, String)> = matters.iter().map(log).collect::<Result<_>>()?;
+        let said = ruling.told(&matters.iter().map(|one| one.encounter).collect::<Vec<_>>());
         self.put(&new, &rows, |all| {
             if let Ruling::New(name) = &ruling {
                 // it may still lead to somebody whose photos are all gone
                 all.execute("DELETE FROM names WHERE name = ?1", [name])?;
             }
             let change = changed(all, "identify", &said, &Detail::Add)?;
-            let log = "INSERT INTO decisions (change, folder, encounter, ruling, proposed) VALUES (?1, ?2, ?3, ?4, ?5)";
-            all.execute(log, params![change, folder, encounter, ruled, proposed])?;
+            let one = "INSERT INTO decisions (change, folder, encounter, ruling, proposed) VALUES (?1, ?2, ?3, ?4, ?5)";
+            for (encounter, proposed) in &log {
+                all.execute(one, params![change, folder, encounter, ruled, proposed])?;
+            }
             Ok(change)
         })
         .map(|_| ())
     }
 
-    /// Takes `decided` back, and with it the photos that it brought.
+    /// Takes `decided` back, and with it the photos that it brought, and what the same change decided of other encounters.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -233,9 +260,53 @@ mod tests {
         Proposed { decision: Some(Verdict::Look), individual: None, probability: Some(0.5), distance: Some(0.25) };
 
     fn rule(writer: &mut Writer, encounter: &str, ruling: Ruling, photos: &[u8]) -> Result<()> {
-        let (photos, rows): (Vec<_>, Vec<_>) = photos.iter().map(|&n| photo(n, "")).unzip();
-        let matter = Matter { folder: "/week", encounter, proposed: &PROPOSED };
-        writer.rule(matter, (&ruling, By::Person), &photos, &rows.concat())
+        rule_all(writer, &[(encounter, photos)], ruling)
+    }
+
+    fn rule_all(writer: &mut Writer, encounters: &[(&str, &[u8])], ruling: Ruling) -> Result<()> {
+        let seen: Vec<(Vec<NewPhoto>, Vec<f32>)> = (encounters.iter())
+            .map(|(_, photos)| {
+                let (photos, rows): (Vec<_>, Vec<_>) = photos.iter().map(|&n| photo(n, "")).unzip();
+                (photos, rows.concat())
+            })
+            .collect();
+        let mut matters = Vec::new();
+        for ((encounter, _), (photos, embeddings)) in encounters.iter().zip(&seen) {
+            matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings });
+        }
+        writer.rule("/week", &matters, (&ruling, By::Person))
+    }
+
+    #[test]
+    fn encounters_of_one_animal_are_named_and_taken_back_in_one_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = small(&dir.path().join("g"));
+        rule(&mut writer, "z", Ruling::Skipped, &[]).unwrap();
+        let before = (writer.counts().unwrap(), writer.changes().unwrap().len());
+        let named = |writer: &mut Writer, second: &[u8], ruling: Ruling| {
+            rule_all(writer, &[("a", &[5, 6]), ("b", second), ("c", &[8])], ruling)
+        };
+        // as one of its photos is somebody else's, nothing of it is written down
+        assert!(named(&mut writer, &[1], Ruling::New("t7".into())).unwrap_err().to_string().contains("as t2"));
+        assert!(rule_all(&mut writer, &[("a", &[5]), ("z", &[6])], Ruling::New("t7".into())).is_err(), "z is decided");
+        assert!(rule_all(&mut writer, &[("a", &[5]), ("a", &[6])], Ruling::New("t7".into())).is_err());
+        assert_eq!((writer.counts().unwrap(), writer.changes().unwrap().len()), before);
+
+        named(&mut writer, &[7], Ruling::New("t7".into())).unwrap();
+        assert_eq!(writer.individual("t7").unwrap().0.photos, 4);
+        let log = writer.decided(Some("/week")).unwrap();
+        let encounters: Vec<_> = log.iter().map(|one| one.encounter.as_str()).collect();
+        assert_eq!(encounters, ["z", "a", "b", "c"]);
+        assert!(log[1..].iter().all(|one| one.change == log[1].change && one.ruling == Ruling::New("t7".into())));
+        assert!(writer.changes().unwrap().last().unwrap().said.contains("3 encounters"));
+        writer.take_back(&log[2]).unwrap();
+        assert_eq!(writer.counts().unwrap(), before.0);
+        assert!(writer.decided(None).unwrap()[1..].iter().all(|one| one.undone));
+        // and as one known individual
+        named(&mut writer, &[7], Ruling::Known("t1".into())).unwrap();
+        assert_eq!(writer.individual("t1").unwrap().0.photos, 6);
+        writer.undo().unwrap();
+        assert_eq!(writer.counts().unwrap(), before.0);
     }
 
     #[test]
@@ -274,6 +345,27 @@ mod tests {
         assert_eq!(writer.individual("t7").unwrap().0.photos, 1);
         let known = writer.known().unwrap();
         assert_eq!((known.len(), known.individuals.len()), (6, 3));
+    }
+
+    #[test]
+    fn what_the_program_named_is_told_from_what_people_did() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = small(&dir.path().join("g"));
+        rule(&mut writer, "a", Ruling::Known("t1".into()), &[5, 6]).unwrap();
+        for (encounter, n) in [("b", 7), ("c", 8)] {
+            let (photo, row) = photo(n, "");
+            let matter = Matter { encounter, proposed: &PROPOSED, photos: &[photo], embeddings: &row };
+            writer.rule("/week", &[matter], (&Ruling::Known("t2".into()), By::Program)).unwrap();
+        }
+        let named = |writer: &Writer| {
+            let ids = writer.named_by_program().unwrap();
+            let mut paths: Vec<_> = ids.iter().map(|&id| writer.photo(id).unwrap().unwrap().photo).collect();
+            paths.sort();
+            paths
+        };
+        assert_eq!(named(&writer), ["7.jpg", "8.jpg"]);
+        writer.undo().unwrap();
+        assert_eq!(named(&writer), ["7.jpg"]);
     }
 
     #[test]

@@ -293,7 +293,7 @@ impl Scene {
 }
 
 /// The gallery that some of the rows make.
-fn part(known: &Known, rows: &[usize]) -> Result<Known> {
+pub(super) fn part(known: &Known, rows: &[usize]) -> Result<Known> {
     let number = |of: &mut BTreeMap<usize, usize>, key: usize| {
         let next = of.len();
         *of.entry(key).or_insert(next)

@@ -173,6 +173,15 @@ pub enum Error {
         /// How many.
         individuals: usize,
     },
+    /// Beside who trained the network there are only encounters that the program has named.
+    #[error(
+        "{encounters} encounters were named by the program alone, whose scores chose them, and nothing else is left to calibrate on; add \
+         encounters that people have named, of individuals that the network never saw"
+    )]
+    OnlyByProgram {
+        /// How many.
+        encounters: usize,
+    },
     /// A calibration of embeddings that the gallery has no more.
     #[error(
         "{}: it is of other embeddings than the gallery's; `caretta gallery calibrate` makes it anew",

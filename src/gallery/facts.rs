@@ -24,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A photo's `row` is its place in the file of embeddings. Nothing is deleted: what was removed carries the change that
 /// did it (`gone`), so that it can be undone. `names` holds every name that an individual goes by or went by, so that
 /// a dataset that still has the old one makes no second animal. An encounter of a day has no root; one that a table
-/// names, or of a single undated photo, is of that root's. A crop is `looked` where a network chose it.
+/// names, or of a single undated photo, is of that root's. A crop is `looked` where a network chose it. A change decides of one
+/// encounter, or of several that are one animal.
 const TABLES: &str = "
 CREATE TABLE gallery (one INTEGER PRIMARY KEY CHECK (one = 1), header TEXT NOT NULL, generation INTEGER NOT NULL,
     rows INTEGER NOT NULL, networks TEXT NOT NULL, complete INTEGER NOT NULL) STRICT;
@@ -43,8 +44,8 @@ CREATE UNIQUE INDEX photos_at ON photos (root, path) WHERE gone IS NULL;
 CREATE UNIQUE INDEX photos_like ON photos (sha256, crop) WHERE gone IS NULL;
 CREATE INDEX photos_in ON photos (encounter);
 CREATE INDEX photos_added ON photos (added);
-CREATE TABLE decisions (change INTEGER PRIMARY KEY REFERENCES changes, folder TEXT NOT NULL, encounter TEXT NOT NULL,
-    ruling TEXT NOT NULL, proposed TEXT NOT NULL) STRICT;
+CREATE TABLE decisions (change INTEGER NOT NULL REFERENCES changes, folder TEXT NOT NULL, encounter TEXT NOT NULL,
+    ruling TEXT NOT NULL, proposed TEXT NOT NULL, PRIMARY KEY (change, encounter)) STRICT;
 CREATE INDEX decisions_in ON decisions (folder, encounter);
 CREATE INDEX photos_gone ON photos (gone) WHERE gone IS NOT NULL;
 CREATE INDEX names_of ON names (individual);

@@ -14,10 +14,12 @@ use super::asked::{Asked, Embeddable, Together, with_rows};
 use super::calibrated::calibration_of;
 use super::calibration::Calibration;
 use super::decision::decide;
+use super::discover::Cut;
 use super::known::Known;
 use super::large::{EXACT_UP_TO, Large};
-use super::proposal::propose;
-use super::search::{NEAREST, Near, Nearest, nearest};
+use super::proposal::{Candidate, Proposal};
+use super::ranks::{self, Ranked};
+use super::search::{Near, Nearest, nearest};
 use super::store::{Counts, Gallery, Photo};
 use super::{Error, Result};
 
@@ -75,6 +77,10 @@ pub struct Decision {
     pub individual: Option<String>,
     /// That the decision is right, of `look` that the individual is; none without a calibration.
     pub probability: Option<f64>,
+    /// Of `new_individual` the proposed individual: one on several encounters has one group ([`groups`](super::groups)). None
+    /// before all are seen, and where no calibration says how far apart groups stay.
+    #[serde(default)]
+    pub group: Option<String>,
     /// The nearest known photos, at most ten.
     pub nearest: Vec<NearPhoto>,
     /// The nearest individuals, at most ten.
@@ -137,11 +143,7 @@ impl Catalogue {
         if reach.counts().photos == 0 {
             return Err(Error::Empty { folder: gallery.folder().to_path_buf() });
         }
-        let calibration = match calibration_of(&gallery) {
-            Err(Error::OtherCalibration { .. }) => None, // of the embeddings before a rebuild
-            other => other?,
-        };
-        Ok(Catalogue { gallery, reach, calibration })
+        Ok(Catalogue { calibration: current(&gallery)?, gallery, reach })
     }
 
     /// The gallery.
@@ -181,9 +183,52 @@ impl Catalogue {
         }
     }
 
+    /// What is nearest to each of `queries`, as [`Catalogue::nearest`] has it, with the individuals as a proposal ranks them.
+    ///
+    /// # Errors
+    /// As [`Catalogue::nearest`], and when a query is no photos of the gallery's dimensions.
+    pub(super) fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+        match &self.reach {
+            Reach::All(known) => ranks::rank(known, queries),
+            Reach::Large(large) => ranks::rank_large(large, queries),
+        }
+    }
+
+    /// Makes `ranked`, which are of `queries` by what was known `before`, ones by what is known now; tells for each whether
+    /// anything that it names is otherwise.
+    ///
+    /// # Errors
+    /// As [`Catalogue::rank`].
+    pub(super) fn rank_again(
+        &self,
+        before: &Catalogue,
+        queries: &[&[f32]],
+        ranked: &mut Vec<Ranked>,
+    ) -> Result<Vec<bool>> {
+        if let (Reach::All(before), Reach::All(now)) = (&before.reach, &self.reach) {
+            return ranks::rank_again((before, now), queries, ranked);
+        }
+        *ranked = self.rank(queries)?;
+        Ok(vec![true; ranked.len()])
+    }
+
     /// What decides; none where it was not calibrated.
     pub fn calibration(&self) -> Option<&Calibration> {
         self.calibration.as_ref()
+    }
+
+    /// How far apart groups of new animals stay; none where no calibration says so.
+    pub fn cut(&self) -> Option<&Cut> {
+        self.calibration.as_ref()?.groups.as_ref()
+    }
+
+    /// Reads the calibration again: it may be another, or gone.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn calibrate_again(&mut self) -> Result<()> {
+        self.calibration = current(&self.gallery)?;
+        Ok(())
     }
 
     /// The known photos of `near`, with what is said of them.
@@ -205,17 +250,17 @@ impl Catalogue {
         Ok(photos)
     }
 
-    /// What is said of an encounter of `photos`, whose embeddings are `rows`, by what is nearest to it.
+    /// What is said of an encounter of `photos`, by the known `near` ones and the individuals that are nearest, [`NEAREST`] of
+    /// each or all.
     pub(super) fn decide(
         &self,
         photos: Vec<String>,
         encounter: String,
-        rows: &[f32],
-        nearest: &Nearest,
+        near: &[Near],
+        individuals: &[Candidate],
     ) -> Result<Decision> {
-        let proposal = propose(self.gallery.embedding().dims, rows, nearest.candidates.clone())?;
+        let proposal = Proposal { candidates: individuals.to_vec() };
         let name = |individual: usize| self.individuals()[individual].clone();
-        let near = proposal.candidates.iter().take(NEAREST);
         let decided = self.calibration.as_ref().map(|calibration| decide(&proposal, calibration));
         let individual = match &decided {
             Some(decided) => decided.individual,
@@ -227,8 +272,10 @@ impl Catalogue {
             decision: decided.map(|decided| decided.decision),
             individual: individual.map(name),
             probability: decided.and_then(|decided| decided.probability),
-            nearest: self.photos(&nearest.photos)?,
-            individuals: near
+            group: None,
+            nearest: self.photos(near)?,
+            individuals: individuals
+                .iter()
                 .map(|near| NearIndividual { individual: name(near.individual), distance: near.distance })
                 .collect(),
             approximate: self.approximate(),
@@ -236,9 +283,17 @@ impl Catalogue {
     }
 }
 
-/// Decides on each of the encounters of `asked`, and hands each decision to `told` when its batch is done. The problems are of
-/// photos that cannot be read: they do not count, and an encounter of no other photo has no decision. `progress` is called
-/// with the number done, of how many, and says whether to go on.
+/// The calibration of the embeddings that the gallery has; one of those before a rebuild is none.
+fn current(gallery: &Gallery) -> Result<Option<Calibration>> {
+    match calibration_of(gallery) {
+        Err(Error::OtherCalibration { .. }) => Ok(None),
+        other => other,
+    }
+}
+
+/// Decides on each of the encounters of `asked`, and hands each decision to `told` when its batch is done, with the embeddings
+/// of its photos, row after row. The problems are of photos that cannot be read: they do not count, and an encounter of no
+/// other photo has no decision. `progress` is called with the number done, of how many, and says whether to go on.
 ///
 /// # Errors
 /// When the network fails, `told` does, or `progress` said no ([`Error::Interrupted`]).
@@ -248,13 +303,14 @@ pub fn identify<D: Backend>(
     asked: &Asked,
     source: &Source,
     progress: &mut dyn FnMut(usize, usize) -> bool,
-    told: &mut dyn FnMut(Decision) -> Result<()>,
+    told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
     each_encounter(model, asked, source, progress, &mut |batch| {
         let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
-        for ((together, photos, rows), nearest) in batch.iter().zip(catalogue.nearest(&queries)?) {
+        for ((together, photos, rows), ranked) in batch.iter().zip(catalogue.rank(&queries)?) {
             let photos = photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
-            told(catalogue.decide(photos, together.encounter.clone(), rows, &nearest)?)?;
+            let (near, individuals) = (&ranked.photos, &ranked.individuals);
+            told(catalogue.decide(photos, together.encounter.clone(), near, individuals)?, rows)?;
         }
         Ok(())
     })

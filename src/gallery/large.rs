@@ -98,6 +98,21 @@ impl Large {
         self.recall
     }
 
+    /// Numbers in an embedding.
+    pub(super) fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// Whose photo `row` is, which [`Large::nearest`] told: a place in [`Large::individuals`].
+    pub(super) fn whose(&self, row: usize) -> usize {
+        self.owners.whose[row] as usize
+    }
+
+    /// A photo of `individual`, all of whom have one.
+    pub(super) fn first_row(&self, individual: usize) -> usize {
+        self.owners.rows_of(individual).first().map_or(0, |&row| row as usize)
+    }
+
     /// The number of the photo in `row`.
     pub(super) fn id(&self, row: usize) -> u64 {
         self.owners.ids[row]

@@ -10,6 +10,7 @@ use super::calibrated::tests::put;
 use super::identify::{Approximate, Catalogue, Decision};
 use super::known::Known;
 use super::large::Large;
+use super::ranks::Ranked;
 use super::search::{Nearest, nearest};
 use super::store::Gallery;
 use super::testing::{drawn, known, on_circle};
@@ -62,9 +63,9 @@ fn told(folder: &Path, exact_up_to: u64, queries: &Known) -> Vec<Decision> {
     let catalogue = Catalogue::exact_up_to(Gallery::open(folder).unwrap(), exact_up_to).unwrap();
     assert_eq!(catalogue.counts(), catalogue.gallery().counts().unwrap());
     let asked: Vec<&[f32]> = (0..queries.len()).map(|row| queries.embedding(row)).collect();
-    let near = catalogue.nearest(&asked).unwrap();
-    let decide = |(query, near): (&&[f32], &Nearest)| catalogue.decide(Vec::new(), String::new(), query, near).unwrap();
-    asked.iter().zip(&near).map(decide).collect()
+    let near = catalogue.rank(&asked).unwrap();
+    let decide = |near: &Ranked| catalogue.decide(Vec::new(), String::new(), &near.photos, &near.individuals).unwrap();
+    near.iter().map(decide).collect()
 }
 
 /// As [`told`] where nothing is measured that does not look near; that this is said is checked and taken out.

@@ -1,9 +1,10 @@
 //! What was seen of a folder of new photos: embeddings and all that a decision takes, kept beside the gallery, so that whoever was
 //! killed at looking goes on where it was. It is nothing that cannot be made again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -34,8 +35,11 @@ pub(super) const SEEN_FILE: &str = "seen.jsonl";
 pub(super) const ABOUT_FILE: &str = "session.json";
 /// Held by the one who looks.
 pub(super) const LOCK_FILE: &str = "lock";
-/// Bytes of a line at most: an encounter of some thousand photos.
+/// Bytes of a line at most.
 const MOST_LINE: u64 = 64 << 20;
+/// Photos of a line at most, and numbers of their embeddings, of some dozen bytes each.
+const MOST_PHOTOS: usize = 1 << 9;
+const MOST_NUMBERS: usize = 1 << 20;
 
 /// What a session is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,16 +48,14 @@ pub(super) struct About {
     pub(super) folder: PathBuf,
     /// What made the embeddings.
     pub(super) embedding: Embedding,
-    /// All that lay there was seen when somebody looked last.
-    pub(super) whole: bool,
     /// Encounters that were seen by then.
     pub(super) encounters: usize,
     /// Photos that could not be read then, and why.
     pub(super) problems: Vec<String>,
 }
 
-/// An encounter as it was seen. One that has changed is seen again: its last line counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An encounter as it was seen. One that has changed is seen again: what was written last counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) encounter: String,
     /// All files of it with their lengths, also those that could not be read.
@@ -61,6 +63,47 @@ pub(super) struct Seen {
     pub(super) photos: Vec<SeenPhoto>,
     /// Their embeddings, row after row.
     pub(super) vectors: Vec<f32>,
+    /// Which of its pieces a line has, from 0: one of very many photos is written in several.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub(super) piece: usize,
+    /// Whether the next line goes on with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) more: bool,
+}
+
+fn is_first(piece: &usize) -> bool {
+    *piece == 0
+}
+
+impl Seen {
+    /// This one, begun, with its next `piece`; none where that is another's.
+    fn with(mut self, mut piece: Seen) -> Option<Seen> {
+        let is_next = piece.encounter == self.encounter && piece.piece == self.piece + 1;
+        self.files.append(&mut piece.files);
+        self.photos.append(&mut piece.photos);
+        self.vectors.append(&mut piece.vectors);
+        (self.piece, self.more) = (piece.piece, piece.more);
+        is_next.then_some(self)
+    }
+
+    /// The lines that it is written in, of at most `most` photos each.
+    fn pieces(&self, most: usize) -> Vec<Seen> {
+        let dims = self.vectors.len() / self.photos.len().max(1);
+        let count = self.files.len().max(self.photos.len()).div_ceil(most).max(1);
+        let part = |all: usize, n: usize| (n * most).min(all)..((n + 1) * most).min(all);
+        let piece = |n: usize| {
+            let photos = part(self.photos.len(), n);
+            Seen {
+                encounter: self.encounter.clone(),
+                files: self.files[part(self.files.len(), n)].to_vec(),
+                vectors: self.vectors[photos.start * dims..photos.end * dims].to_vec(),
+                photos: self.photos[photos].to_vec(),
+                piece: n,
+                more: n + 1 < count,
+            }
+        };
+        (0..count).map(piece).collect()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,28 +139,101 @@ pub(super) fn place(gallery: &Path, folder: &Path) -> PathBuf {
 pub fn behind(gallery: &Path, folder: &Path) -> Vec<PathBuf> {
     let place = place(gallery, folder);
     let facts = |ending: &str| gallery.join(format!("{}{ending}", super::facts::FILE));
-    vec![place.join(SEEN_FILE), place.join(ABOUT_FILE), facts(""), facts("-wal")]
+    let calibration = gallery.join(super::CALIBRATION_FILE);
+    vec![place.join(SEEN_FILE), place.join(ABOUT_FILE), facts(""), facts("-wal"), calibration]
 }
 
-/// Reads what was seen; a line that was not written whole is none.
-pub(super) fn read(place: &Path) -> Result<(Vec<Seen>, u64)> {
-    let path = place.join(SEEN_FILE);
-    let (mut all, mut places) = (Vec::<Seen>::new(), HashMap::new());
-    let read = files::each_line(&path, MOST_LINE, |line| {
-        let Ok(seen) = serde_json::from_slice::<Seen>(line) else { return false };
-        match places.get(&seen.encounter) {
-            Some(&at) => all[at] = seen,
-            None => {
-                places.insert(seen.encounter.clone(), all.len());
-                all.push(seen);
+/// What was seen, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct SeenFile {
+    path: PathBuf,
+    /// What made it; none while nothing was read.
+    embedding: Option<Embedding>,
+    /// Which file it was: another of its name is read from its beginning.
+    file: Option<(u64, u64)>,
+    /// Bytes of the encounters that were read; what was not written whole is none.
+    whole: u64,
+    all: Vec<Seen>,
+    places: HashMap<String, usize>,
+}
+
+/// What was read since.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct News {
+    /// All that was there is another, or gone.
+    pub(super) is_anew: bool,
+    /// Places of encounters that came or are otherwise.
+    pub(super) places: BTreeSet<usize>,
+}
+
+impl SeenFile {
+    /// What was seen for the session at `place`; nothing is read yet.
+    pub(super) fn at(place: &Path) -> SeenFile {
+        SeenFile { path: place.join(SEEN_FILE), ..SeenFile::default() }
+    }
+
+    /// The encounters in the order in which they were seen first.
+    pub(super) fn all(&self) -> &[Seen] {
+        &self.all
+    }
+
+    /// An encounter.
+    pub(super) fn get(&self, encounter: &str) -> Option<&Seen> {
+        self.places.get(encounter).map(|&at| &self.all[at])
+    }
+
+    /// Reads what came since, which `embedding` made; with none there is nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn read_on(&mut self, embedding: Option<&Embedding>) -> Result<News> {
+        let fail = |e: std::io::Error| Error::from(RunError::io("read", &self.path, e));
+        let file = match embedding.map(|_| files::open(&self.path)) {
+            Some(Ok(file)) => Some(file),
+            Some(Err(e)) if e.kind() != std::io::ErrorKind::NotFound => return Err(fail(e)),
+            _ => None,
+        };
+        let meta = file.as_ref().map(File::metadata).transpose().map_err(fail)?;
+        let which = meta.as_ref().map(|meta| (meta.dev(), meta.ino()));
+        let is_shorter = meta.is_some_and(|meta| meta.len() < self.whole);
+        let mut news = News::default();
+        if which != self.file || is_shorter || embedding != self.embedding.as_ref() {
+            news.is_anew = !self.all.is_empty();
+            let path = std::mem::take(&mut self.path);
+            *self = SeenFile { path, embedding: embedding.cloned(), file: which, ..SeenFile::default() };
+        }
+        let (Some(mut file), Some(embedding)) = (file, embedding) else { return Ok(news) };
+        let fail = |e| Error::from(RunError::io("read", &self.path, e));
+        file.seek(SeekFrom::Start(self.whole)).map_err(fail)?;
+        let (mut read, mut begun, mut whole): (u64, Option<Seen>, Vec<Seen>) = (self.whole, None, Vec::new());
+        files::each_line_of(file, MOST_LINE, |line| {
+            let Ok(piece) = serde_json::from_slice::<Seen>(line) else { return false };
+            read += line.len() as u64;
+            begun = match begun.take() {
+                _ if piece.piece == 0 => Some(piece),
+                Some(begun) => begun.with(piece),
+                None => None,
+            };
+            if let Some(seen) = begun.take_if(|begun| !begun.more) {
+                self.whole = read;
+                whole.push(seen);
+            }
+            true
+        })
+        .map_err(fail)?;
+        for seen in whole {
+            if seen.photos.is_empty() || seen.vectors.len() != seen.photos.len() * embedding.dims {
+                continue;
+            }
+            let next = self.all.len();
+            let at = *self.places.entry(seen.encounter.clone()).or_insert(next);
+            news.places.insert(at);
+            match self.all.get_mut(at) {
+                Some(before) => *before = seen,
+                None => self.all.push(seen),
             }
         }
-        true
-    });
-    match read {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok((Vec::new(), 0)),
-        Err(e) => Err(RunError::io("read", &path, e).into()),
-        Ok((whole, _)) => Ok((all, whole)),
+        Ok(news)
     }
 }
 
@@ -145,7 +261,6 @@ impl Looking {
         let about = About {
             folder: folder.into(),
             embedding: gallery.embedding().clone(),
-            whole: false,
             encounters: 0,
             problems: Vec::new(),
         };
@@ -155,13 +270,14 @@ impl Looking {
         if before.is_none_or(|before| before.embedding != about.embedding || before.folder != about.folder) {
             files::remove(&path)?;
         }
-        let (seen, whole) = read(&place)?;
-        let about = About { encounters: seen.len(), ..about };
+        let mut read = SeenFile::at(&place);
+        read.read_on(Some(&about.embedding))?;
+        let about = About { encounters: read.all.len(), ..about };
         files::replace_json(&place.join(ABOUT_FILE), &about)?;
         let mut file = files::open_to_append(&path).map_err(io)?;
-        file.set_len(whole).map_err(io)?;
+        file.set_len(read.whole).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
-        let seen = seen.into_iter().map(|seen| (seen.encounter, seen.files)).collect();
+        let seen = read.all.into_iter().map(|seen| (seen.encounter, seen.files)).collect();
         Ok(Looking { place, about, seen, file, _lock: lock })
     }
 
@@ -186,7 +302,6 @@ impl Looking {
         let problems = each_encounter(model, asked, source, progress, &mut |batch| {
             batch.iter().try_for_each(|(together, photos, rows)| self.keep((asked, trained), together, photos, rows))
         })?;
-        self.about.whole = true;
         self.about.encounters = self.seen.len();
         self.about.problems = problems.iter().map(ToString::to_string).collect();
         files::replace_json(&self.place.join(ABOUT_FILE), &self.about)?;
@@ -217,12 +332,16 @@ impl Looking {
         };
         let photos = photos.iter().map(seen).collect::<Result<_>>()?;
         let files = files_of(manifest, together);
-        let seen = Seen { encounter: together.encounter.clone(), files, photos, vectors: rows.to_vec() };
+        let encounter = together.encounter.clone();
+        let seen = Seen { encounter, files, photos, vectors: rows.to_vec(), ..Seen::default() };
         let path = self.place.join(SEEN_FILE);
         let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
-        let mut line = serde_json::to_vec(&seen).map_err(|e| io(e.into()))?;
-        line.push(b'\n');
-        self.file.write_all(&line).map_err(io)?;
+        let most = MOST_NUMBERS / self.about.embedding.dims.max(1);
+        for piece in seen.pieces(most.clamp(1, MOST_PHOTOS)) {
+            let mut line = serde_json::to_vec(&piece).map_err(|e| io(e.into()))?;
+            line.push(b'\n');
+            self.file.write_all(&line).map_err(io)?;
+        }
         self.seen.insert(seen.encounter, seen.files);
         Ok(())
     }
@@ -234,4 +353,92 @@ impl Looking {
 /// When the lock cannot be probed.
 pub fn is_looked_at(gallery: &Path, folder: &Path) -> Result<bool> {
     Ok(lock::is_held(&place(gallery, folder).join(LOCK_FILE))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::embedding;
+    use super::*;
+
+    fn photo(n: usize) -> SeenPhoto {
+        SeenPhoto {
+            path: format!("a/{n}.jpg"),
+            date: None,
+            crop: String::new(),
+            looked: false,
+            side: None,
+            sha256: String::new(),
+            trained: None,
+        }
+    }
+
+    fn seen(encounter: &str, photos: usize, files: usize) -> Seen {
+        Seen {
+            encounter: encounter.into(),
+            files: (0..files).map(|n| (format!("{n}.jpg"), n as u64)).collect(),
+            photos: (0..photos).map(photo).collect(),
+            vectors: (0..3 * photos).map(|n| n as f32 / 7.0).collect(),
+            ..Seen::default()
+        }
+    }
+
+    /// Appends pieces of `seen` to the file.
+    fn append(place: &Path, pieces: &[Seen]) {
+        let mut file = files::open_to_append(&place.join(SEEN_FILE)).unwrap();
+        pieces.iter().for_each(|piece| writeln!(file, "{}", serde_json::to_string(piece).unwrap()).unwrap());
+    }
+
+    fn whole(seen: &Seen) -> Seen {
+        Seen { piece: 0, more: false, ..seen.clone() }
+    }
+
+    #[test]
+    fn an_encounter_of_very_many_photos_is_written_in_pieces_and_read_whole() {
+        for (photos, files, lines) in [(1, 1, 1), (4, 4, 1), (5, 5, 2), (9, 17, 5)] {
+            let dir = tempfile::tempdir().unwrap();
+            let all = seen("a", photos, files);
+            let pieces = all.pieces(4);
+            assert_eq!(pieces.len(), lines);
+            append(dir.path(), &pieces);
+            append(dir.path(), &[seen("b", 1, 1)]);
+            let mut file = SeenFile::at(dir.path());
+            file.read_on(Some(&embedding())).unwrap();
+            assert_eq!((whole(&file.all[0]), file.all.len()), (all, 2));
+        }
+        // a line is short enough to be read, however long names are
+        assert!(MOST_NUMBERS as u64 * 16 + MOST_PHOTOS as u64 * 2 * 6 * 4096 < MOST_LINE);
+    }
+
+    #[test]
+    fn what_was_not_written_whole_is_none_and_what_comes_is_read_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path();
+        let mut file = SeenFile::at(place);
+        let mut read = |with: Option<&Embedding>| {
+            let news = file.read_on(with).unwrap();
+            let all: Vec<_> = file.all().iter().map(|seen| (seen.encounter.clone(), seen.photos.len())).collect();
+            (news.is_anew, news.places.into_iter().collect::<Vec<_>>(), all)
+        };
+        let of = |all: &[(&str, usize)]| all.iter().map(|&(name, n)| (name.to_owned(), n)).collect::<Vec<_>>();
+        let ours = embedding();
+        assert_eq!(read(Some(&ours)), (false, vec![], of(&[])));
+        append(place, &[seen("a", 1, 1), seen("b", 1, 1)]);
+        append(place, &seen("c", 5, 5).pieces(2)[..2]); // killed there
+        assert_eq!(read(Some(&ours)), (false, vec![0, 1], of(&[("a", 1), ("b", 1)])));
+        append(place, &[seen("c", 5, 5).pieces(2)[2].clone()]);
+        assert_eq!(read(Some(&ours)), (false, vec![2], of(&[("a", 1), ("b", 1), ("c", 5)])));
+        // begun, and gone on with another; a piece that follows nothing; one of other dimensions
+        append(place, &seen("d", 5, 5).pieces(2)[..2]);
+        append(place, &[seen("b", 2, 2), seen("e", 5, 5).pieces(2)[1].clone()]);
+        append(place, &[Seen { vectors: vec![0.0; 2], ..seen("f", 1, 1) }]);
+        assert_eq!(read(Some(&ours)), (false, vec![1], of(&[("a", 1), ("b", 2), ("c", 5)])));
+        assert_eq!(read(Some(&ours)), (false, vec![], of(&[("a", 1), ("b", 2), ("c", 5)])));
+        // another network's, and none
+        let theirs = Embedding { identity: "cd".repeat(32), ..embedding() };
+        assert_eq!(read(Some(&theirs)).0, true);
+        assert_eq!(read(None), (true, vec![], of(&[])));
+        files::remove(&place.join(SEEN_FILE)).unwrap();
+        append(place, &[seen("z", 1, 1)]);
+        assert_eq!(read(Some(&ours)), (false, vec![0], of(&[("z", 1)])));
+    }
 }

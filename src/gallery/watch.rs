@@ -104,6 +104,7 @@ mod tests {
             decision: None,
             individual: None,
             probability: None,
+            group: None,
             nearest: Vec::new(),
             individuals: Vec::new(),
             approximate: None,

@@ -123,8 +123,16 @@ pub fn key_of(path: &Path) -> String {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn each_line(path: &Path, longest: u64, mut line: impl FnMut(&[u8]) -> bool) -> io::Result<(u64, Vec<u8>)> {
-    let mut reader = BufReader::new(open(path)?);
+pub fn each_line(path: &Path, longest: u64, line: impl FnMut(&[u8]) -> bool) -> io::Result<(u64, Vec<u8>)> {
+    each_line_of(open(path)?, longest, line)
+}
+
+/// The same for a file that is open, from where it stands.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn each_line_of(file: File, longest: u64, mut line: impl FnMut(&[u8]) -> bool) -> io::Result<(u64, Vec<u8>)> {
+    let mut reader = BufReader::new(file);
     let (mut whole, mut read) = (0, Vec::new());
     loop {
         read.clear();
@@ -171,6 +179,24 @@ pub fn create_folder(path: &Path) -> Result<()> {
         }
         _ => RunError::io("create", path, e),
     })
+}
+
+/// Makes a folder beside where `path` is to be, with those above it, under a name that nothing has: also not what a process
+/// left that was killed, and whose pid this one has now.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub fn new_folder_beside(path: &Path) -> Result<PathBuf> {
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        create_folder(above)?;
+    }
+    loop {
+        let folder = beside(path);
+        match fs::create_dir(&folder) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other.map(|()| folder).map_err(|e| RunError::io("create", path, e)),
+        }
+    }
 }
 
 /// Moves a whole file to its place in the same file system, replacing what is there.

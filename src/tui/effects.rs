@@ -39,6 +39,7 @@ pub(super) struct Effects {
     watching: Sender<Watching>,
     pictures: Sender<Vec<PictureKey>>,
     small: Sender<Work>,
+    sitting: naming::Shared,
     /// Tells by its end that all that was small has been done.
     all_done: Receiver<()>,
 }
@@ -94,9 +95,11 @@ impl Effects {
             drop(busy);
         });
         let of = workspace.clone();
-        vital(&inbox, "poller", move |inbox| poller::run(&of, inbox, &watched));
+        let sitting = naming::Shared::default();
+        let looking = sitting.clone();
+        vital(&inbox, "poller", move |inbox| poller::run(&of, inbox, &watched, looking));
         vital(&inbox, "photos", move |inbox| photos::run(inbox, &wanted));
-        Effects { workspace, inbox, watching, pictures, small, all_done }
+        Effects { workspace, inbox, watching, pictures, small, all_done, sitting }
     }
 
     /// Waits until the small things asked for are done: the layout is kept, a run that was being deleted is gone.
@@ -123,7 +126,7 @@ impl Effects {
 
     /// Does what was asked for, all but what concerns the terminal itself.
     pub(super) fn perform(&self, effect: Effect) {
-        let workspace = self.workspace.clone();
+        let (workspace, sitting) = (self.workspace.clone(), self.sitting.clone());
         let later = |name: &str, work: Box<dyn FnOnce(&Sender<Message>) + Send>| aside(&self.inbox, name, work);
         match effect {
             Effect::Watch(watching) => drop(self.watching.send(watching)),
@@ -287,7 +290,7 @@ impl Effects {
                 }
             }),
             Effect::Session(gallery, folder) => {
-                later("session", Box::new(move |inbox| tell(inbox, naming::session(gallery, folder))))
+                later("session", Box::new(move |inbox| tell(inbox, sitting.session(gallery, folder))))
             }
             Effect::See(gallery, folder) => later(
                 "see",
@@ -300,26 +303,22 @@ impl Effects {
                     if let Err(why) = verb(&workspace, "identify", &flags) {
                         tell(inbox, Message::Failed(why));
                     }
-                    tell(inbox, naming::session(gallery, folder));
+                    tell(inbox, sitting.session(gallery, folder));
                 }),
             ),
-            Effect::Rule { gallery, folder, encounter, ruling, proposed, version } => self.small(move |_, inbox| {
-                let said = naming::rule((&gallery, &folder), &encounter, &ruling, &proposed, version);
-                tell(inbox, naming::written(gallery, folder, said, None));
+            Effect::Rule { gallery, folder, encounters, ruling, version } => self.small(move |_, inbox| {
+                let work = |sitting: &mut _| naming::rule(sitting, &encounters, &ruling, version);
+                tell(inbox, sitting.written((gallery, folder), work));
             }),
             Effect::RuleAll(gallery, folder, all, version) => later(
                 "name",
                 Box::new(move |inbox| {
-                    let said = naming::rule_all((&gallery, &folder), &all, version);
-                    tell(inbox, naming::written(gallery, folder, said, None));
+                    let work = |sitting: &mut _| naming::rule_all(sitting, all, version);
+                    tell(inbox, sitting.written((gallery, folder), work));
                 }),
             ),
             Effect::UndoRuling(gallery, folder) => self.small(move |_, inbox| {
-                let (said, open_again) = match naming::undo(&gallery, &folder) {
-                    Ok(encounter) => (Ok(format!("{encounter} is open again")), Some(encounter)),
-                    Err(why) => (Err(why), None),
-                };
-                tell(inbox, naming::written(gallery, folder, said, open_again));
+                tell(inbox, sitting.written((gallery, folder), naming::undo));
             }),
             Effect::Profile(gallery, name) => self.small(move |_, inbox| {
                 let profile = naming::profile(&gallery, &name);

@@ -4,12 +4,13 @@
 
 pub(super) mod view;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
-use crate::gallery::identify::Verdict;
+use crate::gallery::identify::{NearPhoto, Verdict};
 use crate::gallery::session::{Entry, Outline, Session};
 use crate::gallery::store::Counts;
 
@@ -177,13 +178,13 @@ impl Identify {
     }
 
     /// The encounters.
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[Arc<Entry>] {
         self.session.as_ref().map_or(&[], |session| &session.entries)
     }
 
     /// The encounter chosen.
     pub(super) fn entry(&self) -> Option<&Entry> {
-        self.entries().get(self.encounter)
+        self.entries().get(self.encounter).map(|entry| &**entry)
     }
 
     /// How many encounters are decided, and how many of those are new individuals.
@@ -255,23 +256,73 @@ impl Identify {
         }
     }
 
+    /// The encounters that are open and in the group of the one chosen, which comes first; it alone where it has none.
+    pub(super) fn group(&self) -> Vec<&Entry> {
+        let Some(own) = self.entry() else { return Vec::new() };
+        let is_other = |entry: &&Entry| {
+            entry.proposal.encounter != own.proposal.encounter
+                && entry.decided.is_none()
+                && own.decided.is_none()
+                && own.proposal.group.is_some()
+                && entry.proposal.group == own.proposal.group
+        };
+        std::iter::once(own).chain(self.entries().iter().map(|entry| &**entry).filter(is_other)).collect()
+    }
+
+    /// The photos of the encounters that may be named at once: one of each first, then the others; with their encounters.
+    pub(super) fn group_photos(&self) -> Vec<(&str, &PathBuf)> {
+        let group = self.group();
+        let of = |first: bool| {
+            group.iter().flat_map(move |&entry| {
+                let split = entry.photos.len().min(1);
+                let photos = if first { &entry.photos[..split] } else { &entry.photos[split..] };
+                photos.iter().map(|photo| (entry.proposal.encounter.as_str(), photo))
+            })
+        };
+        of(true).chain(of(false)).collect()
+    }
+
+    /// The nearest known individuals before a new one is made, each with its nearest photo: of all encounters of the group, so
+    /// that nobody near to one of them is missed.
+    pub(super) fn nearest(&self) -> Vec<&NearPhoto> {
+        let mut all: Vec<(f64, &NearPhoto)> = Vec::new();
+        for entry in self.group() {
+            all.extend(entry.proposal.individuals.iter().map(|near| near.distance).zip(&entry.best));
+        }
+        all.sort_by(|a, b| a.0.total_cmp(&b.0)); // stable: one encounter's stay in their order
+        let mut seen = HashSet::new();
+        all.retain(|(_, near)| seen.insert(near.individual.as_str()));
+        all.into_iter().map(|(_, near)| near).collect()
+    }
+
     /// The effect that writes `ruling` down for the encounter chosen.
     fn write(&mut self, ruling: Ruling) -> Result<Vec<Effect>, String> {
+        let one: Vec<String> = self.entry().map(|entry| entry.proposal.encounter.clone()).into_iter().collect();
+        self.write_all(&one, ruling)
+    }
+
+    /// The effect that writes `ruling` down for `encounters`, in one decision.
+    fn write_all(&mut self, encounters: &[String], ruling: Ruling) -> Result<Vec<Effect>, String> {
         if self.writing {
             return Err("the decision before is being written down".to_owned());
         }
-        let (Some(session), Some(entry)) = (&self.session, self.entry()) else {
+        let Some(session) = self.session.as_ref().filter(|_| !encounters.is_empty()) else {
             return Err("there is no encounter yet".to_owned());
         };
-        if entry.decided.is_some() {
-            return Err("this one is decided; u takes back what was decided last".to_owned());
+        let mut decided = Vec::with_capacity(encounters.len());
+        for name in encounters {
+            let entry = session.entries.iter().find(|entry| entry.proposal.encounter == *name);
+            let entry = entry.ok_or_else(|| format!("{name} is gone"))?;
+            if entry.decided.is_some() {
+                return Err("this one is decided; u takes back what was decided last".to_owned());
+            }
+            decided.push((name.clone(), Identify::proposed(entry)));
         }
         let effect = Effect::Rule {
             gallery: session.gallery.clone(),
             folder: session.folder.clone(),
-            encounter: entry.proposal.encounter.clone(),
+            encounters: decided,
             ruling,
-            proposed: Identify::proposed(entry),
             version: session.version,
         };
         self.writing = true;
@@ -317,11 +368,16 @@ impl Identify {
         Ok(self.profile_wanted())
     }
 
-    /// A new individual gets this name, now that the nearest known ones were seen.
-    pub(super) fn make(&mut self, matter: &Matter, name: &str) -> Result<Vec<Effect>, String> {
+    /// A new individual on `encounters`, that of `matter` and others of its group, gets this name, now that the nearest known ones
+    /// were seen.
+    pub(super) fn make(&mut self, matter: &Matter, encounters: &[String], name: &str) -> Result<Vec<Effect>, String> {
         let session = self.about(matter)?;
         if !self.anew {
             return Err("the nearest known ones have changed: n shows them".to_owned());
+        }
+        let group: HashSet<&str> = self.group().iter().map(|entry| entry.proposal.encounter.as_str()).collect();
+        if let Some(gone) = encounters.iter().find(|one| !group.contains(one.as_str())) {
+            return Err(format!("{gone} is in the group no more: Esc, and n shows it as it is now"));
         }
         if name.is_empty() {
             return Err("a new individual needs a name".to_owned());
@@ -329,7 +385,12 @@ impl Identify {
         if let Some(name) = session.names.iter().find(|known| known.to_lowercase() == name.to_lowercase()) {
             return Err(format!("{name} is known already: Esc, and Enter or / takes the encounter as that one"));
         }
-        self.write(Ruling::New(name.to_owned()))
+        self.write_all(encounters, Ruling::New(name.to_owned()))
+    }
+
+    /// Before a new individual is made, or back.
+    fn look_at_nearest(&mut self, anew: bool) {
+        (self.anew, self.photo) = (anew, 0);
     }
 
     /// A name that nobody has.
@@ -378,13 +439,16 @@ impl Identify {
     }
 
     fn act_on_encounter(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
-        let photos = self.entry().map_or(0, |entry| entry.photos.len());
+        let photos = match self.anew {
+            true => self.group_photos().len(),
+            false => self.entry().map_or(0, |entry| entry.photos.len()),
+        };
         let effects = match action {
             Action::Confirm if self.anew => return self.act_on_encounter(Action::New),
             Action::Confirm => {
                 if self.is_likely_new() {
                     // the nearest known ones are looked at first
-                    self.anew = true;
+                    self.look_at_nearest(true);
                     return Ok((Vec::new(), None));
                 }
                 let name = self.shown_name().map(str::to_owned).ok_or("the gallery knows nobody: n makes a new one")?;
@@ -395,25 +459,38 @@ impl Identify {
                 if entry.decided.is_some() {
                     return Err("this one is decided; u takes back what was decided last".to_owned());
                 }
-                let taken = entry.proposal.individuals.get(n - 1);
-                let taken = taken.ok_or_else(|| format!("there are {} to take", entry.proposal.individuals.len()))?;
-                (self.picked, self.other, self.anew) = (Some(taken.individual.clone()), 0, false);
+                let shown: Vec<&str> = match self.anew {
+                    true => self.nearest().into_iter().map(|near| near.individual.as_str()).collect(),
+                    false => entry.proposal.individuals.iter().map(|near| near.individual.as_str()).collect(),
+                };
+                let taken = shown.get(n - 1).ok_or_else(|| format!("there are {} to take", shown.len()))?;
+                let taken = (*taken).to_owned();
+                if self.anew {
+                    self.look_at_nearest(false);
+                }
+                (self.picked, self.other) = (Some(taken), 0);
                 self.profile_wanted()
             }
             Action::Who => {
                 let prompt = Prompt { asked: Asked::Known(self.matter()?), text: String::new() };
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
-            Action::New => {
+            Action::New | Action::OnlyThis => {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
                 if entry.decided.is_some() {
                     return Err("this one is decided; u takes back what was decided last".to_owned());
                 }
                 if !self.anew {
-                    (self.anew, self.flip) = (true, None);
+                    self.look_at_nearest(true);
+                    self.flip = None;
                     return Ok((Vec::new(), None));
                 }
-                let prompt = Prompt { asked: Asked::NewName(self.matter()?), text: self.free_name() };
+                let mut group: Vec<String> =
+                    self.group().iter().map(|entry| entry.proposal.encounter.clone()).collect();
+                if action == Action::OnlyThis {
+                    group.truncate(1);
+                }
+                let prompt = Prompt { asked: Asked::NewName(self.matter()?, group), text: self.free_name() };
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
             Action::TakeAll => {
@@ -481,7 +558,7 @@ impl Identify {
                 Vec::new()
             }
             Action::Back if self.anew => {
-                self.anew = false;
+                self.look_at_nearest(false);
                 Vec::new()
             }
             Action::Back if self.flip.take().is_some() => Vec::new(),

@@ -47,6 +47,27 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// In the order above.
+    const ALL: [Place; 17] = [
+        Place::First,
+        Place::Datasets,
+        Place::Individuals,
+        Place::Photo,
+        Place::Augmented,
+        Place::Framing,
+        Place::Runs,
+        Place::Run,
+        Place::Evaluations,
+        Place::Queries,
+        Place::Pair,
+        Place::Report,
+        Place::Scatter,
+        Place::System,
+        Place::Galleries,
+        Place::Encounters,
+        Place::Anew,
+    ];
+
     /// Where that is.
     pub(super) fn words(self) -> &'static str {
         match self {
@@ -171,6 +192,7 @@ pub(super) enum Action {
     Take(usize),
     Who,
     New,
+    OnlyThis,
     Skip,
     Undo,
     NextOpen,
@@ -214,25 +236,11 @@ const LISTS: &[Place] = &[P::Runs, P::Individuals, P::Datasets, P::Evaluations, 
 const CLOSER: &[Place] = &[P::Pair, P::Run, P::Photo, P::Encounters];
 const MOVED: &[Place] = &[P::Pair, P::Photo, P::Framing];
 /// Where a digit takes an individual and no tab.
-const NAMED_BY_DIGIT: &[Place] = &[P::Encounters, P::Anew];
+const NAMED_BY_DIGIT: &[Place] = Place::ALL.split_at(BY_DIGIT).1;
 /// Everywhere else.
-const TABS_BY_DIGIT: &[Place] = &[
-    P::First,
-    P::Datasets,
-    P::Individuals,
-    P::Photo,
-    P::Augmented,
-    P::Framing,
-    P::Runs,
-    P::Run,
-    P::Evaluations,
-    P::Queries,
-    P::Pair,
-    P::Report,
-    P::Scatter,
-    P::System,
-    P::Galleries,
-];
+const TABS_BY_DIGIT: &[Place] = Place::ALL.split_at(BY_DIGIT).0;
+/// Places where a digit is a tab; the others follow them.
+const BY_DIGIT: usize = 15;
 const PANES: &[Place] = &[P::Datasets, P::Individuals, P::Photo, P::Augmented, P::Runs, P::Run, P::Report];
 const OPENED: &[Place] = &[P::Queries, P::Pair, P::Report, P::Scatter];
 
@@ -259,6 +267,7 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::Take(9), "take-9", &["9"], NAMED_BY_DIGIT, "", "put the ninth nearest beside it"),
     row(Action::Who, "who", &["/"], NAMED_BY_DIGIT, "name", "put a known individual beside it by typing its name"),
     row(Action::New, "new-individual", &["n"], NAMED_BY_DIGIT, "new", "a new individual: the nearest known ones once more, then a name"),
+    row(Action::OnlyThis, "only-this", &["o"], &[P::Anew], "only this", "a new individual of this encounter alone, where others are in its group"),
     row(Action::Skip, "skip", &["s"], &[P::Encounters], "skip", "say nothing of it; u takes that back"),
     row(Action::TakeAll, "take-all", &["A"], &[P::Encounters], "", "write down every open encounter that is proposed as known; asks, and the log says that the program did"),
     row(Action::Undo, "undo", &["u"], &[P::Encounters], "undo", "take back what was decided last in this folder"),
@@ -462,29 +471,11 @@ pub(super) fn shown(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const PLACES: [Place; 17] = [
-        P::First,
-        P::Datasets,
-        P::Individuals,
-        P::Photo,
-        P::Augmented,
-        P::Framing,
-        P::Runs,
-        P::Run,
-        P::Evaluations,
-        P::Queries,
-        P::Pair,
-        P::Report,
-        P::Scatter,
-        P::System,
-        P::Galleries,
-        P::Encounters,
-        P::Anew,
-    ];
-
     #[test]
     fn at_no_place_does_a_key_mean_two_things() {
-        for place in PLACES {
+        for (n, place) in Place::ALL.into_iter().enumerate() {
+            assert_eq!(place as usize, n, "all are there, in their order");
+
             let mut seen = BTreeMap::new();
             for row in TABLE.iter().filter(|row| row.works_at(place)) {
                 for key in row.keys {
@@ -494,6 +485,8 @@ mod tests {
                 }
             }
         }
+        assert_eq!(Place::ALL.len(), Place::Anew as usize + 1);
+        assert_eq!(NAMED_BY_DIGIT, [Place::Encounters, Place::Anew]);
         let names: std::collections::BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
         assert_eq!(names.len(), TABLE.len());
     }

@@ -308,18 +308,16 @@ pub(super) enum Effect {
     Session(PathBuf, PathBuf),
     /// Look at the photos of a folder for its session with a gallery.
     See(PathBuf, PathBuf),
-    /// Write down what was decided of an encounter.
+    /// Write down what was decided of encounters that are one animal.
     Rule {
         /// The gallery.
         gallery: PathBuf,
         /// The folder.
         folder: PathBuf,
-        /// The encounter in it.
-        encounter: String,
+        /// The encounters in it, each with what was proposed.
+        encounters: Vec<(String, Proposed)>,
         /// What was decided.
         ruling: Ruling,
-        /// What was proposed.
-        proposed: Proposed,
         /// The gallery's version that was looked at.
         version: (u64, u64),
     },

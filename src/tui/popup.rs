@@ -65,8 +65,8 @@ pub(super) enum Asked {
     NewPhotos(PathBuf),
     /// Who of those known is on the photos of an encounter.
     Known(Matter),
-    /// The name of a new individual on them.
-    NewName(Matter),
+    /// The name of a new individual on these encounters of the folder, of which the matter's is the first.
+    NewName(Matter, Vec<String>),
 }
 
 impl Asked {
@@ -88,7 +88,10 @@ impl Asked {
             Asked::Gallery => "Folder of a gallery",
             Asked::NewPhotos(_) => "Folder of new photos",
             Asked::Known(_) => "Who it is",
-            Asked::NewName(_) => "Name of the new individual",
+            Asked::NewName(_, encounters) if encounters.len() > 1 => {
+                "Name of the one new individual on all of these encounters"
+            }
+            Asked::NewName(..) => "Name of the new individual",
         }
     }
 
@@ -110,7 +113,10 @@ impl Asked {
             Asked::Gallery => "as caretta gallery build has made it; Tab completes",
             Asked::NewPhotos(_) => "each sub-folder is one encounter, each loose photo its own; Tab completes",
             Asked::Known(_) => "a name that the gallery knows; it stands beside the photo until Enter confirms it",
-            Asked::NewName(_) => "Enter makes it and adds the photos of this encounter; u takes that back",
+            Asked::NewName(_, encounters) if encounters.len() > 1 => {
+                "Enter makes it and adds the photos of the whole group, which is one decision; u takes that back"
+            }
+            Asked::NewName(..) => "Enter makes it and adds the photos of this encounter; u takes that back",
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }

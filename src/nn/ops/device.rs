@@ -186,6 +186,15 @@ impl AnyDevice {
         }
     }
 
+    /// The name that [`open`] knows it by.
+    pub fn name(&self) -> String {
+        match self {
+            AnyDevice::Cpu(_) => "cpu".to_owned(),
+            #[cfg(feature = "cuda")]
+            AnyDevice::Cuda(_) => super::cuda::card().map_or_else(String::new, |card| format!("cuda:{}", card.ordinal)),
+        }
+    }
+
     /// What it is, for a log.
     pub fn describe(&self) -> String {
         match self {

@@ -1,14 +1,16 @@
 //! Galleries and sessions for the tab where new photos get their names: what is read, and what is written down.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use crate::data::counted::counted;
 use crate::gallery::calibrated::calibration_of;
 use crate::gallery::decisions::{By, Proposed, Ruling};
+use crate::gallery::rulings::Ruled;
 use crate::gallery::seen;
 use crate::gallery::session::{self, Session};
+use crate::gallery::sitting::Sitting;
 use crate::gallery::store::Gallery;
 use crate::run::Workspace;
 use crate::tui::identify::{GalleryLine, Profile};
@@ -54,65 +56,103 @@ pub(super) fn add(workspace: &Workspace, path: &Path) -> Result<(), String> {
     workspace.know_gallery(path).map_err(|e| e.to_string())
 }
 
-/// The session as it stands.
-pub(super) fn session(gallery: PathBuf, folder: PathBuf) -> Message {
-    let session = read(&gallery, &folder);
-    Message::Session(gallery, folder, session)
+/// The folder that is gone through last, as far as it was read: what decides and what looks share it, so that neither reads what
+/// the other has.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared(Arc<Mutex<Option<Sitting>>>);
+
+impl Shared {
+    fn with<T>(&self, (gallery, folder): (&Path, &Path), work: impl FnOnce(&mut Sitting) -> T) -> T {
+        // after a panic it is begun anew
+        let mut sitting = self.0.lock().unwrap_or_else(|poisoned| {
+            self.0.clear_poison();
+            let mut sitting = poisoned.into_inner();
+            *sitting = None;
+            sitting
+        });
+        let same = sitting.take().filter(|sitting| sitting.is_of(gallery, folder));
+        work(sitting.insert(same.unwrap_or_else(|| Sitting::new(gallery, folder))))
+    }
+
+    /// The session as it stands.
+    pub(super) fn session(&self, gallery: PathBuf, folder: PathBuf) -> Message {
+        let session = self.with((&gallery, &folder), |sitting| read(sitting));
+        Message::Session(gallery, folder, session)
+    }
+
+    /// The session, where it stands otherwise than anybody was told.
+    pub(super) fn news(&self, gallery: PathBuf, folder: PathBuf) -> Option<Message> {
+        let looked = self.with((&gallery, &folder), Sitting::look);
+        let session = match looked {
+            Ok((_, false)) => return None,
+            Ok((session, true)) => Ok(session),
+            Err(error) => Err(error.to_string()),
+        };
+        Some(Message::Session(gallery, folder, session))
+    }
+
+    /// What came of decisions by `work`, with the session as it stands since.
+    pub(super) fn written(
+        &self,
+        (gallery, folder): (PathBuf, PathBuf),
+        work: impl FnOnce(&mut Sitting) -> Result<(String, Option<String>), String>,
+    ) -> Message {
+        let written = self.with((&gallery, &folder), |sitting| {
+            let (said, open_again) = match work(sitting) {
+                Ok((said, open_again)) => (Ok(said), open_again),
+                Err(why) => (Err(why), None),
+            };
+            Written { said, open_again, session: read(sitting) }
+        });
+        Message::Ruled(gallery, folder, Box::new(written))
+    }
 }
 
-fn read(gallery: &Path, folder: &Path) -> Result<Arc<Session>, String> {
-    Session::read(gallery, folder).map(Arc::new).map_err(|e| e.to_string())
-}
-
-/// What came of decisions, with the session as it stands since.
-pub(super) fn written(
-    gallery: PathBuf,
-    folder: PathBuf,
-    said: Result<String, String>,
-    open_again: Option<String>,
-) -> Message {
-    let session = read(&gallery, &folder);
-    Message::Ruled(gallery, folder, Box::new(Written { said, open_again, session }))
+fn read(sitting: &mut Sitting) -> Result<Arc<Session>, String> {
+    sitting.look().map(|(session, _)| session).map_err(|e| e.to_string())
 }
 
 /// Writes down what a person decided, and says so.
 pub(super) fn rule(
-    (gallery, folder): (&Path, &Path),
-    encounter: &str,
+    sitting: &mut Sitting,
+    encounters: &[(String, Proposed)],
     ruling: &Ruling,
-    proposed: &Proposed,
     version: (u64, u64),
-) -> Result<String, String> {
-    let refused = session::rule(gallery, folder, &[(encounter, ruling, proposed)], By::Person, version);
+) -> Result<(String, Option<String>), String> {
+    let refused = sitting.rule(&[Ruled { encounters, ruling }], By::Person, version);
     if let Some((_, error)) = refused.map_err(|e| e.to_string())?.first() {
         return Err(error.to_string());
     }
-    Ok(match ruling {
-        Ruling::Known(name) => format!("{encounter} is {name}; u takes it back"),
-        Ruling::New(name) => format!("{encounter} is {name}, a new individual; u takes it back"),
-        Ruling::Skipped => format!("{encounter} is skipped; u takes it back"),
-    })
+    let names: Vec<&str> = encounters.iter().map(|(encounter, _)| encounter.as_str()).collect();
+    let taken_back = if names.len() > 1 { "u takes all back" } else { "u takes it back" };
+    Ok((format!("{}; {taken_back}", ruling.told(&names)), None))
 }
 
 /// Writes down what the program proposed of several encounters.
 pub(super) fn rule_all(
-    (gallery, folder): (&Path, &Path),
-    all: &[(String, Ruling, Proposed)],
+    sitting: &mut Sitting,
+    all: Vec<(String, Ruling, Proposed)>,
     version: (u64, u64),
-) -> Result<String, String> {
-    let wanted: Vec<_> = all.iter().map(|(encounter, ruling, proposed)| (&**encounter, ruling, proposed)).collect();
-    let refused = session::rule(gallery, folder, &wanted, By::Program, version).map_err(|e| e.to_string())?;
-    let done = counted(all.len() - refused.len(), "encounter");
+) -> Result<(String, Option<String>), String> {
+    let count = all.len();
+    let all: Vec<_> = all.into_iter().map(|(one, ruling, proposed)| ([(one, proposed)], ruling)).collect();
+    let wanted: Vec<Ruled<'_>> = all.iter().map(|(encounters, ruling)| Ruled { encounters, ruling }).collect();
+    let refused = sitting.rule(&wanted, By::Program, version).map_err(|e| e.to_string())?;
+    let done = counted(count - refused.len(), "encounter");
     match refused.first() {
-        None => Ok(format!("{done} named as proposed; u takes the last one back")),
+        None => Ok((format!("{done} named as proposed; u takes the last one back"), None)),
         Some((encounter, why)) => Err(format!("{done} named, {} not: {encounter}: {why}", refused.len())),
     }
 }
 
-/// Takes the last decision back, and says of which encounter.
-pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<String, String> {
-    let undone = session::undo(gallery, folder).map_err(|e| e.to_string())?;
-    Ok(undone.ok_or("nothing is decided in this folder")?.encounter)
+/// Takes the last decision back, and says of which encounters; the first of them.
+pub(super) fn undo(sitting: &mut Sitting) -> Result<(String, Option<String>), String> {
+    let undone = sitting.undo().map_err(|e| e.to_string())?;
+    let first = undone.first().ok_or("nothing is decided in this folder")?.encounter.clone();
+    Ok(match undone.len() {
+        1 => (format!("{first} is open again"), Some(first)),
+        n => (format!("{} are open again, {first} and others", counted(n, "encounter")), Some(first)),
+    })
 }
 
 /// Whether somebody looks at the folder already.

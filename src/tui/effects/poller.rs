@@ -46,8 +46,13 @@ fn mark(path: &Path) -> Mark {
 }
 
 /// Looks for as long as somebody wants to know.
-pub(super) fn run(workspace: &Workspace, inbox: &Sender<Message>, watched: &Receiver<Watching>) {
-    let mut poller = Poller::new(workspace, inbox);
+pub(super) fn run(
+    workspace: &Workspace,
+    inbox: &Sender<Message>,
+    watched: &Receiver<Watching>,
+    sitting: naming::Shared,
+) {
+    let mut poller = Poller { sitting, ..Poller::new(workspace, inbox) };
     if let Some(card) = device::card() {
         let _ = inbox.send(Message::Card(Some(card)));
     }
@@ -178,6 +183,7 @@ struct Poller {
     evaluations_sent: Option<Vec<Evaluation>>,
     galleries_sent: Option<Vec<GalleryLine>>,
     session_mark: Option<naming::Marks>,
+    sitting: naming::Shared,
     machine: Machine,
 }
 
@@ -210,6 +216,7 @@ impl Poller {
             evaluations_sent: None,
             galleries_sent: None,
             session_mark: None,
+            sitting: naming::Shared::default(),
             machine: Machine::default(),
         }
     }
@@ -259,7 +266,8 @@ impl Poller {
             // what is seen comes bit by bit, and somebody else may change the gallery
             let mark = naming::mark(&gallery, &folder);
             if self.session_mark.as_ref().is_some_and(|before| *before != mark) {
-                self.inbox.send(naming::session(gallery, folder)).ok()?;
+                let news = self.sitting.news(gallery, folder);
+                news.map_or(Ok(()), |news| self.inbox.send(news)).ok()?;
             }
             self.session_mark = Some(mark);
         }

@@ -71,6 +71,8 @@ impl Reader {
             if let (Some(Some(high)), Some(Some(wide))) = (sides.next(), sides.next()) {
                 self.answers.cell = Some((wide, high));
             }
+        } else if let [0x1b, key @ b'!'..=b'~'] = sequence {
+            return Some(KeyEvent::new(KeyCode::Char(char::from(*key)), KeyModifiers::ALT)); // such as Alt-5
         } else {
             let code = match body {
                 "[A" | "OA" => KeyCode::Up,
@@ -212,6 +214,8 @@ mod tests {
         assert_eq!(codes, [KeyCode::Char('j'), KeyCode::Down]);
         assert_eq!(reader.take(b"4;4c\r")[0].code, KeyCode::Enter);
         assert!(reader.answers.complete);
+        let digit = KeyEvent::new(KeyCode::Char('5'), KeyModifiers::ALT);
+        assert_eq!(reader.take(b"\x1b5"), [digit]);
     }
 
     proptest! {

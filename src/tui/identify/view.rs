@@ -1,6 +1,8 @@
 //! The tab where new photos get their names, as cells: the list of galleries, the encounters, and the new photo beside the
 //! known one.
 
+use std::collections::HashMap;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -23,6 +25,8 @@ const ENCOUNTERS: u16 = 38;
 const WIDE: u16 = 100;
 /// Nearest individuals that are shown before a new one is made.
 const SHOWN_ANEW: usize = 6;
+/// New photos of a group that are shown beside them at once.
+const SHOWN_OF_GROUP: u16 = 3;
 
 /// Draws the tab, all but the photos.
 pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
@@ -144,7 +148,7 @@ fn nothing_yet(model: &Model, session: &Session, area: Rect, buf: &mut Buffer) {
 }
 
 /// The sign, the words, and the figure of an encounter's line.
-fn standing(entry: &Entry) -> (&'static str, String, String) {
+fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, String, String) {
     if let Some(decided) = &entry.decided {
         return match &decided.ruling {
             Ruling::Known(name) => ("✓", name.clone(), String::new()),
@@ -158,7 +162,14 @@ fn standing(entry: &Entry) -> (&'static str, String, String) {
     match proposal.decision {
         Some(Verdict::Known) => ("?", near().unwrap_or_default(), sure),
         Some(Verdict::Look) => ("?", format!("look: {}?", near().unwrap_or_default()), sure),
-        Some(Verdict::NewIndividual) => ("?", "new".into(), sure),
+        Some(Verdict::NewIndividual) => {
+            let of = |group: &str| groups.get(group).copied().filter(|of| *of > 1);
+            let group = proposal.group.as_deref().map(|group| match of(group) {
+                Some(of) => format!("{group} ({of})"),
+                None => group.to_owned(),
+            });
+            ("?", group.unwrap_or_else(|| "new".into()), sure)
+        }
         None => {
             let apart = proposal.individuals.first().map_or_else(String::new, |near| format!("{:.3}", near.distance));
             ("·", near().unwrap_or_default(), apart)
@@ -178,6 +189,9 @@ fn style_of(theme: &Theme, entry: &Entry) -> Style {
 fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.identify);
     let entries = state.entries();
+    let mut groups = HashMap::new();
+    let open = entries.iter().filter(|entry| entry.decided.is_none());
+    open.filter_map(|entry| entry.proposal.group.as_deref()).for_each(|group| *groups.entry(group).or_insert(0) += 1);
     for (n, place) in (0..).zip(shown(state.encounter, entries.len(), area.height)) {
         let (entry, line) = (&entries[place], row(area, n));
         let is_chosen = place == state.encounter;
@@ -186,7 +200,7 @@ fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
             buf.set_style(Rect { width: line.width.saturating_sub(1), ..line }, theme.chosen(true));
         }
         let style = if is_chosen { theme.chosen(true) } else { style_of(theme, entry) };
-        let (sign, words, figure) = standing(entry);
+        let (sign, words, figure) = standing(entry, &groups);
         let name = inner.width.saturating_sub(2) / 2;
         let x = put(buf, inner.x, inner.y, 2, sign, style);
         put(buf, x.max(inner.x + 2), inner.y, name, &fit_middle(&entry.proposal.encounter, name), style);
@@ -246,7 +260,11 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
             match entry.proposal.decision {
                 Some(Verdict::Known) => format!(" · known{sure}"),
                 Some(Verdict::Look) => format!(" · look{sure}"),
-                Some(Verdict::NewIndividual) => format!(" · nearest; likely new{sure}"),
+                Some(Verdict::NewIndividual) => match (&entry.proposal.group, state.group().len()) {
+                    (Some(group), of) if of > 1 => format!(" · nearest; likely {group}, {of} encounters{sure}"),
+                    (Some(group), _) => format!(" · nearest; likely {group}{sure}"),
+                    (None, _) => format!(" · nearest; likely new{sure}"),
+                },
                 None => " · nearest".to_owned(),
             }
         }
@@ -277,11 +295,14 @@ fn nearest(theme: &Theme, state: &Identify, entry: &Entry, line: Rect, buf: &mut
     put_all(buf, line, &pieces);
 }
 
-/// The new photo, and the nearest known ones in two rows.
-fn anew_places(area: Rect, count: usize) -> (Rect, Vec<Rect>) {
+/// The new photos of an encounter, or of a group of `new` ones one below the other, and the nearest known ones in two rows.
+fn anew_places(area: Rect, new: usize, count: usize) -> (Vec<Rect>, Vec<Rect>) {
     let area = Rect { height: area.height.saturating_sub(1), ..area };
     let third = area.width / 3;
-    let new = Rect { width: third.saturating_sub(1), ..area };
+    let shown = (new as u16).clamp(1, SHOWN_OF_GROUP);
+    let height = area.height / shown;
+    let new = |n: u16| Rect { y: area.y + n * height, height, width: third.saturating_sub(1), ..area };
+    let new = (0..shown).map(new).collect();
     let rest = Rect { x: area.x + third, width: area.width - third, ..area };
     let (across, down) = (3_u16, 2_u16);
     let (tile_width, tile_height) = (rest.width / across, rest.height / down);
@@ -297,9 +318,12 @@ fn anew_places(area: Rect, count: usize) -> (Rect, Vec<Rect>) {
 fn anew_words(model: &Model, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.identify);
     let Some(entry) = state.entry() else { return };
-    let (new, tiles) = anew_places(area, entry.best.len());
-    put(buf, new.x, new.y, new.width, &fit_middle(&entry.proposal.encounter, new.width), theme.bold());
-    for (n, (tile, best)) in tiles.iter().zip(&entry.best).enumerate() {
+    let (group, nearest) = (state.group().len(), state.nearest());
+    let (new, tiles) = anew_places(area, group, nearest.len());
+    for (place, (encounter, _)) in new.iter().zip(new_photos(state, new.len())) {
+        put(buf, place.x, place.y, place.width, &fit_middle(encounter, place.width), theme.bold());
+    }
+    for (n, (tile, best)) in tiles.iter().zip(nearest).enumerate() {
         let pieces = [
             (format!("{} ", n + 1), theme.accent()),
             (format!("{} ", best.individual), theme.bold()),
@@ -307,8 +331,20 @@ fn anew_words(model: &Model, area: Rect, buf: &mut Buffer) {
         ];
         put_all(buf, row(*tile, 0), &pieces);
     }
-    let words = "Is it none of these? Enter or n gives it a new name, a digit takes one of them, Esc goes back";
-    put(buf, area.x, area.bottom().saturating_sub(1), area.width, words, theme.accent());
+    let words = match (&entry.proposal.group, group) {
+        (Some(name), of) if of > 1 => {
+            format!("{name}, {of} encounters: none of these? Enter names all, o only this one, Esc goes back")
+        }
+        _ => "Is it none of these? Enter or n gives it a new name, Esc goes back".into(),
+    };
+    put(buf, area.x, area.bottom().saturating_sub(1), area.width, &fit(&words, area.width), theme.accent());
+}
+
+/// The photos of the group from the one that is looked at on, as many as there is room for.
+fn new_photos(state: &Identify, room: usize) -> Vec<(&str, &std::path::PathBuf)> {
+    let all = state.group_photos();
+    let from = state.photo.min(all.len().saturating_sub(room));
+    all.into_iter().skip(from).take(room).collect()
 }
 
 /// What there is to say of the row chosen.
@@ -343,11 +379,12 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
         found.push((place, model.picture_key(path, (place.width, place.height), window)));
     };
     if state.anew {
-        let (new, tiles) = anew_places(photos, entry.best.len());
-        if let Some(photo) = entry.photos.get(state.photo) {
-            put(below(new, 1), photo.clone(), Default::default());
+        let nearest = state.nearest();
+        let (new, tiles) = anew_places(photos, state.group().len(), nearest.len());
+        for (place, (_, photo)) in new.iter().zip(new_photos(state, new.len())) {
+            put(below(*place, 1), photo.clone(), Default::default());
         }
-        for (tile, best) in tiles.iter().zip(&entry.best) {
+        for (tile, best) in tiles.iter().zip(nearest) {
             let path = std::path::Path::new(&best.root).join(&best.photo);
             put(below(Rect { height: tile.height.saturating_sub(1), ..*tile }, 1), path, Default::default());
         }

@@ -28,6 +28,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         decision,
         individual: Some("t1".into()).filter(|_| decision != Some(Verdict::NewIndividual)),
         probability: decision.map(|_| 0.93),
+        group: None,
         nearest: best.clone(),
         individuals,
         approximate: None,
@@ -53,11 +54,10 @@ fn read(entries: Vec<Entry>, version: (u64, u64)) -> std::sync::Arc<Session> {
         gallery: "/g".into(),
         folder: "/week".into(),
         counts: Counts { photos: 9, individuals: 3, encounters: 5 },
-        entries,
+        entries: entries.into_iter().map(Into::into).collect(),
         promise: None,
         names: vec!["t1".into(), "t2".into(), "t3".into()],
         looking: false,
-        whole: true,
         problems: Vec::new(),
     };
     session.into()
@@ -94,7 +94,10 @@ fn open(size: (u16, u16)) -> Model {
 /// What is written down by these keys.
 fn ruled(model: &mut Model, messages: Vec<Message>) -> Vec<(String, Ruling)> {
     let written = |effect: Effect| match effect {
-        Effect::Rule { encounter, ruling, .. } => Some((encounter, ruling)),
+        Effect::Rule { encounters, ruling, .. } => {
+            let names: Vec<String> = encounters.into_iter().map(|(encounter, _)| encounter).collect();
+            Some((names.join(" "), ruling))
+        }
         _ => None,
     };
     drive(model, messages).1.into_iter().filter_map(written).collect()
@@ -236,4 +239,67 @@ fn nobody_is_swapped_under_a_finger_and_no_line_is_about_another_encounter() {
     let (_, asked, ..) = drive(&mut model, vec![session(ranked_anew), key(KeyCode::Enter)]);
     assert_eq!(model.identify.encounter, 1);
     assert!(!asked.iter().any(|e| matches!(e, Effect::Rule { .. })), "{asked:?}");
+}
+
+/// Two new animals, in turn: a, c and d are one.
+fn grouped() -> Vec<Entry> {
+    let new = |name: &str, group: &str| {
+        let mut entry = entry(name, Some(Verdict::NewIndividual));
+        entry.proposal.group = Some(group.into());
+        entry
+    };
+    let mut all = vec![new("a", "new 1"), new("b", "new 2"), new("c", "new 1"), new("d", "new 1")];
+    // t3 is nearer to c than anybody is to a
+    (all[2].proposal.individuals[2].distance, all[2].best[2].distance) = (0.1, 0.1);
+    all
+}
+
+fn open_grouped() -> Model {
+    let mut model = open((160, 50));
+    drive(&mut model, vec![session(grouped())]);
+    model
+}
+
+#[test]
+fn a_group_of_new_ones_is_named_in_one_decision_after_a_look_at_who_is_near_to_any_of_it() {
+    let mut model = open_grouped();
+    let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
+    assert!(text(&buffer).contains("new 1 (3)") && text(&buffer).contains("new 2  "), "{}", text(&buffer));
+    let (buffer, ..) = drive(&mut model, keys("n"));
+    let shown = text(&buffer);
+    assert!(shown.contains("new 1, 3 encounters: none of these? Enter names all, o only this one"), "{shown}");
+    assert!(shown.contains("1 t3 0.100"), "who is near to one of them is shown first: {shown}");
+    let photos: Vec<_> = model.identify.group_photos().into_iter().map(|(encounter, _)| encounter).collect();
+    assert_eq!(photos, ["a", "c", "d", "a", "c", "d"]);
+    let typed = vec![vec![key(KeyCode::Enter)], keys("x"), vec![key(KeyCode::Enter)]].concat_all();
+    assert_eq!(ruled(&mut model, typed), [("a c d".into(), Ruling::New("new-001x".into()))]);
+}
+
+#[test]
+fn one_key_names_only_this_one_and_a_digit_takes_who_is_shown() {
+    let mut model = open_grouped();
+    assert_eq!(
+        ruled(&mut model, vec![keys("no"), vec![key(KeyCode::Enter)]].concat_all()),
+        [("a".into(), Ruling::New("new-001".into()))]
+    );
+    let mut model = open_grouped();
+    drive(&mut model, keys("n1"));
+    assert_eq!((model.place(), model.identify.shown_name()), (Place::Encounters, Some("t3")));
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("a".into(), Ruling::Known("t3".into()))]);
+}
+
+#[test]
+fn a_group_that_has_changed_under_the_line_is_not_named() {
+    let mut model = open_grouped();
+    drive(&mut model, vec![keys("n"), vec![key(KeyCode::Enter)]].concat_all());
+    let mut others = grouped();
+    others[2].proposal.group = Some("new 2".into());
+    assert_eq!(ruled(&mut model, vec![session(others), key(KeyCode::Enter)]), []);
+    assert!(model.notice.as_ref().is_some_and(|(words, wrong)| *wrong && words.contains("c is in the group no more")));
+    // and one that is decided is in none
+    let mut model = open_grouped();
+    let mut others = grouped();
+    others[2] = decided(others[2].clone(), Ruling::Skipped);
+    let typed = vec![vec![session(others)], keys("n"), vec![key(KeyCode::Enter), key(KeyCode::Enter)]].concat_all();
+    assert_eq!(ruled(&mut model, typed), [("a d".into(), Ruling::New("new-001".into()))]);
 }

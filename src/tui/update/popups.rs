@@ -67,7 +67,7 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             let answer = match asked {
                 Asked::NewPhotos(gallery) => Ok(model.identify.begin(gallery, text)),
                 Asked::Known(matter) => model.identify.name(&matter, &text),
-                Asked::NewName(matter) => model.identify.make(&matter, &text),
+                Asked::NewName(matter, encounters) => model.identify.make(&matter, &encounters, &text),
                 asked => answered(asked, text, model.now),
             };
             match answer {
@@ -140,7 +140,7 @@ fn answered(asked: Asked, text: String, now: f64) -> Result<Vec<Effect>, String>
         Asked::Path | Asked::Weights | Asked::Gallery if text.is_empty() => return Ok(Vec::new()),
         Asked::Gallery => Effect::AddGallery(text.into()),
         // the tab has answered these
-        Asked::NewPhotos(_) | Asked::Known(_) | Asked::NewName(_) => return Ok(Vec::new()),
+        Asked::NewPhotos(_) | Asked::Known(_) | Asked::NewName(..) => return Ok(Vec::new()),
         Asked::Weights => Effect::ImportWeights(text.into()),
         Asked::Path => Effect::AddDataset(text.into()),
         Asked::Name(id) => Effect::Rename(id, text),

@@ -1,4 +1,4 @@
-// Distances of embeddings, in the CPU's own order of summing and without fused products: the same to the last bit, so that
+// Distances of embeddings, in the CPU's own order of summing, each square added in one rounding: the same to the last bit, so that
 // ranks do not depend on where they were computed.
 
 // the squares of differences go to eight sums in turn; a row of `rows` lies column by column, as neighbouring threads read
@@ -13,14 +13,14 @@ KERNEL distances(u32 n, u32 count, u32 width, const float *queries, const float 
 #pragma unroll
         for (u32 lane = 0; lane < 8; lane++) {
             double d = __dsub_rn((double)q[k + lane], (double)r[(size_t)(k + lane) * count]);
-            sums[lane] = __dadd_rn(sums[lane], __dmul_rn(d, d));
+            sums[lane] = __fma_rn(d, d, sums[lane]);
         }
     }
 #pragma unroll
     for (u32 lane = 0; lane < 8; lane++) {
         if (whole + lane < width) {
             double d = __dsub_rn((double)q[whole + lane], (double)r[(size_t)(whole + lane) * count]);
-            sums[lane] = __dadd_rn(sums[lane], __dmul_rn(d, d));
+            sums[lane] = __fma_rn(d, d, sums[lane]);
         }
     }
     double sum = 0;

@@ -1,0 +1,172 @@
+//! New animals among themselves: the same unknown turtle on three days is one proposed individual, not three.
+//!
+//! Encounters that are decided to be of new individuals are put together as [`discover`](super::discover) does, around nobody:
+//! who is known was ruled out. How far apart they stay is chosen where the gallery is calibrated, on other individuals.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Result;
+use super::discover::{Cut, Encounters, MOST, group};
+
+/// Encounters of new individuals with their embeddings, until all are there that are to be grouped.
+#[derive(Clone, Debug, Default)]
+pub struct NewOnes {
+    /// In the order in which they came.
+    encounters: Vec<(String, Vec<f32>)>,
+}
+
+impl NewOnes {
+    /// Takes another encounter with the embeddings of its photos, row after row.
+    pub fn take(&mut self, encounter: &str, photos: &[f32]) {
+        self.encounters.push((encounter.to_owned(), photos.to_vec()));
+    }
+
+    /// Takes all of `more`.
+    pub fn append(&mut self, mut more: NewOnes) {
+        self.encounters.append(&mut more.encounters);
+    }
+
+    /// The encounters.
+    pub fn encounters(&self) -> impl Iterator<Item = &str> {
+        self.encounters.iter().map(|(encounter, _)| encounter.as_str())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.encounters.is_empty()
+    }
+
+    /// The group of each, as it is shown; their embeddings have `dims` numbers.
+    ///
+    /// # Errors
+    /// When they are more than can be grouped at once, or an embedding is not finite.
+    pub fn groups(&self, dims: usize, cut: &Cut) -> Result<HashMap<String, String>> {
+        let photos: Vec<&[f32]> = self.encounters.iter().map(|(_, photos)| photos.as_slice()).collect();
+        let names = numbers(dims, &photos, cut)?.into_iter().map(name);
+        Ok(self.encounters.iter().map(|(encounter, _)| encounter.clone()).zip(names).collect())
+    }
+}
+
+/// What the group of number `number` is called.
+pub(super) fn name(number: usize) -> String {
+    format!("new {number}")
+}
+
+/// The number of each encounter's group, from 1 in the order of their first ones; an encounter is the embeddings of its
+/// photos, row after row.
+pub(super) fn numbers(dims: usize, encounters: &[&[f32]], cut: &Cut) -> Result<Vec<usize>> {
+    let groups = group(&Encounters::new(dims, encounters.iter().copied())?, None, cut.distance)?;
+    let mut numbers = vec![0; encounters.len()];
+    for (number, group) in (1..).zip(&groups) {
+        group.encounters.iter().for_each(|&one| numbers[one] = number);
+    }
+    Ok(numbers)
+}
+
+/// The groups of a folder that is gone through: they change as little as can be while encounters are decided on and others come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Groups {
+    /// What the numbers are of; none while there are none.
+    distance: Option<f64>,
+    /// The number of each encounter's group, also of those that were decided on.
+    of: HashMap<String, usize>,
+}
+
+impl Groups {
+    /// The group of each of `encounters`, which have their photos' embeddings of `dims` numbers row after row. They are put
+    /// together anew where one came that has no group, or the distance is another.
+    ///
+    /// # Errors
+    /// When an embedding is not finite.
+    pub(super) fn of(
+        &mut self,
+        dims: usize,
+        encounters: &[(&str, &[f32])],
+        cut: Option<&Cut>,
+    ) -> Result<Vec<Option<String>>> {
+        let Some(cut) = cut.filter(|_| encounters.len() <= MOST) else { return Ok(vec![None; encounters.len()]) };
+        if self.distance != Some(cut.distance) || encounters.iter().any(|(one, _)| !self.of.contains_key(*one)) {
+            let photos: Vec<&[f32]> = encounters.iter().map(|(_, photos)| *photos).collect();
+            let names: Vec<&str> = encounters.iter().map(|(name, _)| *name).collect();
+            self.number(&names, &numbers(dims, &photos, cut)?);
+            self.distance = Some(cut.distance);
+        }
+        Ok(encounters.iter().map(|(one, _)| self.of.get(*one).copied().map(name)).collect())
+    }
+
+    /// What was known of `encounter` counts no more: it was seen again.
+    pub(super) fn forget(&mut self, encounter: &str) {
+        self.of.remove(encounter);
+    }
+
+    /// Has the groups of `encounters`, numbered in `numbers`, go by the number that one of their encounters had before, else by
+    /// the next that none has.
+    fn number(&mut self, encounters: &[&str], numbers: &[usize]) {
+        let mut next = self.of.values().copied().max().unwrap_or(0) + 1;
+        let (mut kept, mut taken) = (HashMap::new(), BTreeSet::new());
+        for (encounter, number) in encounters.iter().zip(numbers) {
+            let Some(&before) = self.of.get(*encounter) else { continue };
+            if !kept.contains_key(number) && taken.insert(before) {
+                kept.insert(*number, before);
+            }
+        }
+        for (encounter, number) in encounters.iter().zip(numbers) {
+            let number = *kept.entry(*number).or_insert_with(|| {
+                next += 1;
+                next - 1
+            });
+            self.of.insert((*encounter).to_owned(), number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ari::Agreement;
+    use super::super::testing::on_circle;
+    use super::*;
+
+    fn cut(distance: f64) -> Cut {
+        let reached =
+            Agreement { photos: 0, individuals: 0, groups: 0, ari: 1.0, pair_precision: None, pair_recall: None };
+        Cut { distance, chosen_on: 2, reached }
+    }
+
+    #[test]
+    fn the_same_unknown_animal_on_three_days_is_one() {
+        let mut new = NewOnes::default();
+        assert!(new.is_empty() && new.groups(2, &cut(0.3)).unwrap().is_empty());
+        for (encounter, degrees) in [("mon", 0.0), ("mon b", 90.0), ("tue", 5.0)] {
+            new.take(encounter, &on_circle(&[("x", 0, degrees)]).embeddings);
+        }
+        let mut more = NewOnes::default();
+        more.take("wed", &on_circle(&[("x", 0, 180.0), ("x", 0, 182.0)]).embeddings);
+        more.take("thu", &on_circle(&[("x", 0, 3.0)]).embeddings);
+        new.append(more);
+        let groups = new.groups(2, &cut(0.3)).unwrap();
+        let of: Vec<&str> = ["mon", "tue", "thu", "mon b", "wed"].iter().map(|one| groups[*one].as_str()).collect();
+        assert_eq!(of, ["new 1", "new 1", "new 1", "new 2", "new 3"]);
+    }
+
+    #[test]
+    fn a_group_keeps_its_number_while_it_is_gone_through() {
+        let mut groups = Groups::default();
+        let mut of = |encounters: &[(&str, f32)], distance: Option<f64>| {
+            let at = |degrees: f32| on_circle(&[("x", 0, degrees)]).embeddings;
+            let photos: Vec<Vec<f32>> = encounters.iter().map(|(_, degrees)| at(*degrees)).collect();
+            let all: Vec<(&str, &[f32])> =
+                encounters.iter().map(|(one, _)| *one).zip(photos.iter().map(|p| &p[..])).collect();
+            let found = groups.of(2, &all, distance.map(cut).as_ref()).unwrap();
+            found.into_iter().map(|name| name.map_or(0, |name| name[4..].parse().unwrap())).collect::<Vec<usize>>()
+        };
+        let (a, b, c, d, e) = (("a", 0.0), ("b", 90.0), ("c", 5.0), ("d", 180.0), ("e", 97.0));
+        assert_eq!(of(&[a, b, c, d], None), [0; 4], "nothing says how far apart they stay");
+        assert_eq!(of(&[a, b, c, d], Some(0.1)), [1, 2, 1, 3]);
+        assert_eq!(of(&[b, d], Some(0.1)), [2, 3], "the first group was named");
+        assert_eq!(of(&[b, c, d], Some(0.1)), [2, 1, 3], "and one of it is open again");
+        assert_eq!(of(&[b, e, d], Some(0.1)), [2, 4, 3], "another came");
+        assert_eq!(of(&[b, e, d], Some(0.2)), [2, 2, 3], "calibrated anew");
+        assert_eq!(of(&[b, e, d], Some(2.0)), [2, 2, 2]);
+        assert_eq!(of(&[b, e, d], Some(0.1)), [2, 3, 4]);
+    }
+}

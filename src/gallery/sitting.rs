@@ -1,0 +1,467 @@
+//! A folder that is gone through with a gallery, kept in memory: after a decision only what it has changed is read and measured.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::run::{files, lock};
+
+use super::about::Embedding;
+use super::decisions::{By, Decided};
+use super::groups::Groups;
+use super::identify::{Catalogue, Verdict};
+use super::ranks::Ranked;
+use super::rulings::{self, Ruled};
+use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
+use super::session::{Entry, Session, promise};
+use super::store::{Counts, Gallery};
+use super::{Error, Result};
+
+/// A folder that is gone through with a gallery, with all that was read and measured of both: a look after a decision costs what
+/// the decision has changed.
+#[derive(Debug)]
+pub struct Sitting {
+    gallery: PathBuf,
+    folder: PathBuf,
+    place: PathBuf,
+    seen: SeenFile,
+    /// What was read of it that no look has taken in.
+    news: News,
+    standing: Option<Standing>,
+    groups: Groups,
+    /// What was told last.
+    told: Option<Arc<Session>>,
+}
+
+/// The gallery, and what is nearest to each encounter that was seen.
+#[derive(Debug)]
+struct Standing {
+    version: (u64, u64),
+    generation: u64,
+    counts: Counts,
+    names: Vec<String>,
+    catalogue: Catalogue,
+    ranked: Vec<Ranked>,
+    entries: Vec<Arc<Entry>>,
+}
+
+impl Sitting {
+    /// Of `folder`, an absolute path, with the gallery in `gallery`.
+    pub fn new(gallery: &Path, folder: &Path) -> Sitting {
+        let place = place(gallery, folder);
+        Sitting {
+            seen: SeenFile::at(&place),
+            gallery: gallery.into(),
+            folder: folder.into(),
+            place,
+            news: News::default(),
+            standing: None,
+            groups: Groups::default(),
+            told: None,
+        }
+    }
+
+    /// Whether it is of `folder` with the gallery in `gallery`.
+    pub fn is_of(&self, gallery: &Path, folder: &Path) -> bool {
+        self.gallery == gallery && self.folder == folder
+    }
+
+    /// The session as it stands now, and whether that is otherwise than it was told last.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the gallery is empty.
+    pub fn look(&mut self) -> Result<(Arc<Session>, bool)> {
+        let looked = self.look_again();
+        if looked.is_err() {
+            self.standing = None; // a half of it may be new
+        }
+        looked
+    }
+
+    fn look_again(&mut self) -> Result<(Arc<Session>, bool)> {
+        let open = Gallery::open(&self.gallery)?;
+        let about: Option<About> = files::read_json_if_there(&self.place.join(ABOUT_FILE))?;
+        // what another network saw is seen anew before it counts
+        let about = about.filter(|about| about.embedding == *open.embedding());
+        self.read_on(about.as_ref().map(|about| &about.embedding))?;
+        let news = std::mem::take(&mut self.news);
+        let before = self.standing.take().filter(|_| !news.is_anew);
+        let (mut standing, mut changed) = Standing::of((open, &self.folder), before, &self.seen, news.places)?;
+        changed |= self.decide(&mut standing)?;
+        let standing = self.standing.insert(standing);
+        let looking = lock::is_held(&self.place.join(LOCK_FILE))?;
+        let problems = about.map(|about| about.problems).unwrap_or_default();
+        let promise = standing.catalogue.calibration().map(|calibration| {
+            let has_grown = calibration.has_grown(standing.catalogue.individuals().len());
+            promise(calibration) + if has_grown { ", but it has grown: calibrate again" } else { "" }
+        });
+        let is_told = |told: &&Arc<Session>| {
+            !changed
+                && (told.version, told.looking) == (standing.version, looking)
+                && (&told.promise, &told.problems) == (&promise, &problems)
+        };
+        if let Some(told) = self.told.as_ref().filter(is_told) {
+            return Ok((told.clone(), false));
+        }
+        let session = Session {
+            gallery: self.gallery.clone(),
+            folder: self.folder.clone(),
+            version: standing.version,
+            counts: standing.counts,
+            entries: standing.entries.clone(),
+            promise,
+            names: standing.names.clone(),
+            looking,
+            problems,
+        };
+        Ok((self.told.insert(session.into()).clone(), true))
+    }
+
+    /// Puts what was decided beside the encounters of `standing`, and their groups; whether anything is otherwise.
+    fn decide(&mut self, standing: &mut Standing) -> Result<bool> {
+        let key = self.folder.to_string_lossy().into_owned();
+        let decided = standing.catalogue.gallery().decided(Some(&key))?.into_iter().filter(|decided| !decided.undone);
+        let mut decided: HashMap<String, Decided> = decided.map(|one| (one.encounter.clone(), one)).collect();
+        let mut changed = false;
+        for entry in &mut standing.entries {
+            let decided = decided.remove(&entry.proposal.encounter);
+            if entry.decided != decided {
+                Arc::make_mut(entry).decided = decided;
+                changed = true;
+            }
+        }
+        let is_new = |entry: &Entry| entry.decided.is_none() && entry.proposal.decision == Some(Verdict::NewIndividual);
+        let new: Vec<usize> = (0..standing.entries.len()).filter(|&at| is_new(&standing.entries[at])).collect();
+        let name = |at: &usize| standing.entries[*at].proposal.encounter.as_str();
+        let encounters: Vec<(&str, &[f32])> =
+            new.iter().map(|at| (name(at), &self.seen.all()[*at].vectors[..])).collect();
+        let dims = standing.catalogue.gallery().embedding().dims;
+        let named = self.groups.of(dims, &encounters, standing.catalogue.cut())?;
+        let mut of_entry = vec![None; standing.entries.len()];
+        new.iter().zip(named).for_each(|(&at, name)| of_entry[at] = name);
+        for (entry, group) in standing.entries.iter_mut().zip(of_entry) {
+            if entry.proposal.group != group {
+                Arc::make_mut(entry).proposal.group = group;
+                changed = true;
+            }
+        }
+        Ok(changed)
+    }
+
+    fn read_on(&mut self, embedding: Option<&Embedding>) -> Result<()> {
+        let News { is_anew, places } = self.seen.read_on(embedding)?;
+        places.iter().for_each(|&at| self.groups.forget(&self.seen.all()[at].encounter));
+        if is_anew {
+            (self.groups, self.news.places) = (Groups::default(), BTreeSet::new());
+        }
+        self.news.is_anew |= is_anew;
+        self.news.places.extend(places);
+        Ok(())
+    }
+
+    /// Writes down what was decided: see [`rulings`].
+    ///
+    /// # Errors
+    /// As [`rulings::rule`].
+    pub fn rule(&mut self, decided: &[Ruled<'_>], by: By, version: (u64, u64)) -> Result<Vec<(String, Error)>> {
+        let about: About = files::read_json(&self.place.join(ABOUT_FILE))?;
+        self.read_on(Some(&about.embedding))?;
+        rulings::rule((&self.gallery, &self.folder), (&self.seen, &about.embedding), decided, by, version)
+    }
+
+    /// Takes back what was decided last: see [`rulings`].
+    ///
+    /// # Errors
+    /// As [`rulings::undo`].
+    pub fn undo(&mut self) -> Result<Vec<Decided>> {
+        rulings::undo(&self.gallery, &self.folder)
+    }
+}
+
+impl Standing {
+    /// How encounters stand now, where the encounters at `fresh` came or are otherwise since `before`; and whether that is
+    /// otherwise than before.
+    fn of(
+        (open, folder): (Gallery, &Path),
+        before: Option<Standing>,
+        seen: &SeenFile,
+        mut fresh: BTreeSet<usize>,
+    ) -> Result<(Standing, bool)> {
+        let version = open.version()?; // before the rest: what changes meanwhile is noticed
+        let generation = open.standing()?.generation;
+        let rows = |at: usize| &seen.all()[at].vectors[..];
+        let same = |before: &Standing| {
+            before.generation == generation && before.catalogue.gallery().embedding() == open.embedding()
+        };
+        let before = before.filter(same);
+        let is_anew = before.is_none();
+        let (mut standing, mut changed) = match before {
+            Some(before) if before.version == version => {
+                let mut standing = before;
+                let calibration = standing.catalogue.calibration().cloned();
+                standing.catalogue.calibrate_again()?;
+                let is_other = standing.catalogue.calibration() != calibration.as_ref();
+                let changed = vec![is_other; standing.entries.len()];
+                (standing, changed)
+            }
+            Some(before) => {
+                let Standing { catalogue, mut ranked, entries, .. } = before;
+                let now = Catalogue::of(open)?;
+                let queries: Vec<&[f32]> = (0..ranked.len()).map(rows).collect();
+                let mut changed = now.rank_again(&catalogue, &queries, &mut ranked)?;
+                if now.calibration() != catalogue.calibration() {
+                    changed.fill(true);
+                }
+                (Standing::with(now, (version, generation), ranked, entries)?, changed)
+            }
+            None => {
+                fresh = (0..seen.all().len()).collect();
+                let standing = Standing::with(Catalogue::of(open)?, (version, generation), Vec::new(), Vec::new())?;
+                (standing, Vec::new())
+            }
+        };
+        let queries: Vec<&[f32]> = fresh.iter().map(|&at| rows(at)).collect();
+        changed.resize(seen.all().len(), true);
+        for (&at, ranked) in fresh.iter().zip(standing.catalogue.rank(&queries)?) {
+            changed[at] = true;
+            match standing.ranked.get_mut(at) {
+                Some(before) => *before = ranked,
+                None => standing.ranked.push(ranked), // in their order
+            }
+        }
+        for at in (0..changed.len()).filter(|&at| changed[at]) {
+            let entry = standing.entry(folder, &seen.all()[at], &standing.ranked[at])?;
+            match standing.entries.get_mut(at) {
+                Some(before) => *before = Arc::new(Entry { decided: before.decided.clone(), ..entry }),
+                None => standing.entries.push(entry.into()),
+            }
+        }
+        let changed = is_anew || changed.contains(&true);
+        Ok((standing, changed))
+    }
+
+    fn with(
+        catalogue: Catalogue,
+        (version, generation): ((u64, u64), u64),
+        ranked: Vec<Ranked>,
+        entries: Vec<Arc<Entry>>,
+    ) -> Result<Standing> {
+        let mut names = catalogue.individuals().to_vec();
+        names.sort();
+        let counts = catalogue.counts();
+        Ok(Standing { version, generation, counts, names, catalogue, ranked, entries })
+    }
+
+    fn entry(&self, folder: &Path, seen: &Seen, ranked: &Ranked) -> Result<Entry> {
+        let photos: Vec<String> = seen.photos.iter().map(|photo| photo.path.clone()).collect();
+        let paths = photos.iter().map(|path| folder.join(path)).collect();
+        Ok(Entry {
+            proposal: self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?,
+            photos: paths,
+            date: seen.photos.iter().find_map(|photo| photo.date),
+            best: self.catalogue.photos(&ranked.best)?,
+            decided: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::calibrated::calibrate_gallery;
+    use super::super::calibrated::tests::put as calibrated;
+    use super::super::decisions::{Proposed, Ruling};
+    use super::super::hash;
+    use super::super::seen::{Looking, SEEN_FILE, SeenPhoto};
+    use super::super::session::Outline;
+    use super::super::testing::drawn;
+    use super::super::tests::{embedding, put, small};
+    use super::super::thresholds::Asked;
+    use super::super::writer::{Adding, Writer};
+    use super::*;
+    use crate::data::hex::hex;
+    use std::fs;
+
+    /// A gallery of t1 and t2, and a folder of which `a` (two photos) and `b` were seen, both near to t1.
+    fn stage(dir: &Path) -> (PathBuf, PathBuf) {
+        let (gallery, folder) = (dir.join("g"), dir.join("week"));
+        drop(small(&gallery));
+        let vector = [0.1_f32.cos(), 0.1_f32.sin(), 0.0];
+        write(&gallery, &folder, &embedding(), &[("a".into(), vector.repeat(2)), ("b".into(), vector.to_vec())]);
+        (gallery, folder)
+    }
+
+    /// Leaves encounters as they were seen, each with a photo for each row of its embeddings.
+    fn write(gallery: &Path, folder: &Path, embedding: &Embedding, encounters: &[(String, Vec<f32>)]) {
+        let place = place(gallery, folder);
+        fs::create_dir_all(&place).unwrap();
+        let about = About {
+            folder: folder.into(),
+            embedding: embedding.clone(),
+            encounters: encounters.len(),
+            problems: Vec::new(),
+        };
+        files::replace_json(&place.join(ABOUT_FILE), &about).unwrap();
+        let mut lines = String::new();
+        for (encounter, vectors) in encounters {
+            let photo = |n: usize| {
+                let path = format!("{encounter}/{}.jpg", n + 1);
+                fs::create_dir_all(folder.join(&path).parent().unwrap()).unwrap();
+                fs::write(folder.join(&path), &path).unwrap();
+                let sha256 = hex(&hash::of_file(&folder.join(&path)).unwrap());
+                SeenPhoto { path, date: None, crop: String::new(), looked: false, side: None, sha256, trained: None }
+            };
+            let photos: Vec<SeenPhoto> = (0..vectors.len() / embedding.dims).map(photo).collect();
+            let seen = Seen { encounter: encounter.clone(), photos, vectors: vectors.clone(), ..Seen::default() };
+            lines += &format!("{}\n", serde_json::to_string(&seen).unwrap());
+        }
+        fs::write(place.join(SEEN_FILE), lines).unwrap();
+    }
+
+    fn decide(sitting: &mut Sitting, encounters: &[&str], ruling: Ruling) -> Result<()> {
+        let version = Gallery::open(&sitting.gallery)?.version()?;
+        let encounters: Vec<_> = encounters.iter().map(|one| ((*one).to_owned(), Proposed::default())).collect();
+        let refused = sitting.rule(&[Ruled { encounters: &encounters, ruling: &ruling }], By::Person, version)?;
+        refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    #[test]
+    fn a_session_goes_on_where_it_was_and_a_new_name_counts_for_the_next_encounter() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let read = || Session::read(&gallery, &folder).unwrap();
+        let mut sitting = Sitting::new(&gallery, &folder);
+        let session = read();
+        assert!(!session.looking && session.promise.is_none());
+        let first = |session: &Session, at: usize| session.entries[at].proposal.individuals[0].individual.clone();
+        assert_eq!((session.entries.len(), first(&session, 1)), (2, "t2".into()));
+        assert_eq!(session.entries[0].photos, [folder.join("a/1.jpg"), folder.join("a/2.jpg")]);
+        assert_eq!(session.entries[0].best[0].photo, "1.jpg");
+
+        decide(&mut sitting, &["a"], Ruling::New("t9".into())).unwrap();
+        let session = read();
+        assert_eq!(session.entries[0].decided.as_ref().unwrap().ruling, Ruling::New("t9".into()));
+        assert!(session.names.contains(&"t9".into()) && session.counts.photos == 5);
+        let near = session.entries[1].best.iter().find(|near| near.individual == "t9").unwrap();
+        assert_eq!(near.distance, 0.0);
+        assert!(matches!(decide(&mut sitting, &["a"], Ruling::Skipped), Err(Error::AlreadyDecided { .. })));
+        let listed = Session::list(&Gallery::open(&gallery).unwrap()).unwrap();
+        assert_eq!(listed, [Outline { folder: folder.clone(), encounters: 2, decided: 1 }]);
+
+        // who looks at the gallery as it was makes nobody: the same animal may be new there
+        let (ruling, encounters) = (Ruling::New("t10".into()), [("b".to_owned(), Proposed::default())]);
+        let old = sitting.rule(&[Ruled { encounters: &encounters, ruling: &ruling }], By::Person, (3, 1)).unwrap();
+        assert!(matches!(old[0].1, Error::ChangedMeanwhile { .. }));
+        assert_eq!(sitting.undo().unwrap()[0].encounter, "a");
+        assert!(sitting.undo().unwrap().is_empty());
+        assert!(read().entries.iter().all(|entry| entry.decided.is_none()) && read().counts.photos == 3);
+        // both are one, and are open again in one step
+        decide(&mut sitting, &["a", "b"], Ruling::New("t9".into())).unwrap();
+        assert_eq!((read().counts.photos, read().counts.individuals), (6, 3));
+        assert_eq!(sitting.undo().unwrap().iter().map(|one| one.encounter.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(read().counts.photos, 3);
+    }
+
+    #[test]
+    fn a_look_after_a_change_shows_what_one_from_nothing_does_and_says_when_nothing_is_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let mut sitting = Sitting::new(&gallery, &folder);
+        let same = |sitting: &mut Sitting, is_new: bool| {
+            let (session, told) = sitting.look().unwrap();
+            assert_eq!(told, is_new);
+            assert_eq!(format!("{session:?}"), format!("{:?}", Session::read(&gallery, &folder).unwrap()));
+            assert!(!sitting.look().unwrap().1);
+        };
+        same(&mut sitting, true);
+        type Step = fn(&mut Writer);
+        let by_others: [Step; 5] = [
+            |writer| drop(writer.rename("t1", "Zoe").unwrap()),
+            |writer| put(writer, &mut Adding::new("add", String::new()), &[(2, "t5"), (3, "t2"), (4, "t6")]).unwrap(),
+            |writer| drop(writer.merge("t2", "t6").unwrap()),
+            |writer| drop(writer.remove("Zoe", &[]).unwrap()),
+            |writer| drop(writer.undo().unwrap()),
+        ];
+        decide(&mut sitting, &["a"], Ruling::New("t9".into())).unwrap();
+        same(&mut sitting, true);
+        for step in by_others {
+            step(&mut Writer::open(&gallery).unwrap());
+            same(&mut sitting, true);
+        }
+        decide(&mut sitting, &["b"], Ruling::Skipped).unwrap();
+        same(&mut sitting, true);
+        sitting.undo().unwrap();
+        sitting.undo().unwrap();
+        same(&mut sitting, true);
+        // one more is seen, and one again
+        let seen = fs::read_to_string(place(&gallery, &folder).join(SEEN_FILE)).unwrap();
+        let more = seen.lines().last().unwrap();
+        let path = place(&gallery, &folder).join(SEEN_FILE);
+        fs::write(&path, format!("{seen}{}\n{more}\n", more.replace("\"b\"", "\"c\""))).unwrap();
+        same(&mut sitting, true);
+        fs::remove_file(&path).unwrap();
+        same(&mut sitting, true);
+    }
+
+    #[test]
+    fn new_animals_have_groups_and_lose_them_when_they_are_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let gallery = dir.path().join("g");
+        let known = drawn(80, 3, 0.2, 3);
+        let open = calibrated(&gallery, &known);
+        calibrate_gallery(&open, Asked { false_new: 0.1, wrong_name: 0.1 }, None).unwrap();
+        let strangers = drawn(2, 2, 0.05, 99);
+        let folder = dir.path().join("week");
+        let order = [0, 2, 1, 3]; // of two animals in turn
+        let all: Vec<(String, Vec<f32>)> =
+            order.iter().enumerate().map(|(n, &row)| (format!("e{n}"), strangers.embedding(row).to_vec())).collect();
+        write(&gallery, &folder, open.embedding(), &all);
+        let mut sitting = Sitting::new(&gallery, &folder);
+        let groups = |sitting: &mut Sitting| {
+            let session = sitting.look().unwrap().0;
+            session.entries.iter().map(|entry| entry.proposal.group.clone().unwrap_or_default()).collect::<Vec<_>>()
+        };
+        assert_eq!(groups(&mut sitting), ["new 1", "new 2", "new 1", "new 2"]);
+        decide(&mut sitting, &["e0", "e2"], Ruling::New("Zoe".into())).unwrap();
+        assert_eq!(groups(&mut sitting), ["", "new 2", "", "new 2"]);
+        decide(&mut sitting, &["e1"], Ruling::New("Ada".into())).unwrap();
+        let session = sitting.look().unwrap().0;
+        assert_eq!(
+            session.entries[3].proposal.individual.as_deref(),
+            Some("Ada"),
+            "who was one of the group is known now"
+        );
+        assert_eq!(session.entries[3].proposal.group, None);
+        sitting.undo().unwrap();
+        sitting.undo().unwrap();
+        assert_eq!(groups(&mut sitting), ["new 1", "new 2", "new 1", "new 2"]);
+    }
+
+    #[test]
+    fn what_was_torn_or_has_changed_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let kept = place(&gallery, &folder);
+        let text = fs::read_to_string(kept.join(SEEN_FILE)).unwrap();
+        let mut sitting = Sitting::new(&gallery, &folder);
+        fs::write(folder.join("b/1.jpg"), "another").unwrap();
+        assert!(matches!(decide(&mut sitting, &["b"], Ruling::Known("t1".into())), Err(Error::SeenOtherwise { .. })));
+        assert!(matches!(decide(&mut sitting, &["c"], Ruling::Skipped), Err(Error::Unseen { .. })));
+        fs::write(kept.join(SEEN_FILE), &text[..text.len() - 9]).unwrap();
+        assert_eq!(Session::read(&gallery, &folder).unwrap().entries.len(), 1);
+        // who looks next goes on behind the last whole line, and alone
+        let open = Gallery::open(&gallery).unwrap();
+        let looking = Looking::at(&open, &folder).unwrap();
+        assert_eq!(looking.seen.len(), 1);
+        assert!(Session::read(&gallery, &folder).unwrap().looking);
+        assert!(matches!(Looking::at(&open, &folder), Err(Error::Looking { .. })));
+        drop(looking);
+        assert!(text.starts_with(&fs::read_to_string(kept.join(SEEN_FILE)).unwrap()));
+        // seen by another network
+        let other = Embedding { identity: "cd".repeat(32), ..embedding() };
+        let about = About { folder: folder.clone(), embedding: other, encounters: 2, problems: Vec::new() };
+        files::replace_json(&kept.join(ABOUT_FILE), &about).unwrap();
+        let session = Session::read(&gallery, &folder).unwrap();
+        assert!(session.entries.is_empty());
+        assert_eq!(Looking::at(&open, &folder).unwrap().seen.len(), 0);
+    }
+}
