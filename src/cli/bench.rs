@@ -142,11 +142,13 @@ fn told(report: &GalleryReport) -> String {
         row("recall@1, recall@10", format!("{:.4}, {:.4}", report.recall_at_1, report.recall_at_10)),
         row("rank-1", words::share(Some(report.rank1))),
         row(&format!("{} added", report.added), format!("{:.2} s", report.add_seconds)),
-        row("made", format!("{:.0} s", report.build_seconds)),
         row("on the disk", words::gib(report.file_bytes)),
     ];
     if let Some(told) = report.told_recall_at_10 {
         rows.insert(4, row("recall@10 as it says", format!("{told:.4}")));
+    }
+    if let Some(seconds) = report.build_seconds {
+        rows.push(row("made", format!("{seconds:.0} s")));
     }
     if let Some(bytes) = report.memory_bytes {
         rows.push(row("in memory", words::gib(bytes)));

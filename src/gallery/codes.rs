@@ -36,14 +36,23 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    /// The codes of `rows`, as far as they are in the file at `path`, the others made now.
-    pub(super) fn of(path: &Path, header: &Header, rows: &[f32]) -> Codes {
+    /// The codes of `rows` that are in the file at `path`.
+    pub(super) fn kept(path: &Path, header: &Header, rows: &[f32]) -> Codes {
         let coder = Coder::new(header.embedding.dims);
         let open = Vectors::open_as(Form::Codes(coder.record()), path, header, false);
         let kept = open.ok().and_then(|open| fitting(&open, &coder, rows));
-        let mut codes = Codes { coder, kept, rest: Vec::new() };
-        codes.rest = coded(&codes.coder, &rows[codes.kept_rows() * codes.coder.dims()..]);
-        codes
+        Codes { coder, kept, rest: Vec::new() }
+    }
+
+    /// Whether they are fewer than `rows`.
+    pub(super) fn lack(&self, rows: &[f32]) -> bool {
+        self.kept_rows() * self.coder.dims() < rows.len()
+    }
+
+    /// With those of `rows` that are not in the file, made now.
+    pub(super) fn complete(mut self, rows: &[f32]) -> Codes {
+        self.rest = coded(&self.coder, &rows[self.kept_rows() * self.coder.dims()..]);
+        self
     }
 
     /// The codes of `rows` of `dims` numbers, made now.
@@ -57,30 +66,25 @@ impl Codes {
         &self.coder
     }
 
-    /// Whether all are in the file.
-    pub(super) fn are_kept(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    fn kept(&self) -> &[u8] {
+    fn records(&self) -> &[u8] {
         self.kept.as_ref().map_or(&[], |kept| &kept.bytes()[HEADER as usize..])
     }
 
     fn kept_rows(&self) -> usize {
-        self.kept().len() / self.coder.record()
+        self.records().len() / self.coder.record()
     }
 
     /// All of them in blocks, each with its first row.
     pub(super) fn blocks(&self) -> Vec<(usize, &[u8])> {
         let bytes = BLOCK * self.coder.record();
-        let kept = (0..).step_by(BLOCK).zip(self.kept().chunks(bytes));
+        let kept = (0..).step_by(BLOCK).zip(self.records().chunks(bytes));
         kept.chain((self.kept_rows()..).step_by(BLOCK).zip(self.rest.chunks(bytes))).collect()
     }
 
     /// That of a row.
     pub(super) fn record(&self, row: usize) -> &[u8] {
         let (records, row) = match row.checked_sub(self.kept_rows()) {
-            None => (self.kept(), row),
+            None => (self.records(), row),
             Some(row) => (&self.rest[..], row),
         };
         &records[row * self.coder.record()..][..self.coder.record()]

@@ -20,7 +20,7 @@ use super::large::{EXACT_UP_TO, Large};
 use super::proposal::{Candidate, Proposal};
 use super::ranks::{self, Ranked};
 use super::search::{Near, Nearest, nearest};
-use super::store::{Gallery, Photo};
+use super::store::{Counts, Gallery, Photo};
 use super::{Error, Result};
 
 pub use super::decision::Verdict;
@@ -104,6 +104,19 @@ enum Reach {
     Large(Box<Large>),
 }
 
+impl Reach {
+    fn counts(&self) -> Counts {
+        match self {
+            Reach::All(known) => Counts {
+                photos: known.len() as u64,
+                individuals: known.individuals.len() as u64,
+                encounters: known.encounters as u64,
+            },
+            Reach::Large(large) => large.counts(),
+        }
+    }
+}
+
 /// A gallery ready to be asked.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -127,11 +140,7 @@ impl Catalogue {
             true => Reach::Large(Box::new(Large::open(&gallery)?)),
             false => Reach::All(gallery.known()?),
         };
-        let is_empty = match &reach {
-            Reach::All(known) => known.is_empty(),
-            Reach::Large(large) => large.is_empty(),
-        };
-        if is_empty {
+        if reach.counts().photos == 0 {
             return Err(Error::Empty { folder: gallery.folder().to_path_buf() });
         }
         Ok(Catalogue { calibration: current(&gallery)?, gallery, reach })
@@ -140,6 +149,11 @@ impl Catalogue {
     /// The gallery.
     pub fn gallery(&self) -> &Gallery {
         &self.gallery
+    }
+
+    /// How much it knows.
+    pub fn counts(&self) -> Counts {
+        self.reach.counts()
     }
 
     /// Names of the known individuals.

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapOptions};
 
 /// The first bytes of a file that only grows.
 #[derive(Debug)]
@@ -28,6 +28,11 @@ impl Mapped {
         // system ends this process (SIGBUS), as it does for every program that maps its files.
         let map = unsafe { MmapOptions::new().len(length).map(file)? };
         Ok(Mapped { map })
+    }
+
+    /// Little of it will be read, anywhere: what lies around that is not worth reading ahead.
+    pub(super) fn read_here_and_there(&self) {
+        let _ = self.map.advise(Advice::Random); // it is as right without
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -75,7 +75,7 @@ pub(super) fn keep(gallery: &Gallery, above: u64) -> Result<()> {
     if read(folder, generation, header)
         .is_none_or(|before| before.photos > photos || photos >= before.photos.saturating_add(before.photos / 4))
     {
-        let recall = measured(&rows, &Codes::of(&place, header, rows.numbers()));
+        let recall = measured(&rows, &Codes::kept(&place, header, rows.numbers()).complete(rows.numbers()));
         files::replace_json(&file(folder, generation), &Stored { gallery: header.gallery.clone(), recall })?;
     }
     Ok(())

@@ -248,7 +248,7 @@ impl Standing {
     ) -> Result<Standing> {
         let mut names = catalogue.individuals().to_vec();
         names.sort();
-        let counts = catalogue.gallery().counts()?;
+        let counts = catalogue.counts();
         Ok(Standing { version, generation, counts, names, catalogue, ranked, entries })
     }
 

@@ -19,6 +19,7 @@ use crate::run::stamp::Stamp;
 use super::about::{Embedding, Networks, Seen};
 use super::facts::{self, Facts};
 use super::known::{Known, KnownPhoto};
+use super::owners;
 use super::vectors::{Header, MOST_DIMS, Vectors};
 use super::{Error, Result};
 
@@ -297,11 +298,7 @@ impl Gallery {
     /// # Errors
     /// When the database cannot be read.
     pub fn counts(&self) -> Result<Counts> {
-        let query = "SELECT count(*), count(DISTINCT e.individual), count(DISTINCT p.encounter)
-            FROM photos p JOIN encounters e ON e.id = p.encounter WHERE p.gone IS NULL";
-        let read =
-            |row: &Row<'_>| Ok(Counts { photos: row.get(0)?, individuals: row.get(1)?, encounters: row.get(2)? });
-        self.facts.told(self.facts.connection.query_row(query, [], read))
+        self.facts.told(owners::counts(&self.facts.connection))
     }
 
     /// Everyone, by name.
@@ -310,8 +307,8 @@ impl Gallery {
     /// When the database cannot be read.
     pub fn individuals(&self) -> Result<Vec<Individual>> {
         let query = "SELECT i.name, count(*), count(DISTINCT p.encounter), min(p.date), max(p.date), i.note
-            FROM photos p JOIN encounters e ON e.id = p.encounter JOIN individuals i ON i.id = e.individual
-            WHERE p.gone IS NULL GROUP BY i.id ORDER BY i.name";
+            FROM individuals i CROSS JOIN encounters e CROSS JOIN photos p -- in this order: the other takes ten times as long
+            WHERE e.individual = i.id AND p.encounter = e.id AND p.gone IS NULL GROUP BY i.id ORDER BY i.name";
         let read = |row: &Row<'_>| {
             Ok(Individual {
                 individual: row.get(0)?,

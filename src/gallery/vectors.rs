@@ -73,6 +73,13 @@ pub(super) enum Rows {
 }
 
 impl Rows {
+    /// Few of them will be read, anywhere.
+    pub(super) fn read_here_and_there(&self) {
+        if let Rows::Mapped(mapped) = self {
+            mapped.read_here_and_there();
+        }
+    }
+
     /// Row after row.
     pub(super) fn numbers(&self) -> &[f32] {
         match self {
