@@ -17,7 +17,6 @@ use caretta::eval::model::{About, Model, Preprocessing};
 use caretta::gallery::Error;
 use caretta::gallery::about::Embedding;
 use caretta::gallery::identify::Catalogue;
-use caretta::gallery::search::nearest;
 use caretta::gallery::store::Gallery;
 use caretta::gallery::writer::Writer;
 use caretta::nn::head::HeadKind;
@@ -498,10 +497,11 @@ fn use_bundle(folder: &Path) {
     let tell = |error: String| assert!(!error.contains('\n') && !error.is_empty(), "{error:?}");
     let read = || -> Result<(), String> {
         let catalogue = Catalogue::of(Gallery::open(folder).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-        let (known, gallery) = (catalogue.known(), catalogue.gallery());
-        let near = nearest(known, &[known.embedding(0)]);
+        let gallery = catalogue.gallery();
+        let known = gallery.known().map_err(|e| e.to_string())?;
+        let near = catalogue.nearest(&[known.embedding(0)]).map_err(|e| e.to_string())?;
         catalogue.photos(&near[0].photos).map_err(|e| e.to_string())?;
-        let _ = catalogue.calibration().map(|calibration| calibration.has_grown(known));
+        let _ = catalogue.calibration().map(|calibration| calibration.has_grown(known.individuals.len()));
         let path = gallery.model_file().map_err(|e| e.to_string())?;
         let model = Model::load(&Cpu::default(), &path).map_err(|e| e.to_string())?;
         let theirs = Embedding { identity: model.identity, ..gallery.embedding().clone() };
