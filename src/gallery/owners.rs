@@ -44,7 +44,8 @@ impl Owners {
         let mut of_photos: Vec<(i64, i64)> = Vec::with_capacity(photos.len());
         for (photo, encounter) in photos {
             while encounters.next_if(|next| next.0 < encounter).is_some() {}
-            of_photos.push((photo, encounters.peek().map_or(-1, |next| next.1)));
+            let own = encounters.peek().filter(|next| next.0 == encounter);
+            of_photos.push((photo, own.map_or(-1, |next| next.1)));
         }
         of_photos.sort_unstable();
         let gone: Vec<i64> = {
@@ -55,7 +56,8 @@ impl Owners {
         let (mut gone, mut places, mut order) = (gone.into_iter().peekable(), HashMap::new(), Vec::new());
         for (photo, individual) in of_photos {
             ids.push(photo.cast_unsigned());
-            if gone.next_if_eq(&photo).is_some() {
+            let is_gone = gone.next_if_eq(&photo).is_some();
+            if is_gone || individual < 0 {
                 whose.push(GONE);
                 continue;
             }
