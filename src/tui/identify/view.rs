@@ -129,7 +129,12 @@ fn head(model: &Model, session: &Session, line: Rect, buf: &mut Buffer) {
     ];
     let x = put_all(buf, line, &pieces);
     let promise = session.promise.as_deref().unwrap_or("not calibrated: ranks, and decides nothing");
-    let right = format!("gallery {} · {promise} ", counted(session.counts.individuals, "individual"));
+    // a large gallery may miss somebody
+    let searched = session.entries.first().and_then(|entry| entry.proposal.approximate).map_or(String::new(), |how| {
+        let recall = how.recall_at_10.map_or_else(|| "unknown".to_owned(), |recall| format!("{recall:.3}"));
+        format!(" · searched by codes, recall {recall}")
+    });
+    let right = format!("gallery {}{searched} · {promise} ", counted(session.counts.individuals, "individual"));
     let rest = Rect { x: x + 1, width: line.right().saturating_sub(x + 1), ..line };
     if rest.width > 12 {
         put_right(buf, rest, &fit(&right, rest.width), theme.quiet());
