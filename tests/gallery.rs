@@ -520,7 +520,7 @@ fn damaged_bundles_are_refused_in_a_sentence() {
     use_bundle(&whole);
     let mut runner = proptest::test_runner::TestRunner::new(cases());
     let file = prop_oneof![
-        20 => prop::sample::select(vec!["facts.sqlite", "vectors-1.f32", "calibration.json"]),
+        60 => prop::sample::select(vec!["facts.sqlite", "vectors-1.f32", "calibration.json"]),
         1 => Just("weights.safetensors"),
     ];
     let ran = runner.run(&(file, damage()), |(file, damage)| {

@@ -116,8 +116,9 @@ fn gallery(context: &Context, args: &BenchArgs, photos: u32) -> Result<u8> {
     };
     let own = tempfile::tempdir()?;
     let folder = args.output_dir.clone().unwrap_or_else(|| own.path().join("drawn.gallery"));
+    let device = args.photos.device.open()?; // distances of a small gallery are summed by the card that is open
     if !context.global.json {
-        words::say(&args.photos.device.open()?.describe());
+        words::say(&device.describe());
     }
     let bar = indicatif::ProgressBar::new_spinner();
     let report = crate::gallery::bench::bench(&plan, &folder, &mut |doing| {

@@ -15,8 +15,9 @@ use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given};
+use crate::gallery::discover::few_enough;
 use crate::gallery::groups::NewOnes;
-use crate::gallery::identify::{Catalogue, Decision, Verdict, identify as decide};
+use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide};
 use crate::gallery::seen::Looking;
 use crate::gallery::session::Session;
 use crate::gallery::store::Gallery;
@@ -48,7 +49,8 @@ pub(super) struct IdentifyArgs {
     #[arg(long, conflicts_with = "encounters_by")]
     session: bool,
     /// Append the decisions to this file, an object a line; encounters that it has with the same photos are left out, so that
-    /// the same command goes on where it was. When all are there, the new ones in it get their groups
+    /// the same command goes on where it was. When all are there, decisions on new ones are appended once more with their
+    /// groups: of an encounter with several lines the last one counts
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -78,11 +80,9 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     let bar = follow::bar(2 * asked.photos() as u64, "identifying", context.global.json);
     let (mut found, mut new): (Vec<Decision>, NewOnes) = Default::default();
     let mut told = |decision: Decision, photos: &[f32]| {
-        let is_new = decision.decision == Some(Verdict::NewIndividual);
-        if is_new {
+        if decision.is_new() {
             new.take(&decision.encounter, photos);
-        }
-        if context.global.json && !is_new {
+        } else if context.global.json {
             print_line(&decision)?; // of new ones the group is not known yet
         }
         if let Some(answers) = &mut answers {
@@ -96,20 +96,21 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     };
     let decided = decide(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut told);
     bar.finish_and_clear();
-    let mut is_interrupted = matches!(decided, Err(crate::gallery::Error::Interrupted));
-    let problems = if is_interrupted { Vec::new() } else { decided? };
-    words::say_problems(&problems);
-    if !is_interrupted {
-        let groups = grouped(context, device, (&catalogue, &of, &source), &asked, (new, answers.as_mut()))?;
-        is_interrupted = groups.is_none();
-        for decision in &mut found {
-            decision.group = groups.as_ref().and_then(|groups| groups.get(&decision.encounter)).cloned();
+    let groups = decided.map_err(anyhow::Error::from).and_then(|problems| {
+        words::say_problems(&problems);
+        grouped(context, device, (&catalogue, &of, &source), &asked, (new, answers.as_mut()))
+    });
+    for decision in found.iter_mut().filter(|decision| decision.is_new()) {
+        decision.group = groups.as_ref().ok().and_then(|groups| groups.get(&decision.encounter)).cloned();
+        if context.global.json {
+            print_line(decision)?;
         }
     }
-    if context.global.json {
-        let new = found.iter().filter(|decision| decision.decision == Some(Verdict::NewIndividual));
-        new.map(print_line).collect::<crate::gallery::Result<()>>()?;
-    }
+    let is_interrupted = match groups {
+        Ok(_) => false,
+        Err(error) if matches!(error.downcast_ref(), Some(crate::gallery::Error::Interrupted)) => true,
+        Err(error) => return Err(error),
+    };
     if !context.global.json && !found.is_empty() {
         words::print(&foreign::block(&table(&found)))?;
     }
@@ -127,47 +128,55 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
 }
 
 /// The groups of the encounters that are of new individuals, all that `answers` has with them, which are given theirs; empty
-/// where nothing says how far apart groups stay. None when it was interrupted.
+/// where nothing says how far apart groups stay.
 fn grouped<D: Backend>(
     context: &Context,
     device: &D,
     (catalogue, of, source): (&Catalogue, &OfGallery<D>, &Source),
     asked: &Asked,
     (new, answers): (NewOnes, Option<&mut Answers>),
-) -> Result<Option<HashMap<String, String>>> {
-    let is_stale = !new.is_empty() || answers.as_ref().is_some_and(|answers| answers.has_ungrouped());
-    let Some(cut) = catalogue.cut().filter(|_| is_stale) else { return Ok(Some(HashMap::new())) };
+) -> Result<HashMap<String, String>> {
+    let ungrouped = |answers: &&mut Answers| {
+        answers.has_ungrouped() || new.encounters().any(|encounter| answers.group_of(encounter).is_none())
+    };
+    let Some(cut) = catalogue.cut() else { return Ok(HashMap::new()) };
     let mut all = NewOnes::default();
+    let mut named: HashMap<String, String> = HashMap::new();
     if let Some(answers) = &answers {
         // those of passes before are embedded once more: one group may hold old ones and new ones
         let these: HashSet<&str> = new.encounters().collect();
         let mut before = answers.new_ones();
+        let name = |encounter: &str| Some((encounter.to_owned(), answers.group_of(encounter)?.to_owned()));
+        named.extend(before.iter().filter_map(|(encounter, _)| name(encounter)));
+        if !ungrouped(answers) {
+            return Ok(named);
+        }
         before.retain(|(encounter, _)| !these.contains(encounter));
+        if let Err(error) = few_enough(before.len() + new.len()) {
+            words::say(&format!("the new ones are not grouped: {error}"));
+            return Ok(named);
+        }
         let again = seen(context, device, asked.again(&before), of.looker.as_ref(), source)?;
         let bar = follow::bar(2 * again.photos() as u64, "grouping", context.global.json);
         let ticks = &mut follow::ticks(context, &bar);
-        let embedded = decide(catalogue, &of.model, &again, source, ticks, &mut |decision, photos| {
-            all.take(&decision.encounter, photos);
-            Ok(())
-        });
+        let embedded = embed(&of.model, &again, source, ticks, &mut |encounter, photos| all.take(encounter, photos));
         bar.finish_and_clear();
-        match embedded {
-            Err(crate::gallery::Error::Interrupted) => return Ok(None),
-            other => words::say_problems(&other?),
-        }
+        // who cannot be read again, as from another folder, keeps the group that the file says
+        words::say_problems(&embedded?);
     }
     all.append(new);
-    let groups = match all.groups(of.model.about.embedding_dim, cut) {
+    let before = named.iter().map(|(encounter, group)| (encounter.as_str(), group.as_str()));
+    let groups = match all.groups(of.model.about.embedding_dim, cut, before) {
         Err(error @ crate::gallery::Error::TooMany { .. }) => {
             words::say(&format!("the new ones are not grouped: {error}"));
-            return Ok(Some(HashMap::new()));
+            return Ok(named);
         }
         other => other?,
     };
     if let Some(answers) = answers {
         answers.group(&groups)?;
     }
-    Ok(Some(groups))
+    Ok(groups)
 }
 
 /// Looks at a folder for a session.
@@ -231,6 +240,18 @@ pub(super) fn say_what_is_searched(catalogue: &Catalogue) {
 
 /// Says what the decisions may be held to, or why there are none.
 pub(super) fn say_what_decided(catalogue: &Catalogue) {
+    say_what_is_decided_one_by_one(catalogue);
+    if catalogue.calibration().is_some_and(|calibration| calibration.groups.is_none()) {
+        let gallery = foreign::path(catalogue.gallery().folder());
+        words::say(&words::wrapped(&format!(
+            "Nothing says yet how far apart new animals stay, so that they have no groups: \
+             `caretta gallery calibrate --gallery {gallery}` chooses it."
+        )));
+    }
+}
+
+/// As [`say_what_decided`], where there are no groups.
+pub(super) fn say_what_is_decided_one_by_one(catalogue: &Catalogue) {
     say_what_is_searched(catalogue);
     let gallery = foreign::path(catalogue.gallery().folder());
     let said = match catalogue.calibration() {
@@ -241,10 +262,6 @@ pub(super) fn say_what_decided(catalogue: &Catalogue) {
         Some(calibration) if calibration.has_grown(catalogue.individuals().len()) => format!(
             "The gallery has grown since it was calibrated, and strangers come nearer in a larger one: \
              `caretta gallery calibrate --gallery {gallery}` makes the decisions good again."
-        ),
-        Some(calibration) if calibration.groups.is_none() => format!(
-            "Nothing says yet how far apart new animals stay, so that they have no groups: \
-             `caretta gallery calibrate --gallery {gallery}` chooses it."
         ),
         Some(_) => return,
     };
@@ -297,8 +314,12 @@ pub(super) fn print_line(decision: &Decision) -> crate::gallery::Result<()> {
     words::print(&foreign::json(&line)).map_err(fail)
 }
 
+/// The place of the group in a row.
+const GROUP: usize = 4;
+
 /// Decisions for people.
 pub(super) fn table(found: &[Decision]) -> String {
+    let has_groups = found.iter().any(|d| d.group.is_some());
     let row = |d: &Decision| {
         let nearest = |place: usize| {
             let near = d.individuals.get(place);
@@ -312,8 +333,17 @@ pub(super) fn table(found: &[Decision]) -> String {
         };
         let sure = d.probability.map_or_else(String::new, |p| format!("{p:.2}"));
         let group = d.group.clone().unwrap_or_default();
-        vec![foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, group, nearest(0), nearest(1)]
+        let mut row =
+            vec![foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)];
+        if has_groups {
+            row.insert(GROUP, group);
+        }
+        row
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-    words::table(&["encounter", "photos", "decision", "probability", "group", "nearest", "next"], &rows)
+    let mut head = vec!["encounter", "photos", "decision", "probability", "nearest", "next"];
+    if has_groups {
+        head.insert(GROUP, "group");
+    }
+    words::table(&head, &rows)
 }

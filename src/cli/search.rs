@@ -80,7 +80,6 @@ struct Answer<'a> {
     gallery: String,
     model: &'a str,
     unreadable: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
     approximate: Option<Approximate>,
     queries: Vec<Query<'a>>,
 }

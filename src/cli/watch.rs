@@ -18,7 +18,7 @@ use crate::nn::ops::device::on_device;
 use crate::run::RunError;
 
 use super::args::{PhotoFlags, Usage};
-use super::identify::{print_line, say_what_decided, seen, table};
+use super::identify::{print_line, say_what_is_decided_one_by_one, seen, table};
 use super::of_gallery::ModelFlags;
 use super::{Context, words};
 
@@ -58,7 +58,7 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
     let source = args.photos.source(context);
     let mut version = catalogue.gallery().version()?;
     let mut watcher = Watcher::default();
-    say_what_decided(&catalogue);
+    say_what_is_decided_one_by_one(&catalogue);
     words::say(&format!("watching {}; Ctrl-C ends it", foreign::path(&args.folder)));
     while !context.is_interrupted() {
         let mut asked = photos(context, &args.folder)?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::data::foreign;
 use crate::run::{RunError, files};
 
-use super::identify::{Decision, Verdict};
+use super::identify::Decision;
 use super::{Error, Result};
 
 /// Longest line that is read, in bytes.
@@ -87,28 +87,35 @@ impl Answers {
         self.decided.values().any(|answered| answered.is_new && answered.group.is_none())
     }
 
-    /// Gives each encounter of a new individual its group in `groups`, none where it has none there. The file is replaced by
-    /// one that says so.
+    /// The group of the encounter, which is of a new individual.
+    pub fn group_of(&self, encounter: &str) -> Option<&str> {
+        self.decided.get(encounter)?.group.as_deref()
+    }
+
+    /// Gives encounters of new individuals their groups in `groups`; others keep theirs. Decisions that say so are appended, as
+    /// somebody else may be appending, too.
     ///
     /// # Errors
-    /// When it cannot be read or written; it is as it was then.
+    /// When it cannot be read or written.
     pub fn group(&mut self, groups: &HashMap<String, String>) -> Result<()> {
         let fail = |e| RunError::io("read", &self.path, e);
-        let mut text = Vec::new();
-        let mut decided = HashMap::new();
+        let mut others: HashMap<String, (usize, Decision)> = HashMap::new();
+        let mut line_number = 0;
         files::each_line(&self.path, LONGEST, |line| {
             let Ok(mut answer) = serde_json::from_slice::<Decision>(line) else { return false };
-            answer.group = groups.get(&answer.encounter).filter(|_| is_new(&answer)).cloned();
-            let Ok(line) = line_of(&answer) else { return false };
-            text.extend(line.into_bytes());
-            take(&mut decided, answer);
+            let group = groups.get(&answer.encounter).filter(|_| answer.is_new());
+            others.remove(&answer.encounter); // the last line counts
+            if group.is_some() && answer.group.as_ref() != group {
+                answer.group = group.cloned();
+                others.insert(answer.encounter.clone(), (line_number, answer));
+            }
+            line_number += 1;
             true
         })
         .map_err(fail)?;
-        files::replace(&self.path, &text)?;
-        let file = files::open_to_append(&self.path).map_err(|e| RunError::io("write", &self.path, e))?;
-        (self.file, self.decided) = (file, decided);
-        Ok(())
+        let mut others: Vec<(usize, Decision)> = others.into_values().collect();
+        others.sort_by_key(|(line, _)| *line);
+        others.iter().try_for_each(|(_, decision)| self.append(decision))
     }
 
     /// Encounters in it.
@@ -127,29 +134,22 @@ impl Answers {
     /// When it cannot be written.
     pub fn append(&mut self, decision: &Decision) -> Result<()> {
         let fail = |e| RunError::io("write", &self.path, e);
-        let line = line_of(decision).map_err(fail)?;
+        let line = foreign::json(&serde_json::to_string(decision).map_err(|e| fail(e.into()))?) + "\n";
         self.file.write_all(line.as_bytes()).map_err(fail)?;
         take(&mut self.decided, decision.clone());
         Ok(())
     }
 }
 
-fn is_new(decision: &Decision) -> bool {
-    decision.decision == Some(Verdict::NewIndividual)
-}
-
-fn line_of(decision: &Decision) -> std::io::Result<String> {
-    Ok(foreign::json(&serde_json::to_string(decision)?) + "\n")
-}
-
 fn take(decided: &mut HashMap<String, Answered>, answer: Decision) {
     let at = decided.get(&answer.encounter).map_or(decided.len(), |before| before.at);
-    let is_new = is_new(&answer);
+    let is_new = answer.is_new();
     decided.insert(answer.encounter, Answered { at, photos: answer.photos, is_new, group: answer.group });
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::identify::Verdict;
     use super::*;
 
     fn decision(encounter: &str) -> Decision {
@@ -229,12 +229,21 @@ mod tests {
         let groups = ["a", "b", "d"].map(|one| (one.to_owned(), "new 1".to_owned()));
         answers.group(&groups.into()).unwrap();
         assert!(!answers.has_ungrouped());
-        answers.append(&decision("e")).unwrap();
+        // one who appends meanwhile loses nothing, and who is in no group any more that was told keeps the old one
+        let mut beside = Answers::open(&path).unwrap();
+        answers.group(&[("a".to_owned(), "new 2".to_owned()), ("b".to_owned(), "new 2".to_owned())].into()).unwrap();
+        beside.append(&decision("e")).unwrap();
         let lines = std::fs::read_to_string(&path).unwrap();
         let read: Vec<Decision> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let grouped = |one| Decision { group: Some("new 1".into()), ..new(one) };
-        assert_eq!(read, [grouped("d"), known, new("c"), look, grouped("a"), decision("e")]);
+        let grouped = |one, group: &str| Decision { group: Some(group.into()), ..new(one) };
+        let before = [new("d"), known, new("c"), look, new("a")];
+        assert_eq!(read[..5], before, "no line is changed");
+        assert_eq!(read[5..], [grouped("d", "new 1"), grouped("a", "new 1"), grouped("a", "new 2"), decision("e")]);
         let again = Answers::open(&path).unwrap();
         assert_eq!((again.len(), again.has_ungrouped()), (5, false));
+        assert_eq!(
+            (again.group_of("d"), again.group_of("a"), again.group_of("c")),
+            (Some("new 1"), Some("new 2"), None)
+        );
     }
 }

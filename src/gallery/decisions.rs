@@ -278,6 +278,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_decided_before_several_encounters_could_be_one_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("g");
+        let mut writer = small(&folder);
+        rule(&mut writer, "z", Ruling::Skipped, &[]).unwrap();
+        rule(&mut writer, "y", Ruling::New("t7".into()), &[5]).unwrap();
+        let decided = writer.decided(None).unwrap();
+        drop(writer);
+        super::super::facts::as_before(&folder);
+        assert_eq!(super::super::store::Gallery::open(&folder).unwrap().decided(None).unwrap(), decided);
+        let mut writer = Writer::open(&folder).unwrap();
+        assert_eq!(writer.decided(None).unwrap(), decided);
+        rule_all(&mut writer, &[("a", &[6]), ("b", &[8])], Ruling::New("t8".into())).unwrap();
+        assert_eq!(Writer::open(&folder).unwrap().decided(None).unwrap().len(), 4);
+    }
+
+    #[test]
     fn encounters_of_one_animal_are_named_and_taken_back_in_one_step() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = small(&dir.path().join("g"));

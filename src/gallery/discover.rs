@@ -28,6 +28,14 @@ use super::{Error, Result};
 
 /// Encounters and known individuals at once: their distances take 800 MB.
 pub const MOST: usize = 20_000;
+
+/// Whether so many can be grouped at once.
+///
+/// # Errors
+/// When they are more than [`MOST`].
+pub fn few_enough(things: usize) -> Result<()> {
+    if things > MOST { Err(Error::TooMany { things, most: MOST }) } else { Ok(()) }
+}
 /// Distances that are tried when one is chosen.
 const TRIED: usize = 100;
 /// Individuals with names that a choice takes, half to choose and half to judge; and as many as it looks at.
@@ -123,9 +131,7 @@ impl Tree {
     fn of(encounters: &Encounters, known: Option<&Known>) -> Result<Tree> {
         let anchored = known.map(Known::rows_of_individuals).unwrap_or_default();
         let (anchors, things) = (anchored.len(), anchored.len() + encounters.len());
-        if things > MOST {
-            return Err(Error::TooMany { things, most: MOST });
-        }
+        few_enough(things)?;
         if let Some(known) = known.filter(|known| !known.is_empty() && known.dims != encounters.dims) {
             let reason = format!("they have {} dimensions, and the gallery {}", encounters.dims, known.dims);
             return Err(Error::Query { reason });

@@ -44,11 +44,23 @@ CREATE UNIQUE INDEX photos_at ON photos (root, path) WHERE gone IS NULL;
 CREATE UNIQUE INDEX photos_like ON photos (sha256, crop) WHERE gone IS NULL;
 CREATE INDEX photos_in ON photos (encounter);
 CREATE INDEX photos_added ON photos (added);
+CREATE INDEX photos_gone ON photos (gone) WHERE gone IS NOT NULL;
+CREATE INDEX names_of ON names (individual);
+";
+
+/// What was decided, as it is kept now.
+const DECISIONS: &str = "
 CREATE TABLE decisions (change INTEGER NOT NULL REFERENCES changes, folder TEXT NOT NULL, encounter TEXT NOT NULL,
     ruling TEXT NOT NULL, proposed TEXT NOT NULL, PRIMARY KEY (change, encounter)) STRICT;
 CREATE INDEX decisions_in ON decisions (folder, encounter);
-CREATE INDEX photos_gone ON photos (gone) WHERE gone IS NOT NULL;
-CREATE INDEX names_of ON names (individual);
+";
+
+/// What was decided, as it was kept while a change decided of one encounter only: read as it is, and put into the form of now
+/// by who writes.
+const DECISIONS_BEFORE: &str = "
+CREATE TABLE decisions (change INTEGER PRIMARY KEY REFERENCES changes, folder TEXT NOT NULL, encounter TEXT NOT NULL,
+    ruling TEXT NOT NULL, proposed TEXT NOT NULL) STRICT;
+CREATE INDEX decisions_in ON decisions (folder, encounter);
 ";
 
 /// An open database.
@@ -70,7 +82,13 @@ impl Facts {
         }
         let facts =
             if write { Facts::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)? } else { Facts::to_read(&path)? };
-        facts.check()?;
+        if facts.check()? == DECISIONS_BEFORE && write {
+            let anew = format!(
+                "BEGIN IMMEDIATE; CREATE TEMP TABLE kept AS SELECT * FROM main.decisions; DROP TABLE main.decisions;
+                {DECISIONS} INSERT INTO decisions SELECT * FROM kept; DROP TABLE kept; COMMIT;"
+            );
+            facts.told(facts.connection.execute_batch(&anew))?;
+        }
         Ok(facts)
     }
 
@@ -101,7 +119,7 @@ impl Facts {
             facts.connection.pragma_update(None, "journal_mode", "WAL")?;
             let all = facts.connection.unchecked_transaction()?;
             all.pragma_update(None, "application_id", APPLICATION)?;
-            all.execute_batch(TABLES)?;
+            all.execute_batch(&[TABLES, DECISIONS].concat())?;
             fill(&all)?;
             all.commit()
         };
@@ -126,8 +144,8 @@ impl Facts {
         Ok(Facts { connection, path: path.into() })
     }
 
-    /// Whether it is of this version and nobody else's.
-    fn check(&self) -> Result<()> {
+    /// Whether it is of this program and nobody else's; in which form it keeps what was decided.
+    fn check(&self) -> Result<&'static str> {
         let damaged = |reason: &str| Err(Error::Damaged { path: self.path.clone(), reason: reason.into() });
         let application: i32 =
             self.told(self.connection.pragma_query_value(None, "application_id", |row| row.get(0)))?;
@@ -139,15 +157,17 @@ impl Facts {
         if application != APPLICATION {
             return damaged("it is no gallery of this program");
         }
-        let expected = || -> rusqlite::Result<_> {
+        let expected = |decisions: &str| -> rusqlite::Result<_> {
             let fresh = Connection::open_in_memory()?;
-            fresh.execute_batch(TABLES)?;
+            fresh.execute_batch(&[TABLES, decisions].concat())?;
             tables(&fresh)
         };
-        if found != self.told(expected())? {
-            return damaged("its tables are not those of this version");
+        for decisions in [DECISIONS, DECISIONS_BEFORE] {
+            if found == self.told(expected(decisions))? {
+                return Ok(decisions);
+            }
         }
-        Ok(())
+        damaged("its tables are not those of this version")
     }
 
     /// The answer, or what SQLite said with the file's name.
@@ -173,4 +193,15 @@ fn escape(byte: u8) -> String {
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Option<String>)>> {
     let mut statement = connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+}
+
+/// Puts what was decided in the gallery in `folder` into the form of before.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // for tests
+pub(super) fn as_before(folder: &Path) {
+    let anew = format!(
+        "CREATE TEMP TABLE kept AS SELECT * FROM main.decisions; DROP TABLE main.decisions;
+        {DECISIONS_BEFORE} INSERT INTO decisions SELECT * FROM kept; DROP TABLE kept;"
+    );
+    Connection::open(folder.join(FILE)).and_then(|connection| connection.execute_batch(&anew)).unwrap();
 }

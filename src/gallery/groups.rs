@@ -36,14 +36,30 @@ impl NewOnes {
         self.encounters.is_empty()
     }
 
-    /// The group of each, as it is shown; their embeddings have `dims` numbers.
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.encounters.len()
+    }
+
+    /// The group of each, as it is shown; their embeddings have `dims` numbers. A group goes by the name that one of its
+    /// encounters has in `before`, else by one that none there has.
     ///
     /// # Errors
     /// When they are more than can be grouped at once, or an embedding is not finite.
-    pub fn groups(&self, dims: usize, cut: &Cut) -> Result<HashMap<String, String>> {
+    pub fn groups<'a>(
+        &self,
+        dims: usize,
+        cut: &Cut,
+        before: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<HashMap<String, String>> {
+        let number = |group: &str| Some(group.strip_prefix("new ")?.parse::<u32>().ok()? as usize);
+        let of = before.filter_map(|(encounter, group)| Some((encounter.to_owned(), number(group)?))).collect();
+        let mut groups = Groups { distance: None, of };
         let photos: Vec<&[f32]> = self.encounters.iter().map(|(_, photos)| photos.as_slice()).collect();
-        let names = numbers(dims, &photos, cut)?.into_iter().map(name);
-        Ok(self.encounters.iter().map(|(encounter, _)| encounter.clone()).zip(names).collect())
+        let names: Vec<&str> = self.encounters().collect();
+        groups.number(&names, &numbers(dims, &photos, cut)?);
+        let named = |encounter: &str| Some((encounter.to_owned(), name(*groups.of.get(encounter)?)));
+        Ok(names.into_iter().filter_map(named).collect())
     }
 }
 
@@ -135,7 +151,8 @@ mod tests {
     #[test]
     fn the_same_unknown_animal_on_three_days_is_one() {
         let mut new = NewOnes::default();
-        assert!(new.is_empty() && new.groups(2, &cut(0.3)).unwrap().is_empty());
+        let nobody = std::iter::empty;
+        assert!(new.is_empty() && new.groups(2, &cut(0.3), nobody()).unwrap().is_empty());
         for (encounter, degrees) in [("mon", 0.0), ("mon b", 90.0), ("tue", 5.0)] {
             new.take(encounter, &on_circle(&[("x", 0, degrees)]).embeddings);
         }
@@ -143,9 +160,14 @@ mod tests {
         more.take("wed", &on_circle(&[("x", 0, 180.0), ("x", 0, 182.0)]).embeddings);
         more.take("thu", &on_circle(&[("x", 0, 3.0)]).embeddings);
         new.append(more);
-        let groups = new.groups(2, &cut(0.3)).unwrap();
+        let groups = new.groups(2, &cut(0.3), nobody()).unwrap();
         let of: Vec<&str> = ["mon", "tue", "thu", "mon b", "wed"].iter().map(|one| groups[*one].as_str()).collect();
         assert_eq!(of, ["new 1", "new 1", "new 1", "new 2", "new 3"]);
+        // who had a name keeps it, and a name that somebody has is nobody else's
+        let before = [("thu", "new 7"), ("wed", "new 2"), ("not here", "new 9"), ("mon", "of hers")];
+        let groups = new.groups(2, &cut(0.3), before.into_iter()).unwrap();
+        let of: Vec<&str> = ["mon", "tue", "thu", "mon b", "wed"].iter().map(|one| groups[*one].as_str()).collect();
+        assert_eq!(of, ["new 7", "new 7", "new 7", "new 10", "new 2"]);
     }
 
     #[test]

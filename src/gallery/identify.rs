@@ -86,8 +86,15 @@ pub struct Decision {
     /// The nearest individuals, at most ten.
     pub individuals: Vec<NearIndividual>,
     /// That a large gallery was searched, of which not all was measured; none where all was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub approximate: Option<Approximate>,
+}
+
+impl Decision {
+    /// Whether it is that of a new individual.
+    pub fn is_new(&self) -> bool {
+        self.decision == Some(Verdict::NewIndividual)
+    }
 }
 
 /// A search that may miss something.
@@ -315,6 +322,24 @@ pub fn identify<D: Backend>(
             let (near, individuals) = (&ranked.photos, &ranked.individuals);
             told(catalogue.decide(photos, together.encounter.clone(), near, individuals)?, rows)?;
         }
+        Ok(())
+    })
+}
+
+/// Embeds the photos of `asked`, and hands the embeddings of each encounter to `told`, row after row. The rest is as for
+/// [`identify`].
+///
+/// # Errors
+/// As [`identify`].
+pub fn embed<D: Backend>(
+    model: &Model<D>,
+    asked: &Asked,
+    source: &Source,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+    told: &mut dyn FnMut(&str, &[f32]),
+) -> Result<Vec<Problem>> {
+    each_encounter(model, asked, source, progress, &mut |batch| {
+        batch.iter().for_each(|(together, _, rows)| told(&together.encounter, rows));
         Ok(())
     })
 }

@@ -53,7 +53,8 @@ pub(super) fn file(folder: &Path, generation: u64) -> PathBuf {
 /// What was measured last; none where nothing was, or of other embeddings.
 pub(super) fn read(folder: &Path, generation: u64, header: &Header) -> Option<Recall> {
     let stored: Stored = files::read_json_if_there(&file(folder, generation)).ok().flatten()?;
-    (stored.gallery == header.gallery).then_some(stored.recall)
+    let is_share = (0.0..=1.0).contains(&stored.recall.recall_at_10);
+    (stored.gallery == header.gallery && is_share).then_some(stored.recall)
 }
 
 /// Brings the codes of a large gallery up to date, and measures what a search by them finds where that is due. The caller holds the
@@ -71,7 +72,9 @@ pub(super) fn keep(gallery: &Gallery, above: u64) -> Result<()> {
     let place = codes::file(folder, generation);
     codes::keep(&place, header, rows.numbers())?;
     let photos = rows.numbers().len() / header.embedding.dims;
-    if read(folder, generation, header).is_none_or(|before| photos >= before.photos + before.photos / 4) {
+    if read(folder, generation, header)
+        .is_none_or(|before| before.photos > photos || photos >= before.photos.saturating_add(before.photos / 4))
+    {
         let recall = measured(&rows, &Codes::kept(&place, header, rows.numbers()).complete(rows.numbers()));
         files::replace_json(&file(folder, generation), &Stored { gallery: header.gallery.clone(), recall })?;
     }

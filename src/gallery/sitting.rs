@@ -9,7 +9,7 @@ use crate::run::{files, lock};
 use super::about::Embedding;
 use super::decisions::{By, Decided};
 use super::groups::Groups;
-use super::identify::{Catalogue, Verdict};
+use super::identify::Catalogue;
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
@@ -130,7 +130,7 @@ impl Sitting {
                 changed = true;
             }
         }
-        let is_new = |entry: &Entry| entry.decided.is_none() && entry.proposal.decision == Some(Verdict::NewIndividual);
+        let is_new = |entry: &Entry| entry.decided.is_none() && entry.proposal.is_new();
         let new: Vec<usize> = (0..standing.entries.len()).filter(|&at| is_new(&standing.entries[at])).collect();
         let name = |at: &usize| standing.entries[*at].proposal.encounter.as_str();
         let encounters: Vec<(&str, &[f32])> =

@@ -90,7 +90,7 @@ impl Coder {
     pub fn query(&self, query: &[f32]) -> CodedQuery {
         let numbers = self.rotated(query);
         let largest = numbers.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-        let step = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+        let step = (largest / 127.0).max(f32::MIN_POSITIVE);
         let numbers: Vec<i8> = numbers.iter().map(|x| (x / step).round() as i8).collect();
         let sum: i32 = numbers.iter().map(|&x| i32::from(x)).sum();
         CodedQuery { numbers, step, shift: MIDDLE * sum as f32 }
