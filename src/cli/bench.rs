@@ -26,7 +26,7 @@ use super::{Context, words};
 #[derive(Debug, Args)]
 #[command(
     group = clap::ArgGroup::new("of_embeddings").args(["retrieval", "gallery"]).multiple(true),
-    after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json\n  caretta bench --peer venv/bin/python\n  caretta bench --retrieval --gallery 100000 --queries 1000\n  caretta bench --gallery 1000000        takes 4.5 GB of disk and some minutes"
+    after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json\n  caretta bench --peer venv/bin/python\n  caretta bench --retrieval --gallery 100000 --queries 1000\n  caretta bench --gallery 1000000        takes 2.6 GB of disk and some minutes"
 )]
 pub(super) struct BenchArgs {
     /// The network

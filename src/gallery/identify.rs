@@ -18,7 +18,7 @@ use super::discover::Cut;
 use super::known::Known;
 use super::large::{EXACT_UP_TO, Large};
 use super::proposal::{Candidate, Proposal};
-use super::ranks::{self, Ranked};
+use super::ranks::{Ranked, Ranking, rank_again};
 use super::search::{Near, Nearest, nearest};
 use super::store::{Counts, Gallery, Photo};
 use super::{Error, Result};
@@ -196,8 +196,8 @@ impl Catalogue {
     /// As [`Catalogue::nearest`], and when a query is no photos of the gallery's dimensions.
     pub(super) fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
         match &self.reach {
-            Reach::All(known) => ranks::rank(known, queries),
-            Reach::Large(large) => ranks::rank_large(large, queries),
+            Reach::All(known) => known.rank(queries),
+            Reach::Large(large) => large.rank(queries),
         }
     }
 
@@ -212,11 +212,14 @@ impl Catalogue {
         queries: &[&[f32]],
         ranked: &mut Vec<Ranked>,
     ) -> Result<Vec<bool>> {
-        if let (Reach::All(before), Reach::All(now)) = (&before.reach, &self.reach) {
-            return ranks::rank_again((before, now), queries, ranked);
+        match (&before.reach, &self.reach) {
+            (Reach::All(before), Reach::All(now)) => rank_again((before, now), queries, ranked),
+            (Reach::Large(before), Reach::Large(now)) => rank_again((&**before, &**now), queries, ranked),
+            _ => {
+                *ranked = self.rank(queries)?;
+                Ok(vec![true; ranked.len()])
+            }
         }
-        *ranked = self.rank(queries)?;
-        Ok(vec![true; ranked.len()])
     }
 
     /// What decides; none where it was not calibrated.

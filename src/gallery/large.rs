@@ -4,6 +4,7 @@
 //! What it tells is exact, what it leaves out is not: how many of the ten nearest it finds was measured on the gallery's own
 //! photos ([`recall`](super::recall)), and whoever tells a result tells that too.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
@@ -11,7 +12,8 @@ use rayon::prelude::*;
 use crate::nn::ops::device;
 
 use super::codes::{self, Codes};
-use super::field::{Found, Looks, SIDE_BY_SIDE, keep_first, scan};
+use super::field::{Found, GONE, Looks, SIDE_BY_SIDE, keep_first, scan};
+use super::known::{Known, KnownPhoto};
 use super::owners::Owners;
 use super::proposal::Candidate;
 use super::recall::{self, Recall};
@@ -70,7 +72,7 @@ impl Large {
 
     /// All of `known`, in memory.
     #[cfg(test)]
-    pub(super) fn of(known: &super::known::Known) -> Large {
+    pub(super) fn of(known: &Known) -> Large {
         let whose = known.photos.iter().map(|photo| photo.individual as u32).collect();
         let ids = known.photos.iter().map(|photo| photo.id).collect();
         Large {
@@ -101,6 +103,34 @@ impl Large {
     /// Numbers in an embedding.
     pub(super) fn dims(&self) -> usize {
         self.dims
+    }
+
+    /// The photos that are there: row, number, and whose.
+    pub(super) fn photos(&self) -> impl Iterator<Item = (usize, u64, usize)> {
+        let all = self.owners.ids.iter().zip(&self.owners.whose).enumerate();
+        all.filter(|(_, (_, whose))| **whose != GONE).map(|(row, (&id, &whose))| (row, id, whose as usize))
+    }
+
+    /// Rows, those of photos that are gone included.
+    pub(super) fn rows(&self) -> usize {
+        self.owners.ids.len()
+    }
+
+    /// The gallery that some of the rows make, to measure, each an encounter of its own.
+    ///
+    /// # Errors
+    /// As [`Known::new`].
+    pub(super) fn part(&self, rows: &[usize]) -> Result<Known> {
+        let (mut places, mut names, mut photos) = (HashMap::new(), Vec::new(), Vec::with_capacity(rows.len()));
+        for (encounter, &row) in rows.iter().enumerate() {
+            let individual = *places.entry(self.whose(row)).or_insert_with_key(|&whose| {
+                names.push(self.individuals()[whose].clone());
+                names.len() - 1
+            });
+            photos.push(KnownPhoto { id: self.id(row), individual, encounter, side: None, trained: None });
+        }
+        let embeddings = rows.iter().flat_map(|&row| &self.rows.numbers()[row * self.dims..][..self.dims]);
+        Known::new(self.dims, embeddings.copied().collect(), photos, names)
     }
 
     /// Whose photo `row` is, which [`Large::nearest`] told: a place in [`Large::individuals`].

@@ -30,11 +30,85 @@ pub(super) struct Ranked {
     pub(super) best: Vec<Near>,
 }
 
+/// A gallery that is ranked, and ranked again when it has changed.
+pub(super) trait Ranking {
+    /// Numbers in an embedding.
+    fn dims(&self) -> usize;
+    /// The photos that are there: row, number, and whose.
+    fn photos(&self) -> impl Iterator<Item = (usize, u64, usize)>;
+    /// Rows, those of photos that are gone included.
+    fn rows(&self) -> usize;
+    /// Names of the individuals.
+    fn names(&self) -> &[String];
+    /// The gallery that some of the rows make, individuals in the order of their first.
+    ///
+    /// # Errors
+    /// When they make none.
+    fn part(&self, rows: &[usize]) -> Result<Known>;
+    /// What is nearest to each of `queries`, whose embeddings lie row after row.
+    ///
+    /// # Errors
+    /// When a query is no photos of the gallery's dimensions.
+    fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>>;
+}
+
+impl Ranking for Known {
+    fn dims(&self) -> usize {
+        self.dims
+    }
+
+    fn photos(&self) -> impl Iterator<Item = (usize, u64, usize)> {
+        self.photos.iter().enumerate().map(|(row, photo)| (row, photo.id, photo.individual))
+    }
+
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    fn names(&self) -> &[String] {
+        &self.individuals
+    }
+
+    fn part(&self, rows: &[usize]) -> Result<Known> {
+        part(self, rows)
+    }
+
+    fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+        rank(self, queries)
+    }
+}
+
+impl Ranking for Large {
+    fn dims(&self) -> usize {
+        Large::dims(self)
+    }
+
+    fn photos(&self) -> impl Iterator<Item = (usize, u64, usize)> {
+        self.photos()
+    }
+
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    fn names(&self) -> &[String] {
+        self.individuals()
+    }
+
+    fn part(&self, rows: &[usize]) -> Result<Known> {
+        self.part(rows)
+    }
+
+    fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+        rank_large(self, queries)
+    }
+}
+
 /// What is nearest to each of `queries`, whose embeddings lie row after row.
 ///
 /// # Errors
 /// When a query is no photos of the gallery's dimensions.
-pub(super) fn rank(known: &Known, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+fn rank(known: &Known, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
     let rows = OnceCell::new();
     let ranked = |(query, near): (&&[f32], Nearest)| {
         let whose = |row: usize| known.photos[row].individual;
@@ -52,7 +126,7 @@ pub(super) fn rank(known: &Known, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
 ///
 /// # Errors
 /// As [`rank`], and when an embedding of the gallery is none.
-pub(super) fn rank_large(large: &Large, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+fn rank_large(large: &Large, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
     let ranked = |(query, near): (&&[f32], Nearest)| {
         let other = |candidate: &Candidate| {
             Ok(Near { row: large.first_row(candidate.individual), distance: candidate.distance })
@@ -85,18 +159,18 @@ fn together(
 /// that it names is otherwise.
 ///
 /// # Errors
-/// As [`rank`].
-pub(super) fn rank_again(
-    (before, now): (&Known, &Known),
+/// As [`Ranking::rank`].
+pub(super) fn rank_again<R: Ranking>(
+    (before, now): (&R, &R),
     queries: &[&[f32]],
     ranked: &mut [Ranked],
 ) -> Result<Vec<bool>> {
     let change = Change::between(before, now).filter(|change| change.is_small(now));
     let Some(change) = change else {
-        ranked.iter_mut().zip(rank(now, queries)?).for_each(|(old, new)| *old = new);
+        ranked.iter_mut().zip(now.rank(queries)?).for_each(|(old, new)| *old = new);
         return Ok(vec![true; ranked.len()]);
     };
-    let touched = part(now, &change.rows)?;
+    let touched = now.part(&change.rows)?;
     let near = if touched.is_empty() { vec![Nearest::default(); queries.len()] } else { nearest(&touched, queries) };
     let (mut changed, mut anew) = (vec![false; ranked.len()], Vec::new());
     for (at, (old, near)) in ranked.iter_mut().zip(near).enumerate() {
@@ -109,7 +183,7 @@ pub(super) fn rank_again(
         }
     }
     let again: Vec<&[f32]> = anew.iter().map(|&at| queries[at]).collect();
-    for (&at, new) in anew.iter().zip(rank(now, &again)?) {
+    for (&at, new) in anew.iter().zip(now.rank(&again)?) {
         (changed[at], ranked[at]) = (true, new);
     }
     Ok(changed)
@@ -129,50 +203,46 @@ struct Change {
 
 impl Change {
     /// None where nothing tells which photo is which.
-    fn between(before: &Known, now: &Known) -> Option<Change> {
-        let in_order = |known: &Known| known.photos.is_sorted_by(|a, b| a.id < b.id);
-        if before.dims != now.dims || !in_order(before) || !in_order(now) {
+    fn between<R: Ranking>(before: &R, now: &R) -> Option<Change> {
+        let in_order = |known: &R| known.photos().is_sorted_by(|a, b| a.1 < b.1);
+        if before.dims() != now.dims() || !in_order(before) || !in_order(now) {
             return None;
         }
-        let places: HashMap<&str, usize> = now.individuals.iter().map(String::as_str).zip(0..).collect();
-        let same: Vec<Option<usize>> =
-            before.individuals.iter().map(|name| places.get(name.as_str()).copied()).collect();
-        let mut is_touched = vec![false; now.individuals.len()];
-        let mut row = vec![None; before.len()];
-        let mut at = 0;
-        for (old, photo) in before.photos.iter().enumerate() {
-            while let Some(new) = now.photos.get(at).filter(|new| new.id < photo.id) {
-                is_touched[new.individual] = true; // it came
-                at += 1;
+        let places: HashMap<&str, usize> = now.names().iter().map(String::as_str).zip(0..).collect();
+        let same: Vec<Option<usize>> = before.names().iter().map(|name| places.get(name.as_str()).copied()).collect();
+        let mut is_touched = vec![false; now.names().len()];
+        let mut row = vec![None; before.rows()];
+        let mut photos = now.photos().peekable();
+        for (old, id, whose) in before.photos() {
+            while let Some((.., came)) = photos.next_if(|(_, new, _)| *new < id) {
+                is_touched[came] = true;
             }
-            let there = now.photos.get(at).filter(|new| new.id == photo.id);
-            let own = same[photo.individual];
-            match there {
-                Some(new) => {
+            let own = same[whose];
+            match photos.next_if(|(_, new, _)| *new == id) {
+                Some((at, _, whose)) => {
                     row[old] = Some(at);
-                    at += 1;
-                    if own != Some(new.individual) {
-                        is_touched[new.individual] = true;
+                    if own != Some(whose) {
+                        is_touched[whose] = true;
                         own.into_iter().for_each(|own| is_touched[own] = true);
                     }
                 }
                 None => own.into_iter().for_each(|own| is_touched[own] = true), // it went
             }
         }
-        now.photos[at..].iter().for_each(|new| is_touched[new.individual] = true);
+        photos.for_each(|(.., came)| is_touched[came] = true);
         let individual: Vec<Option<usize>> = same.into_iter().map(|new| new.filter(|&new| !is_touched[new])).collect();
-        for (row, photo) in row.iter_mut().zip(&before.photos) {
-            *row = row.filter(|_| individual[photo.individual].is_some());
+        for (old, _, whose) in before.photos() {
+            row[old] = row[old].filter(|_| individual[whose].is_some());
         }
-        let of_touched = |row: &usize| is_touched[now.photos[*row].individual];
-        let rows: Vec<usize> = (0..now.len()).filter(of_touched).collect();
+        let of_touched = now.photos().filter(|(.., whose)| is_touched[*whose]).map(|(row, _, whose)| (row, whose));
+        let (rows, whose): (Vec<usize>, Vec<usize>) = of_touched.unzip();
         let mut seen = HashSet::new();
-        let touched = rows.iter().map(|&row| now.photos[row].individual).filter(|who| seen.insert(*who)).collect();
+        let touched = whose.into_iter().filter(|who| seen.insert(*who)).collect();
         Some(Change { row, individual, touched, rows })
     }
 
-    fn is_small(&self, now: &Known) -> bool {
-        self.touched.len() <= FEW && (now.len() <= SMALL || self.rows.len() <= now.len() / SHARE)
+    fn is_small<R: Ranking>(&self, now: &R) -> bool {
+        self.touched.len() <= FEW && (now.rows() <= SMALL || self.rows.len() <= now.rows() / SHARE)
     }
 
     /// `old` by what is known now, where `near` is what is nearest of those who were touched; none where that does not tell.
@@ -299,6 +369,11 @@ mod tests {
             for (at, changed) in changed.into_iter().enumerate() {
                 prop_assert!(changed || told(&before, &old[at]) == told(&now, &ranked[at]));
             }
+            // and as a large one, of which so few are all measured
+            let (before, now) = (Large::of(&before), Large::of(&now));
+            let mut again = before.rank(&queries).unwrap();
+            rank_again((&before, &now), &queries, &mut again).unwrap();
+            prop_assert_eq!(again, now.rank(&queries).unwrap());
         }
     }
 
