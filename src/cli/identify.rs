@@ -107,8 +107,8 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         }
     }
     if context.global.json {
-        let new = found.iter().filter(|decision| decision.decision == Some(Verdict::NewIndividual));
-        new.map(print_line).collect::<crate::gallery::Result<()>>()?;
+        let mut new = found.iter().filter(|decision| decision.decision == Some(Verdict::NewIndividual));
+        new.try_for_each(print_line)?;
     }
     if !context.global.json && !found.is_empty() {
         words::print(&foreign::block(&table(&found)))?;

@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(read(Some(&ours)), (false, vec![], of(&[("a", 1), ("b", 2), ("c", 5)])));
         // another network's, and none
         let theirs = Embedding { identity: "cd".repeat(32), ..embedding() };
-        assert_eq!(read(Some(&theirs)).0, true);
+        assert!(read(Some(&theirs)).0);
         assert_eq!(read(None), (true, vec![], of(&[])));
         files::remove(&place.join(SEEN_FILE)).unwrap();
         append(place, &[seen("z", 1, 1)]);

@@ -76,7 +76,7 @@ impl Shared {
 
     /// The session as it stands.
     pub(super) fn session(&self, gallery: PathBuf, folder: PathBuf) -> Message {
-        let session = self.with((&gallery, &folder), |sitting| read(sitting));
+        let session = self.with((&gallery, &folder), read);
         Message::Session(gallery, folder, session)
     }
 

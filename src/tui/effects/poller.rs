@@ -265,9 +265,9 @@ impl Poller {
         if let Some((gallery, folder)) = self.watching.session.clone().filter(|_| seldom) {
             // what is seen comes bit by bit, and somebody else may change the gallery
             let mark = naming::mark(&gallery, &folder);
-            if self.session_mark.as_ref().is_some_and(|before| *before != mark) {
-                let news = self.sitting.news(gallery, folder);
-                news.map_or(Ok(()), |news| self.inbox.send(news)).ok()?;
+            let is_other = self.session_mark.as_ref().is_some_and(|before| *before != mark);
+            if let Some(news) = is_other.then(|| self.sitting.news(gallery, folder)).flatten() {
+                self.tell(news)?;
             }
             self.session_mark = Some(mark);
         }
