@@ -56,6 +56,7 @@ pub fn calibration_of(gallery: &Gallery) -> Result<Option<Calibration>> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::identify::Catalogue;
     use super::super::known::Known;
     use super::super::testing::drawn;
     use super::super::tests::{embedding, networks};
@@ -84,6 +85,21 @@ pub(super) mod tests {
         writer.add(&mut Adding::new("build", String::new()), &photos, &known.embeddings).unwrap();
         writer.complete().unwrap();
         Gallery::open(folder).unwrap()
+    }
+
+    #[test]
+    fn a_catalogue_that_is_open_takes_up_a_new_calibration() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("g");
+        let mut catalogue = Catalogue::of(put(&folder, &drawn(60, 2, 0.3, 1))).unwrap();
+        assert!(catalogue.calibration().is_none() && catalogue.cut().is_none());
+        let asked = Asked { false_new: 0.1, wrong_name: 0.1 };
+        let (calibration, _) = calibrate_gallery(&Gallery::open(&folder).unwrap(), asked, None).unwrap();
+        catalogue.calibrate_again().unwrap();
+        assert_eq!((catalogue.calibration(), catalogue.cut()), (Some(&calibration), calibration.groups.as_ref()));
+        std::fs::remove_file(folder.join(CALIBRATION_FILE)).unwrap();
+        catalogue.calibrate_again().unwrap();
+        assert!(catalogue.calibration().is_none());
     }
 
     #[test]

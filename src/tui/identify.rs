@@ -187,11 +187,12 @@ impl Identify {
         self.entries().get(self.encounter).map(|entry| &**entry)
     }
 
-    /// How many encounters are decided, and how many of those are new individuals.
+    /// How many encounters are decided, and how many new individuals they show.
     pub(super) fn done(&self) -> (usize, usize) {
         let decided = || self.entries().iter().filter_map(|entry| entry.decided.as_ref());
-        let new = decided().filter(|decided| matches!(decided.ruling, Ruling::New(_))).count();
-        (decided().count(), new)
+        let new = decided().filter(|decided| matches!(decided.ruling, Ruling::New(_)));
+        let names: HashSet<&str> = new.filter_map(|decided| decided.ruling.individual()).collect();
+        (decided().count(), names.len())
     }
 
     /// Who stands on the right: who was decided on, was typed, or is near.

@@ -267,7 +267,7 @@ impl Poller {
             let mark = naming::mark(&gallery, &folder);
             let is_other = self.session_mark.as_ref().is_some_and(|before| *before != mark);
             if let Some(news) = is_other.then(|| self.sitting.news(gallery, folder)).flatten() {
-                self.inbox.send(news).ok()?;
+                self.tell(news)?;
             }
             self.session_mark = Some(mark);
         }

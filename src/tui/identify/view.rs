@@ -338,7 +338,8 @@ fn anew_words(model: &Model, area: Rect, buf: &mut Buffer) {
     }
     let words = match (&entry.proposal.group, group) {
         (Some(name), of) if of > 1 => {
-            format!("{name}, {of} encounters: none of these? Enter names all, o only this one, Esc goes back")
+            let more = if state.group_photos().len() > new.len() { ", l shows more photos" } else { "" };
+            format!("{name}, {of} encounters: none of these? Enter names all, o only this one, Esc goes back{more}")
         }
         _ => "Is it none of these? Enter or n gives it a new name, Esc goes back".into(),
     };

@@ -273,6 +273,12 @@ fn a_group_of_new_ones_is_named_in_one_decision_after_a_look_at_who_is_near_to_a
     assert_eq!(photos, ["a", "c", "d", "a", "c", "d"]);
     let typed = vec![vec![key(KeyCode::Enter)], keys("x"), vec![key(KeyCode::Enter)]].concat_all();
     assert_eq!(ruled(&mut model, typed), [("a c d".into(), Ruling::New("new-001x".into()))]);
+    let named = |entry: Entry| match entry.proposal.group.as_deref() {
+        Some("new 1") => decided(entry, Ruling::New("new-001x".into())),
+        _ => entry,
+    };
+    drive(&mut model, vec![written(None, grouped().into_iter().map(named).collect())]);
+    assert_eq!((model.identify.encounter, model.identify.done()), (1, (3, 1)), "three encounters, one new individual");
 }
 
 #[test]
