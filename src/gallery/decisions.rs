@@ -291,6 +291,7 @@ mod tests {
         let mut writer = Writer::open(&folder).unwrap();
         assert_eq!(writer.decided(None).unwrap(), decided);
         rule_all(&mut writer, &[("a", &[6]), ("b", &[8])], Ruling::New("t8".into())).unwrap();
+        drop(writer);
         assert_eq!(Writer::open(&folder).unwrap().decided(None).unwrap().len(), 4);
     }
 
