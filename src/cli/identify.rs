@@ -115,7 +115,8 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         words::print(&foreign::block(&table(&found)))?;
     }
     if let Some(path) = &args.output {
-        let also = if before > 0 { format!(", {before} there already") } else { String::new() };
+        let also =
+            if before > 0 { format!(", {before} there already, as they were decided then") } else { String::new() };
         words::say(&format!("{}: {}{also}", foreign::path(path), counted(found.len(), "encounter")));
     }
     say_what_decided(&catalogue);

@@ -170,18 +170,20 @@ impl Writer {
     /// one change, taken back in one step. What returned is on the disk.
     ///
     /// # Errors
-    /// When something is decided of one already; when the name of a known individual is nobody's, that of a new one
+    /// When something else than that it is skipped is decided of one already; when the name of a known individual is nobody's, that of a new one
     /// somebody's or empty; when a photo is in the gallery as somebody else; when a file cannot be written. Nothing was
     /// changed then.
     pub fn rule(&mut self, folder: &str, matters: &[Matter<'_>], (ruling, by): (&Ruling, By)) -> Result<()> {
-        let standing = "SELECT d.encounter FROM decisions d JOIN changes c ON c.id = d.change
-            WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2";
+        let standing = "SELECT d.ruling FROM decisions d JOIN changes c ON c.id = d.change
+            WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
         let mut once = HashSet::new();
         for Matter { encounter, .. } in matters {
             let before = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
-                standing.query_row([folder, encounter], |row| row.get::<_, String>(0)).optional()
+                standing.query_row([folder, encounter], |row| json::<Ruled>(row, 0)).optional()
             });
-            if self.facts.told(before)?.is_some() || !once.insert(*encounter) {
+            // who was skipped may still get a name
+            let may_be = |before: &Ruled| before.ruling == Ruling::Skipped && *ruling != Ruling::Skipped;
+            if self.facts.told(before)?.is_some_and(|before| !may_be(&before)) || !once.insert(*encounter) {
                 return Err(Error::AlreadyDecided { encounter: (*encounter).into() });
             }
         }
@@ -295,10 +297,31 @@ mod tests {
     }
 
     #[test]
+    fn who_was_skipped_may_get_a_name_and_is_skipped_again_when_that_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = small(&dir.path().join("g"));
+        rule(&mut writer, "z", Ruling::Skipped, &[5]).unwrap();
+        assert!(rule(&mut writer, "z", Ruling::Skipped, &[5]).is_err(), "once is enough");
+        rule(&mut writer, "z", Ruling::New("t7".into()), &[5]).unwrap();
+        assert!(
+            rule(&mut writer, "z", Ruling::Known("t1".into()), &[5]).is_err(),
+            "a name stays until it is taken back"
+        );
+        let stands = |writer: &Writer| {
+            let all = writer.decided(None).unwrap().into_iter();
+            all.filter(|one| !one.undone).map(|one| one.ruling).last().unwrap()
+        };
+        assert_eq!(stands(&writer), Ruling::New("t7".into()));
+        let last = writer.decided(None).unwrap().pop().unwrap();
+        writer.take_back(&last).unwrap();
+        assert_eq!(stands(&writer), Ruling::Skipped);
+    }
+
+    #[test]
     fn encounters_of_one_animal_are_named_and_taken_back_in_one_step() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = small(&dir.path().join("g"));
-        rule(&mut writer, "z", Ruling::Skipped, &[]).unwrap();
+        rule(&mut writer, "z", Ruling::Known("t1".into()), &[]).unwrap();
         let before = (writer.counts().unwrap(), writer.changes().unwrap().len());
         let named = |writer: &mut Writer, second: &[u8], ruling: Ruling| {
             rule_all(writer, &[("a", &[5, 6]), ("b", second), ("c", &[8])], ruling)

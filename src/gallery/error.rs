@@ -150,7 +150,8 @@ pub enum Error {
     /// Too few individuals for a promise.
     #[error(
         "{individuals} held-out individuals cannot promise a {what} rate of {asked}: it takes {needed} with equally many encounters, even if nothing goes wrong; the \
-         least that these can promise is {least:.3} (95 % confidence)"
+         least that these can promise is {:.3} (95 % confidence)",
+        (*least * 1000.0).ceil() / 1000.0
     )]
     TooFew {
         /// The error in question.

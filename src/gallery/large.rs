@@ -138,9 +138,9 @@ impl Large {
         self.owners.whose[row] as usize
     }
 
-    /// A photo of `individual`, all of whom have one.
-    pub(super) fn first_row(&self, individual: usize) -> usize {
-        self.owners.rows_of(individual).first().map_or(0, |&row| row as usize)
+    /// The rows of `individual`, in order; all have one.
+    pub(super) fn rows_of(&self, individual: usize) -> Vec<usize> {
+        self.owners.rows_of(individual).iter().map(|&row| row as usize).collect()
     }
 
     /// The number of the photo in `row`.

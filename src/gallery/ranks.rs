@@ -114,9 +114,7 @@ fn rank(known: &Known, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
         let whose = |row: usize| known.photos[row].individual;
         together(known.dims, query, near, whose, |candidate| {
             let rows = &rows.get_or_init(|| known.rows_of_individuals())[candidate.individual];
-            let own = nearest(&part(known, rows)?, &[query]).swap_remove(0);
-            let first = Near { row: rows[0], distance: candidate.distance };
-            Ok(own.photos.first().map_or(first, |near| Near { row: rows[near.row], ..*near }))
+            nearest_of(known, rows, query, candidate)
         })
     };
     queries.iter().zip(nearest(known, queries)).map(ranked).collect()
@@ -128,12 +126,17 @@ fn rank(known: &Known, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
 /// As [`rank`], and when an embedding of the gallery is none.
 fn rank_large(large: &Large, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
     let ranked = |(query, near): (&&[f32], Nearest)| {
-        let other = |candidate: &Candidate| {
-            Ok(Near { row: large.first_row(candidate.individual), distance: candidate.distance })
-        };
+        let other = |candidate: &Candidate| nearest_of(large, &large.rows_of(candidate.individual), query, candidate);
         together(large.dims(), query, near, |row| large.whose(row), other)
     };
     queries.iter().zip(large.nearest(queries)?).map(ranked).collect()
+}
+
+/// Of the photos of `candidate`, whose rows these are, the nearest to any of `query`'s.
+fn nearest_of(known: &impl Ranking, rows: &[usize], query: &[f32], candidate: &Candidate) -> Result<Near> {
+    let own = nearest(&known.part(rows)?, &[query]).swap_remove(0);
+    let first = Near { row: rows.first().copied().unwrap_or_default(), distance: candidate.distance };
+    Ok(own.photos.first().map_or(first, |near| Near { row: rows[near.row], ..*near }))
 }
 
 /// `near` with its individuals as a proposal ranks them; `other` is a photo of one who is near by its photos together, by none

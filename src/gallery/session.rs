@@ -15,7 +15,7 @@ use crate::run::files;
 
 use super::Result;
 use super::calibration::Calibration;
-use super::decisions::Decided;
+use super::decisions::{Decided, Ruling};
 use super::identify::{Decision, NearPhoto};
 use super::seen::{ABOUT_FILE, About, SESSIONS};
 use super::share::Share;
@@ -58,6 +58,13 @@ pub struct Entry {
     pub best: Vec<NearPhoto>,
     /// What was decided of it.
     pub decided: Option<Decided>,
+}
+
+impl Entry {
+    /// What was decided of it that stays until it is taken back; a skipped one may still get a name.
+    pub fn settled(&self) -> Option<&Decided> {
+        self.decided.as_ref().filter(|decided| decided.ruling != Ruling::Skipped)
+    }
 }
 
 /// A session as it stands.

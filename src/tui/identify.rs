@@ -198,7 +198,7 @@ impl Identify {
     /// Who stands on the right: who was decided on, was typed, or is near.
     pub(super) fn shown_name(&self) -> Option<&str> {
         let entry = self.entry()?;
-        if let Some(decided) = &entry.decided {
+        if let Some(decided) = entry.settled() {
             return decided.ruling.individual();
         }
         let first = || entry.proposal.individuals.first().map(|near| near.individual.as_str());
@@ -207,7 +207,7 @@ impl Identify {
 
     /// Whether a new individual is proposed, and nobody was put beside it.
     fn is_likely_new(&self) -> bool {
-        let proposal = self.entry().filter(|entry| entry.decided.is_none()).and_then(|entry| entry.proposal.decision);
+        let proposal = self.entry().filter(|entry| entry.settled().is_none()).and_then(|entry| entry.proposal.decision);
         proposal == Some(Verdict::NewIndividual) && self.picked.is_none()
     }
 
@@ -314,8 +314,11 @@ impl Identify {
         for name in encounters {
             let entry = session.entries.iter().find(|entry| entry.proposal.encounter == *name);
             let entry = entry.ok_or_else(|| format!("{name} is gone"))?;
-            if entry.decided.is_some() {
+            if entry.settled().is_some() {
                 return Err("this one is decided; u takes back what was decided last".to_owned());
+            }
+            if ruling == Ruling::Skipped && entry.decided.is_some() {
+                return Err("this one is skipped already; Enter, 1 to 9, / and n still name it".to_owned());
             }
             decided.push((name.clone(), Identify::proposed(entry)));
         }
@@ -357,7 +360,7 @@ impl Identify {
     /// A name was typed: it stands on the right until Enter takes it.
     pub(super) fn name(&mut self, matter: &Matter, name: &str) -> Result<Vec<Effect>, String> {
         let session = self.about(matter)?;
-        if self.entry().is_some_and(|entry| entry.decided.is_some()) {
+        if self.entry().is_some_and(|entry| entry.settled().is_some()) {
             return Err("this one is decided; u takes back what was decided last".to_owned());
         }
         let known = session.names.iter().find(|known| *known == name).or_else(|| {
@@ -384,7 +387,9 @@ impl Identify {
             return Err("a new individual needs a name".to_owned());
         }
         if let Some(name) = session.names.iter().find(|known| known.to_lowercase() == name.to_lowercase()) {
-            return Err(format!("{name} is known already: Esc, and Enter or / takes the encounter as that one"));
+            return Err(format!(
+                "{name} is known already: Esc twice, and / with that name takes the encounter as that one"
+            ));
         }
         self.write_all(encounters, Ruling::New(name.to_owned()))
     }
@@ -396,8 +401,13 @@ impl Identify {
 
     /// A name that nobody has.
     fn free_name(&self) -> String {
-        let names = self.session.as_ref().map_or(&[][..], |session| &session.names);
-        let free = (1..).map(|n| format!("new-{n:03}")).find(|name| !names.contains(name));
+        let mut names: HashSet<&str> = HashSet::new();
+        if let Some(session) = &self.session {
+            names.extend(session.names.iter().map(String::as_str));
+            // whom one was given to may be called otherwise since, and goes by both
+            names.extend(session.entries.iter().filter_map(|entry| entry.decided.as_ref()?.ruling.individual()));
+        }
+        let free = (1..).map(|n| format!("new-{n:03}")).find(|name| !names.contains(&**name));
         free.unwrap_or_default()
     }
 
@@ -457,7 +467,7 @@ impl Identify {
             }
             Action::Take(n) => {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
-                if entry.decided.is_some() {
+                if entry.settled().is_some() {
                     return Err("this one is decided; u takes back what was decided last".to_owned());
                 }
                 let shown: Vec<&str> = match self.anew {
@@ -478,7 +488,7 @@ impl Identify {
             }
             Action::New | Action::OnlyThis => {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
-                if entry.decided.is_some() {
+                if entry.settled().is_some() {
                     return Err("this one is decided; u takes back what was decided last".to_owned());
                 }
                 if !self.anew {

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::gallery::backup::backup as copy;
+use crate::gallery::calibrated::calibration_of;
 use crate::gallery::export;
 use crate::gallery::rebuild::{Anew, rebuild as embed_anew};
 use crate::gallery::store::Gallery;
@@ -128,6 +129,7 @@ fn rebuild_on<D: Backend>(context: &Context, args: &RebuildArgs, device: &D) -> 
         trained: &trained,
         drop_missing: args.drop_missing,
     };
+    let was_calibrated = calibration_of(&writer).is_ok_and(|calibration| calibration.is_some());
     let bar = follow::bar(0, "embedding", context.global.json);
     let rebuilt = embed_anew(&mut writer, &anew, &args.photos.source(context), &mut |done, all| {
         bar.set_length(all as u64);
@@ -146,7 +148,11 @@ fn rebuild_on<D: Backend>(context: &Context, args: &RebuildArgs, device: &D) -> 
     let answer =
         json!({ "gallery": shown, "photos": counts.photos, "model": of.chosen.name, "left_out": problems.len() });
     context.answer(&answer, || {
-        format!("{shown}: {} embedded anew by {}", counted(counts.photos, "photo"), of.chosen.name)
+        let said = format!("{shown}: {} embedded anew by {}", counted(counts.photos, "photo"), of.chosen.name);
+        match was_calibrated {
+            true => format!("{said}\nIts calibration was of the embeddings before. Next: caretta gallery calibrate --gallery {shown}"),
+            false => said,
+        }
     })?;
     Ok(0)
 }

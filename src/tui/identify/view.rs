@@ -257,6 +257,7 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
     let says = match &entry.decided {
         Some(decided) => match decided.ruling {
             Ruling::New(_) => " · decided: new".to_owned(),
+            Ruling::Skipped => " · skipped".to_owned(),
             _ => " · decided".to_owned(),
         },
         None if state.picked.is_some() => " · picked".to_owned(),
