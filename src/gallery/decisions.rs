@@ -308,8 +308,8 @@ mod tests {
             "a name stays until it is taken back"
         );
         let stands = |writer: &Writer| {
-            let all = writer.decided(None).unwrap().into_iter();
-            all.filter(|one| !one.undone).map(|one| one.ruling).last().unwrap()
+            let mut all = writer.decided(None).unwrap().into_iter();
+            all.rfind(|one| !one.undone).map(|one| one.ruling).unwrap()
         };
         assert_eq!(stands(&writer), Ruling::New("t7".into()));
         let last = writer.decided(None).unwrap().pop().unwrap();
