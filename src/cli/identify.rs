@@ -141,22 +141,24 @@ fn grouped<D: Backend>(
         answers.has_ungrouped() || new.encounters().any(|encounter| answers.group_of(encounter).is_none())
     };
     let Some(cut) = catalogue.cut() else { return Ok(HashMap::new()) };
-    let mut all = NewOnes::default();
-    let mut named: HashMap<String, String> = HashMap::new();
+    let (mut named, mut before) = (HashMap::new(), Vec::new());
     if let Some(answers) = &answers {
-        // those of passes before are embedded once more: one group may hold old ones and new ones
-        let these: HashSet<&str> = new.encounters().collect();
-        let mut before = answers.new_ones();
+        before = answers.new_ones();
         let name = |encounter: &str| Some((encounter.to_owned(), answers.group_of(encounter)?.to_owned()));
         named.extend(before.iter().filter_map(|(encounter, _)| name(encounter)));
         if !ungrouped(answers) {
             return Ok(named);
         }
+        let these: HashSet<&str> = new.encounters().collect();
         before.retain(|(encounter, _)| !these.contains(encounter));
-        if let Err(error) = few_enough(before.len() + new.len()) {
-            words::say(&format!("the new ones are not grouped: {error}"));
-            return Ok(named);
-        }
+    }
+    if let Err(error) = few_enough(before.len() + new.len()) {
+        words::say(&format!("the new ones are not grouped: {error}"));
+        return Ok(named);
+    }
+    let mut all = NewOnes::default();
+    if !before.is_empty() {
+        // those of passes before are embedded once more: one group may hold old ones and new ones
         let again = seen(context, device, asked.again(&before), of.looker.as_ref(), source)?;
         let bar = follow::bar(2 * again.photos() as u64, "grouping", context.global.json);
         let ticks = &mut follow::ticks(context, &bar);
@@ -167,13 +169,7 @@ fn grouped<D: Backend>(
     }
     all.append(new);
     let before = named.iter().map(|(encounter, group)| (encounter.as_str(), group.as_str()));
-    let groups = match all.groups(of.model.about.embedding_dim, cut, before) {
-        Err(error @ crate::gallery::Error::TooMany { .. }) => {
-            words::say(&format!("the new ones are not grouped: {error}"));
-            return Ok(named);
-        }
-        other => other?,
-    };
+    let groups = all.groups(of.model.about.embedding_dim, cut, before)?;
     if let Some(answers) = answers {
         answers.group(&groups)?;
     }

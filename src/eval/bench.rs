@@ -106,15 +106,16 @@ pub fn retrieval(set: &EmbeddingSet) -> Result<RetrievalReport> {
         embedding_dim: set.dim,
         seconds: best,
         interval_seconds,
-        memory_bytes: peak(),
+        memory_bytes: memory("VmHWM:"), // the most that it has held
         figures,
     })
 }
 
-/// Most memory that this process has held.
-fn peak() -> Option<u64> {
+/// Bytes of this process's memory, as the line that begins with `what` in the system's account of it has them; none where the
+/// system does not tell (proc_pid_status(5)).
+pub fn memory(what: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 

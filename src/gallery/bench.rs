@@ -10,12 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::eval::bench::memory;
 use crate::eval::model::Preprocessing;
 
 use super::about::{Embedding, Networks, Seen};
 use super::add::BATCH;
 use super::identify::Catalogue;
-use super::recall::exact;
+use super::recall::{as_near, exact};
+use super::search::Near;
 use super::store::Gallery;
 use super::vectors::Vectors;
 use super::writer::{Adding, Encounter, NewPhoto, Writer};
@@ -112,7 +114,7 @@ pub fn bench(plan: &GalleryPlan, folder: &Path, told: &mut dyn FnMut(&str)) -> R
         found.push(answer(query)?);
         times.push(begin.elapsed().as_secs_f64() * 1000.0);
     }
-    let memory_bytes = own_memory();
+    let memory_bytes = memory("RssAnon:");
     let begin = Instant::now();
     catalogue.nearest(&queries)?;
     let query_ms_of_many = begin.elapsed().as_secs_f64() * 1000.0 / queries.len().max(1) as f64;
@@ -125,11 +127,12 @@ pub fn bench(plan: &GalleryPlan, folder: &Path, told: &mut dyn FnMut(&str)) -> R
         Vectors::open(&gallery.vectors_file(standing.generation), &gallery.header, false)?.rows(standing.rows)?;
     let truth = exact(rows.numbers(), plan.embedding_dim, &queries.concat(), &[]);
     let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
-    let as_near = |(found, truth): (&(_, Vec<super::search::Near>), &Vec<super::search::Near>), ranks: usize| {
-        let farthest = truth.get(ranks - 1).or(truth.last()).map_or(f64::INFINITY, |near| near.distance);
-        found.1.iter().filter(|near| near.distance <= farthest).count().min(ranks)
+    let right_at = |ranks: usize| -> usize {
+        let right = |((_, found), truth): (&(_, Vec<Near>), &Vec<Near>)| {
+            as_near(found.iter().map(|near| near.distance), &truth[..ranks.min(truth.len())])
+        };
+        found.iter().zip(&truth).map(right).sum()
     };
-    let right_at = |ranks| found.iter().zip(&truth).map(|both| as_near(both, ranks)).sum::<usize>();
     let right = found.iter().zip(&asked).filter(|((decision, _), (who, _))| {
         decision.individuals.first().is_some_and(|first| first.individual == name(*who))
     });
@@ -263,13 +266,6 @@ fn drawn_photo(photo: usize) -> NewPhoto {
         sha256,
         trained: Some(false),
     }
-}
-
-/// What this process holds itself.
-fn own_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 #[cfg(test)]

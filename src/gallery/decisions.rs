@@ -120,9 +120,7 @@ impl Gallery {
         let all = || self.facts.connection.prepare(query)?.query_map([folder], decided)?.collect();
         self.facts.told(all())
     }
-}
 
-impl Gallery {
     /// The photos that came with decisions of the program, by their numbers, as far as nobody took those back.
     ///
     /// # Errors

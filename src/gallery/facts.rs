@@ -83,11 +83,7 @@ impl Facts {
         let facts =
             if write { Facts::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)? } else { Facts::to_read(&path)? };
         if facts.check()? == DECISIONS_BEFORE && write {
-            let anew = format!(
-                "BEGIN IMMEDIATE; CREATE TEMP TABLE kept AS SELECT * FROM main.decisions; DROP TABLE main.decisions;
-                {DECISIONS} INSERT INTO decisions SELECT * FROM kept; DROP TABLE kept; COMMIT;"
-            );
-            facts.told(facts.connection.execute_batch(&anew))?;
+            facts.told(keep_as(&facts.connection, DECISIONS))?;
         }
         Ok(facts)
     }
@@ -195,13 +191,17 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Opti
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
 }
 
+/// Puts what was decided into the form of `decisions`, in one step.
+fn keep_as(connection: &Connection, decisions: &str) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; CREATE TEMP TABLE kept AS SELECT * FROM main.decisions; DROP TABLE main.decisions;
+        {decisions} INSERT INTO decisions SELECT * FROM kept; DROP TABLE kept; COMMIT;"
+    ))
+}
+
 /// Puts what was decided in the gallery in `folder` into the form of before.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // for tests
 pub(super) fn as_before(folder: &Path) {
-    let anew = format!(
-        "CREATE TEMP TABLE kept AS SELECT * FROM main.decisions; DROP TABLE main.decisions;
-        {DECISIONS_BEFORE} INSERT INTO decisions SELECT * FROM kept; DROP TABLE kept;"
-    );
-    Connection::open(folder.join(FILE)).and_then(|connection| connection.execute_batch(&anew)).unwrap();
+    keep_as(&Connection::open(folder.join(FILE)).unwrap(), DECISIONS_BEFORE).unwrap();
 }

@@ -112,14 +112,18 @@ fn measured(rows: &Rows, codes: &Codes) -> Recall {
             let mut found: Vec<u32> = found.rows.iter().map(|looks| looks.row).filter(|&r| r as usize != row).collect();
             found.sort_unstable();
             let apart = distances(rows, dims, embedding(row), &found).unwrap_or_default();
-            // one as near as the tenth is as good
-            let tenth = exact.last().map_or(f64::INFINITY, |near| near.distance);
-            right += apart.iter().filter(|&&apart| apart <= tenth).count().min(exact.len());
+            right += as_near(apart.into_iter(), exact);
             all += exact.len();
         }
     }
     let recall_at_10 = if all == 0 { 1.0 } else { right as f64 / all as f64 };
     Recall { recall_at_10, queries, photos }
+}
+
+/// How many of `nearest` were found at the distances `found`: one as near as the last of them is as good.
+pub(super) fn as_near(found: impl Iterator<Item = f64>, nearest: &[Near]) -> usize {
+    let farthest = nearest.last().map_or(f64::INFINITY, |near| near.distance);
+    found.filter(|&distance| distance <= farthest).count().min(nearest.len())
 }
 
 /// The ten rows that are nearest to each of `queries`, of `dims` numbers like them; `own` are rows that do not count, a query's own

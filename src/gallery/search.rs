@@ -15,7 +15,7 @@ pub const NEAREST: usize = 10;
 /// A known photo, and how far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Near {
-    /// Its row in [`Known`].
+    /// Its row in [`Known`], or in the file of a large gallery's embeddings.
     pub row: usize,
     /// Euclidean distance of the unit embeddings, 0 to 2; of several photos asked about together the nearest counts.
     pub distance: f64,

@@ -462,8 +462,7 @@ pub(super) fn is_unit(row: &[f32]) -> bool {
 pub(super) fn in_the_way(folder: &Path) -> Option<String> {
     let names = std::fs::read_dir(folder).ok()?.flatten().map(|entry| foreign::path(entry.file_name().as_ref()));
     names.into_iter().find(|name| {
-        let ours =
-            [facts::FILE, super::writer::LOCK, "vectors-", "calibration"].iter().any(|ours| name.starts_with(ours));
+        let ours = [facts::FILE, super::writer::LOCK, "vectors-"].iter().any(|ours| name.starts_with(ours));
         !ours && !name.ends_with(".tmp")
     })
 }

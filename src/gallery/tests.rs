@@ -247,3 +247,17 @@ fn a_gallery_of_an_archive_is_read_where_nothing_can_be_written() {
     allow(0o755);
     assert_eq!(read.unwrap(), 3);
 }
+
+#[test]
+fn a_gallery_with_all_its_files_is_one_and_what_is_none_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gallery, other) = (dir.path().join("g"), dir.path().join("other"));
+    drop(small(&gallery));
+    fs::create_dir(&other).unwrap();
+    for folder in [&gallery, &other] {
+        fs::write(folder.join("calibration_errors.svg"), "").unwrap();
+    }
+    let create = |folder: &Path| Writer::create(folder, embedding(), networks()).unwrap_err();
+    assert!(matches!(create(&gallery), Error::AlreadyThere { .. }));
+    assert!(matches!(create(&other), Error::NotOurs { .. }));
+}

@@ -137,16 +137,18 @@ impl Writer {
     /// # Errors
     /// When one lies there or something else does, another process is at it, or a file cannot be written.
     pub fn create(folder: &Path, embedding: Embedding, networks: Networks) -> Result<Writer> {
+        let nobody = || match Facts::open(folder, false) {
+            Err(Error::NoGallery { .. }) => Ok(()),
+            Err(e) => Err(e),
+            Ok(_) => Err(Error::AlreadyThere { folder: folder.into() }),
+        };
+        nobody()?; // a gallery has more files than one that was begun
         if let Some(found) = in_the_way(folder) {
             return Err(Error::NotOurs { folder: folder.into(), found });
         }
         files::create_folder(folder)?;
         let lock = lock(folder)?;
-        match Facts::open(folder, false) {
-            Err(Error::NoGallery { .. }) => {}
-            Err(e) => return Err(e),
-            Ok(_) => return Err(Error::AlreadyThere { folder: folder.into() }),
-        }
+        nobody()?; // nor one that came meanwhile
         let header = Header { gallery: format!("{:016x}", rand::random::<u64>()), embedding };
         let vectors = Vectors::create(&vectors_file(folder, 1), &header)?;
         let json = |e: serde_json::Error| Error::from(crate::run::RunError::io("write", folder, e.into()));

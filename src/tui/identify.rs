@@ -90,6 +90,14 @@ pub(super) struct Identify {
     pub(super) wanted: Option<String>,
 }
 
+/// Whether something may be decided of `entry`; `Err` says why not.
+fn may_decide(entry: &Entry) -> Result<(), String> {
+    match entry.settled() {
+        Some(_) => Err("this one is decided; u takes back what was decided last".to_owned()),
+        None => Ok(()),
+    }
+}
+
 impl Identify {
     /// Where keys go.
     pub(super) fn place(&self) -> Place {
@@ -207,8 +215,8 @@ impl Identify {
 
     /// Whether a new individual is proposed, and nobody was put beside it.
     fn is_likely_new(&self) -> bool {
-        let proposal = self.entry().filter(|entry| entry.settled().is_none()).and_then(|entry| entry.proposal.decision);
-        proposal == Some(Verdict::NewIndividual) && self.picked.is_none()
+        let is_new = |entry: &Entry| entry.settled().is_none() && entry.proposal.is_new();
+        self.entry().is_some_and(is_new) && self.picked.is_none()
     }
 
     /// The photo on the right: the nearest of who stands there, or another of theirs.
@@ -314,9 +322,7 @@ impl Identify {
         for name in encounters {
             let entry = session.entries.iter().find(|entry| entry.proposal.encounter == *name);
             let entry = entry.ok_or_else(|| format!("{name} is gone"))?;
-            if entry.settled().is_some() {
-                return Err("this one is decided; u takes back what was decided last".to_owned());
-            }
+            may_decide(entry)?;
             if ruling == Ruling::Skipped && entry.decided.is_some() {
                 return Err("this one is skipped already; Enter, 1 to 9, / and n still name it".to_owned());
             }
@@ -360,9 +366,7 @@ impl Identify {
     /// A name was typed: it stands on the right until Enter takes it.
     pub(super) fn name(&mut self, matter: &Matter, name: &str) -> Result<Vec<Effect>, String> {
         let session = self.about(matter)?;
-        if self.entry().is_some_and(|entry| entry.settled().is_some()) {
-            return Err("this one is decided; u takes back what was decided last".to_owned());
-        }
+        self.entry().map_or(Ok(()), may_decide)?;
         let known = session.names.iter().find(|known| *known == name).or_else(|| {
             let mut alike = session.names.iter().filter(|known| known.to_lowercase() == name.to_lowercase());
             alike.next().filter(|_| alike.next().is_none())
@@ -467,9 +471,7 @@ impl Identify {
             }
             Action::Take(n) => {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
-                if entry.settled().is_some() {
-                    return Err("this one is decided; u takes back what was decided last".to_owned());
-                }
+                may_decide(entry)?;
                 let shown: Vec<&str> = match self.anew {
                     true => self.nearest().into_iter().map(|near| near.individual.as_str()).collect(),
                     false => entry.proposal.individuals.iter().map(|near| near.individual.as_str()).collect(),
@@ -488,9 +490,7 @@ impl Identify {
             }
             Action::New | Action::OnlyThis => {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
-                if entry.settled().is_some() {
-                    return Err("this one is decided; u takes back what was decided last".to_owned());
-                }
+                may_decide(entry)?;
                 if !self.anew {
                     self.look_at_nearest(true);
                     self.flip = None;

@@ -73,11 +73,12 @@ pub(super) fn beside(
         precision: if ground.exact { "highest" } else { "high" },
     })?;
     let output = Command::new(python).args(["-c", SCRIPT, &told]).stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("cannot start {}", python.display()))?;
+    let shown = foreign::path(python);
+    let output = output.with_context(|| format!("cannot start {shown}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let why = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
-        bail!("{} did not measure: {} (it needs torch and torchvision)", python.display(), foreign::line(why));
+        bail!("{shown} did not measure: {} (it needs torch and torchvision)", foreign::line(why));
     }
     let ours = |what: &str| match what {
         "training" => report.train_photos_per_s,
@@ -89,8 +90,7 @@ pub(super) fn beside(
         reached.ratio = ours(&reached.what) / reached.best;
         Ok(reached)
     });
-    rows.collect::<Result<_, serde_json::Error>>()
-        .with_context(|| format!("what {} says is no measurement", python.display()))
+    rows.collect::<Result<_, serde_json::Error>>().with_context(|| format!("what {shown} says is no measurement"))
 }
 
 /// The rows of a table: what, whose, best, median, and our best over theirs.
