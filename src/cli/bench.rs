@@ -20,6 +20,7 @@ use crate::train::bench::{BenchPlan, BenchReport};
 
 use self::peer::{Ground, Reached};
 use super::args::{PhotoFlags, Usage};
+use super::evaluate::SearchArg;
 use super::{Context, words};
 
 /// Arguments of `bench`.
@@ -51,6 +52,9 @@ pub(super) struct BenchArgs {
     /// photos to search [default there: 100000]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000), value_name = "N")]
     gallery: Option<u32>,
+    /// How the nearest are found, for --retrieval: exact, or approximate by an index
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = SearchArg::Exact, requires = "retrieval", value_name = "exact|approximate")]
+    search: SearchArg,
     /// Photos to ask about, for --retrieval [default: 1000] and --gallery [default: 100]
     #[arg(long, requires = "of_embeddings", value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
     queries: Option<u32>,
@@ -86,11 +90,14 @@ fn retrieval(context: &Context, args: &BenchArgs) -> Result<u8> {
         files::create_folder(folder)?;
         set.write(folder)?;
     }
-    let report = crate::eval::bench::retrieval(&set)?;
+    let report = crate::eval::bench::retrieval(&set, args.search.search())?;
     context.answer(&report, || {
+        let how = report.approximate.map_or("exact".to_owned(), |found| {
+            format!("approximate (recall@1 {:.4}, @10 {:.4})", found.recall_at_1, found.recall_at_10)
+        });
         let memory = report.memory_bytes.map_or_else(String::new, |bytes| format!(", {} at most", words::gib(bytes)));
         format!(
-            "{} queries against {} embeddings of {} numbers, exact, every figure: {:.2} s{memory}\nits intervals: {:.2} s",
+            "{} queries against {} embeddings of {} numbers, {how}, every figure: {:.2} s{memory}\nits intervals: {:.2} s",
             report.queries, report.gallery, report.embedding_dim, report.seconds, report.interval_seconds
         )
     })?;

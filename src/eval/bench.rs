@@ -7,8 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::embeddings::{EmbeddingSet, PhotoRow, Role};
+use super::matching::{Matching, Search};
 use super::metrics::{Figures, figures};
-use super::retrieval::{Rule, retrieve};
+use super::retrieval::{Approximate, Rule, retrieve_by};
 use super::{Result, intervals};
 
 /// Photos of an individual in the gallery, two of an encounter.
@@ -34,8 +35,13 @@ pub struct RetrievalReport {
     pub queries: usize,
     /// Numbers of an embedding.
     pub embedding_dim: usize,
+    /// How the nearest were found.
+    pub search: Search,
+    /// How that went, where it was approximate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approximate: Option<Approximate>,
     /// Seconds for one ranking with the queries' own encounters left out, and its figures of queries and of pairs, best of
-    /// three.
+    /// three; with an index, once, and building and measuring that included.
     pub seconds: f64,
     /// Seconds for the intervals of those figures.
     pub interval_seconds: f64,
@@ -79,31 +85,33 @@ pub fn draw(plan: &RetrievalPlan) -> Result<EmbeddingSet> {
     EmbeddingSet::new(dim, vectors, rows)
 }
 
-/// Ranks `set` and times it.
+/// Ranks `set` by `search` and times it.
 ///
 /// # Errors
-/// As [`retrieve`].
-pub fn retrieval(set: &EmbeddingSet) -> Result<RetrievalReport> {
+/// As [`retrieve_by`].
+pub fn retrieval(set: &EmbeddingSet, search: Search) -> Result<RetrievalReport> {
     let mut best = f64::INFINITY;
     let mut last = None;
-    for _ in 0..3 {
+    for _ in 0..if search == Search::Exact { 3 } else { 1 } {
         let begin = Instant::now();
-        let found = retrieve(set, Rule::OtherEncounters)?;
+        let found = retrieve_by(set, Rule::OtherEncounters, Matching { search, ..Matching::default() })?;
         let figures = figures(&found);
         best = best.min(begin.elapsed().as_secs_f64());
         last = Some((found, figures));
     }
     let begin = Instant::now();
-    let figures = last.map(|(found, figures)| {
+    let last = last.map(|(found, figures)| {
         intervals::intervals(&found);
-        figures
+        (found.approximate, figures)
     });
     let interval_seconds = begin.elapsed().as_secs_f64();
-    let figures = figures.ok_or(super::Error::NothingToRank { queries: 0, gallery: 0 })?;
+    let (approximate, figures) = last.ok_or(super::Error::NothingToRank { queries: 0, gallery: 0 })?;
     Ok(RetrievalReport {
         gallery: set.gallery().len(),
         queries: set.queries().len(),
         embedding_dim: set.dim,
+        search,
+        approximate,
         seconds: best,
         interval_seconds,
         memory_bytes: memory("VmHWM:"), // the most that it has held
@@ -126,7 +134,7 @@ mod tests {
     #[test]
     fn a_drawn_gallery_is_ranked_and_most_but_not_all_is_right() {
         let set = draw(&RetrievalPlan { gallery: 400, queries: 30, embedding_dim: 64 }).unwrap();
-        let report = retrieval(&set).unwrap();
+        let report = retrieval(&set, Search::Exact).unwrap();
         assert_eq!((report.gallery, report.queries, report.embedding_dim), (400, 30, 64));
         let rank1 = report.figures.rank1.unwrap();
         assert!((0.3..1.0).contains(&rank1), "{rank1}");

@@ -124,7 +124,7 @@ pub fn ask<D: Backend>(
         roles_of.entry(photo).or_insert(Role::Validation);
     }
     let wanted: Vec<usize> = roles_of.keys().copied().collect();
-    let Manner { matching, query_unit, flip, mirror } = question.manner;
+    let Manner { matching, query_unit, flip, mirror, .. } = question.manner;
     if matching.sides != Sides::Both && wanted.iter().all(|&photo| manifest.photos[photo].side.is_none()) {
         return Err(Error::NoSides); // before the work
     }
@@ -149,7 +149,7 @@ pub fn ask<D: Backend>(
             set = set.flipped();
         }
     }
-    let evaluation = evaluate_by(&set, question.excluded, matching)?;
+    let evaluation = evaluate_by(&set, question.excluded, question.manner.matching_of(queries, gallery))?;
     let query = roles.query_part.word();
     let context = Context {
         dataset: manifest.name.clone(),

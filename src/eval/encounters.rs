@@ -12,7 +12,7 @@ use super::embeddings::{EmbeddingSet, PhotoRow};
 use super::intervals::{self, Intervals};
 use super::matching::Matching;
 use super::metrics::{self, Figures};
-use super::retrieval::{self, Query, Rule};
+use super::retrieval::{Query, Ranker, Rule};
 
 /// Figures where a query is an encounter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,12 +27,12 @@ pub struct EncounterQueries {
     pub intervals: Option<Intervals>,
 }
 
-/// The figures of `set` by `rule` and `matching`, a query being all query photos of an encounter.
+/// The figures of a set by `rule` and `matching`, a query being all query photos of an encounter.
 ///
 /// # Errors
-/// As [`retrieval::retrieve`].
-pub fn figures(set: &EmbeddingSet, rule: Rule, matching: Matching) -> Result<EncounterQueries> {
-    set.check()?;
+/// As [`Ranker::rank`].
+pub(super) fn figures(ranker: &Ranker<'_>, rule: Rule, matching: Matching) -> Result<EncounterQueries> {
+    let set = ranker.set();
     let encounters = encounters(set);
     let means: Vec<Vec<f32>> = encounters.iter().map(|photos| mean(set, photos)).collect();
     let by_mean = encounters.iter().zip(&means);
@@ -41,13 +41,13 @@ pub fn figures(set: &EmbeddingSet, rule: Rule, matching: Matching) -> Result<Enc
         vectors: vec![&mean[..]],
         side: set.side_of(photos),
     });
-    let by_mean = retrieval::rank(set, rule, matching, by_mean.collect())?;
+    let by_mean = ranker.rank(rule, matching, by_mean.collect())?;
     let by_pair = encounters.into_iter().map(|photos| {
         let vectors = photos.iter().map(|&row| set.vector(row)).collect();
         let side = set.side_of(&photos);
         Query { photos, vectors, side }
     });
-    let best_pair = metrics::figures(&retrieval::rank(set, rule, matching, by_pair.collect())?);
+    let best_pair = metrics::figures(&ranker.rank(rule, matching, by_pair.collect())?);
     Ok(EncounterQueries { figures: metrics::figures(&by_mean), best_pair, intervals: intervals::intervals(&by_mean) })
 }
 
@@ -84,6 +84,7 @@ fn mean(set: &EmbeddingSet, photos: &[usize]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::super::embeddings::Role;
+    use super::super::retrieval::retrieve;
     use super::super::testing::{row, sets, unit};
     use super::*;
     use proptest::prelude::*;
@@ -101,10 +102,10 @@ mod tests {
         let at = |degrees: f32| [degrees.to_radians().cos(), degrees.to_radians().sin()];
         let vectors = unit(&[&at(0.0), &at(60.0), &at(30.0), &at(-5.0), &at(40.0)]);
         let set = EmbeddingSet::new(2, vectors, rows).unwrap();
-        let found = figures(&set, Rule::OtherEncounters, Matching::default()).unwrap();
+        let found = figures(&Ranker::new(&set).unwrap(), Rule::OtherEncounters, Matching::default()).unwrap();
         assert_eq!((found.figures.queries, found.figures.gallery), (1, 3));
         assert_eq!((found.figures.rank1, found.best_pair.rank1), (Some(0.0), Some(1.0)));
-        let careless = figures(&set, Rule::Gallery, Matching::default()).unwrap();
+        let careless = figures(&Ranker::new(&set).unwrap(), Rule::Gallery, Matching::default()).unwrap();
         assert_eq!(careless.figures.rank1, Some(1.0), "its own encounter's photo is nearest the mean");
     }
 
@@ -127,8 +128,8 @@ mod tests {
         fn where_every_photo_is_alone_encounters_are_photos(mut set in sets()) {
             set.rows.iter_mut().for_each(|row| row.encounter.clear());
             for rule in [Rule::OtherEncounters, Rule::Gallery] {
-                let photos = metrics::figures(&retrieval::retrieve(&set, rule).unwrap());
-                let found = figures(&set, rule, Matching::default()).unwrap();
+                let photos = metrics::figures(&retrieve(&set, rule).unwrap());
+                let found = figures(&Ranker::new(&set).unwrap(), rule, Matching::default()).unwrap();
                 prop_assert_eq!((found.figures, found.best_pair), (photos, photos));
             }
         }

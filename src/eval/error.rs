@@ -44,6 +44,9 @@ pub enum Error {
         /// What is wrong, and where possible what to do.
         reason: String,
     },
+    /// The library that builds it said so.
+    #[error("the index for approximate search failed: {0}; --search exact needs none")]
+    Index(String),
     /// Embeddings and table describe different numbers of photos.
     #[error(
         "{npy} holds {embeddings} embeddings and {csv} lists {photos} photos: they are not of one evaluation; write both anew with `caretta embed`",

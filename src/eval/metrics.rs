@@ -223,6 +223,7 @@ mod tests {
             same: Default::default(),
             different: Default::default(),
             verification: Default::default(),
+            approximate: None,
         }
     }
 

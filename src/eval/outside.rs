@@ -34,7 +34,7 @@ pub fn evaluate_outside(
                 ),
             });
         }
-        let evaluation = evaluate_by(&set, excluded, manner.matching)?;
+        let evaluation = evaluate_by(&set, excluded, manner.matching_of(queries, gallery))?;
         let report = Report::new(Context { query_unit: manner.query_unit, ..context(npy, csv, scaled)? }, &evaluation);
         Ok((set, evaluation, report))
     };

@@ -15,10 +15,10 @@ use super::embeddings::{EMBEDDINGS_FILE, EmbeddingSet, MIRRORED_FILE, PHOTOS_FIL
 use super::encounters::{self, EncounterQueries};
 use super::histogram::Histogram;
 use super::intervals::{self, Intervals};
-use super::matching::{Matching, QueryUnit, Sides};
+use super::matching::{Matching, QueryUnit, Search, Sides};
 use super::metrics::{self, Figures, Geometry};
 use super::open_set::{OpenSet, open_set};
-use super::retrieval::{self, Retrieval, Rule};
+use super::retrieval::{self, Approximate, Ranker, Retrieval, Rule};
 use super::verdict::{DISTANCES_FILE, Distances};
 use super::{Error, Result};
 
@@ -112,6 +112,7 @@ impl BySides {
                 same: Histogram::default(),
                 different: Histogram::default(),
                 verification: Default::default(),
+                approximate: None,
             })
         };
         BySides { both: common(both), own: common(own), mirrored: mirrored.map(common) }
@@ -142,21 +143,25 @@ pub fn evaluate_by(set: &EmbeddingSet, excluded: Excluded, matching: Matching) -
     if matching.sides != Sides::Both && !knows_sides {
         return Err(Error::NoSides);
     }
-    let ranked = |sides| retrieval::retrieve_by(set, rule, Matching { sides, ..Matching::default() });
+    let ranker = Ranker::new(set)?;
+    let by_plain = Matching { search: matching.search, ..Matching::default() };
+    let ranked = |sides| ranker.photos(rule, Matching { sides, ..by_plain });
     let plain = ranked(Sides::Both)?;
+    // only all the distances tell sides apart: too many where the search is to be spared
+    let knows_sides = knows_sides && matching.search == Search::Exact;
     let own = knows_sides.then(|| ranked(Sides::Own)).transpose()?;
     let mirrored = (knows_sides && set.mirrored.is_some()).then(|| ranked(Sides::Mirrored)).transpose()?;
     let by_sides = own.as_ref().map(|own| BySides::of(&plain, own, mirrored.as_ref()));
     // none where the plain one is what was asked for
     let asked = match matching {
-        Matching { reranked: true, .. } => Some(retrieval::retrieve_by(set, rule, matching)?),
+        Matching { reranked: true, .. } => Some(ranker.photos(rule, matching)?),
         Matching { sides: Sides::Both, .. } => None,
         Matching { sides: Sides::Own, .. } => own,
         Matching { sides: Sides::Mirrored, .. } => Some(mirrored.ok_or(Error::NoMirrored)?),
     };
     let apart = match excluded {
         Excluded::Encounter => None,
-        Excluded::None => Some(retrieval::retrieve(set, Rule::OtherEncounters)?),
+        Excluded::None => Some(ranker.photos(Rule::OtherEncounters, by_plain)?),
     };
     let apart = apart.as_ref().unwrap_or(&plain);
     Ok(Evaluation {
@@ -164,12 +169,12 @@ pub fn evaluate_by(set: &EmbeddingSet, excluded: Excluded, matching: Matching) -
         leak: retrieval::leak(set),
         geometry: metrics::geometry(set, apart),
         open_set: open_set(set, &plain),
-        encounter_queries: encounters::figures(set, rule, matching)?,
+        encounter_queries: encounters::figures(&ranker, rule, matching)?,
         matching,
         by_sides,
         same: apart.same.clone(),
         different: apart.different.clone(),
-        without_exclusion: retrieval::retrieve_by(set, Rule::Everything, matching)?,
+        without_exclusion: ranker.photos(Rule::Everything, matching)?,
         retrieval: asked.unwrap_or(plain),
     })
 }
@@ -289,6 +294,9 @@ pub struct Report {
     /// How photos were matched.
     #[serde(flatten)]
     pub matching: Matching,
+    /// How the search went, where that was an approximate one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approximate: Option<Approximate>,
     /// The figures by each way to heed sides, where it is known which sides photos show.
     #[serde(default)]
     pub by_sides: Option<BySides>,
@@ -322,6 +330,7 @@ impl Report {
             open_set: evaluation.open_set,
             encounter_queries: Some(evaluation.encounter_queries),
             matching: evaluation.matching,
+            approximate: evaluation.retrieval.approximate,
             by_sides: evaluation.by_sides,
         }
     }

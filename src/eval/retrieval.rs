@@ -3,13 +3,18 @@
 //! A distance is summed from the differences in f64, not taken as sqrt(2 - 2 cos): near-identical
 //! photos do occur, and there the cosine in f32 is wrong by 3e-4 while equal rows should be at
 //! exactly 0. Each sum has one order, so the ranks are the same for any number of threads and on
-//! any machine. Memory holds a tile of queries at a time, never the whole matrix.
+//! any machine. Memory holds a tile of queries at a time, never the whole matrix. Where [`Search::Approximate`] is asked
+//! for, an index finds the nearest instead.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+pub use approximate::Approximate;
+use approximate::Reach;
 pub(super) use codes::Codes;
+use index::Index;
 use places::{Place, Places};
 use rerank::Reranked;
 use space::{Euclidean, Sided, Space};
@@ -19,11 +24,13 @@ use crate::nn::ops::device;
 
 use super::embeddings::EmbeddingSet;
 use super::histogram::{Histogram, Tally};
-use super::matching::{Matching, Sides};
+use super::matching::{Matching, Search, Sides};
 use super::verification::{self, Verification};
 use super::{Error, Result};
 
+mod approximate;
 mod codes;
+mod index;
 mod places;
 mod rerank;
 mod space;
@@ -116,6 +123,8 @@ pub struct Retrieval {
     pub different: Histogram,
     /// How well a distance alone tells the two apart.
     pub verification: Verification,
+    /// How an approximate search went: the figures of pairs of two individuals are then of a sample; none for an exact one.
+    pub approximate: Option<Approximate>,
 }
 
 /// Ranks every query of `set` by `rule`; ties go to the earlier row. Fails on a set that breaks its
@@ -129,51 +138,109 @@ pub fn retrieve(set: &EmbeddingSet, rule: Rule) -> Result<Retrieval> {
 /// # Errors
 /// Also when mirror images are to be matched and the set has no embeddings of them.
 pub fn retrieve_by(set: &EmbeddingSet, rule: Rule, matching: Matching) -> Result<Retrieval> {
-    set.check()?;
-    let rows = set.queries();
-    let query = |&row: &usize| Query { photos: vec![row], vectors: vec![set.vector(row)], side: set.rows[row].side };
-    rank(set, rule, matching, rows.iter().map(query).collect())
+    Ranker::new(set)?.photos(rule, matching)
 }
 
-/// As [`retrieve`], each of `queries` being rows of a set that its own check has passed, together one query: as far from
-/// a photo as the nearest of its vectors. An entry of the outcome names the first row.
-pub(super) fn rank(set: &EmbeddingSet, rule: Rule, matching: Matching, queries: Vec<Query<'_>>) -> Result<Retrieval> {
-    let queries = &queries[..];
-    let gallery = set.gallery();
-    if queries.is_empty() || gallery.is_empty() {
-        return Err(Error::NothingToRank { queries: queries.len(), gallery: gallery.len() });
-    }
-    let codes = Codes::of(set);
-    let reference: Vec<usize> = match rule {
-        Rule::OtherEncounters | Rule::Gallery => gallery,
-        Rule::Everything => {
-            let named = |row: &usize| set.rows[*row].role.is_query() || set.rows[*row].role.is_gallery();
-            (0..set.len()).filter(named).collect()
-        }
-    };
-    let space: Box<dyn Space> = match matching {
-        Matching { reranked: true, .. } => Box::new(Reranked::new(set, &codes, rule, &reference, queries)),
-        Matching { sides: Sides::Both, .. } => Box::new(Euclidean::new(set, &reference)),
-        Matching { sides, .. } => Box::new(Sided::new(set, &reference, sides)?),
-    };
-    let searched = Searched::new(reference, &codes);
-    let pairs = pairs_of_one(&codes, rule, &searched, &*space, queries);
-    let tiles = tiles(&codes, rule, &searched, &*space, queries, &pairs);
+/// Ranks the photos of a set, by any rule, and as often as asked; an index is built once.
+pub(super) struct Ranker<'a> {
+    set: &'a EmbeddingSet,
+    codes: Codes,
+    reach: Reach,
+    index: OnceCell<Index>,
+}
 
-    let mut retrieval = Retrieval {
-        rule,
-        gallery: searched.rows.len(),
-        queries: Vec::with_capacity(queries.len()),
-        same: Histogram::default(),
-        different: Histogram::default(),
-        verification: pairs.finish(),
-    };
-    for tile in tiles {
-        retrieval.queries.extend(tile.ranked);
-        retrieval.same.add(&tile.same);
-        retrieval.different.add(&tile.different);
+impl<'a> Ranker<'a> {
+    /// # Errors
+    /// When the set breaks its own rules.
+    pub(super) fn new(set: &'a EmbeddingSet) -> Result<Ranker<'a>> {
+        set.check()?;
+        Ok(Ranker { set, codes: Codes::of(set), reach: Reach::default(), index: OnceCell::new() })
     }
-    Ok(retrieval)
+
+    /// The photos.
+    pub(super) fn set(&self) -> &'a EmbeddingSet {
+        self.set
+    }
+
+    /// As [`retrieve_by`].
+    pub(super) fn photos(&self, rule: Rule, matching: Matching) -> Result<Retrieval> {
+        let set = self.set;
+        let rows = set.queries();
+        let query =
+            |&row: &usize| Query { photos: vec![row], vectors: vec![set.vector(row)], side: set.rows[row].side };
+        self.rank(rule, matching, rows.iter().map(query).collect())
+    }
+
+    /// As [`retrieve_by`], each of `queries` being rows of the set, together one query: as far from a photo as the nearest of
+    /// its vectors. An entry of the outcome names the first row.
+    pub(super) fn rank(&self, rule: Rule, matching: Matching, queries: Vec<Query<'_>>) -> Result<Retrieval> {
+        let (set, codes, queries) = (self.set, &self.codes, &queries[..]);
+        let gallery = set.gallery();
+        if queries.is_empty() || gallery.is_empty() {
+            return Err(Error::NothingToRank { queries: queries.len(), gallery: gallery.len() });
+        }
+        let reference = match rule {
+            Rule::OtherEncounters | Rule::Gallery => gallery,
+            Rule::Everything => self.all(),
+        };
+        if matching.search == Search::Approximate && matching.is_plain() {
+            return self.rank_approximately(rule, reference, queries);
+        }
+        let space: Box<dyn Space> = match matching {
+            Matching { reranked: true, .. } => Box::new(Reranked::new(set, codes, rule, &reference, queries)),
+            Matching { sides: Sides::Both, .. } => Box::new(Euclidean::new(set, &reference)),
+            Matching { sides, .. } => Box::new(Sided::new(set, &reference, sides)?),
+        };
+        let searched = Searched::new(reference, codes);
+        let pairs = pairs_of_one(codes, rule, &searched, queries, |query, place| space.one(query, place));
+        let tiles = tiles(codes, rule, &searched, &*space, queries, &pairs);
+        Ok(Retrieval::of(rule, &searched, tiles, pairs.finish()))
+    }
+
+    fn rank_approximately(&self, rule: Rule, reference: Vec<usize>, queries: &[Query<'_>]) -> Result<Retrieval> {
+        let (set, codes) = (self.set, &self.codes);
+        let searched = &Searched::new(reference, codes);
+        let search = approximate::Search { set, codes, rule, searched, index: self.index()?, reach: self.reach };
+        let pairs =
+            pairs_of_one(codes, rule, searched, queries, |query, place| query.apart(set.vector(searched.rows[place])));
+        let tiles = search.tiles(queries, &pairs)?;
+        let approximate = Some(search.measured(queries, &tiles));
+        Ok(Retrieval { approximate, ..Retrieval::of(rule, searched, tiles, pairs.finish()) })
+    }
+
+    /// The gallery and all queries.
+    fn all(&self) -> Vec<usize> {
+        let is_named = |row: &usize| self.set.rows[*row].role.is_query() || self.set.rows[*row].role.is_gallery();
+        (0..self.set.len()).filter(is_named).collect()
+    }
+
+    fn index(&self) -> Result<&Index> {
+        if self.index.get().is_none() {
+            let built = Index::build(self.set, &self.all())?;
+            return Ok(self.index.get_or_init(|| built));
+        }
+        self.index.get().ok_or_else(|| Error::Index("it is not there".into()))
+    }
+}
+
+impl Retrieval {
+    fn of(rule: Rule, searched: &Searched, tiles: Vec<TileOutcome>, verification: Verification) -> Retrieval {
+        let mut retrieval = Retrieval {
+            rule,
+            gallery: searched.rows.len(),
+            queries: Vec::new(),
+            same: Histogram::default(),
+            different: Histogram::default(),
+            verification,
+            approximate: None,
+        };
+        for tile in tiles {
+            retrieval.queries.extend(tile.ranked);
+            retrieval.same.add(&tile.same);
+            retrieval.different.add(&tile.different);
+        }
+        retrieval
+    }
 }
 
 /// Queries that have a photo of their own encounter among the gallery and the other queries.
@@ -242,15 +309,15 @@ fn pairs_of_one(
     codes: &Codes,
     rule: Rule,
     searched: &Searched,
-    space: &dyn Space,
     queries: &[Query<'_>],
+    apart: impl Fn(&Query<'_>, usize) -> f64 + Sync,
 ) -> verification::Tally {
     let of_query = |query: &Query<'_>| -> Vec<f64> {
         let relevant = searched.close_to(codes, query).iter().filter(|&&place| {
             let row = searched.rows[place];
             codes.same(query.row(), row) && codes.counts(rule, query, row)
         });
-        relevant.map(|&place| space.one(query, place)).filter(|apart| apart.is_finite()).collect()
+        relevant.map(|&place| apart(query, place)).filter(|apart| apart.is_finite()).collect()
     };
     verification::Tally::new(queries.par_iter().flat_map_iter(of_query).collect())
 }
@@ -280,11 +347,9 @@ fn tiles(
     pairs: &verification::Tally,
 ) -> Vec<TileOutcome> {
     let rows = searched.rows.len();
-    // distances come a vector, not a query
-    let most = rows * queries.iter().map(|query| query.vectors.len()).max().unwrap_or(1);
-    let tile = (OF_A_TILE / most).min(queries.len() / TILES).clamp(*TILE.start(), *TILE.end());
+    let tile = tile_of(rows, queries);
     let has_card = device::has_card();
-    let group = if has_card { (HANDED / most).max(tile) / tile * tile } else { queries.len() };
+    let group = if has_card { (HANDED / measured(rows, queries)).max(tile) / tile * tile } else { queries.len() };
     let mut outcomes = Vec::new();
     for queries in queries.chunks(group) {
         let at_once = if has_card { space.at_once(queries) } else { None };
@@ -301,6 +366,16 @@ fn tiles(
         outcomes.extend(tiles.collect::<Vec<_>>());
     }
     outcomes
+}
+
+/// How many of `queries` are ranked together against `rows` photos.
+fn tile_of(rows: usize, queries: &[Query<'_>]) -> usize {
+    (OF_A_TILE / measured(rows, queries)).min(queries.len() / TILES).clamp(*TILE.start(), *TILE.end())
+}
+
+/// Distances that are measured for a query of `queries` at most: they come a vector, not a query.
+fn measured(rows: usize, queries: &[Query<'_>]) -> usize {
+    rows * queries.iter().map(|query| query.vectors.len()).max().unwrap_or(1)
 }
 
 /// Ranks the queries of a tile; `apart` are their distances to the photos searched, query by query.

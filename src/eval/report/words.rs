@@ -92,7 +92,7 @@ pub fn asked(figures: &Figures) -> String {
 /// What must be said of the figures, a sentence each, the weightiest first.
 pub fn remarks(report: &Report) -> Vec<String> {
     let mut all = vec![trained_on(report), corrected_since(report), near_chance(report), Some(leak(report))];
-    all.extend([open_set(report), flipped(report), sides(report), reranked(report)]);
+    all.extend([open_set(report), flipped(report), sides(report), reranked(report), approximate(report)]);
     all.into_iter().flatten().collect()
 }
 
@@ -121,6 +121,19 @@ fn reranked(report: &Report) -> Option<String> {
     report.matching.reranked.then(|| {
         "Rankings, the distances listed with matches and figures of pairs are k-reciprocal (--rerank; k1 20, k2 6, lambda 0.3), from 0 to 1, and know all queries at once, those of one encounter of each other; the distances of individuals in sum, and what calls an animal new, are plain.".into()
     })
+}
+
+fn approximate(report: &Report) -> Option<String> {
+    let found = report.approximate?;
+    let share = |recall: f64| format!("{recall:.4}");
+    Some(format!(
+        "The search is approximate (--search): an HNSW index (usearch) found the {} nearest candidates of a query, which were measured; of what a whole ranking of {} calls nearest that finds {}, of the ten nearest {} (recall@1 and @10). Farther ranks, and the figures of pairs of two individuals, are those of {} drawn at random.",
+        found.candidates,
+        if found.recall_queries == 1 { "one query".to_owned() } else { format!("{} queries", found.recall_queries) },
+        share(found.recall_at_1),
+        share(found.recall_at_10),
+        counted(found.sample, "photo"),
+    ))
 }
 
 /// The columns of [`table_rows`].

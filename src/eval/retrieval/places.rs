@@ -74,6 +74,23 @@ impl Places {
         }
     }
 
+    /// `all` more photos that count and are none of the nearest, as far away as `sample`, which was drawn among them.
+    pub(super) fn estimate(&mut self, sample: &[f64], all: usize) {
+        self.counted += all;
+        let mut behind = vec![0; self.others.len()];
+        for &apart in sample {
+            behind[self.relevant.partition_point(|right| right.apart < apart)] += 1;
+        }
+        // summed before it is rounded, so that what is rounded does not add up
+        let (mut drawn, mut given) = (0, 0);
+        for (others, here) in self.others.iter_mut().zip(behind) {
+            drawn += here;
+            let upto = if drawn == 0 { 0 } else { (drawn as f64 / sample.len() as f64 * all as f64).round() as usize };
+            *others += upto - given;
+            given = upto;
+        }
+    }
+
     /// What the ranking came to.
     pub(super) fn ranked(self, codes: &Codes, query: usize) -> Ranked {
         let others = self.others.iter().scan(0, |sum, &more| {
@@ -104,5 +121,29 @@ impl Places {
                 })
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::embeddings::{EmbeddingSet, Role};
+    use super::super::super::testing::{row, unit};
+    use super::*;
+
+    #[test]
+    fn a_sample_stands_for_all_that_are_far() {
+        let rows = (0..4).map(|i| row(&format!("{i}.jpg"), "t1", &format!("{i}"), Role::Both)).collect();
+        let set = EmbeddingSet::new(2, unit(&[&[1.0, 0.0][..]; 4]), rows).unwrap();
+        let mut places = Places::among(vec![
+            Place { apart: 0.2, row: 1 },
+            Place { apart: 0.6, row: 2 },
+            Place { apart: 0.9, row: 3 },
+        ]);
+        // one of six is before the second, four before the third, of 3000 photos
+        places.estimate(&[0.5, 0.7, 0.8, 0.85, 0.95, 1.2], 3000);
+        let ranked = places.ranked(&Codes::of(&set), 0);
+        assert_eq!((ranked.counted, ranked.relevant, ranked.first_correct), (3003, 3, Some(1)));
+        let expected = (1.0 + 2.0 / 502.0 + 3.0 / 2003.0) / 3.0;
+        assert!((ranked.average_precision.unwrap() - expected).abs() < 1e-12);
     }
 }
