@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::data::foreign;
 use crate::run::RunError;
 
+use super::thresholds::Asked;
+
 /// A gallery that could not be read, searched or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -149,21 +151,23 @@ pub enum Error {
     },
     /// Too few individuals for a promise.
     #[error(
-        "{individuals} held-out individuals cannot promise a {what} rate of {asked}: it takes {needed} with equally many encounters, even if nothing goes wrong; the \
-         least that these can promise is {:.3} (95 % confidence)",
-        (*least * 1000.0).ceil() / 1000.0
+        "{individuals} held-out individuals cannot promise a false-new rate of {} with a wrong-name rate of {}: it takes {needed} with \
+         equally many encounters, even if nothing goes wrong; {}",
+        asked.false_new,
+        asked.wrong_name,
+        instead(*least, folder.as_deref())
     )]
     TooFew {
-        /// The error in question.
-        what: &'static str,
-        /// The rate asked for.
-        asked: f64,
+        /// The rates asked for.
+        asked: Asked,
         /// Individuals that could be held out.
         individuals: usize,
-        /// The lowest rate that they can promise.
-        least: f64,
+        /// The lowest rates, of those asked for or above, that they can promise; none where nothing can be.
+        least: Option<Asked>,
         /// How many it takes, with an encounter each.
         needed: usize,
+        /// The gallery, where it lies on a disk.
+        folder: Option<PathBuf>,
     },
     /// All individuals trained the network.
     #[error(
@@ -182,6 +186,14 @@ pub enum Error {
     OnlyByProgram {
         /// How many.
         encounters: usize,
+    },
+    /// A calibration whose numbers are none.
+    #[error("{}: {reason}; `caretta gallery calibrate` makes it anew", foreign::path(path))]
+    NoCalibration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// A calibration of embeddings that the gallery has no more.
     #[error(
@@ -364,6 +376,12 @@ pub enum Error {
         /// The gallery.
         folder: PathBuf,
     },
+    /// There is nothing to make a gallery of.
+    #[error("{}: none of the photos can be put into a gallery, so that none was made", foreign::path(folder))]
+    NothingPutIn {
+        /// Where it was to be.
+        folder: PathBuf,
+    },
     /// A photo that a table cannot name.
     #[error("{}: its name is no UTF-8 text, and a gallery cannot keep it; rename it", foreign::path(path))]
     NotUnicode {
@@ -379,6 +397,25 @@ pub enum Error {
     /// The caller said no.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What can be promised in place of what was asked for, as the command that asks for it.
+fn instead(least: Option<Asked>, folder: Option<&Path>) -> String {
+    let Some(Asked { false_new, wrong_name }) = least else {
+        return "these can promise nothing, as none of them was met twice".to_owned();
+    };
+    let folder = folder.map_or_else(|| "PATH".to_owned(), argument);
+    format!(
+        "the least that these can promise (95 % confidence): caretta gallery calibrate --gallery {folder} --false-new {false_new} \
+         --wrong-name {wrong_name}"
+    )
+}
+
+/// A path as an argument that a shell takes as one.
+fn argument(path: &Path) -> String {
+    let shown = foreign::path(path);
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) }
 }
 
 impl From<crate::eval::Error> for Error {
