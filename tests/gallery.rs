@@ -113,7 +113,7 @@ fn from_photos_to_names() {
     let build_of = |folder| BUILD.iter().map(|arg| if *arg == "photos" { folder } else { *arg }).collect::<Vec<_>>();
     place.refused(&build_of("gone"), &["gone"]);
     fs::create_dir_all(place.root.join("broken/t1")).unwrap();
-    fs::write(place.root.join("broken/t1/1.png"), "no photo").unwrap();
+    fs::write(place.root.join("broken/t1/1.png"), &bytes(place.root.join("photos/t1/1.png"))[..60]).unwrap();
     let broken = place.run(&build_of("broken"));
     assert!(String::from_utf8_lossy(&broken.stderr).contains("none was made"), "{broken:?}");
     assert!(!place.root.join("g").exists());

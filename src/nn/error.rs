@@ -50,7 +50,7 @@ pub enum NnError {
         last: usize,
     },
     /// A weights file does not hold this network.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", path.display(), bearable(reason))]
     Weights {
         /// The file.
         path: PathBuf,
@@ -87,6 +87,19 @@ impl NnError {
 
 /// `Result` of `nn`.
 pub type Result<T, E = NnError> = std::result::Result<T, E>;
+
+/// Most characters of a reason, in which a file that is anybody's may have a say.
+const MOST: usize = 700;
+
+/// `reason` without its middle where it is endless.
+fn bearable(reason: &str) -> String {
+    let count = reason.chars().count();
+    if count <= MOST {
+        return reason.to_owned();
+    }
+    let (begin, end) = (reason.chars().take(MOST / 2), reason.chars().skip(count - MOST / 2));
+    begin.chain(['…']).chain(end).collect()
+}
 
 /// "did you mean resnet50? ", or nothing.
 fn meant_hint(meant: &str) -> String {
