@@ -115,7 +115,7 @@ mod tests {
         let photos = |from: usize, count: usize| known.embeddings[from * known.dims..][..count * known.dims].to_vec();
         // one of more photos than are measured side by side, too
         let encounters: Vec<Vec<f32>> = [1, 3, 2, 21, 1].iter().map(|&count| photos(50 * count, count)).collect();
-        let counts = |of: usize, row: usize| row % (of + 2) != 0;
+        let counts = |of: usize, row: usize| !row.is_multiple_of(of + 2);
         let found = each_encounter(&known, &encounters, counts);
         for (of, (photos, found)) in encounters.iter().zip(&found).enumerate() {
             let mut alone = ByIndividual::new(&known);
