@@ -91,17 +91,29 @@ pub type Result<T, E = NnError> = std::result::Result<T, E>;
 /// Most characters of a reason, in which a file that is anybody's may have a say.
 const MOST: usize = 700;
 
-/// `reason` without its middle where it is endless.
+/// `reason` on one line, without its middle where it is endless.
 fn bearable(reason: &str) -> String {
-    let count = reason.chars().count();
-    if count <= MOST {
-        return reason.to_owned();
+    let reason: Vec<char> = reason.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    match reason.len() {
+        0..=MOST => reason.into_iter().collect(),
+        count => [&reason[..MOST / 2], &['…'], &reason[count - MOST / 2..]].concat().into_iter().collect(),
     }
-    let (begin, end) = (reason.chars().take(MOST / 2), reason.chars().skip(count - MOST / 2));
-    begin.chain(['…']).chain(end).collect()
 }
 
 /// "did you mean resnet50? ", or nothing.
 fn meant_hint(meant: &str) -> String {
     if meant.is_empty() { String::new() } else { format!("did you mean {meant}? ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_brings_along_makes_a_refusal_neither_endless_nor_of_two_lines() {
+        let said = |reason: String| NnError::Weights { path: "w".into(), reason }.to_string();
+        assert_eq!(said("unknown variant `a\nb`".into()), "w: unknown variant `a?b`");
+        let long = said(format!("begin{}end", "\u{e9}".repeat(9000)));
+        assert!(long.chars().count() < 710 && long.starts_with("w: begin") && long.ends_with("end"), "{long}");
+    }
 }
