@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use crate::data::counted::counted;
+use crate::data::counted::{counted, thousandths};
 use crate::data::foreign;
 use crate::gallery::calibrated::calibrate_gallery;
 use crate::gallery::calibration::{Calibration, Reached};
@@ -74,14 +74,14 @@ pub(super) fn calibrate(context: &Context, args: &CalibrateArgs) -> Result<u8> {
 /// A calibration for people.
 fn told(calibration: &Calibration) -> String {
     let Calibration { asked, thresholds, population: held, .. } = calibration;
-    let known_up_to = thresholds.known_up_to.map_or_else(|| "no score".to_owned(), |most| format!("{most:.3}"));
+    let known_up_to = thresholds.known_up_to.map_or_else(|| "no score".to_owned(), thousandths);
     let mut text = format!(
         "{} held out: {} as known, {} as new\n\
-         known up to {known_up_to}, new above {:.3}, to look at between\n\n",
+         known up to {known_up_to}, new above {}, to look at between\n\n",
         counted(held.individuals, "individual"),
         counted(held.known_encounters, "encounter"),
         counted(held.new_encounters, "encounter"),
-        thresholds.new_above
+        thousandths(thresholds.new_above)
     );
     if let Some(reached) = &calibration.reached {
         text += &words::table(
@@ -126,6 +126,20 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
          on, in a gallery of this size."
             .to_owned(),
     ];
+    if held.is_drawn() {
+        let asked = held.new_encounters.max(held.known_encounters);
+        said.insert(
+            0,
+            format!(
+                "Asked about, each in the whole gallery: {asked} of {}, of {} of {} that were drawn at random (seed {}); the intervals are those \
+                 of so many.",
+                counted(held.eligible_encounters, "encounter"),
+                held.individuals,
+                counted(held.eligible_individuals, "individual"),
+                held.seed
+            ),
+        );
+    }
     if calibration.thresholds.known_up_to.is_none() {
         said.push("No distance is short enough to give a name at this rate: known animals are left to look at. A better network, or a higher --wrong-name.".into());
     }

@@ -16,6 +16,7 @@ use crate::data::formats;
 use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::split::{self, SplitChoice, Strategy};
 use crate::eval::embed::Source;
+use crate::gallery::Error;
 use crate::gallery::add::{Came, Wanted, add};
 use crate::gallery::asked::{Asked, EncountersBy};
 use crate::gallery::store::{Counts, Gallery, Individual, Photo};
@@ -194,19 +195,28 @@ fn build<D: Backend>(context: &Context, args: &BuildArgs, device: &D) -> Result<
     let embedding = of.embedding();
     // one that was killed goes on
     let begun = Gallery::open(folder).ok().filter(|gallery| gallery.is_complete().is_ok_and(|complete| !complete));
+    match &begun {
+        Some(begun) => begun.accept(&embedding)?,
+        None => Writer::can_create(folder)?,
+    }
+    let source = args.photos.source(context);
+    // before anything is made: there may be no such dataset
+    let Some(found) = of_dataset(context, device, (&args.data_dir, &args.part), &of, &source)? else {
+        return Ok(super::INTERRUPTED);
+    };
     let mut writer = match begun {
         Some(_) => Writer::open(folder)?,
         None => Writer::create(folder, embedding.clone(), of.networks())?,
     };
     writer.accept(&embedding)?;
-    let source = args.photos.source(context);
-    let Some(found) = of_dataset(context, device, (&args.data_dir, &args.part), &of, &source)? else {
-        return Ok(super::INTERRUPTED);
-    };
     let filled = put(context, ("build", found), &mut writer, &of, &source)?;
     if filled.came.interrupted {
         words::say(&format!("interrupted after {}; the same command goes on", counted(filled.came.added, "photo")));
         return Ok(super::INTERRUPTED);
+    }
+    if writer.counts()?.photos == 0 {
+        writer.unmake()?;
+        return Err(Error::NothingPutIn { folder: folder.clone() }.into());
     }
     writer.complete()?;
     answer(context, &writer, &filled)?;

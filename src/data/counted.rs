@@ -1,4 +1,4 @@
-//! A number with its noun, for sentences: `1 photo`, `3 photos`.
+//! Numbers for sentences, with their noun or to three decimals: `1 photo`, `3 photos`, `0.250`.
 
 /// `n` of `what`, a regular noun in the singular.
 pub fn counted(n: impl TryInto<u64>, what: &str) -> String {
@@ -9,9 +9,21 @@ pub fn counted(n: impl TryInto<u64>, what: &str) -> String {
     }
 }
 
+/// `number` to three decimals; what rounds to nothing has no sign.
+pub fn thousandths(number: f64) -> String {
+    let text = format!("{number:.3}");
+    if text == "-0.000" { "0.000".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::counted;
+    use super::{counted, thousandths};
+
+    #[test]
+    fn nothing_has_no_sign() {
+        let told = [-0.0004, -0.0, 0.0004, -0.0006, -1.25].map(thousandths);
+        assert_eq!(told, ["0.000", "0.000", "0.000", "-0.001", "-1.250"]);
+    }
 
     #[test]
     fn one_is_no_plural() {

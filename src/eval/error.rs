@@ -170,7 +170,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A file of weights that holds no model for this program.
-    #[error("{}: {reason}", foreign::path(path))]
+    #[error("{}: {}", foreign::path(path), foreign::short(reason, 800))]
     Model {
         /// The file.
         path: PathBuf,

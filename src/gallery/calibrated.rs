@@ -31,7 +31,13 @@ pub fn calibrate_gallery(
     asked: Asked,
     share_new: Option<f64>,
 ) -> Result<(Calibration, Vec<PathBuf>)> {
-    let calibration = calibrate(&gallery.known()?, asked, share_new, &gallery.named_by_program()?)?;
+    let calibration = calibrate(&gallery.known()?, asked, share_new, &gallery.named_by_program()?);
+    let calibration = calibration.map_err(|error| match error {
+        Error::TooFew { asked, individuals, least, needed, .. } => {
+            Error::TooFew { asked, individuals, least, needed, folder: Some(gallery.folder().into()) }
+        }
+        other => other,
+    })?;
     let mut written = calibration_charts::draw(gallery.folder(), &calibration)?;
     // last: with it, the pictures are there
     let path = gallery.folder().join(CALIBRATION_FILE);
@@ -50,6 +56,9 @@ pub fn calibration_of(gallery: &Gallery) -> Result<Option<Calibration>> {
     let Some(stored) = files::read_json_if_there::<Stored>(&path)? else { return Ok(None) };
     if stored.embedding != *gallery.embedding() {
         return Err(Error::OtherCalibration { path });
+    }
+    if let Some(reason) = stored.calibration.defect() {
+        return Err(Error::NoCalibration { path, reason });
     }
     Ok(Some(stored.calibration))
 }
@@ -116,12 +125,32 @@ pub(super) mod tests {
         assert_eq!(calibration_of(&gallery).unwrap(), Some(calibration));
         // what cannot be promised leaves the one that stands
         let less = Asked { false_new: 0.001, ..asked };
-        assert!(matches!(calibrate_gallery(&gallery, less, None), Err(Error::TooFew { .. })));
+        let error = calibrate_gallery(&gallery, less, None).unwrap_err().to_string();
+        let (said, command) = error.split_once("caretta gallery calibrate --gallery ").unwrap();
+        assert!(said.contains("a false-new rate of 0.001 with a wrong-name rate of 0.1"), "{error}");
+        let rate = |flag: &str| command.split(flag).nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        let asked = Asked { false_new: rate("--false-new "), wrong_name: rate("--wrong-name ") };
+        assert!(command.starts_with(folder.to_str().unwrap()) && asked.wrong_name == 0.1, "{error}");
+        calibrate(&known, asked, None, &HashSet::new()).unwrap();
         let path = folder.join(CALIBRATION_FILE);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace(&gallery.embedding().identity, "others")).unwrap();
         let error = calibration_of(&gallery).unwrap_err().to_string();
         assert!(error.contains("gallery calibrate"), "{error}");
+        // whose numbers a file of anybody's may hold
+        for (at, number) in [
+            ("/is_new/least", 0.7),
+            ("/name_is_right/least", -1.0),
+            ("/is_new/nearest", 1e308),
+            ("/thresholds/new_above", -1e200),
+            ("/groups/distance", 7.0),
+        ] {
+            let mut stored: serde_json::Value = serde_json::from_str(&text).unwrap();
+            *stored.pointer_mut(at).unwrap() = number.into();
+            std::fs::write(&path, stored.to_string()).unwrap();
+            let error = calibration_of(&gallery).unwrap_err().to_string();
+            assert!(error.contains(CALIBRATION_FILE) && error.contains("gallery calibrate"), "{at}: {error}");
+        }
         std::fs::write(&path, &text[..text.len() / 2]).unwrap();
         assert!(calibration_of(&gallery).unwrap_err().to_string().contains(CALIBRATION_FILE));
     }

@@ -40,8 +40,12 @@ const FOLDS: usize = 10;
 const POINTS: usize = 100;
 const BINS: usize = 10;
 const SEED: u64 = 666;
-/// Encounters asked about, as far as their individuals have no more: intervals are narrow then, and a large gallery takes long.
+/// Encounters asked about, as far as their individuals have no more: intervals are narrow then.
 const ENOUGH: usize = 5000;
+/// Numbers that photos asked about may be compared with, those of the whole gallery for each: about a minute on two cores.
+const NUMBERS: u64 = 1 << 39;
+/// Photos that are asked about however large the gallery is, as far as there are: fewer promise little.
+const FEWEST: u64 = 600;
 /// Encounters of one individual that are asked about, drawn from its own: one that is met all the time stands for nobody else,
 /// and a bound over individuals is as wide as what one of them can do.
 const MOST_OF_ONE: usize = 3;
@@ -82,6 +86,15 @@ pub struct Population {
     pub gallery_individuals: usize,
     /// Individuals that were left out, as new; of very many, some that were drawn.
     pub individuals: usize,
+    /// Individuals that they were drawn from: those that can be left out.
+    #[serde(default)]
+    pub eligible_individuals: usize,
+    /// All encounters of those that can be asked about.
+    #[serde(default)]
+    pub eligible_encounters: usize,
+    /// What they were drawn with.
+    #[serde(default)]
+    pub seed: u64,
     /// Those with a second encounter, as known.
     pub individuals_known: usize,
     /// Encounters asked about as known.
@@ -95,6 +108,13 @@ pub struct Population {
     /// Encounters that nobody but the program has named, and calibrate nothing: their scores chose their names.
     #[serde(default)]
     pub encounters_named_by_program: usize,
+}
+
+impl Population {
+    /// Whether those held out are some of very many, who were drawn.
+    pub fn is_drawn(&self) -> bool {
+        self.individuals < self.eligible_individuals
+    }
 }
 
 /// Errors and successes on individuals that did not choose the thresholds.
@@ -170,12 +190,24 @@ pub fn calibrate(
     share_new: Option<f64>,
     by_program: &HashSet<u64>,
 ) -> Result<Calibration> {
+    calibrate_within(NUMBERS, known, asked, share_new, by_program)
+}
+
+/// As [`calibrate`], where photos asked about are compared with so many `numbers`: of the individuals some are drawn then, and asked
+/// about in the whole gallery.
+fn calibrate_within(
+    numbers: u64,
+    known: &Known,
+    asked: Asked,
+    share_new: Option<f64>,
+    by_program: &HashSet<u64>,
+) -> Result<Calibration> {
     asked.check()?;
     if let Some(rate) = share_new.filter(|share| !(*share > 0.0 && *share < 1.0)) {
         return Err(Error::Rate { what: "share-new", rate });
     }
     proposal::check(&known.embeddings, known.dims)?;
-    let HeldOuts { strangers, acquainted, population, encounters } = held_out(known, by_program);
+    let HeldOuts { strangers, acquainted, population, encounters } = held_out(numbers, known, by_program);
     if population.individuals == 0 {
         return Err(match population.trained_individuals {
             _ if population.encounters_named_by_program > 0 => {
@@ -214,7 +246,27 @@ fn groups(known: &Known, encounters: &[Vec<usize>]) -> Result<Option<Cut>> {
     }
 }
 
+/// Beyond, no number of a calibration lies: sums of such ones are finite.
+const BEYOND: f64 = 1e100;
+
 impl Calibration {
+    /// What is wrong with it, where its file is anybody's: some of its numbers decide nothing.
+    pub(super) fn defect(&self) -> Option<&'static str> {
+        let is_number = |x: f64| x.abs() < BEYOND;
+        let is_curve = |curve: &Logistic| {
+            (0.0..=0.5).contains(&curve.least)
+                && [curve.intercept, curve.nearest, curve.others].into_iter().all(is_number)
+        };
+        if !is_number(self.thresholds.new_above) || !self.thresholds.known_up_to.is_none_or(is_number) {
+            return Some("its thresholds are none");
+        }
+        if ![&self.name_is_right, &self.is_new].into_iter().all(is_curve) {
+            return Some("its curves of probabilities are none");
+        }
+        let is_distance = |cut: &Cut| (0.0..=2.0).contains(&cut.distance);
+        (!self.groups.as_ref().is_none_or(is_distance)).then_some("its distance of groups is none")
+    }
+
     /// Whether the gallery has grown so much since that it should be calibrated anew.
     pub fn has_grown(&self, individuals: usize) -> bool {
         individuals as f64 > GROWN * self.population.gallery_individuals as f64
@@ -231,21 +283,26 @@ struct HeldOuts {
     encounters: Vec<Vec<usize>>,
 }
 
-fn held_out(known: &Known, by_program: &HashSet<u64>) -> HeldOuts {
+fn held_out(numbers: u64, known: &Known, by_program: &HashSet<u64>) -> HeldOuts {
     let mut is_trained = vec![false; known.individuals.len()];
     known.photos.iter().filter(|photo| photo.trained == Some(true)).for_each(|p| is_trained[p.individual] = true);
     let is_by_program = |rows: &Vec<usize>| rows.iter().any(|&row| by_program.contains(&known.photos[row].id));
     let (named, encounters): (Vec<_>, Vec<_>) = known.rows_of_encounters().into_iter().partition(is_by_program);
-    let mut encounters = some(known, encounters, &is_trained);
-    let asked: Vec<Vec<HeldOut>> = encounters.par_iter().map(|rows| hold_out(known, rows)).collect();
+    let of_individual = eligible(known, encounters);
+    let strange = || of_individual.iter().zip(&is_trained).filter(|(all, is_trained)| !**is_trained && !all.is_empty());
+    let (eligible_individuals, eligible_encounters) = (strange().count(), strange().map(|(all, _)| all.len()).sum());
+    let mut encounters = some(numbers, known, of_individual, &is_trained);
     let (acquainted, strangers): (Vec<_>, Vec<_>) =
-        asked.into_iter().flatten().partition(|one| is_trained[one.individual]);
+        hold_out(known, &encounters).into_iter().partition(|one| is_trained[one.individual]);
     let asked = |is_new: bool| strangers.iter().filter(move |one| one.is_new == is_new);
     let individuals = |is_new: bool| asked(is_new).map(|one| one.individual).collect::<BTreeSet<_>>().len();
     let unknown = known.photos.iter().filter(|p| p.trained.is_none() && !is_trained[p.individual]).count();
     let population = Population {
         gallery_individuals: known.individuals.len(),
         individuals: individuals(true),
+        eligible_individuals,
+        eligible_encounters,
+        seed: SEED,
         individuals_known: individuals(false),
         known_encounters: asked(false).count(),
         new_encounters: asked(true).count(),
@@ -257,25 +314,32 @@ fn held_out(known: &Known, by_program: &HashSet<u64>) -> HeldOuts {
     HeldOuts { strangers, acquainted, population, encounters }
 }
 
-/// Those of `encounters` to ask about: of none of their photos is it known that it trained the network.
-fn some(known: &Known, encounters: Vec<Vec<usize>>, is_trained: &[bool]) -> Vec<Vec<usize>> {
+/// Those of `encounters` that can be asked about, by individual: of none of their photos is it known that it trained the network.
+fn eligible(known: &Known, encounters: Vec<Vec<usize>>) -> Vec<Vec<Vec<usize>>> {
     let mut of_individual: Vec<Vec<Vec<usize>>> = vec![Vec::new(); known.individuals.len()];
     for rows in encounters {
         if rows.iter().all(|&row| known.photos[row].trained != Some(true)) {
             of_individual[known.photos[rows[0]].individual].push(rows);
         }
     }
+    of_individual
+}
+
+/// The encounters to ask about, of individuals that are drawn until there are [`ENOUGH`] or their photos take too many `numbers`.
+fn some(numbers: u64, known: &Known, mut of_individual: Vec<Vec<Vec<usize>>>, is_trained: &[bool]) -> Vec<Vec<usize>> {
+    let most = (numbers / (known.embeddings.len() as u64).max(1)).max(FEWEST) as usize;
     let mut individuals: Vec<usize> = (0..of_individual.len()).collect();
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     individuals.shuffle(&mut random);
-    let mut counts = [0; 2];
+    let mut counts = [[0; 2]; 2];
     let mut all = Vec::new();
     for who in individuals {
-        let count = &mut counts[usize::from(is_trained[who])];
-        if *count < ENOUGH {
+        let [encounters, photos] = &mut counts[usize::from(is_trained[who])];
+        if *encounters < ENOUGH && *photos < most {
             of_individual[who].shuffle(&mut random);
             of_individual[who].truncate(MOST_OF_ONE);
-            *count += of_individual[who].len();
+            *encounters += of_individual[who].len();
+            *photos += of_individual[who].iter().map(Vec::len).sum::<usize>();
             all.append(&mut of_individual[who]);
         }
     }
@@ -428,7 +492,7 @@ mod tests {
 
     /// Shares of known encounters called new and with a wrong name, and of new ones with a name, all of a gallery's own.
     fn errors(known: &Known, thresholds: &Thresholds) -> [f64; 3] {
-        let held: Vec<HeldOut> = known.rows_of_encounters().iter().flat_map(|rows| hold_out(known, rows)).collect();
+        let held = hold_out(known, &known.rows_of_encounters());
         let point = |wrong: Wrong, at: f64| {
             let parts = wrong.parts(&held, at);
             let sum = |of: fn(&Part) -> u32| parts.iter().map(|part| f64::from(of(part))).sum::<f64>();
@@ -456,6 +520,43 @@ mod tests {
         assert!(broken.iter().all(|times| *times <= 2), "{broken:?} of {TIMES}: {mean:?}");
         // and it is not kept by deciding nothing
         assert!(mean[0] > 0.015 && mean[2] > 0.01, "{mean:?}");
+    }
+
+    #[test]
+    fn of_very_many_some_are_drawn_whose_thresholds_hold_for_all() {
+        let known = drawn(700, 3, 0.45, 11);
+        let within = |numbers| calibrate_within(numbers, &known, ASKED, None, &HashSet::new()).unwrap();
+        let exact = within(u64::MAX);
+        assert_eq!(exact, calibrated(&known), "below the limit nothing changes");
+        assert!(!exact.population.is_drawn());
+        // 600 photos, the fewest, of 2100: a third of the encounters are asked about, in the whole gallery
+        let drawn = within(1);
+        let held = drawn.population;
+        assert_eq!((held.individuals, held.known_encounters, held.new_encounters), (200, 600, 600));
+        assert_eq!((held.eligible_individuals, held.eligible_encounters, held.seed), (700, 2100, SEED));
+        assert!(held.is_drawn() && held.gallery_individuals == 700);
+        let [false_new, of_known, of_new] = errors(&known, &drawn.thresholds);
+        let reached = drawn.reached.as_ref().unwrap();
+        for (share, all) in [
+            (&reached.false_new, false_new),
+            (&reached.wrong_name_of_known, of_known),
+            (&reached.wrong_name_of_new, of_new),
+        ] {
+            assert!(share.interval[0] <= all && all <= share.interval[1], "{share:?}: {all} of all");
+            assert_eq!(share.individuals, 200);
+        }
+        assert!(false_new <= 0.05 && of_known <= 0.05 && of_new <= 0.05, "what is promised holds for all");
+        // a promise on fewer is more careful, and as far as the intervals tell both reach the same
+        let exact = exact.reached.unwrap();
+        for (some, all) in [
+            (&reached.false_new, &exact.false_new),
+            (&reached.wrong_name_of_known, &exact.wrong_name_of_known),
+            (&reached.wrong_name_of_new, &exact.wrong_name_of_new),
+        ] {
+            let [some, all] = [some.interval, all.interval];
+            assert!(some[1] - some[0] > all[1] - all[0], "{some:?} {all:?}");
+            assert!(some[0] <= all[1] && all[0] <= some[1], "{some:?} {all:?}");
+        }
     }
 
     #[test]
@@ -585,7 +686,7 @@ mod tests {
         let good = drawn(80, 2, 0.3, 3);
         refused(&Known::default(), ASKED, None, "0 individuals");
         refused(&drawn(2, 9, 0.3, 3), ASKED, None, "2 individuals");
-        refused(&drawn(12, 3, 0.3, 3), ASKED, None, "the least that these can promise is 0.221");
+        refused(&drawn(12, 3, 0.3, 3), ASKED, None, "--false-new 0.221 --wrong-name 0.221");
         refused(&drawn(80, 1, 0.3, 3), ASKED, None, "0 held-out individuals");
         refused(&good, Asked { false_new: 0.0, ..ASKED }, None, "false-new rate of 0");
         refused(&good, Asked { wrong_name: f64::NAN, ..ASKED }, None, "wrong-name rate of NaN");

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::data::counted::thousandths;
 use crate::eval::charts::share_axis;
 use crate::eval::figures::{Axis, Curve, Drawing, curves, write_drawing};
+use crate::run::files;
 
 use super::Result;
 use super::calibration::{Calibration, Point, Reliability};
@@ -16,10 +18,22 @@ pub const RELIABILITY_FILE: &str = "calibration_reliability.png";
 /// Draws them into `folder` as PNG, and as SVG beside it; tells the files.
 pub(super) fn draw(folder: &Path, calibration: &Calibration) -> Result<Vec<PathBuf>> {
     let mut written = write_drawing(&folder.join(ERRORS_FILE), &errors(calibration))?.to_vec();
-    if let Some(drawing) = reliability(calibration) {
-        written.extend(write_drawing(&folder.join(RELIABILITY_FILE), &drawing)?);
+    match reliability(calibration) {
+        Some(drawing) => written.extend(write_drawing(&folder.join(RELIABILITY_FILE), &drawing)?),
+        None => remove_picture(folder, RELIABILITY_FILE)?, // that of a calibration before
     }
     Ok(written)
+}
+
+/// Takes them away.
+pub(super) fn remove(folder: &Path) -> Result<()> {
+    [ERRORS_FILE, RELIABILITY_FILE].into_iter().try_for_each(|name| remove_picture(folder, name))
+}
+
+fn remove_picture(folder: &Path, name: &str) -> Result<()> {
+    let path = folder.join(name);
+    files::remove(&path.with_extension("svg"))?;
+    Ok(files::remove(&path)?)
 }
 
 fn about(calibration: &Calibration) -> String {
@@ -43,10 +57,10 @@ fn errors(calibration: &Calibration) -> Drawing {
         curve("known encounters called new above it", |point| point.false_new),
         curve("new encounters with a name up to it", |point| point.wrong_name_of_new),
         curve("known encounters with a wrong name up to it", |point| point.wrong_name_of_known),
-        at(format!("new above {:.3}", thresholds.new_above), thresholds.new_above),
+        at(format!("new above {}", thousandths(thresholds.new_above)), thresholds.new_above),
     ];
     if let Some(most) = thresholds.known_up_to {
-        all.push(at(format!("known up to {most:.3}"), most));
+        all.push(at(format!("known up to {}", thousandths(most)), most));
     }
     let ends = [points.first(), points.last()].map(|point| point.map_or(0.0, |point| point.threshold));
     let ends = if ends[1] > ends[0] { ends } else { [ends[0] - 0.5, ends[0] + 0.5] };
@@ -97,5 +111,8 @@ mod tests {
         calibration.thresholds.known_up_to = None;
         calibration.curve.truncate(1);
         assert_eq!(draw(dir.path(), &calibration).unwrap().len(), 2);
+        assert!(!dir.path().join(RELIABILITY_FILE).exists(), "that was of the calibration before");
+        remove(dir.path()).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

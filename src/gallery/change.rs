@@ -122,7 +122,8 @@ impl Writer {
         })
     }
 
-    /// Takes back the last change that was not taken back yet; building and rebuilding stay.
+    /// Takes back the last change that was not taken back yet; building and rebuilding stay. One from before a rebuild is said
+    /// to be so.
     ///
     /// # Errors
     /// When there is none, or the database cannot be written.
@@ -140,7 +141,12 @@ impl Writer {
                 return Ok(Err(error));
             }
             let said = if said.is_empty() { what } else { format!("{what}: {said}") };
-            Ok(Ok((format!("taken back: {said}"), Detail::Undo { of: id })))
+            let rebuilt = "SELECT EXISTS (SELECT 1 FROM changes WHERE what = 'rebuild' AND id > ?1)";
+            let stays = match all.query_row(rebuilt, [id], |row| row.get(0))? {
+                true => "; it was made before the rebuild, which stays",
+                false => "",
+            };
+            Ok(Ok((format!("taken back: {said}{stays}"), Detail::Undo { of: id })))
         })
     }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::data::foreign;
 use crate::run::RunError;
 
+use super::thresholds::Asked;
+
 /// A gallery that could not be read, searched or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,7 +29,7 @@ pub enum Error {
     #[error(
         "{}: this folder holds something else ({}); choose a new one for the gallery",
         foreign::path(folder),
-        foreign::line(found)
+        line(found)
     )]
     NotOurs {
         /// The folder.
@@ -101,8 +103,8 @@ pub enum Error {
     #[error(
         "{}: its embeddings are {}, and these would be {}: they cannot be compared; take the gallery's own model, or `caretta gallery rebuild` with this one",
         foreign::path(folder),
-        foreign::line(theirs),
-        foreign::line(ours)
+        line(theirs),
+        line(ours)
     )]
     OtherModel {
         /// The gallery.
@@ -116,8 +118,8 @@ pub enum Error {
     #[error(
         "{}: its model {} is not at {} any more; say where it is with --model-path",
         foreign::path(folder),
-        foreign::line(model),
-        foreign::path(path)
+        line(model),
+        foreign::short(&path.to_string_lossy(), 400)
     )]
     ModelGone {
         /// The gallery.
@@ -149,21 +151,23 @@ pub enum Error {
     },
     /// Too few individuals for a promise.
     #[error(
-        "{individuals} held-out individuals cannot promise a {what} rate of {asked}: it takes {needed} with equally many encounters, even if nothing goes wrong; the \
-         least that these can promise is {:.3} (95 % confidence)",
-        (*least * 1000.0).ceil() / 1000.0
+        "{individuals} held-out individuals cannot promise a false-new rate of {} with a wrong-name rate of {}: it takes {needed} with \
+         equally many encounters, even if nothing goes wrong; {}",
+        asked.false_new,
+        asked.wrong_name,
+        instead(*least, folder.as_deref())
     )]
     TooFew {
-        /// The error in question.
-        what: &'static str,
-        /// The rate asked for.
-        asked: f64,
+        /// The rates asked for.
+        asked: Asked,
         /// Individuals that could be held out.
         individuals: usize,
-        /// The lowest rate that they can promise.
-        least: f64,
+        /// The lowest rates, of those asked for or above, that they can promise; none where nothing can be.
+        least: Option<Asked>,
         /// How many it takes, with an encounter each.
         needed: usize,
+        /// The gallery, where it lies on a disk.
+        folder: Option<PathBuf>,
     },
     /// All individuals trained the network.
     #[error(
@@ -182,6 +186,14 @@ pub enum Error {
     OnlyByProgram {
         /// How many.
         encounters: usize,
+    },
+    /// A calibration whose numbers are none.
+    #[error("{}: {reason}; `caretta gallery calibrate` makes it anew", foreign::path(path))]
+    NoCalibration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// A calibration of embeddings that the gallery has no more.
     #[error(
@@ -235,7 +247,7 @@ pub enum Error {
     /// A name that no individual has.
     #[error(
         "{}: no individual of that name in the gallery{}; `caretta gallery ls` shows them all",
-        foreign::line(given),
+        line(given),
         crate::run::error::hint(near)
     )]
     UnknownIndividual {
@@ -251,13 +263,13 @@ pub enum Error {
         folder: PathBuf,
     },
     /// A decision on what is decided.
-    #[error("{}: something is decided of it already; undo that first", foreign::line(encounter))]
+    #[error("{}: something is decided of it already; undo that first", line(encounter))]
     AlreadyDecided {
         /// The encounter.
         encounter: String,
     },
     /// A decision on what was never looked at.
-    #[error("{}: it was not seen in this folder", foreign::line(encounter))]
+    #[error("{}: it was not seen in this folder", line(encounter))]
     Unseen {
         /// The encounter.
         encounter: String,
@@ -269,26 +281,19 @@ pub enum Error {
         folder: PathBuf,
     },
     /// A photo that is another one than was seen.
-    #[error("{}: the file has changed since it was looked at; look at the folder again", foreign::line(photo))]
+    #[error("{}: the file has changed since it was looked at; look at the folder again", line(photo))]
     SeenOtherwise {
         /// The photo.
         photo: String,
     },
     /// A new individual of a known one's name: there would be two of it.
-    #[error(
-        "{}: an individual of this name is known; take it as that one, or choose another name",
-        foreign::line(name)
-    )]
+    #[error("{}: an individual of this name is known; take it as that one, or choose another name", line(name))]
     AlreadyKnown {
         /// The name.
         name: String,
     },
     /// A photo that is known as somebody else.
-    #[error(
-        "{}: this photo is in the gallery as {}; nothing was changed",
-        foreign::line(photo),
-        foreign::line(known_as)
-    )]
+    #[error("{}: this photo is in the gallery as {}; nothing was changed", line(photo), line(known_as))]
     KnownOtherwise {
         /// The photo.
         photo: String,
@@ -298,7 +303,7 @@ pub enum Error {
     /// Another file at a known photo's place.
     #[error(
         "{}: the gallery knows another photo at this place; `caretta gallery rebuild` embeds all anew",
-        foreign::line(photo)
+        line(photo)
     )]
     PhotoChanged {
         /// The photo.
@@ -307,8 +312,8 @@ pub enum Error {
     /// A name that leads to another individual.
     #[error(
         "{}: that leads to {} already; `caretta gallery merge` makes two one, or choose another name",
-        foreign::line(name),
-        foreign::line(known_as)
+        line(name),
+        line(known_as)
     )]
     NameTaken {
         /// The name.
@@ -317,7 +322,7 @@ pub enum Error {
         known_as: String,
     },
     /// An individual is to be merged with itself.
-    #[error("{}: both names are the same individual's", foreign::line(name))]
+    #[error("{}: both names are the same individual's", line(name))]
     SameIndividual {
         /// Its name.
         name: String,
@@ -331,11 +336,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A photo that an individual does not have.
-    #[error(
-        "{}: {} has no such photo; `caretta gallery show` lists them by their paths",
-        foreign::line(photo),
-        foreign::line(name)
-    )]
+    #[error("{}: {} has no such photo; `caretta gallery show` lists them by their paths", line(photo), line(name))]
     NoSuchPhoto {
         /// The individual.
         name: String,
@@ -351,7 +352,7 @@ pub enum Error {
     )]
     RebuiltSince,
     /// An entry of the log that this version cannot read.
-    #[error("change {change} ({}) was made by another version and cannot be taken back", foreign::line(what))]
+    #[error("change {change} ({}) was made by another version and cannot be taken back", line(what))]
     Unreadable {
         /// Its number.
         change: i64,
@@ -362,6 +363,12 @@ pub enum Error {
     #[error("{}: the gallery holds no photo; `caretta gallery add` puts some in", foreign::path(folder))]
     Empty {
         /// The gallery.
+        folder: PathBuf,
+    },
+    /// There is nothing to make a gallery of.
+    #[error("{}: none of the photos can be put into a gallery, so that none was made", foreign::path(folder))]
+    NothingPutIn {
+        /// Where it was to be.
         folder: PathBuf,
     },
     /// A photo that a table cannot name.
@@ -379,6 +386,30 @@ pub enum Error {
     /// The caller said no.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// A name on a line, of which a database that is anybody's may make no endless one.
+fn line(name: &str) -> String {
+    foreign::short(name, 200)
+}
+
+/// What can be promised in place of what was asked for, as the command that asks for it.
+fn instead(least: Option<Asked>, folder: Option<&Path>) -> String {
+    let Some(Asked { false_new, wrong_name }) = least else {
+        return "these can promise nothing, as none of them was met twice".to_owned();
+    };
+    let folder = folder.map_or_else(|| "PATH".to_owned(), argument);
+    format!(
+        "the least that these can promise (95 % confidence): caretta gallery calibrate --gallery {folder} --false-new {false_new} \
+         --wrong-name {wrong_name}"
+    )
+}
+
+/// A path as an argument that a shell takes as one.
+fn argument(path: &Path) -> String {
+    let shown = foreign::path(path);
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) }
 }
 
 impl From<crate::eval::Error> for Error {

@@ -1,5 +1,7 @@
 //! A gallery as files for other programs: embeddings with their table, or the table of a dataset.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -8,7 +10,7 @@ use crate::data::export::table;
 use crate::data::manifest::{Manifest, parse_date};
 use crate::eval::embeddings::{EmbeddingSet, PhotoRow, Role};
 use crate::eval::gather::{ABOUT_FILE, AboutEmbeddings};
-use crate::run::files;
+use crate::run::{RunError, files};
 
 use super::asked::{bare, common};
 use super::store::{Gallery, PHOTO, Photo, photo};
@@ -69,35 +71,53 @@ pub fn embeddings(gallery: &Gallery, folder: &Path) -> Result<Exported> {
 }
 
 /// Writes `metadata.csv`, a table that wildlife-datasets reads, and this program as a dataset, into `folder`, made if need
-/// be. Its paths start from the folder that holds all photos.
+/// be. The folders that its photos are in are linked to beside it, so that it is read where it lies.
 ///
 /// # Errors
 /// As [`embeddings`].
 pub fn dataset(gallery: &Gallery, folder: &Path) -> Result<Exported> {
-    let files = places(folder, &[TABLE_FILE])?;
+    places(folder, &[TABLE_FILE])?;
     let listed = gallery.photos()?;
     if listed.is_empty() {
         return Err(Error::Empty { folder: gallery.folder().into() });
     }
-    let root = common(listed.iter().map(|photo| photo.root.as_path()));
+    let absolute = std::path::absolute(folder).map_err(|e| RunError::io("find", folder, e))?;
+    let mut links: BTreeMap<&Path, String> = BTreeMap::new();
+    for photo in listed.iter().filter(|photo| photo.root != absolute) {
+        if !links.contains_key(photo.root.as_path()) {
+            links.insert(&photo.root, link_name(&photo.root, |name| links.values().any(|taken| taken == name)));
+        }
+    }
+    let names: Vec<&str> = std::iter::once(TABLE_FILE).chain(links.values().map(String::as_str)).collect();
+    let files = places(folder, &names)?;
     let of = |photo: &Photo| crate::data::manifest::Photo {
-        path: below(&root, photo).into(),
+        path: links.get(photo.root.as_path()).map_or_else(PathBuf::new, PathBuf::from).join(&photo.photo),
         individual: photo.individual.clone(),
         encounter: encounter(photo),
         date: photo.date.as_deref().and_then(parse_date),
         crop: photo.crop,
         side: photo.side,
     };
-    let manifest = Manifest { root: root.clone(), ..bare(listed.iter().map(of).collect()) };
+    let manifest = Manifest { root: folder.to_path_buf(), ..bare(listed.iter().map(of).collect()) };
     files::create_folder(folder)?;
+    for (root, path) in links.keys().zip(&files[1..]) {
+        symlink(root, path).map_err(|e| RunError::io("link to the photos at", path, e))?;
+    }
     files::replace(&files[0], &table(&manifest, "path").map_err(crate::eval::Error::from)?)?;
-    Ok(Exported { photos: listed.len(), root, files })
+    Ok(Exported { photos: listed.len(), root: folder.to_path_buf(), files })
+}
+
+/// What the link to the photos in `root` is called: as that folder, or with a number behind it where that is taken.
+fn link_name(root: &Path, is_taken: impl Fn(&str) -> bool) -> String {
+    let name = root.file_name().map_or_else(|| "photos".into(), |name| name.to_string_lossy());
+    let numbered = |n: u32| if n == 1 { name.to_string() } else { format!("{name}-{n}") };
+    (1..).map(numbered).find(|name| name != TABLE_FILE && !is_taken(name)).unwrap_or_default()
 }
 
 /// Where files of these names will lie.
 fn places(folder: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
     let places: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
-    match places.iter().find(|path| path.exists()) {
+    match places.iter().find(|path| path.symlink_metadata().is_ok()) {
         Some(path) => Err(Error::InTheWay { path: path.clone() }),
         None => Ok(places),
     }
@@ -180,11 +200,25 @@ mod tests {
         assert!(error.contains("embeddings.npy") && error.contains("choose another"), "{error}");
 
         let out = dir.path().join("table");
-        dataset(&writer, &out).unwrap();
-        let read = crate::data::formats::open(&out.join(TABLE_FILE), &crate::data::corrections::Corrections::NONE);
-        let read = read.unwrap();
+        let exported = dataset(&writer, &out).unwrap();
+        let names: Vec<_> = exported.files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!((names, exported.root), (vec![TABLE_FILE, "photos", "more"], out.clone()));
+        let read = crate::data::formats::open(&out, &crate::data::corrections::Corrections::NONE).unwrap();
         let photos: Vec<_> = read.photos.iter().map(|p| (p.path.to_str().unwrap(), p.individual.as_str())).collect();
-        assert_eq!(photos, expected);
+        assert_eq!(
+            photos,
+            [("photos/0.jpg", "t1"), ("photos/28.jpg", "t1"), ("photos/5.jpg", "t3"), ("more/7.jpg", "t3")]
+        );
+        assert_eq!(std::fs::read_link(out.join("more")).unwrap().to_str(), Some("/photos-too/more"));
         assert_eq!((read.photos[0].encounter.as_str(), read.photos[0].side.is_some()), ("t1 2020-01-01", true));
+        assert!(dataset(&writer, &out).unwrap_err().to_string().contains(TABLE_FILE));
+    }
+
+    #[test]
+    fn a_link_takes_no_name_that_is_taken() {
+        let name = |root: &str, taken: &[&str]| link_name(Path::new(root), |name| taken.contains(&name));
+        assert_eq!(name("/", &[]), "photos");
+        assert_eq!(name("/a/images", &["images", "images-2"]), "images-3");
+        assert_eq!(name("/a/metadata.csv", &[]), "metadata.csv-2");
     }
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::nn::codes::CodedQuery;
 
-use super::codes::Codes;
+use super::codes::{BLOCK, Codes};
 
 /// Photos for which a block of codes is read once.
 pub(super) const SIDE_BY_SIDE: usize = 8;
@@ -84,21 +84,22 @@ impl Found {
     }
 }
 
-/// Of each query the `most` rows that look nearest, and how near each individual looks; `whose` says whose a row is, a number below
-/// `individuals`, or [`GONE`].
+/// Of each query the `most` rows that look nearest, and how near each individual looks; `codes` are of `rows`, and `whose` says whose
+/// a row is, a number below `individuals`, or [`GONE`].
 pub(super) fn scan(
-    codes: &Codes,
+    (codes, rows): (&Codes, &[f32]),
     whose: &[u32],
     individuals: usize,
     queries: &[CodedQuery],
     most: usize,
 ) -> Vec<Found> {
-    let blocks = codes.blocks();
+    let blocks: Vec<usize> = (0..codes.blocks()).collect();
     let parts = (2 * rayon::current_num_threads()).min(MOST_PARTS);
-    let of_part = |blocks: &[(usize, &[u8])]| {
+    let of_part = |blocks: &[usize]| {
         let mut found = vec![Found::new(most, individuals); queries.len()];
         let mut cosines = Vec::new();
-        for &(first, records) in blocks {
+        for &block in blocks {
+            let (first, records) = (block * BLOCK, codes.block(block, rows));
             cosines.resize(records.len() / codes.coder().record(), 0.0);
             for (query, found) in queries.iter().zip(&mut found) {
                 query.estimate(records, &mut cosines);

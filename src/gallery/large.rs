@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
@@ -35,12 +36,16 @@ const OF_ONE: usize = 32;
 /// An open gallery of many photos.
 #[derive(Debug)]
 pub struct Large {
+    /// The gallery's.
+    folder: PathBuf,
     path: PathBuf,
     dims: usize,
     rows: Rows,
     codes: Codes,
     owners: Owners,
     recall: Option<Recall>,
+    /// Whether it was tried to put codes that were damaged right.
+    is_mended: AtomicBool,
 }
 
 impl Large {
@@ -62,12 +67,14 @@ impl Large {
         rows.read_here_and_there();
         let kept = codes::file(gallery.folder(), generation);
         let mut codes = Codes::kept(&kept, &gallery.header, rows.numbers());
-        if codes.lack(rows.numbers()) && recall::keep_unless_busy(gallery, 0).is_ok() {
+        let measured = || recall::read(gallery.folder(), generation, &gallery.header);
+        let is_due = codes.lack(rows.numbers()) || measured().is_none();
+        if is_due && recall::keep_unless_busy(gallery, 0).is_ok() {
             codes = Codes::kept(&kept, &gallery.header, rows.numbers());
         }
         let codes = codes.complete(rows.numbers());
-        let recall = recall::read(gallery.folder(), generation, &gallery.header);
-        Ok(Large { path, dims: gallery.embedding().dims, rows, codes, owners, recall })
+        let (folder, is_mended) = (gallery.folder().to_path_buf(), AtomicBool::new(false));
+        Ok(Large { folder, path, dims: gallery.embedding().dims, rows, codes, owners, recall: measured(), is_mended })
     }
 
     /// All of `known`, in memory.
@@ -76,12 +83,14 @@ impl Large {
         let whose = known.photos.iter().map(|photo| photo.individual as u32).collect();
         let ids = known.photos.iter().map(|photo| photo.id).collect();
         Large {
+            folder: PathBuf::new(),
             path: PathBuf::new(),
             dims: known.dims,
             rows: Rows::Held(known.embeddings.clone()),
             codes: Codes::made(known.dims, &known.embeddings),
             owners: Owners::new(whose, ids, known.individuals.clone(), Counts::default()),
             recall: None,
+            is_mended: AtomicBool::new(false),
         }
     }
 
@@ -156,7 +165,7 @@ impl Large {
         let photos: Vec<&[f32]> = queries.iter().flat_map(|query| query.chunks_exact(self.dims)).collect();
         let mut found = photos.chunks(SIDE_BY_SIDE).flat_map(|photos| {
             let coded: Vec<_> = photos.iter().map(|photo| self.codes.coder().query(photo)).collect();
-            scan(&self.codes, &self.owners.whose, self.owners.names.len(), &coded, MEASURED)
+            scan((&self.codes, self.rows.numbers()), &self.owners.whose, self.owners.names.len(), &coded, MEASURED)
         });
         let looks = |query: &&[f32]| {
             let mut together = Together::default();
@@ -164,6 +173,10 @@ impl Large {
             (together.first(INDIVIDUALS), together.rows)
         };
         let looks: Vec<(Vec<usize>, Vec<Looks>)> = queries.iter().map(looks).collect();
+        if self.codes.is_damaged() && !self.is_mended.swap(true, Ordering::Relaxed) {
+            // for the next one who opens it; where that cannot be, the answer is as right
+            let _ = Gallery::open(&self.folder).and_then(|gallery| recall::keep_unless_busy(&gallery, 0));
+        }
         queries
             .par_iter()
             .zip(looks)
@@ -185,7 +198,7 @@ impl Large {
             for photo in &coded {
                 let look = |&row: &u32| {
                     let mut cosine = [0.0];
-                    photo.estimate(self.codes.record(row as usize), &mut cosine);
+                    photo.estimate(self.codes.record(row as usize, self.rows.numbers()), &mut cosine);
                     Looks { row, cosine: cosine[0] }
                 };
                 let mut looks: Vec<Looks> = rows.iter().map(look).collect();

@@ -118,24 +118,36 @@ fn codes_that_are_missing_short_garbage_or_anothers_are_made_anew_and_nothing_is
     assert_eq!(told_by_codes(&folder, &queries), right);
     let place = codes::file(&folder, 1);
     let whole = fs::read(&place).unwrap();
-    let record = (whole.len() - 4096) / 80;
+    let block = (whole.len() - 4096) / 5; // of 16 photos
     let other = fs::read(codes::file(&dir.path().join("other"), 1)).unwrap();
     let vectors = fs::read(folder.join("vectors-1.f32")).unwrap();
-    let mut harms = vec![Vec::new(), b"garbage".repeat(3000), other, [&whole[..], &[7; 999]].concat()];
-    harms
-        .extend([1, 4095, 4096, 4097, 4096 + record, 4096 + 79 * record, whole.len() - 1].map(|l| whole[..l].to_vec()));
+    // as a version before wrote them, without checksums
+    let mut before = whole.clone();
+    before[15] = 1;
+    let mut harms = vec![Vec::new(), b"garbage".repeat(3000), other, [&whole[..], &[7; 999]].concat(), before];
+    harms.extend(
+        [1, 4095, 4096, 4097, 4096 + block, 4096 + 4 * block + 9, whole.len() - 1].map(|l| whole[..l].to_vec()),
+    );
     // as after a loss of power: long enough, and nothing in it
-    harms.push([&whole[..4096 + 60 * record], &vec![0; 20 * record]].concat());
-    harms.push([&whole[..4096], &vec![0; 80 * record]].concat());
+    harms.push([&whole[..4096 + 3 * block], &vec![0; 2 * block]].concat());
+    harms.push([&whole[..4096], &vec![0; 5 * block]].concat());
+    // a bit of a record, and of a checksum
+    for at in [4096 + 2 * block + codes::SUM + 77, 4096 + block, whole.len() - 1] {
+        let mut harm = whole.clone();
+        harm[at] ^= 4;
+        harms.push(harm);
+    }
     for (at, harm) in harms.iter().enumerate() {
         fs::write(&place, harm).unwrap();
         assert_eq!(told_by_codes(&folder, &queries), right, "{at}");
         let now = fs::read(&place).unwrap();
         assert!(now == whole || at == 3 && now == *harm, "{at}: it was not made anew");
-        // by whoever writes
+        // by whoever writes, as far as it is read then
         fs::write(&place, harm).unwrap();
         let writer = Writer::open(&folder).unwrap();
         recall::keep(&writer, 0).unwrap();
+        drop(writer);
+        assert_eq!(told_by_codes(&folder, &queries), right, "{at}");
         assert_eq!(fs::read(&place).unwrap(), whole, "{at}");
     }
     fs::remove_file(&place).unwrap();
@@ -154,14 +166,14 @@ fn what_was_counted_before_its_codes_were_written_is_found() {
     drop(told(&folder, 0, &queries));
     let place = codes::file(&folder, 1);
     let whole = fs::read(&place).unwrap();
-    let record = (whole.len() - 4096) / 80;
-    for kept in [0, 1, 40, 79] {
-        fs::write(&place, &whole[..4096 + kept * record + record / 2]).unwrap();
+    let block = (whole.len() - 4096) / 5;
+    for kept in [0, 1, 2, 4] {
+        fs::write(&place, &whole[..4096 + kept * block + block / 2]).unwrap();
         // the lock is another's: it is asked all the same, and writes nothing
         let writer = Writer::open(&folder).unwrap();
         let right = told(&folder, u64::MAX, &queries);
         assert_eq!(told_by_codes(&folder, &queries), right);
-        assert_eq!(fs::read(&place).unwrap().len(), 4096 + kept * record + record / 2);
+        assert_eq!(fs::read(&place).unwrap().len(), 4096 + kept * block + block / 2);
         drop(writer);
         assert_eq!(told_by_codes(&folder, &queries), right);
         assert_eq!(fs::read(&place).unwrap(), whole);
@@ -190,7 +202,52 @@ fn the_share_that_is_found_is_measured_once_and_again_when_the_gallery_has_grown
         let now = recall::read(&folder, 1, &gallery.header).unwrap();
         assert_eq!(now.photos == 400, again, "{photos}");
     }
+    // lost while the codes are there, it is measured by who opens the gallery
+    for lost in [true, false] {
+        if lost {
+            fs::remove_file(&place).unwrap()
+        } else {
+            fs::write(&place, "{").unwrap()
+        }
+        let catalogue = Catalogue::exact_up_to(Gallery::open(&folder).unwrap(), 0).unwrap();
+        assert_eq!(catalogue.approximate(), Some(Approximate { recall_at_10: Some(first.recall_at_10) }));
+    }
     stored["gallery"] = "another".into();
     fs::write(&place, stored.to_string()).unwrap();
     assert!(recall::read(&folder, 1, &gallery.header).is_none());
+}
+
+#[test]
+fn a_damaged_block_is_made_again_alone_and_nobody_waits_for_who_makes_codes() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("g");
+    let known = drawn(100, 4, 0.3, 7);
+    let gallery = put(&folder, &known);
+    recall::keep(&gallery, 0).unwrap();
+    let place = codes::file(&folder, 1);
+    let whole = fs::read(&place).unwrap();
+    let block = (whole.len() - 4096) / 25;
+    let mut harm = whole.clone();
+    harm[4096 + 7 * block + codes::SUM + (block - codes::SUM) / 16 + 5] ^= 1; // of a row that is not looked at when it is opened
+    fs::write(&place, &harm).unwrap();
+    let found = codes::Codes::kept(&place, &gallery.header, &known.embeddings);
+    let of = |block: usize| found.block(block, &known.embeddings);
+    let right = |at: usize| &whole[4096 + at * block + codes::SUM..4096 + (at + 1) * block];
+    assert!((0..25).filter(|&at| at != 7).all(|at| of(at) == right(at)) && !found.is_damaged());
+    assert!(of(7) == right(7) && found.is_damaged());
+    // whoever holds the lock keeps it: nothing is written, and what is told is right
+    let writer = Writer::open(&folder).unwrap();
+    assert!(matches!(recall::keep_unless_busy(&gallery, 0), Err(super::Error::Busy { .. })));
+    assert_eq!(fs::read(&place).unwrap(), harm);
+    drop(writer);
+    // the lock is free while they are made, and taken before they are put into their place
+    let refused = codes::make_anew(&place, &gallery.header, &known.embeddings, || {
+        drop(Writer::open(&folder).unwrap());
+        Err(std::io::Error::other("busy"))
+    });
+    assert!(refused.is_err() && fs::read(&place).unwrap() == harm);
+    recall::keep_unless_busy(&gallery, 0).unwrap();
+    assert_eq!(fs::read(&place).unwrap(), whole);
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!left.iter().any(|name| name.ends_with(".tmp")), "{left:?}");
 }

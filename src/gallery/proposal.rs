@@ -4,14 +4,17 @@
 //! photo. On 2000 encounters of two photos of 500 synthetic turtles, none of which had trained the network, the first
 //! individual was right for .590 of them; by the nearest pair for .529, by the mean of the embeddings for .560.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::apart::{ByIndividual, each_photo};
-use super::known::Known;
+use super::apart::each_encounter;
+use super::known::{Known, KnownPhoto};
 use super::{Error, Result};
 
 /// Individuals after the nearest that tell what a distance to a stranger looks like here.
 const OTHERS: usize = 5;
+/// Encounters of the gallery that are asked about at once.
+const TOGETHER: usize = 16;
 
 /// A known individual, as one that an encounter may show.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,27 +98,39 @@ pub(super) struct HeldOut {
     pub(super) evidence: Evidence,
 }
 
-/// Asks about the encounter of `rows` twice: its individual known by its other encounters, and its individual left out. Only
-/// what leaves two individuals to rank, and in the first case one encounter of its own, can be asked.
-pub(super) fn hold_out(known: &Known, rows: &[usize]) -> Vec<HeldOut> {
-    let Some(first) = rows.first().map(|&row| known.photos[row]) else { return Vec::new() };
-    let photos: Vec<f32> = rows.iter().flat_map(|&row| known.embedding(row)).copied().collect();
-    let mut apart = distances(known, &photos, |row| known.photos[row].encounter != first.encounter);
-    let ask = |apart: &[f64], is_new| {
-        let proposal = Proposal::ranked(candidates(apart));
-        let is_right = proposal.candidates.first().is_some_and(|nearest| nearest.individual == first.individual);
-        let evidence = proposal.evidence()?;
-        Some(HeldOut { individual: first.individual, is_new, is_right, evidence })
-    };
-    let as_known = apart[first.individual].is_finite().then(|| ask(&apart, false)).flatten();
-    apart[first.individual] = f64::INFINITY;
-    as_known.into_iter().chain(ask(&apart, true)).collect()
+/// Asks about each of `encounters`, its rows, twice: its individual known by its other encounters, and its individual left out.
+/// Only what leaves two individuals to rank, and in the first case one encounter of its own, can be asked.
+pub(super) fn hold_out(known: &Known, encounters: &[Vec<usize>]) -> Vec<HeldOut> {
+    encounters.par_chunks(TOGETHER).map(|encounters| held_out_at_once(known, encounters)).flatten().collect()
+}
+
+fn held_out_at_once(known: &Known, encounters: &[Vec<usize>]) -> Vec<HeldOut> {
+    let photos_of = |rows: &Vec<usize>| rows.iter().flat_map(|&row| known.embedding(row)).copied().collect();
+    let photos: Vec<Vec<f32>> = encounters.iter().map(photos_of).collect();
+    let own: Vec<Option<KnownPhoto>> =
+        encounters.iter().map(|rows| rows.first().map(|&row| known.photos[row])).collect();
+    let is_other = |of: usize, row: usize| own[of].is_some_and(|own| own.encounter != known.photos[row].encounter);
+    let mut held = Vec::with_capacity(2 * encounters.len());
+    for (own, mut apart) in own.iter().zip(each_encounter(known, &photos, is_other)) {
+        let Some(own) = own else { continue };
+        let ask = |apart: &[f64], is_new| {
+            let proposal = Proposal::ranked(candidates(apart));
+            let is_right = proposal.candidates.first().is_some_and(|nearest| nearest.individual == own.individual);
+            let evidence = proposal.evidence()?;
+            Some(HeldOut { individual: own.individual, is_new, is_right, evidence })
+        };
+        held.extend(apart[own.individual].is_finite().then(|| ask(&apart, false)).flatten());
+        apart[own.individual] = f64::INFINITY;
+        held.extend(ask(&apart, true));
+    }
+    held
 }
 
 /// The distance of an encounter to each individual, by the rows that `counts`; infinite where none does.
+#[cfg(test)]
 pub(super) fn distances(known: &Known, photos: &[f32], counts: impl Fn(usize) -> bool) -> Vec<f64> {
-    let mut individuals = ByIndividual::new(known);
-    each_photo(known, photos, |apart| individuals.take(apart, &counts));
+    let mut individuals = super::apart::ByIndividual::new(known);
+    super::apart::each_photo(known, photos, |apart| individuals.take(apart, &counts));
     individuals.means()
 }
 
@@ -161,15 +176,15 @@ mod tests {
         let known = on_circle(&[("a", 0, 0.0), ("a", 0, 1.0), ("a", 1, 40.0), ("b", 2, 60.0), ("c", 3, 180.0)]);
         let rows = known.rows_of_encounters();
         let kinds = |asked: &[HeldOut]| asked.iter().map(|a| (a.is_new, a.is_right)).collect::<Vec<_>>();
-        let asked = hold_out(&known, &rows[0]);
+        let asked = hold_out(&known, &rows[..1]);
         assert_eq!(kinds(&asked), [(false, true), (true, false)]);
         let chord = |degrees: f64| 2.0 * (degrees / 2.0).to_radians().sin();
         assert!((asked[0].evidence.nearest - f64::midpoint(chord(40.0), chord(39.0))).abs() < 1e-5);
         assert!((asked[1].evidence.nearest - f64::midpoint(chord(60.0), chord(59.0))).abs() < 1e-5);
-        assert_eq!(kinds(&hold_out(&known, &rows[1])), [(false, false), (true, false)]);
+        assert_eq!(kinds(&hold_out(&known, &rows[1..2])), [(false, false), (true, false)]);
         // an individual of one encounter can only be new
-        assert_eq!(kinds(&hold_out(&known, &rows[2])), [(true, false)]);
-        assert!(hold_out(&known, &[]).is_empty());
+        assert_eq!(kinds(&hold_out(&known, &rows[2..3])), [(true, false)]);
+        assert!(hold_out(&known, &[]).is_empty() && hold_out(&known, &[Vec::new()]).is_empty());
     }
 
     #[test]
@@ -195,7 +210,7 @@ mod tests {
             all.sort_unstable();
             prop_assert_eq!(all, (0..known.individuals.len()).collect::<Vec<_>>());
             for rows in known.rows_of_encounters() {
-                prop_assert!(hold_out(&known, &rows).len() <= 2);
+                prop_assert!(hold_out(&known, &[rows]).len() <= 2);
             }
         }
     }

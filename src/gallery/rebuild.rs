@@ -21,7 +21,7 @@ use super::store::{Gallery, Photo};
 use super::trained::Trained;
 use super::vectors::{Header, Vectors};
 use super::writer::{Detail, Writer, cells, changed};
-use super::{CALIBRATION_FILE, Error, Result, codes, hash, recall};
+use super::{CALIBRATION_FILE, Error, Result, calibration_charts, codes, hash, recall};
 
 /// What a gallery is to be embedded with.
 pub struct Anew<'a, D: Backend> {
@@ -87,6 +87,7 @@ pub fn rebuild<D: Backend>(
     writer.rebuilt(header, anew.networks.clone(), vectors, count);
     // a calibration is of the old embeddings
     files::remove(&writer.folder().join(CALIBRATION_FILE))?;
+    calibration_charts::remove(writer.folder())?;
     for of_old in [old, codes::file(writer.folder(), generation - 1), recall::file(writer.folder(), generation - 1)] {
         files::remove(&of_old)?;
     }

@@ -63,36 +63,78 @@ pub(super) fn read(folder: &Path, generation: u64, header: &Header) -> Option<Re
 /// # Errors
 /// When a file cannot be read or written.
 pub(super) fn keep(gallery: &Gallery, above: u64) -> Result<()> {
-    let Standing { generation, rows, .. } = gallery.standing_as_opened()?;
-    if rows <= above {
-        return Ok(());
+    let Some(now) = Now::of(gallery, above)? else { return Ok(()) };
+    codes::keep(&now.codes, &gallery.header, now.rows.numbers())?;
+    match now.is_due(gallery) {
+        true => Ok(files::replace_json(&file(gallery.folder(), now.generation), &now.measured(gallery))?),
+        false => Ok(()),
     }
-    let (folder, header) = (gallery.folder(), &gallery.header);
-    let rows = Vectors::open(&gallery.vectors_file(generation), header, false)?.rows(rows)?;
-    let place = codes::file(folder, generation);
-    codes::keep(&place, header, rows.numbers())?;
-    let photos = rows.numbers().len() / header.embedding.dims;
-    if read(folder, generation, header)
-        .is_none_or(|before| before.photos > photos || photos >= before.photos.saturating_add(before.photos / 4))
-    {
-        let recall = measured(&rows, &Codes::kept(&place, header, rows.numbers()).complete(rows.numbers()));
-        files::replace_json(&file(folder, generation), &Stored { gallery: header.gallery.clone(), recall })?;
+}
+
+/// As [`keep`] of a gallery of more than `above` photos, by one who only reads it: what takes long is done before the gallery's lock
+/// is taken, for the moment in which a whole file is put into its place. All codes there are read, so that damaged ones are made again.
+///
+/// # Errors
+/// As [`keep`], and where somebody else holds the lock before or then, or the gallery was rebuilt meanwhile.
+pub(super) fn keep_unless_busy(gallery: &Gallery, above: u64) -> Result<()> {
+    drop(lock_of(gallery)?); // before anything is made that could not be kept
+    let Some(now) = Now::of(gallery, above)? else { return Ok(()) };
+    if !codes::are_whole(&now.codes, &gallery.header, now.rows.numbers()) {
+        let mut held = None;
+        codes::make_anew(&now.codes, &gallery.header, now.rows.numbers(), || {
+            held = Some(lock_of(gallery).map_err(std::io::Error::other)?);
+            Ok(())
+        })?;
+    }
+    if now.is_due(gallery) {
+        let measured = now.measured(gallery);
+        let _lock = lock_of(gallery)?;
+        files::replace_json(&file(gallery.folder(), now.generation), &measured)?;
     }
     Ok(())
 }
 
-/// As [`keep`] of a gallery of more than `above` photos, where nobody else holds the gallery's lock.
-///
-/// # Errors
-/// As [`keep`], and where somebody does.
-pub(super) fn keep_unless_busy(gallery: &Gallery, above: u64) -> Result<()> {
+/// The lock of a gallery that is still the one that was opened.
+fn lock_of(gallery: &Gallery) -> Result<Lock> {
     let path = gallery.folder().join(LOCK);
     let busy = || Error::Busy { folder: gallery.folder().into() };
     if lock::is_held(&path)? {
         return Err(busy());
     }
-    let _lock = Lock::take(&path)?.ok_or_else(busy)?;
-    keep(gallery, above)
+    let lock = Lock::take(&path)?.ok_or_else(busy)?;
+    gallery.standing_as_opened()?;
+    Ok(lock)
+}
+
+/// The embeddings of a large gallery at one moment.
+struct Now {
+    generation: u64,
+    rows: Rows,
+    codes: PathBuf,
+}
+
+impl Now {
+    /// None of a gallery of no more than `above` photos.
+    fn of(gallery: &Gallery, above: u64) -> Result<Option<Now>> {
+        let Standing { generation, rows, .. } = gallery.standing_as_opened()?;
+        if rows <= above {
+            return Ok(None);
+        }
+        let rows = Vectors::open(&gallery.vectors_file(generation), &gallery.header, false)?.rows(rows)?;
+        Ok(Some(Now { generation, rows, codes: codes::file(gallery.folder(), generation) }))
+    }
+
+    /// Whether nothing was measured yet, or of another size.
+    fn is_due(&self, gallery: &Gallery) -> bool {
+        let photos = self.rows.numbers().len() / gallery.embedding().dims;
+        read(gallery.folder(), self.generation, &gallery.header)
+            .is_none_or(|before| before.photos > photos || photos >= before.photos.saturating_add(before.photos / 4))
+    }
+
+    fn measured(&self, gallery: &Gallery) -> Stored {
+        let codes = Codes::kept(&self.codes, &gallery.header, self.rows.numbers()).complete(self.rows.numbers());
+        Stored { gallery: gallery.header.gallery.clone(), recall: measured(&self.rows, &codes) }
+    }
 }
 
 /// Asks about photos of the gallery itself, each left out of its own answer.
@@ -108,7 +150,9 @@ fn measured(rows: &Rows, codes: &Codes) -> Recall {
         exact(rows.numbers(), dims, &asked.iter().flat_map(|&row| embedding(row)).copied().collect::<Vec<_>>(), &asked);
     for (asked, exact) in asked.chunks(SIDE_BY_SIDE).zip(exact.chunks(SIDE_BY_SIDE)) {
         let coded: Vec<_> = asked.iter().map(|&row| codes.coder().query(embedding(row))).collect();
-        for ((&row, exact), found) in asked.iter().zip(exact).zip(scan(codes, &whose, 1, &coded, MEASURED)) {
+        for ((&row, exact), found) in
+            asked.iter().zip(exact).zip(scan((codes, rows.numbers()), &whose, 1, &coded, MEASURED))
+        {
             let mut found: Vec<u32> = found.rows.iter().map(|looks| looks.row).filter(|&r| r as usize != row).collect();
             found.sort_unstable();
             let apart = distances(rows, dims, embedding(row), &found).unwrap_or_default();

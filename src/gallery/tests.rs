@@ -261,3 +261,15 @@ fn a_gallery_with_all_its_files_is_one_and_what_is_none_is_left_alone() {
     assert!(matches!(create(&gallery), Error::AlreadyThere { .. }));
     assert!(matches!(create(&other), Error::NotOurs { .. }));
 }
+
+#[test]
+fn a_gallery_that_nothing_was_put_into_is_taken_away_without_a_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("g");
+    Writer::create(&folder, embedding(), networks()).unwrap().unmake().unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    let writer = small(&folder);
+    assert!(matches!(writer.unmake(), Err(Error::AlreadyThere { .. })));
+    assert_eq!(Gallery::open(&folder).unwrap().counts().unwrap().photos, 3);
+    assert!(matches!(Writer::can_create(&folder), Err(Error::AlreadyThere { .. })));
+}

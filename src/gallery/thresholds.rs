@@ -87,25 +87,42 @@ pub(super) fn parts(encounters: impl Iterator<Item = (usize, bool)>) -> Vec<Part
     by.into_values().collect()
 }
 
+/// A rate that can be given as an argument, no lower than `least`.
+fn rate_above(least: f64) -> f64 {
+    (least * 1000.0).ceil() / 1000.0
+}
+
 impl Thresholds {
+    /// Fails where so few individuals as those of `held` cannot promise `asked`, even had nothing gone wrong.
+    fn can_be_promised(held: &[HeldOut], asked: &Asked) -> Result<()> {
+        let (mut can, mut fewest, mut needed, mut is_possible) = (*asked, usize::MAX, 0, true);
+        for wrong in [Wrong::FalseNew, Wrong::NameOfKnown, Wrong::NameOfNew] {
+            let (given, rate) = match wrong {
+                Wrong::FalseNew => (asked.false_new, &mut can.false_new),
+                Wrong::NameOfKnown | Wrong::NameOfNew => (asked.wrong_name, &mut can.wrong_name),
+            };
+            // every one went right in the best case
+            let parts = parts(held.iter().filter(|one| wrong.counts(one)).map(|one| (one.individual, false)));
+            if !is_at_most(&parts, given) {
+                let least = least_promise(&parts).map(rate_above).filter(|least| *least < 1.0);
+                is_possible &= least.is_some();
+                *rate = rate.max(least.unwrap_or(*rate));
+                (fewest, needed) = (fewest.min(parts.len()), needed.max(least_individuals(given)));
+            }
+        }
+        if needed == 0 {
+            return Ok(());
+        }
+        let least = is_possible.then_some(can);
+        Err(Error::TooFew { asked: *asked, individuals: fewest, least, needed, folder: None })
+    }
+
     /// The thresholds that `held` promises `asked` with.
     ///
     /// # Errors
     /// When so few individuals cannot promise it, even had nothing gone wrong.
     pub(super) fn choose(held: &[HeldOut], asked: &Asked) -> Result<Thresholds> {
-        for (wrong, what, rate) in [
-            (Wrong::FalseNew, "false-new", asked.false_new),
-            (Wrong::NameOfKnown, "wrong-name", asked.wrong_name),
-            (Wrong::NameOfNew, "wrong-name", asked.wrong_name),
-        ] {
-            // every one went right in the best case
-            let parts = parts(held.iter().filter(|one| wrong.counts(one)).map(|one| (one.individual, false)));
-            let least = least_promise(&parts).unwrap_or(1.0);
-            if !is_at_most(&parts, rate) {
-                let needed = least_individuals(rate);
-                return Err(Error::TooFew { what, asked: rate, individuals: parts.len(), least, needed });
-            }
-        }
+        Thresholds::can_be_promised(held, asked)?;
         let mut scores: Vec<f64> = held.iter().map(|one| one.evidence.score()).collect();
         scores.sort_unstable_by(f64::total_cmp);
         scores.dedup();
@@ -185,13 +202,19 @@ mod tests {
     #[test]
     fn too_few_individuals_say_what_they_can_promise() {
         let error = Thresholds::choose(&even(20, 1.0, 1.0), &Asked { false_new: 0.05, wrong_name: 0.5 }).unwrap_err();
-        let Error::TooFew { what: "false-new", individuals: 20, least, needed: 59, .. } = error else {
-            panic!("{error}")
-        };
-        assert!((least - 0.139).abs() < 0.001, "{least}");
-        Thresholds::choose(&even(20, 1.0, 1.0), &Asked { false_new: least + 0.001, wrong_name: 0.5 }).unwrap();
-        let error = Thresholds::choose(&even(20, 1.0, 1.0), &Asked { false_new: 0.5, wrong_name: 0.05 }).unwrap_err();
-        assert!(error.to_string().contains("wrong-name"), "{error}");
+        let Error::TooFew { individuals: 20, least: Some(least), needed: 59, .. } = error else { panic!("{error}") };
+        assert_eq!((least.false_new, least.wrong_name), (0.14, 0.5));
+        Thresholds::choose(&even(20, 1.0, 1.0), &least).unwrap();
+        // both rates are told, and the command with them works
+        let error = Thresholds::choose(&even(20, 1.0, 1.0), &ASKED).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("--gallery PATH --false-new 0.14 --wrong-name 0.14"), "{said}");
+        let Error::TooFew { least: Some(least), .. } = error else { panic!("{said}") };
+        Thresholds::choose(&even(20, 1.0, 1.0), &least).unwrap();
+        // nobody was met twice: nothing can be promised, and no command is told
+        let once: Vec<HeldOut> = even(20, 1.0, 1.0).into_iter().filter(|one| one.is_new).collect();
+        let said = Thresholds::choose(&once, &ASKED).unwrap_err().to_string();
+        assert!(said.starts_with("0 held-out") && said.ends_with("none of them was met twice"), "{said}");
         assert!(Thresholds::choose(&[], &ASKED).is_err());
     }
 

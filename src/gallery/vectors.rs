@@ -21,7 +21,7 @@ use super::{Error, Result};
 pub(super) enum Form {
     /// Embeddings.
     Numbers,
-    /// What [`codes`](super::codes) makes of them, in so many bytes.
+    /// What [`codes`](super::codes) makes of them, in blocks of so many bytes: a row here is such a block.
     Codes(usize),
 }
 
@@ -30,7 +30,7 @@ impl Form {
     fn magic(self) -> &'static [u8; 16] {
         match self {
             Form::Numbers => b"caretta vectors\x01",
-            Form::Codes(_) => b"caretta codes\0\0\x01",
+            Form::Codes(_) => b"caretta codes\0\0\x02",
         }
     }
 
@@ -89,25 +89,25 @@ impl Rows {
     }
 }
 
+/// What the file at `path` begins with, of rows in `form`.
+pub(super) fn head(form: Form, path: &Path, header: &Header) -> Result<Vec<u8>> {
+    let fail = |e| RunError::io("write", path, e);
+    let text = serde_json::to_vec(header).map_err(|e| fail(e.into()))?;
+    let mut bytes = [&form.magic()[..], &text].concat();
+    if bytes.len() as u64 >= HEADER {
+        return Err(fail(std::io::Error::other("what is said of the model is too long")).into());
+    }
+    bytes.resize(HEADER as usize - 1, b' ');
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
 impl Vectors {
     /// Makes the file at `path`, or empties one that was begun, and syncs it.
     pub(super) fn create(path: &Path, header: &Header) -> Result<Vectors> {
-        Vectors::create_as(Form::Numbers, path, header)
-    }
-
-    /// As [`Vectors::create`], of rows in `form`.
-    pub(super) fn create_as(form: Form, path: &Path, header: &Header) -> Result<Vectors> {
-        let fail = |e| RunError::io("write", path, e);
-        let text = serde_json::to_vec(header).map_err(|e| fail(e.into()))?;
-        let mut bytes = [&form.magic()[..], &text].concat();
-        if bytes.len() as u64 >= HEADER {
-            return Err(fail(std::io::Error::other("what is said of the model is too long")).into());
-        }
-        bytes.resize(HEADER as usize - 1, b' ');
-        bytes.push(b'\n');
-        files::replace(path, &bytes)?;
-        let file = files::open_to_append(path).map_err(fail)?;
-        Ok(Vectors { file, path: path.into(), row: form.row(header.embedding.dims) })
+        files::replace(path, &head(Form::Numbers, path, header)?)?;
+        let file = files::open_to_append(path).map_err(|e| RunError::io("write", path, e))?;
+        Ok(Vectors { file, path: path.into(), row: Form::Numbers.row(header.embedding.dims) })
     }
 
     /// Opens the file to read, or to append with `append`.

@@ -15,7 +15,7 @@ use crate::run::stamp::Stamp;
 
 use super::about::{Embedding, Networks};
 use super::change::Merged;
-use super::facts::Facts;
+use super::facts::{self, Facts};
 use super::large::EXACT_UP_TO;
 use super::recall;
 use super::store::{Gallery, in_the_way, vectors_file};
@@ -131,24 +131,37 @@ fn lock(folder: &Path) -> Result<Lock> {
     Lock::take(&folder.join(LOCK))?.ok_or_else(|| Error::Busy { folder: folder.into() })
 }
 
+/// Fails where a gallery lies in `folder`.
+fn nobody_at(folder: &Path) -> Result<()> {
+    match Facts::open(folder, false) {
+        Err(Error::NoGallery { .. }) => Ok(()),
+        Err(e) => Err(e),
+        Ok(_) => Err(Error::AlreadyThere { folder: folder.into() }),
+    }
+}
+
 impl Writer {
+    /// Fails unless a gallery may be made in `folder`: it is not there, empty, or left by a process that was killed at it.
+    ///
+    /// # Errors
+    /// When a gallery lies there, or something else does.
+    pub fn can_create(folder: &Path) -> Result<()> {
+        nobody_at(folder)?; // a gallery has more files than one that was begun
+        match in_the_way(folder) {
+            Some(found) => Err(Error::NotOurs { folder: folder.into(), found }),
+            None => Ok(()),
+        }
+    }
+
     /// Makes an empty gallery in `folder`, which is new, empty, or left by a process that was killed at it.
     ///
     /// # Errors
     /// When one lies there or something else does, another process is at it, or a file cannot be written.
     pub fn create(folder: &Path, embedding: Embedding, networks: Networks) -> Result<Writer> {
-        let nobody = || match Facts::open(folder, false) {
-            Err(Error::NoGallery { .. }) => Ok(()),
-            Err(e) => Err(e),
-            Ok(_) => Err(Error::AlreadyThere { folder: folder.into() }),
-        };
-        nobody()?; // a gallery has more files than one that was begun
-        if let Some(found) = in_the_way(folder) {
-            return Err(Error::NotOurs { folder: folder.into(), found });
-        }
+        Writer::can_create(folder)?;
         files::create_folder(folder)?;
         let lock = lock(folder)?;
-        nobody()?; // nor one that came meanwhile
+        nobody_at(folder)?; // nor one that came meanwhile
         let header = Header { gallery: format!("{:016x}", rand::random::<u64>()), embedding };
         let vectors = Vectors::create(&vectors_file(folder, 1), &header)?;
         let json = |e: serde_json::Error| Error::from(crate::run::RunError::io("write", folder, e.into()));
@@ -197,6 +210,25 @@ impl Writer {
     /// When the database cannot be written.
     pub fn complete(&mut self) -> Result<()> {
         self.facts.told(self.facts.connection.execute("UPDATE gallery SET complete = 1", [])).map(|_| ())
+    }
+
+    /// Takes a gallery away that nothing was put into; its folder, too, if nothing else is in it.
+    ///
+    /// # Errors
+    /// When something was put into it, or a file cannot be removed.
+    pub fn unmake(self) -> Result<()> {
+        let folder = self.folder().to_path_buf();
+        if self.rows > 0 {
+            return Err(Error::AlreadyThere { folder });
+        }
+        let Writer { gallery, _lock, .. } = self;
+        let vectors = gallery.vectors_file(gallery.standing()?.generation);
+        drop(gallery); // takes the journal along
+        for path in [folder.join(facts::FILE), vectors, folder.join(LOCK)] {
+            files::remove(&path)?;
+        }
+        let _ = std::fs::remove_dir(&folder); // only if nothing is in it
+        Ok(())
     }
 
     /// How `photo` stands to what is there.

@@ -50,7 +50,7 @@ pub enum NnError {
         last: usize,
     },
     /// A weights file does not hold this network.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", path.display(), bearable(reason))]
     Weights {
         /// The file.
         path: PathBuf,
@@ -88,7 +88,32 @@ impl NnError {
 /// `Result` of `nn`.
 pub type Result<T, E = NnError> = std::result::Result<T, E>;
 
+/// Most characters of a reason, in which a file that is anybody's may have a say.
+const MOST: usize = 700;
+
+/// `reason` on one line, without its middle where it is endless.
+fn bearable(reason: &str) -> String {
+    let reason: Vec<char> = reason.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    match reason.len() {
+        0..=MOST => reason.into_iter().collect(),
+        count => [&reason[..MOST / 2], &['…'], &reason[count - MOST / 2..]].concat().into_iter().collect(),
+    }
+}
+
 /// "did you mean resnet50? ", or nothing.
 fn meant_hint(meant: &str) -> String {
     if meant.is_empty() { String::new() } else { format!("did you mean {meant}? ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_brings_along_makes_a_refusal_neither_endless_nor_of_two_lines() {
+        let said = |reason: String| NnError::Weights { path: "w".into(), reason }.to_string();
+        assert_eq!(said("unknown variant `a\nb`".into()), "w: unknown variant `a?b`");
+        let long = said(format!("begin{}end", "\u{e9}".repeat(9000)));
+        assert!(long.chars().count() < 710 && long.starts_with("w: begin") && long.ends_with("end"), "{long}");
+    }
 }

@@ -85,13 +85,16 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<u8> {
     };
     context.answer(&exported, || {
         let names: Vec<_> = exported.files.iter().filter_map(|f| f.file_name()).map(|n| n.to_string_lossy()).collect();
-        format!(
-            "{}: {} ({}); their paths start from {}",
+        let said = format!(
+            "{}: {} ({})",
             foreign::path(&args.output_dir),
             names.join(", "),
-            counted(exported.photos, "photo"),
-            foreign::path(&exported.root)
-        )
+            counted(exported.photos, "photo")
+        );
+        match args.format {
+            FormatArg::Npy => format!("{said}; their paths start from {}", foreign::path(&exported.root)),
+            FormatArg::Wildlife => format!("{said}; a dataset that is read where it lies"),
+        }
     })?;
     Ok(0)
 }
