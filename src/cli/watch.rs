@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 
+use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given};
@@ -92,7 +93,7 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
             other => words::say_problems(&watcher.untold(&other?, Duration::ZERO, Instant::now())),
         }
     }
-    words::say(&format!("{} encounters in {}", answers.len(), foreign::path(&args.output)));
+    words::say(&format!("{} in {}", counted(answers.len(), "encounter"), foreign::path(&args.output)));
     Ok(super::INTERRUPTED)
 }
 

@@ -90,7 +90,7 @@ impl Sitting {
         let before = self.standing.take().filter(|_| !news.is_anew);
         let (mut standing, mut changed) = Standing::of((open, &self.folder), before, &self.seen, news.places)?;
         let looking = lock::is_held(&self.place.join(LOCK_FILE))?;
-        if news.unread || news.is_anew || self.told.is_none() {
+        if news.unread || standing.unread.len() != self.seen.unread().count() {
             let folder = &self.folder;
             standing.unread = self.seen.unread().map(|seen| standing.unread_entry(folder, seen).into()).collect();
             changed = true;
@@ -612,6 +612,9 @@ mod tests {
         let session = sitting.look().unwrap().0;
         assert_eq!(session.entries[2].decided.as_ref().map(|one| &one.ruling), Some(&Ruling::Skipped));
         assert_eq!(format!("{session:?}"), format!("{:?}", Session::read(&gallery, &folder).unwrap()));
+        // and stays so when all is measured anew
+        sitting.standing = None;
+        assert_eq!(sitting.look().unwrap().0.entries.len(), 3);
         // a better copy came
         fs::write(&path, format!("{seen}{line}\n{}\n", seen.lines().last().unwrap().replace("\"b\"", "\"c\"")))
             .unwrap();

@@ -155,6 +155,10 @@ impl Identify {
             return Vec::new();
         }
         let is_same = before.is_some();
+        if !is_same {
+            // what was asked of another is its own matter
+            (self.writing, self.told) = (false, 0);
+        }
         let beside = self.shown_name().map(str::to_owned).filter(|_| is_same && !self.is_likely_new());
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
         let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());

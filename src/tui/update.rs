@@ -126,9 +126,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                         return effects;
                     }
                     Err(why) => {
-                        if model.identify.session.is_none() {
-                            model.identify.opening = None;
-                        }
+                        // the one that is there goes on
+                        let there = model.identify.session.as_ref();
+                        model.identify.opening = there.map(|session| (session.gallery.clone(), session.folder.clone()));
                         model.say(why, true);
                     }
                 }

@@ -404,8 +404,13 @@ fn a_folder_that_is_misspelt_stays_to_be_mended() {
     assert!(shown.contains("› /wek") && shown.contains("/wek: there is none"), "{shown}");
     let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Backspace)]);
     assert!(!text(&buffer).contains("there is none"));
-    drive(&mut model, vec![Message::Typed(Ok(()))]);
+    drive(&mut model, vec![Message::Typed(Ok(())), Message::Begun("/g".into(), "/other".into())]);
     assert!(model.layers.is_empty());
+    // where it cannot be opened, the one that is there goes on
+    drive(&mut model, vec![Message::Session("/g".into(), "/other".into(), Err("no photos".into()))]);
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("a".into(), Ruling::Known("t1".into()))]);
+    drive(&mut model, vec![written(None, three())]);
+    assert!(!model.identify.writing);
 }
 
 #[test]
