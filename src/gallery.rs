@@ -14,6 +14,7 @@ pub mod bench;
 pub mod bundle;
 pub mod change;
 mod codes;
+pub mod decided_table;
 pub mod decisions;
 mod error;
 pub mod export;

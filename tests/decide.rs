@@ -84,6 +84,9 @@ fn a_folder_is_grouped_into_known_and_new_individuals() {
     let photos: Vec<String> = groups.iter().flat_map(|group| strings(&group["photos"])).collect();
     assert_eq!((photos.len(), photos.iter().collect::<BTreeSet<_>>().len()), (80, 80), "each once");
     assert!(groups.iter().all(|group| group["individual"].is_null()));
+    let names: Vec<&str> = groups.iter().map(|group| group["group"].as_str().unwrap()).collect();
+    let expected: Vec<String> = (1..=groups.len()).map(|n| format!("new {n}")).collect();
+    assert_eq!(names, expected, "as `identify` calls them");
 
     stage.ok(&["gallery", "build", "--model-path", "models", "--data-dir", "strangers", "--gallery", "g"]);
     let anchored = stage.json(&["discover", "strangers", "--gallery", "g", "--distance", "0"]);
@@ -97,7 +100,9 @@ fn a_folder_is_grouped_into_known_and_new_individuals() {
     let by_gallery = stage.json(&["discover", "strangers", "--gallery", "g"]);
     assert_eq!(by_gallery["chosen"]["by"], "gallery");
     let known = by_gallery["groups"].as_array().unwrap().iter().filter(|group| !group["individual"].is_null());
-    assert!(known.count() > 0 && by_gallery["agreement"]["ari"].as_f64().unwrap() > 0.5, "{}", by_gallery["agreement"]);
+    let known: Vec<_> = known.collect();
+    assert!(known.iter().all(|group| group["group"].is_null()));
+    assert!(!known.is_empty() && by_gallery["agreement"]["ari"].as_f64().unwrap() > 0.5, "{}", by_gallery["agreement"]);
 
     let error = refused(&stage, &["discover", "strangers/images", "--model-path", "models"]);
     assert!(error.contains("--distance"), "{error}");

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use caretta::eval::model::{About, Preprocessing};
 use caretta::gallery::Error;
+use caretta::gallery::session::Session;
 use caretta::gallery::store::Gallery;
 use caretta::gallery::writer::Writer;
 use caretta::nn::head::HeadKind;
@@ -284,7 +285,8 @@ fn photos_are_named_as_they_arrive_also_after_a_kill() {
     };
     let watch = || {
         let args = ["watch", "incoming", "--gallery", "g", "--output", "named.jsonl", "--quiet", "0.2"];
-        place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        let said = fs::OpenOptions::new().create(true).append(true).open(place.root.join("said.txt")).unwrap();
+        place.command(&args).stdout(Stdio::null()).stderr(said).spawn().unwrap()
     };
     let lines = || -> Vec<(String, String, usize)> {
         let text = fs::read_to_string(&named).unwrap_or_default();
@@ -293,11 +295,15 @@ fn photos_are_named_as_they_arrive_also_after_a_kill() {
         whole.map(|d| (text(&d["encounter"]), text(&d["individual"]), d["photos"].as_array().unwrap().len())).collect()
     };
     let mut child = watch();
+    fs::write(incoming.join("a/notes.jpg"), "no photo").unwrap();
+    let said = || fs::read_to_string(place.root.join("said.txt")).unwrap();
+    until("what is no photo is told", || said().contains("notes.jpg"));
     arrive("t5/1.png", "b.png");
     until("the first is named", || lines().len() == 1);
     arrive("t4/7.png", "a/1.png");
     until("the second is named", || lines().len() == 2);
     kill(&mut child);
+    assert_eq!(said().matches("notes.jpg").count(), 1, "once: {}", said());
     arrive("t4/8.png", "a/2.png");
     arrive("t6/1.png", "c.png");
     fs::write(incoming.join("d.png"), &bytes(incoming.join("b.png"))[..50]).unwrap(); // never whole
@@ -310,6 +316,36 @@ fn photos_are_named_as_they_arrive_also_after_a_kill() {
     let line = |encounter: &str, who: &str, photos| (format!("incoming/{encounter}"), who.to_owned(), photos);
     let expected = [line("b.png", "t5", 1), line("a", "t4", 1), line("a", "t4", 2), line("c.png", "t6", 1)];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_session_tells_what_cannot_be_read_and_goes_on_with_the_rest() {
+    let place = Place::new(FEW);
+    place.ok(BUILD);
+    let week = place.root.join("week");
+    for folder in ["a", "b"] {
+        fs::create_dir_all(week.join(folder)).unwrap();
+    }
+    fs::copy(place.root.join("photos/t4/7.png"), week.join("a/1.png")).unwrap();
+    fs::write(week.join("a/2.png"), &bytes(week.join("a/1.png"))[..50]).unwrap();
+    fs::write(week.join("b/1.jpg"), "no photo").unwrap();
+    let see = ["identify", "week", "--gallery", "g", "--session"];
+    let told = place.json(&see);
+    assert_eq!((&told["encounters"], told["unreadable"].as_array().unwrap().len()), (&2.into(), 2), "{told}");
+    let session = Session::read(&place.root.join("g"), &week.canonicalize().unwrap()).unwrap();
+    let of = |at: usize| (session.entries[at].photos.len(), session.entries[at].unread.len());
+    assert_eq!((of(0), of(1)), ((1, 1), (0, 1)), "{session:?}");
+    assert!(session.entries[1].unread[0].0.ends_with("week/b/1.jpg"));
+    // nothing is looked at again, and it is told all the same
+    assert_eq!(place.json(&see)["unreadable"], told["unreadable"]);
+    fs::copy(place.root.join("photos/t5/1.png"), week.join("b/1.jpg")).unwrap();
+    assert_eq!(place.json(&see)["unreadable"].as_array().unwrap().len(), 1);
+
+    // photos of one animal in one folder
+    let loose = place.run(&["identify", "photos/t4", "--gallery", "g", "--json"]);
+    let said = String::from_utf8_lossy(&loose.stderr).into_owned();
+    assert!(said.contains("--encounters-by given"), "{said}");
+    assert_eq!(place.lines(&["identify", "photos/t4", "--gallery", "g", "--encounters-by", "given"]).len(), 1);
 }
 
 /// How many kills.

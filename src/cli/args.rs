@@ -309,6 +309,8 @@ pub(super) enum ByArg {
     Folder,
     /// The folder and the day
     Date,
+    /// What is named on the command line
+    Given,
 }
 
 impl From<ByArg> for EncountersBy {
@@ -316,6 +318,7 @@ impl From<ByArg> for EncountersBy {
         match by {
             ByArg::Folder => EncountersBy::Folder,
             ByArg::Date => EncountersBy::Date,
+            ByArg::Given => EncountersBy::Given,
         }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
-use crate::gallery::decisions::{By, Decided, Ruling};
+use crate::gallery::decided_table::{by, ruling, table};
+use crate::gallery::decisions::Decided;
 use crate::gallery::store::Gallery;
 use crate::run::files;
 
@@ -41,63 +42,6 @@ pub(super) fn decisions(context: &Context, args: &DecisionsArgs) -> Result<u8> {
     Ok(0)
 }
 
-fn ruling(decided: &Decided) -> &'static str {
-    match decided.ruling {
-        Ruling::Known(_) => "known",
-        Ruling::New(_) => "new_individual",
-        Ruling::Skipped => "skipped",
-    }
-}
-
-fn by(decided: &Decided) -> &'static str {
-    match decided.by {
-        By::Person => "person",
-        By::Program => "program",
-    }
-}
-
-/// The columns of the table.
-const COLUMNS: [&str; 11] = [
-    "at",
-    "folder",
-    "encounter",
-    "decision",
-    "individual",
-    "by",
-    "undone",
-    "proposed_decision",
-    "proposed_individual",
-    "proposed_probability",
-    "proposed_distance",
-];
-
-fn table(all: &[Decided]) -> Result<Vec<u8>> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(COLUMNS)?;
-    for decided in all {
-        let proposed = &decided.proposed;
-        let said = match proposed.decision {
-            Some(verdict) => serde_json::to_value(verdict)?.as_str().unwrap_or_default().to_owned(),
-            None => String::new(),
-        };
-        let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-        table.write_record([
-            decided.at.to_string().as_str(),
-            &decided.folder,
-            &decided.encounter,
-            ruling(decided),
-            decided.ruling.individual().unwrap_or_default(),
-            by(decided),
-            if decided.undone { "true" } else { "false" },
-            &said,
-            proposed.individual.as_deref().unwrap_or_default(),
-            &number(proposed.probability),
-            &number(proposed.distance),
-        ])?;
-    }
-    Ok(table.into_inner().map_err(|e| e.into_error())?)
-}
-
 /// The decisions for people, the last ones.
 fn shown(all: &[Decided]) -> String {
     const MOST: usize = 40;
@@ -109,7 +53,7 @@ fn shown(all: &[Decided]) -> String {
         .map(|decided| {
             vec![
                 decided.at.local(),
-                foreign::line(&decided.encounter),
+                foreign::line(&decided.place()),
                 ruling(decided).replace('_', " "),
                 foreign::line(decided.ruling.individual().unwrap_or("·")),
                 by(decided).to_owned(),

@@ -46,8 +46,9 @@ pub(super) struct DiscoverArgs {
     /// (of a table always)
     #[arg(long)]
     named: bool,
-    /// What makes photos of a folder one encounter: their sub-folder (a loose photo is one of its own), or the day as well
-    #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date")]
+    /// What makes photos of a folder one encounter: their sub-folder (a loose photo is one of its own), the day as
+    /// well, or all of it (given)
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date|given")]
     encounters_by: ByArg,
     #[command(flatten)]
     crop: CropFlag,
@@ -117,8 +118,8 @@ fn told(found: &Discovered) -> String {
     let row = |group: &Found| {
         let distance = |of: Option<f64>| of.map_or_else(String::new, |distance| format!("{distance:.3}"));
         vec![
-            group.group.to_string(),
-            group.individual.as_deref().map_or_else(|| "new".into(), foreign::line),
+            group.group.clone().unwrap_or_default(),
+            group.individual.as_deref().map_or_else(String::new, foreign::line),
             group.encounters.len().to_string(),
             group.photos.len().to_string(),
             distance(group.widest),

@@ -14,10 +14,10 @@ use crate::eval::boxes::Looker;
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::gallery::answers::Answers;
-use crate::gallery::asked::{Asked, EncountersBy, Given};
+use crate::gallery::asked::{Asked, EncountersBy, Given, loose_in};
 use crate::gallery::discover::few_enough;
 use crate::gallery::groups::NewOnes;
-use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide};
+use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide, sure};
 use crate::gallery::seen::Looking;
 use crate::gallery::session::Session;
 use crate::gallery::store::Gallery;
@@ -40,9 +40,9 @@ pub(super) struct IdentifyArgs {
     asked: Vec<PathBuf>,
     #[command(flatten)]
     gallery: ModelFlags,
-    /// What makes photos of a folder one encounter: their sub-folder (a loose photo is one of its own), or the day on
-    /// which they were taken as well
-    #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date")]
+    /// What makes photos of a folder one encounter: their sub-folder (a loose photo is one of its own), the day on
+    /// which they were taken as well, or that they lie in and below one that was given
+    #[arg(long, value_enum, hide_possible_values = true, default_value_t = ByArg::Folder, value_name = "folder|date|given")]
     encounters_by: ByArg,
     /// Keep what was seen of a folder with the gallery, to go through it on the screen's tab Identify; again, it goes on with
     /// what is new
@@ -71,7 +71,15 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     let catalogue = Catalogue::of(Gallery::open(args.gallery.folder())?)?;
     let of = args.gallery.load(context, device, catalogue.gallery())?;
     let source = args.photos.source(context);
-    let mut asked = Asked::new(given(context, &args.asked)?, args.encounters_by.into());
+    let given = given(context, &args.asked)?;
+    if let Some((folder, count)) = loose_in(&given).filter(|_| args.encounters_by == ByArg::Folder) {
+        let folder = foreign::path(folder);
+        words::say(&words::wrapped(&format!(
+            "{folder}: its {count} loose photos are {count} encounters; if they are of one animal, --encounters-by given makes \
+             each folder that is named one encounter."
+        )));
+    }
+    let mut asked = Asked::new(given, args.encounters_by.into());
     words::say_problems(&asked.manifest.problems);
     let all = asked.encounters.len();
     asked.retain(|encounter, photos| answers.as_ref().is_none_or(|answers| !answers.has(encounter, photos)));
@@ -184,7 +192,10 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let folder = folder.canonicalize().with_context(|| foreign::path(folder))?;
     let gallery = Gallery::open(args.gallery.folder())?;
     let of = args.gallery.load(context, device, &gallery)?;
-    let manifest = context.workspace.every_photo(&folder)?;
+    let mut manifest = context.workspace.photos_below(&folder)?;
+    if manifest.photos.is_empty() && manifest.problems.is_empty() {
+        manifest = context.workspace.every_photo(&folder)?; // which says that there is none
+    }
     let mut looking = Looking::at(&gallery, &folder)?;
     context.workspace.know_gallery(gallery.folder())?;
     let source = args.photos.source(context);
@@ -328,7 +339,7 @@ pub(super) fn table(found: &[Decision]) -> String {
             Some(Verdict::Look) => "look".into(),
             None => "—".into(),
         };
-        let sure = d.probability.map_or_else(String::new, |p| format!("{p:.2}"));
+        let sure = d.probability.map_or_else(String::new, sure);
         let group = d.group.clone().unwrap_or_default();
         let mut row =
             vec![foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)];

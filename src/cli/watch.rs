@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 
-use crate::data::error::DataError;
+use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given};
@@ -62,6 +62,7 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
     words::say(&format!("watching {}; Ctrl-C ends it", foreign::path(&args.folder)));
     while !context.is_interrupted() {
         let mut asked = photos(context, &args.folder)?;
+        words::say_problems(&watcher.untold(&asked.manifest.problems, quiet, Instant::now()));
         asked.encounters = watcher.ready(&asked, &answers, quiet, Instant::now());
         if asked.encounters.is_empty() {
             std::thread::sleep(BREATH);
@@ -78,6 +79,10 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
         catalogue.calibrate_again()?; // which leaves the gallery's version as it is
         let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
         let mut told = |decision: Decision, _: &[f32]| {
+            // one with a photo that cannot be read is asked about again by who starts again
+            if answers.has(&decision.encounter, &decision.photos) {
+                return Ok(());
+            }
             answers.append(&decision)?;
             if context.global.json { print_line(&decision) } else { print(&decision) }
         };
@@ -85,23 +90,18 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
             identify(&catalogue, &of.model, &asked, &source, &mut |_, _| !context.is_interrupted(), &mut told);
         match decided {
             Err(crate::gallery::Error::Interrupted) => break,
-            other => words::say_problems(&other?),
+            other => words::say_problems(&watcher.untold(&other?, Duration::ZERO, Instant::now())),
         }
     }
-    words::say(&format!("{} encounters in {}", answers.len(), foreign::path(&args.output)));
+    words::say(&format!("{} in {}", counted(answers.len(), "encounter"), foreign::path(&args.output)));
     Ok(super::INTERRUPTED)
 }
 
 /// What lies in the folder now; nothing is fine.
 fn photos(context: &Context, folder: &Path) -> Result<Asked> {
     let absolute = std::path::absolute(folder)?;
-    match context.workspace.every_photo(&absolute) {
-        Ok(manifest) => Ok(Asked::new(vec![Given::Folder(folder.into(), manifest)], EncountersBy::Folder)),
-        Err(RunError::Data(DataError::NoPhotos { .. })) if absolute.is_dir() => {
-            Ok(Asked::new(Vec::new(), EncountersBy::Folder))
-        }
-        Err(e) => Err(e.into()),
-    }
+    let manifest = context.workspace.photos_below(&absolute)?;
+    Ok(Asked::new(vec![Given::Folder(folder.into(), manifest)], EncountersBy::Folder))
 }
 
 fn print(decision: &Decision) -> crate::gallery::Result<()> {

@@ -9,7 +9,7 @@ mod loose;
 mod table;
 mod walk;
 
-pub use loose::every_photo;
+pub use loose::{every_photo, photos_below};
 pub(super) use table::{DATES, ENCOUNTERS, PATHS, Style, field_of, find, open_styled, open_table, table_error};
 
 use std::path::Path;

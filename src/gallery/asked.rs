@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 
 use crate::data::camera;
-use crate::data::manifest::{Manifest, Photo, Problem};
+use crate::data::manifest::{Manifest, Photo, Problem, ProblemKind};
 use crate::run::RunError;
 
 use super::Result;
@@ -21,6 +21,8 @@ pub enum EncountersBy {
     Folder,
     /// Their folder and the day on which the camera says they were taken; each undated one is one of its own.
     Date,
+    /// What was given: all photos in and below a folder that was named are one.
+    Given,
 }
 
 /// Photos of one animal, as far as the asker says.
@@ -41,6 +43,8 @@ pub struct Asked {
     pub encounters: Vec<Together>,
     /// Photos whose crop a network chose.
     pub looked: HashSet<usize>,
+    /// Files that are meant as photos and are none, by the encounter that they would be in; an encounter may have no other.
+    pub unread: BTreeMap<String, Vec<Problem>>,
 }
 
 /// An encounter with its photos that could be read (places in the manifest) and their embeddings, row after row.
@@ -80,6 +84,7 @@ impl Asked {
         let mut photos: Vec<Photo> = Vec::new();
         let mut problems: Vec<Problem> = Vec::new();
         let mut encounters: Vec<Together> = Vec::new();
+        let mut unread: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
         let (mut seen, mut at) = (HashSet::new(), HashMap::new());
         let mut take = |photo: Photo, folder: Option<&Path>| {
             if !seen.insert(photo.path.clone()) {
@@ -103,20 +108,33 @@ impl Asked {
                     take(loose(path), folder.as_deref());
                 }
                 Given::Folder(folder, manifest) => {
-                    problems.extend(manifest.problems.into_iter().map(|problem| Problem {
-                        photo: problem.photo.map(|photo| folder.join(photo).to_string_lossy().into_owned()),
-                        ..problem
-                    }));
+                    let within = |photo: &Path| {
+                        if by == EncountersBy::Given {
+                            return Some(folder.clone());
+                        }
+                        let below = photo.parent().filter(|p| !p.as_os_str().is_empty() || by == EncountersBy::Date);
+                        below.map(|below| folder.join(below))
+                    };
+                    for problem in manifest.problems {
+                        let below = problem.photo.as_ref().map(PathBuf::from);
+                        let photo = below.as_ref().map(|below| folder.join(below).to_string_lossy().into_owned());
+                        let problem = Problem { photo, ..problem };
+                        if let (ProblemKind::Unreadable, Some(path), Some(below)) =
+                            (problem.kind, &problem.photo, &below)
+                        {
+                            let encounter = encounter(by, path, within(below).as_deref(), None);
+                            unread.entry(encounter).or_default().push(problem.clone());
+                        }
+                        problems.push(problem);
+                    }
                     for photo in manifest.photos {
-                        let below =
-                            photo.path.parent().filter(|p| !p.as_os_str().is_empty() || by == EncountersBy::Date);
-                        let within = below.map(|below| folder.join(below));
+                        let within = within(&photo.path);
                         take(Photo { path: folder.join(&photo.path), ..photo }, within.as_deref());
                     }
                 }
             }
         }
-        Asked { manifest: Manifest { problems, ..bare(photos) }, encounters, looked: HashSet::new() }
+        Asked { manifest: Manifest { problems, ..bare(photos) }, encounters, looked: HashSet::new(), unread }
     }
 
     /// Whether `taken` says so of an encounter and its photos, by their paths as given.
@@ -139,7 +157,7 @@ impl Asked {
             photos.extend(paths.iter().map(photo));
             again.push(Together { encounter: (*encounter).to_owned(), photos: (from..photos.len()).collect() });
         }
-        Asked { manifest: bare(photos), encounters: again, looked: HashSet::new() }
+        Asked { manifest: bare(photos), encounters: again, looked: HashSet::new(), unread: BTreeMap::new() }
     }
 
     /// How many photos its encounters have.
@@ -175,6 +193,16 @@ impl Asked {
     }
 }
 
+/// A folder of `given` of which several photos lie in no sub-folder, and how many.
+pub fn loose_in(given: &[Given]) -> Option<(&Path, usize)> {
+    given.iter().find_map(|given| {
+        let Given::Folder(folder, manifest) = given else { return None };
+        let is_loose = |photo: &&Photo| photo.path.parent().is_some_and(|above| above.as_os_str().is_empty());
+        let count = manifest.photos.iter().filter(is_loose).count();
+        (count > 1).then_some((folder.as_path(), count))
+    })
+}
+
 /// The deepest folder that holds all of `folders`.
 pub(super) fn common<'a>(folders: impl Iterator<Item = &'a Path>) -> PathBuf {
     let shared = folders
@@ -198,7 +226,7 @@ pub(super) fn bare(photos: Vec<Photo>) -> Manifest {
 
 fn encounter(by: EncountersBy, photo: &str, folder: Option<&Path>, day: Option<Date>) -> String {
     match (by, folder, day) {
-        (EncountersBy::Folder, Some(folder), _) => folder.to_string_lossy().into_owned(),
+        (EncountersBy::Folder | EncountersBy::Given, Some(folder), _) => folder.to_string_lossy().into_owned(),
         (EncountersBy::Date, Some(folder), Some(day)) if folder.as_os_str().is_empty() => day.to_string(),
         (EncountersBy::Date, Some(folder), Some(day)) => {
             format!("{} {day}", folder.to_string_lossy().trim_end_matches('/'))
@@ -286,5 +314,30 @@ mod tests {
                 ("week/b/c/1.jpg", vec!["week/b/c/1.jpg"]),
             ]
         );
+    }
+
+    #[test]
+    fn what_is_given_may_be_one_encounter_and_many_loose_photos_are_told() {
+        let asked = Asked::new(vec![week(), Given::Photo("x.jpg".into())], EncountersBy::Given);
+        let all = encounters(&asked);
+        assert_eq!((all.len(), all[0].0, all[0].1.len(), all[1].0), (2, "week", 5, "x.jpg"));
+        assert_eq!(loose_in(&[Given::Photo("x.jpg".into()), week()]), Some((Path::new("week"), 2)));
+        assert_eq!(loose_in(&[Given::Folder("week".into(), bare(vec![loose("1.jpg".into())]))]), None, "one is one");
+    }
+
+    #[test]
+    fn files_that_are_no_photos_are_told_beside_their_encounter() {
+        let mut manifest = bare(vec![loose("a/1.jpg".into())]);
+        let problem = |photo: &str| Problem {
+            kind: ProblemKind::Unreadable,
+            photo: Some(photo.into()),
+            line: None,
+            reason: "it is text".into(),
+        };
+        manifest.problems = ["a/2.jpg", "b/1.jpg", "c.jpg"].map(problem).into();
+        let asked = Asked::new(vec![Given::Folder("week".into(), manifest)], EncountersBy::Folder);
+        let told: Vec<_> = asked.unread.iter().map(|(name, all)| (name.as_str(), all[0].photo.as_deref())).collect();
+        let of = |name, photo| (name, Some(photo));
+        assert_eq!(told, [of("week/a", "week/a/2.jpg"), of("week/b", "week/b/1.jpg"), of("week/c.jpg", "week/c.jpg")]);
     }
 }

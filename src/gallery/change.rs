@@ -79,7 +79,7 @@ impl Writer {
         })
     }
 
-    /// Takes out the photos of an individual, or of those only the ones at `photos`, by their paths as shown.
+    /// Takes out the photos of an individual, or of those only the ones at `photos`, by their paths as shown or their whole paths.
     ///
     /// # Errors
     /// When there is no such individual or photo, or the database cannot be written.
@@ -96,10 +96,19 @@ impl Writer {
             }
             for photo in photos {
                 deferred(all)?;
-                let one = format!("UPDATE photos SET gone = ?2 WHERE {of} AND path = ?3");
-                match all.execute(&one, params![individual, change, photo])? {
-                    0 => return Ok(Err(Error::NoSuchPhoto { name: name.clone(), photo: photo.clone() })),
-                    some => taken += some,
+                let whole = "(SELECT path FROM roots WHERE id = root) || '/' || path";
+                let found = format!("SELECT id, {whole} FROM photos WHERE {of} AND (path = ?2 OR {whole} = ?2)");
+                let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+                let found: rusqlite::Result<Vec<(i64, String)>> =
+                    all.prepare_cached(&found)?.query_map(params![individual, photo], read)?.collect();
+                let mut found = found?;
+                let (name, photo) = (name.clone(), photo.clone());
+                match (found.pop(), found.is_empty()) {
+                    (Some((id, _)), true) => {
+                        taken += all.execute("UPDATE photos SET gone = ?2 WHERE id = ?1", params![id, change])?;
+                    }
+                    (Some((_, like)), false) => return Ok(Err(Error::SeveralPhotos { name, photo, like })),
+                    (None, _) => return Ok(Err(Error::NoSuchPhoto { name, photo })),
                 }
             }
             Ok(Ok((format!("{} of {name} taken out", counted(taken, "photo")), Detail::Remove { photos: taken })))
@@ -150,13 +159,19 @@ impl Writer {
         })
     }
 
-    /// Takes back change `id`, whatever came after it, and says `said`.
-    pub(super) fn undo_one(&mut self, id: i64, said: String) -> Result<Made> {
+    /// Takes back change `id`, whatever came after it, with an entry in the log for each of `said`.
+    pub(super) fn undo_one(&mut self, id: i64, mut said: Vec<String>) -> Result<Made> {
+        let last = said.pop().unwrap_or_default();
         self.change("undo", |all| {
             let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
             let (what, detail) = all.query_row("SELECT what, detail FROM changes WHERE id = ?1", [id], read)?;
             let taken = take_back(all, id, &what, &detail)?;
-            Ok(taken.map(|()| (said, Detail::Undo { of: id })))
+            if taken.is_ok() {
+                for one in &said {
+                    changed(all, "undo", one, &Detail::Undo { of: id })?;
+                }
+            }
+            Ok(taken.map(|()| (last, Detail::Undo { of: id })))
         })
     }
 
@@ -267,8 +282,11 @@ fn take_back(all: &Transaction<'_>, id: i64, what: &str, detail: &str) -> rusqli
 /// Reverses change `id`, which was `detail`, for change `undo`.
 fn reverse(all: &Transaction<'_>, id: i64, undo: i64, detail: &Detail) -> rusqlite::Result<Result<()>> {
     match detail {
-        Detail::Add => {
+        Detail::Add | Detail::Correct { .. } => {
             all.execute("UPDATE photos SET gone = ?2 WHERE added = ?1 AND gone IS NULL", params![id, undo])?;
+            if let Detail::Correct { photos } = detail {
+                return bring_back(all, id, *photos);
+            }
         }
         Detail::Rename { individual, from, to, owner } => {
             all.execute("UPDATE individuals SET name = ?2 WHERE id = ?1", params![individual, from])?;
@@ -288,22 +306,23 @@ fn reverse(all: &Transaction<'_>, id: i64, undo: i64, detail: &Detail) -> rusqli
             }
             all.execute("UPDATE individuals SET note = ?2 WHERE id = ?1", params![into, note])?;
         }
-        Detail::Remove { photos } => {
-            // those whose coming was taken back meanwhile stay away
-            let undone = "added IN (SELECT id FROM changes WHERE undone IS NOT NULL)";
-            let back = all.execute(&format!("UPDATE photos SET gone = NULL WHERE gone = ?1 AND NOT {undone}"), [id])?;
-            let query = format!("SELECT count(*) FROM photos WHERE gone = ?1 AND {undone}");
-            let away: usize = all.query_row(&query, [id], |row| row.get(0))?;
-            if back + away != *photos {
-                return Ok(Err(Error::RebuiltSince));
-            }
-        }
+        Detail::Remove { photos } => return bring_back(all, id, *photos),
         Detail::Note { individual, before } => {
             all.execute("UPDATE individuals SET note = ?2 WHERE id = ?1", params![individual, before])?;
         }
         Detail::Undo { .. } | Detail::Rebuild => {}
     }
     Ok(Ok(()))
+}
+
+/// Has the photos come again that went with change `id`, which were so many.
+fn bring_back(all: &Transaction<'_>, id: i64, photos: usize) -> rusqlite::Result<Result<()>> {
+    // those whose coming was taken back meanwhile stay away
+    let undone = "added IN (SELECT id FROM changes WHERE undone IS NOT NULL)";
+    let back = all.execute(&format!("UPDATE photos SET gone = NULL WHERE gone = ?1 AND NOT {undone}"), [id])?;
+    let query = format!("SELECT count(*) FROM photos WHERE gone = ?1 AND {undone}");
+    let away: usize = all.query_row(&query, [id], |row| row.get(0))?;
+    Ok(if back + away == photos { Ok(()) } else { Err(Error::RebuiltSince) })
 }
 
 #[cfg(test)]
@@ -405,6 +424,23 @@ mod tests {
         writer.remove("t2", &[]).unwrap();
         writer.rename("t1", "t2").unwrap();
         writer.undo().unwrap();
+        writer.undo().unwrap();
+        assert_eq!(names(&writer), ["t1 2", "t2 1"]);
+    }
+
+    #[test]
+    fn a_path_that_two_folders_have_is_not_guessed_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = small(&dir.path().join("g"));
+        let (mut more, row) = photo(0, "t1");
+        (more.root, more.sha256) = ("/more".into(), [99; 32]);
+        writer.add(&mut Adding::new("add", String::new()), &[more], &row).unwrap();
+        let error = writer.remove("t1", &["0.jpg".into()]).unwrap_err().to_string();
+        assert!(error.contains("/more/0.jpg") && !error.contains('\n'), "{error}");
+        writer.remove("t1", &["/more/0.jpg".into()]).unwrap();
+        let (_, photos) = writer.individual("t1").unwrap();
+        assert!(photos.iter().all(|photo| photo.root.ends_with("photos")) && photos.len() == 2, "{photos:?}");
+        writer.remove("t1", &["0.jpg".into()]).unwrap();
         writer.undo().unwrap();
         assert_eq!(names(&writer), ["t1 2", "t2 1"]);
     }

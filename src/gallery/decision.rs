@@ -31,6 +31,15 @@ pub struct Decision {
     pub probability: Option<f64>,
 }
 
+/// A probability in words: what is all but sure is not said to be.
+pub fn sure(probability: f64) -> String {
+    match probability {
+        p if p < 0.01 => "<.01".into(),
+        p if p > 0.99 => ">.99".into(),
+        p => format!("{p:.2}"),
+    }
+}
+
 /// Decides on `proposal` as `calibration` promises. Where fewer than two individuals are known, a person looks.
 pub fn decide(proposal: &Proposal, calibration: &Calibration) -> Decision {
     let evidence = proposal.evidence();

@@ -1,7 +1,8 @@
 //! What was decided of encounters of new photos, beside what the program had proposed. Part of a gallery, so that a
 //! decision and the photos that it brings are one step, and one step back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -85,12 +86,35 @@ pub struct Decided {
     pub undone: bool,
 }
 
+impl Decided {
+    /// The encounter with the folder that was gone through, told apart from those of others.
+    pub fn place(&self) -> String {
+        shown(&self.folder, &self.encounter)
+    }
+}
+
+/// `encounter` of the folder at `folder`, an absolute path, with that folder's name.
+pub(super) fn shown(folder: &str, encounter: &str) -> String {
+    let name = Path::new(folder).file_name().unwrap_or_default();
+    Path::new(name).join(encounter).to_string_lossy().into_owned()
+}
+
 impl Ruling {
     /// Who it is; none where nothing is said.
     pub fn individual(&self) -> Option<&str> {
         match self {
             Ruling::Known(name) | Ruling::New(name) => Some(name),
             Ruling::Skipped => None,
+        }
+    }
+
+    /// The same of somebody of this name.
+    #[must_use]
+    pub fn of(&self, name: String) -> Ruling {
+        match self {
+            Ruling::Known(_) => Ruling::Known(name),
+            Ruling::New(_) => Ruling::New(name),
+            Ruling::Skipped => Ruling::Skipped,
         }
     }
 
@@ -118,6 +142,18 @@ impl Gallery {
         let query = "SELECT d.change, c.at, d.folder, d.encounter, d.ruling, d.proposed, c.undone IS NOT NULL
             FROM decisions d JOIN changes c ON c.id = d.change WHERE ?1 IS NULL OR d.folder = ?1 ORDER BY d.change, d.rowid";
         let all = || self.facts.connection.prepare(query)?.query_map([folder], decided)?.collect();
+        self.facts.told(all())
+    }
+
+    /// Who is called otherwise than once, by the names from then.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn called_otherwise(&self) -> Result<HashMap<String, String>> {
+        let query =
+            "SELECT n.name, i.name FROM names n JOIN individuals i ON i.id = n.individual WHERE n.name != i.name";
+        let all =
+            || self.facts.connection.prepare(query)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect();
         self.facts.told(all())
     }
 
@@ -164,24 +200,41 @@ struct Ruled {
 
 impl Writer {
     /// Writes down what was decided of `matters`, encounters of `folder` (an absolute path) that are one animal, and adds their
-    /// photos as the individual that they are now known to show; photos that are there already are left as they are. It is
-    /// one change, taken back in one step. What returned is on the disk.
+    /// photos as the individual that they are now known to show; photos that are there already are left as they are. Where
+    /// `corrects` is the change by which another was decided of one last, the photos that came by that are this one's from now
+    /// on. It is one change, taken back in one step. What returned is on the disk.
     ///
     /// # Errors
-    /// When something else than that it is skipped is decided of one already; when the name of a known individual is nobody's, that of a new one
+    /// When something else than that it is skipped is decided of one already, by another change than `corrects`; when the name of a known individual is nobody's, that of a new one
     /// somebody's or empty; when a photo is in the gallery as somebody else; when a file cannot be written. Nothing was
     /// changed then.
-    pub fn rule(&mut self, folder: &str, matters: &[Matter<'_>], (ruling, by): (&Ruling, By)) -> Result<()> {
-        let standing = "SELECT d.ruling FROM decisions d JOIN changes c ON c.id = d.change
+    pub fn rule(
+        &mut self,
+        folder: &str,
+        matters: &[Matter<'_>],
+        (ruling, by, corrects): (&Ruling, By, Option<i64>),
+    ) -> Result<()> {
+        let standing = "SELECT d.change, d.ruling FROM decisions d JOIN changes c ON c.id = d.change
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
         let mut once = HashSet::new();
+        let (mut before, mut moved) = (None, Moved::default());
         for Matter { encounter, .. } in matters {
-            let before = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
-                standing.query_row([folder, encounter], |row| json::<Ruled>(row, 0)).optional()
+            let found = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
+                let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?.ruling));
+                standing.query_row([folder, encounter], read).optional()
             });
-            // who was skipped may still get a name
-            let may_be = |before: &Ruled| before.ruling == Ruling::Skipped && *ruling != Ruling::Skipped;
-            if self.facts.told(before)?.is_some_and(|before| !may_be(&before)) || !once.insert(*encounter) {
+            let stands = match self.facts.told(found)? {
+                None => false,
+                // who was skipped may still get a name
+                Some((_, Ruling::Skipped)) => *ruling == Ruling::Skipped,
+                Some((change, ruling)) if corrects == Some(change) => {
+                    moved.take(self, (folder, encounter))?;
+                    before = ruling.individual().map(str::to_owned);
+                    false
+                }
+                Some(_) => true,
+            };
+            if stands || !once.insert(*encounter) {
                 return Err(Error::AlreadyDecided { encounter: (*encounter).into() });
             }
         }
@@ -196,6 +249,13 @@ impl Writer {
             }
             Ruling::Skipped => Ruling::Skipped,
         };
+        // it may be called otherwise since
+        let before =
+            before.map(|name| self.facts.told(find(&self.facts.connection, &name)).map(|f| f.map_or(name, |f| f.1)));
+        let before = before.transpose()?;
+        if let Some(one) = matters.first().filter(|_| before.is_some() && ruling.individual() == before.as_deref()) {
+            return Err(Error::AlreadyDecided { encounter: one.encounter.into() });
+        }
         let dims = self.embedding().dims;
         let fits = |one: &Matter<'_>| one.photos.is_empty() || one.photos.len() * dims == one.embeddings.len();
         let are_units = |one: &Matter<'_>| one.embeddings.chunks_exact(dims).all(super::store::is_unit);
@@ -209,7 +269,11 @@ impl Writer {
         {
             let Some(individual) = ruling.individual() else { break };
             let photo = NewPhoto { individual: individual.to_owned(), ..photo.clone() };
-            let stands = if of_these.insert((photo.sha256, photo.crop)) { self.there(&photo)? } else { There::Known };
+            let stands = match of_these.insert((photo.sha256, photo.crop)) {
+                true if moved.photos.contains(&(photo.path.clone(), photo.sha256)) => There::New,
+                true => self.there(&photo)?,
+                false => There::Known,
+            };
             match stands {
                 There::New => {
                     new.push(photo);
@@ -226,13 +290,24 @@ impl Writer {
         let ruled = text(serde_json::to_string(&Ruled { ruling: ruling.clone(), by }))?;
         let log = |one: &Matter<'_>| Ok((one.encounter.to_owned(), text(serde_json::to_string(one.proposed))?));
         let log: Vec<(String, String)> = matters.iter().map(log).collect::<Result<_>>()?;
-        let said = ruling.told(&matters.iter().map(|one| one.encounter).collect::<Vec<_>>());
+        let places: Vec<String> = matters.iter().map(|one| shown(folder, one.encounter)).collect();
+        let mut said = ruling.told(&places.iter().map(String::as_str).collect::<Vec<_>>());
+        if let Some(before) = &before {
+            said += &format!("; it was {before}");
+        }
+        let detail = match moved.ids.len() {
+            0 => Detail::Add,
+            photos => Detail::Correct { photos },
+        };
         self.put(&new, &rows, |all| {
             if let Ruling::New(name) = &ruling {
                 // it may still lead to somebody whose photos are all gone
                 all.execute("DELETE FROM names WHERE name = ?1", [name])?;
             }
-            let change = changed(all, "identify", &said, &Detail::Add)?;
+            let change = changed(all, "identify", &said, &detail)?;
+            for id in &moved.ids {
+                all.prepare_cached("UPDATE photos SET gone = ?2 WHERE id = ?1")?.execute([*id, change])?;
+            }
             let one = "INSERT INTO decisions (change, folder, encounter, ruling, proposed) VALUES (?1, ?2, ?3, ?4, ?5)";
             for (encounter, proposed) in &log {
                 all.execute(one, params![change, folder, encounter, ruled, proposed])?;
@@ -247,7 +322,45 @@ impl Writer {
     /// # Errors
     /// When the database cannot be written.
     pub fn take_back(&mut self, decided: &Decided) -> Result<()> {
-        self.undo_one(decided.change, format!("{} is open again", decided.encounter)).map(|_| ())
+        let all = self.decided(Some(&decided.folder))?;
+        let of_these = all.iter().filter(|other| other.change == decided.change);
+        let said = |one: &Decided| {
+            let before = |other: &&Decided| {
+                !other.undone && other.encounter == one.encounter && other.change < one.change // which stands then
+            };
+            match all.iter().rfind(before) {
+                Some(before) => format!("{} again", before.ruling.told(&[&one.place()])),
+                None => format!("{} is open again", one.place()),
+            }
+        };
+        let said = of_these.map(said).collect();
+        self.undo_one(decided.change, said).map(|_| ())
+    }
+}
+
+/// Photos that come with an encounter's decision, which is corrected: they are somebody else's from then on.
+#[derive(Default)]
+struct Moved {
+    ids: Vec<i64>,
+    /// Their paths and what is in their files.
+    photos: HashSet<(String, [u8; 32])>,
+}
+
+impl Moved {
+    fn take(&mut self, gallery: &Gallery, (folder, encounter): (&str, &str)) -> Result<()> {
+        let query = "SELECT p.id, p.path, p.sha256 FROM photos p JOIN roots r ON r.id = p.root
+            WHERE p.gone IS NULL AND r.path = ?1 AND p.added IN (SELECT d.change FROM decisions d
+                JOIN changes c ON c.id = d.change WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2)";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
+        let all = || gallery.facts.connection.prepare(query)?.query_map([folder, encounter], read)?.collect();
+        let all: Vec<(i64, String, [u8; 32])> = gallery.facts.told(all())?;
+        // one change may be of several encounters
+        let is_own = |path: &str| path == encounter || Path::new(path).parent() == Some(Path::new(encounter));
+        for (id, path, sha256) in all.into_iter().filter(|(_, path, _)| is_own(path)) {
+            self.ids.push(id);
+            self.photos.insert((path, sha256));
+        }
+        Ok(())
     }
 }
 
@@ -274,7 +387,7 @@ mod tests {
         for ((encounter, _), (photos, embeddings)) in encounters.iter().zip(&seen) {
             matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings });
         }
-        writer.rule("/week", &matters, (&ruling, By::Person))
+        writer.rule("/week", &matters, (&ruling, By::Person, None))
     }
 
     #[test]
@@ -393,7 +506,7 @@ mod tests {
         for (encounter, n) in [("b", 7), ("c", 8)] {
             let (photo, row) = photo(n, "");
             let matter = Matter { encounter, proposed: &PROPOSED, photos: &[photo], embeddings: &row };
-            writer.rule("/week", &[matter], (&Ruling::Known("t2".into()), By::Program)).unwrap();
+            writer.rule("/week", &[matter], (&Ruling::Known("t2".into()), By::Program, None)).unwrap();
         }
         let named = |writer: &Writer| {
             let ids = writer.named_by_program().unwrap();

@@ -1,6 +1,6 @@
 //! A folder's photos grouped into individuals: what `discover` does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::nn::ops::Backend;
 use super::ari::Agreement;
 use super::asked::{Asked, Together, with_rows};
 use super::discover::{self, Cut, Encounters, Group};
+use super::groups;
 use super::hash;
 use super::known::{Known, KnownPhoto};
 use super::trained::Trained;
@@ -48,7 +49,8 @@ impl Unsorted {
             }
             encounters[place].photos.push(n);
         }
-        Unsorted { asked: Asked { manifest, encounters, looked: HashSet::new() }, names }
+        let asked = Asked { manifest, encounters, looked: HashSet::new(), unread: BTreeMap::new() };
+        Unsorted { asked, names }
     }
 }
 
@@ -93,8 +95,8 @@ pub enum ChosenBy {
 /// Photos that are proposed to be of one individual.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
-    /// Its number, from 1.
-    pub group: usize,
+    /// Of a new individual what it goes by, as in a decision: "new 1" and so on; none of a known one.
+    pub group: Option<String>,
     /// The known individual that drew them; none of a new one.
     pub individual: Option<String>,
     /// Its photos.
@@ -145,8 +147,12 @@ pub fn discover<D: Backend>(
     let groups = discover::group(&encounters, known, distance)?;
     let agreement = discover::judge(&groups, &encounters, &readable.names);
     let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
-    let found = |(n, group): (usize, &Group)| Found {
-        group: n + 1,
+    let mut new = 0;
+    let found = |group: &Group| Found {
+        group: group.individual.is_none().then(|| {
+            new += 1;
+            groups::name(new)
+        }),
         individual: group.individual.zip(known).map(|(who, known)| known.individuals[who].clone()),
         photos: group.encounters.iter().flat_map(|&e| readable.photos[e].iter().map(path)).collect(),
         encounters: group.encounters.iter().map(|&e| readable.encounters[e].to_owned()).collect(),
@@ -154,7 +160,7 @@ pub fn discover<D: Backend>(
         next: group.next,
     };
     let discovered = Discovered {
-        groups: groups.iter().enumerate().map(found).collect(),
+        groups: groups.iter().map(found).collect(),
         photos: usable.len(),
         encounters: encounters.len(),
         distance,

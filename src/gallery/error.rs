@@ -263,8 +263,14 @@ pub enum Error {
         folder: PathBuf,
     },
     /// A decision on what is decided.
-    #[error("{}: something is decided of it already; undo that first", line(encounter))]
+    #[error("{}: it is decided already: look at it once more", line(encounter))]
     AlreadyDecided {
+        /// The encounter.
+        encounter: String,
+    },
+    /// A name for an encounter of which nothing can be seen.
+    #[error("{}: no photo of it can be read, so that it can only be skipped", line(encounter))]
+    NothingSeen {
         /// The encounter.
         encounter: String,
     },
@@ -342,6 +348,21 @@ pub enum Error {
         name: String,
         /// The path as given.
         photo: String,
+    },
+    /// A photo's path that several photos have.
+    #[error(
+        "{} has more than one photo at {}: say which by its whole path, as {}",
+        line(name),
+        line(photo),
+        line(like)
+    )]
+    SeveralPhotos {
+        /// The individual.
+        name: String,
+        /// The path as given.
+        photo: String,
+        /// The whole path of one of them.
+        like: String,
     },
     /// No change is left to take back.
     #[error("there is nothing to take back: what the gallery was built with stays")]

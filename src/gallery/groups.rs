@@ -8,6 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 use super::Result;
 use super::discover::{Cut, Encounters, MOST, group};
 
+/// While encounters come, they are put together anew when one in so many has no group, so that all that work is a few times the
+/// last of it.
+const ENOUGH: usize = 4;
+
 /// Encounters of new individuals with their embeddings, until all are there that are to be grouped.
 #[derive(Clone, Debug, Default)]
 pub struct NewOnes {
@@ -90,7 +94,7 @@ pub(super) struct Groups {
 
 impl Groups {
     /// The group of each of `encounters`, which have their photos' embeddings of `dims` numbers row after row. They are put
-    /// together anew where one came that has no group, or the distance is another.
+    /// together anew where one came that has no group, or the distance is another; while more are `coming`, not for each of them.
     ///
     /// # Errors
     /// When an embedding is not finite.
@@ -99,9 +103,12 @@ impl Groups {
         dims: usize,
         encounters: &[(&str, &[f32])],
         cut: Option<&Cut>,
+        coming: bool,
     ) -> Result<Vec<Option<String>>> {
         let Some(cut) = cut.filter(|_| encounters.len() <= MOST) else { return Ok(vec![None; encounters.len()]) };
-        if self.distance != Some(cut.distance) || encounters.iter().any(|(one, _)| !self.of.contains_key(*one)) {
+        let without = encounters.iter().filter(|(one, _)| !self.of.contains_key(*one)).count();
+        let are_enough = if coming { ENOUGH * without >= encounters.len() } else { true };
+        if self.distance != Some(cut.distance) || (without > 0 && are_enough) {
             let photos: Vec<&[f32]> = encounters.iter().map(|(_, photos)| *photos).collect();
             let names: Vec<&str> = encounters.iter().map(|(name, _)| *name).collect();
             self.number(&names, &numbers(dims, &photos, cut)?);
@@ -178,7 +185,7 @@ mod tests {
             let photos: Vec<Vec<f32>> = encounters.iter().map(|(_, degrees)| at(*degrees)).collect();
             let all: Vec<(&str, &[f32])> =
                 encounters.iter().map(|(one, _)| *one).zip(photos.iter().map(|p| &p[..])).collect();
-            let found = groups.of(2, &all, distance.map(cut).as_ref()).unwrap();
+            let found = groups.of(2, &all, distance.map(cut).as_ref(), false).unwrap();
             found.into_iter().map(|name| name.map_or(0, |name| name[4..].parse().unwrap())).collect::<Vec<usize>>()
         };
         let (a, b, c, d, e) = (("a", 0.0), ("b", 90.0), ("c", 5.0), ("d", 180.0), ("e", 97.0));
@@ -190,5 +197,23 @@ mod tests {
         assert_eq!(of(&[b, e, d], Some(0.2)), [2, 2, 3], "calibrated anew");
         assert_eq!(of(&[b, e, d], Some(2.0)), [2, 2, 2]);
         assert_eq!(of(&[b, e, d], Some(0.1)), [2, 3, 4]);
+    }
+
+    #[test]
+    fn while_encounters_come_they_are_not_put_together_for_each_of_them() {
+        let mut groups = Groups::default();
+        let mut times = 0;
+        let all: Vec<(String, Vec<f32>)> =
+            (0..400).map(|n| (n.to_string(), on_circle(&[("x", 0, n as f32 / 2.0)]).embeddings)).collect();
+        for come in 1..=all.len() {
+            let these: Vec<(&str, &[f32])> = all[..come].iter().map(|(name, row)| (name.as_str(), &row[..])).collect();
+            let before = groups.of.len();
+            let named = groups.of(2, &these, Some(&cut(0.1)), true).unwrap();
+            times += usize::from(groups.of.len() > before);
+            assert_eq!(named.iter().flatten().count(), groups.of.len());
+        }
+        assert!(times < 40, "{times}");
+        let these: Vec<(&str, &[f32])> = all.iter().map(|(name, row)| (name.as_str(), &row[..])).collect();
+        assert!(groups.of(2, &these, Some(&cut(0.1)), false).unwrap().iter().all(Option::is_some));
     }
 }

@@ -23,7 +23,7 @@ use super::search::{Near, Nearest, nearest};
 use super::store::{Counts, Gallery, Photo};
 use super::{Error, Result};
 
-pub use super::decision::Verdict;
+pub use super::decision::{Verdict, sure};
 
 /// Photos embedded before their encounters are decided and told.
 const BATCH: usize = 128;
@@ -315,7 +315,8 @@ pub fn identify<D: Backend>(
     progress: &mut dyn FnMut(usize, usize) -> bool,
     told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
-    each_encounter(model, asked, source, progress, &mut |batch| {
+    each_encounter(model, asked, source, progress, &mut |batch, _| {
+        let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
         let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
         for ((together, photos, rows), ranked) in batch.iter().zip(catalogue.rank(&queries)?) {
             let photos = photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
@@ -338,14 +339,15 @@ pub fn embed<D: Backend>(
     progress: &mut dyn FnMut(usize, usize) -> bool,
     told: &mut dyn FnMut(&str, &[f32]),
 ) -> Result<Vec<Problem>> {
-    each_encounter(model, asked, source, progress, &mut |batch| {
-        batch.iter().for_each(|(together, _, rows)| told(&together.encounter, rows));
+    each_encounter(model, asked, source, progress, &mut |batch, _| {
+        let readable = batch.iter().filter(|(_, photos, _)| !photos.is_empty());
+        readable.for_each(|(together, _, rows)| told(&together.encounter, rows));
         Ok(())
     })
 }
 
-/// Embeds the photos of `asked`, and hands its encounters to `told` a batch at a time, those without a readable photo left
-/// out. The rest is as for [`identify`].
+/// Embeds the photos of `asked`, and hands its encounters to `told` a batch at a time, also those without a readable photo, with
+/// the problems of the batch's photos. The rest is as for [`identify`].
 ///
 /// # Errors
 /// As [`identify`].
@@ -354,7 +356,7 @@ pub(super) fn each_encounter<D: Backend>(
     asked: &Asked,
     source: &Source,
     progress: &mut dyn FnMut(usize, usize) -> bool,
-    told: &mut dyn FnMut(&[Embeddable<'_>]) -> Result<()>,
+    told: &mut dyn FnMut(&[Embeddable<'_>], &[Problem]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
     let dims = model.about.embedding_dim;
     let all = 2 * asked.photos();
@@ -363,11 +365,9 @@ pub(super) fn each_encounter<D: Backend>(
         let photos: Vec<usize> = batch.iter().flat_map(|together| together.photos.iter().copied()).collect();
         let Embedded { usable, vectors, problems: unreadable } =
             embed_readable(model, &asked.manifest, &photos, source, &mut |now, _| progress(done + now, all))?;
-        problems.extend(unreadable);
         done += 2 * photos.len();
-        let mut readable = with_rows(batch, &usable, &vectors, dims);
-        readable.retain(|(_, photos, _)| !photos.is_empty());
-        told(&readable)?;
+        told(&with_rows(batch, &usable, &vectors, dims), &unreadable)?;
+        problems.extend(unreadable);
     }
     Ok(problems)
 }

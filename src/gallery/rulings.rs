@@ -7,7 +7,7 @@ use crate::data::hex::hex;
 use crate::run::RunError;
 
 use super::about::Embedding;
-use super::decisions::{By, Decided, Matter, Proposed, Ruling};
+use super::decisions::{By, Decided, Matter, Proposed, Ruling, shown};
 use super::seen::{Seen, SeenFile, SeenPhoto};
 use super::writer::{Encounter, NewPhoto, Writer};
 use super::{Error, Result, hash};
@@ -19,6 +19,8 @@ pub struct Ruled<'a> {
     pub encounters: &'a [(String, Proposed)],
     /// Who it is.
     pub ruling: &'a Ruling,
+    /// The change by which another was decided of it, which is corrected; none where nothing was.
+    pub corrects: Option<i64>,
 }
 
 /// Writes down what was decided of encounters of `folder`, of which `seen` was by what made `embedding`, and adds their photos to the gallery, a step for each of `decided`.
@@ -38,15 +40,18 @@ pub(super) fn rule(
     writer.accept(embedding)?;
     let is_current = writer.version()? == version;
     let mut refused = Vec::new();
-    for &Ruled { encounters, ruling } in decided {
+    for &Ruled { encounters, ruling, corrects } in decided {
         let find = |(encounter, proposed): &'_ (String, Proposed)| {
             let seen = seen.get(encounter).ok_or_else(|| Error::Unseen { encounter: encounter.clone() })?;
+            if seen.photos.is_empty() && *ruling != Ruling::Skipped {
+                return Err(Error::NothingSeen { encounter: encounter.clone() });
+            }
             Ok((seen, proposed.clone()))
         };
         let found: Result<Vec<_>> = encounters.iter().map(find).collect();
         let done = match ruling {
             Ruling::New(_) if !is_current => Err(Error::ChangedMeanwhile { folder: gallery.into() }),
-            _ => found.and_then(|found| write(&mut writer, folder, &found, (ruling, by))),
+            _ => found.and_then(|found| write(&mut writer, folder, &found, (ruling, by, corrects))),
         };
         if let Err(error) = done {
             refused.push((encounters.first().map(|(first, _)| first.clone()).unwrap_or_default(), error));
@@ -55,7 +60,12 @@ pub(super) fn rule(
     Ok(refused)
 }
 
-fn write(writer: &mut Writer, folder: &Path, found: &[(&Seen, Proposed)], ruling: (&Ruling, By)) -> Result<()> {
+fn write(
+    writer: &mut Writer,
+    folder: &Path,
+    found: &[(&Seen, Proposed)],
+    ruling: (&Ruling, By, Option<i64>),
+) -> Result<()> {
     let root = folder.to_str().ok_or_else(|| Error::NotUnicode { path: folder.into() })?;
     let photos = |(seen, _): &(&Seen, Proposed)| match ruling.0 {
         Ruling::Skipped => Ok(Vec::new()),
@@ -81,7 +91,7 @@ fn new_photo(folder: &Path, root: &str, encounter: &str, seen: &SeenPhoto) -> Re
         root: root.into(),
         path: seen.path.clone(),
         individual: String::new(),
-        encounter: seen.date.map_or_else(|| Encounter::Own(encounter.into()), Encounter::Day),
+        encounter: seen.date.map_or_else(|| Encounter::Own(shown(root, encounter)), Encounter::Day),
         date: seen.date,
         side: seen.side,
         crop: seen.crop.parse::<Crop>().ok(),

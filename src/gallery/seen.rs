@@ -1,7 +1,7 @@
 //! What was seen of a folder of new photos: embeddings and all that a decision takes, kept beside the gallery, so that whoever was
 //! killed at looking goes on where it was. It is nothing that cannot be made again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -11,8 +11,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::data::camera;
+use crate::data::foreign;
 use crate::data::hex::hex;
-use crate::data::manifest::{Manifest, Problem, Side};
+use crate::data::manifest::{Problem, Side, parse_date};
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
@@ -20,7 +21,7 @@ use crate::run::lock::{self, Lock};
 use crate::run::{RunError, files};
 
 use super::about::Embedding;
-use super::asked::{Asked, Together};
+use super::asked::{Asked, Embeddable, Together};
 use super::identify::each_encounter;
 use super::store::Gallery;
 use super::trained::Trained;
@@ -69,6 +70,9 @@ pub(super) struct Seen {
     /// Whether the next line goes on with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) more: bool,
+    /// Files of it that cannot be read, below the session's folder, and why; with no photo there are only these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unread: Vec<(String, String)>,
 }
 
 fn is_first(piece: &usize) -> bool {
@@ -82,6 +86,7 @@ impl Seen {
         self.files.append(&mut piece.files);
         self.photos.append(&mut piece.photos);
         self.vectors.append(&mut piece.vectors);
+        self.unread.append(&mut piece.unread);
         (self.piece, self.more) = (piece.piece, piece.more);
         is_next.then_some(self)
     }
@@ -89,13 +94,14 @@ impl Seen {
     /// The lines that it is written in, of at most `most` photos each.
     fn pieces(&self, most: usize) -> Vec<Seen> {
         let dims = self.vectors.len() / self.photos.len().max(1);
-        let count = self.files.len().max(self.photos.len()).div_ceil(most).max(1);
+        let count = self.files.len().max(self.photos.len()).max(self.unread.len()).div_ceil(most).max(1);
         let part = |all: usize, n: usize| (n * most).min(all)..((n + 1) * most).min(all);
         let piece = |n: usize| {
             let photos = part(self.photos.len(), n);
             Seen {
                 encounter: self.encounter.clone(),
                 files: self.files[part(self.files.len(), n)].to_vec(),
+                unread: self.unread[part(self.unread.len(), n)].to_vec(),
                 vectors: self.vectors[photos.start * dims..photos.end * dims].to_vec(),
                 photos: self.photos[photos].to_vec(),
                 piece: n,
@@ -121,13 +127,21 @@ pub(super) struct SeenPhoto {
     pub(super) trained: Option<bool>,
 }
 
-/// The files of an encounter of `manifest` with their lengths.
-fn files_of(manifest: &Manifest, together: &Together) -> Vec<(String, u64)> {
-    let file = |&at: &usize| {
-        let length = std::fs::metadata(manifest.full_path(at)).map_or(0, |meta| meta.len());
-        (manifest.photos[at].path.to_string_lossy().into_owned(), length)
+/// The files of an encounter of `asked` with their lengths, its `photos` and those that are none.
+fn files_of(asked: &Asked, encounter: &str, photos: &[usize]) -> Vec<(String, u64)> {
+    let file = |path: &Path| {
+        let length = std::fs::metadata(asked.manifest.root.join(path)).map_or(0, |meta| meta.len());
+        (path.to_string_lossy().into_owned(), length)
     };
-    together.photos.iter().map(file).collect()
+    let photos = photos.iter().map(|&at| &*asked.manifest.photos[at].path);
+    let unread = asked.unread.get(encounter).into_iter().flatten();
+    photos.chain(unread.filter_map(|problem| problem.photo.as_deref().map(Path::new))).map(file).collect()
+}
+
+/// The day that a folder is called after, as `2026-07-09 b`: the innermost one above `photo`, as far up as `folder`.
+fn day_of_folder(photo: &Path, folder: &Path) -> Option<Date> {
+    let day = |folder: &Path| parse_date(folder.file_name()?.to_str()?.get(..10)?);
+    photo.ancestors().skip(1).take_while(|above| above.starts_with(folder)).find_map(day)
 }
 
 /// Where what was seen of `folder`, which is absolute, is kept.
@@ -155,6 +169,8 @@ pub(super) struct SeenFile {
     whole: u64,
     all: Vec<Seen>,
     places: HashMap<String, usize>,
+    /// Encounters of which no photo can be read.
+    unread: BTreeMap<String, Seen>,
 }
 
 /// What was read since.
@@ -164,6 +180,8 @@ pub(super) struct News {
     pub(super) is_anew: bool,
     /// Places of encounters that came or are otherwise.
     pub(super) places: BTreeSet<usize>,
+    /// Encounters without a readable photo came or went.
+    pub(super) unread: bool,
 }
 
 impl SeenFile {
@@ -177,9 +195,14 @@ impl SeenFile {
         &self.all
     }
 
+    /// The encounters of which no photo can be read, by name.
+    pub(super) fn unread(&self) -> impl Iterator<Item = &Seen> {
+        self.unread.values()
+    }
+
     /// An encounter.
     pub(super) fn get(&self, encounter: &str) -> Option<&Seen> {
-        self.places.get(encounter).map(|&at| &self.all[at])
+        self.places.get(encounter).map(|&at| &self.all[at]).or_else(|| self.unread.get(encounter))
     }
 
     /// Reads what came since, which `embedding` made; with none there is nothing.
@@ -198,7 +221,7 @@ impl SeenFile {
         let is_shorter = meta.is_some_and(|meta| meta.len() < self.whole);
         let mut news = News::default();
         if which != self.file || is_shorter || embedding != self.embedding.as_ref() {
-            news.is_anew = !self.all.is_empty();
+            news.is_anew = !self.all.is_empty() || !self.unread.is_empty();
             let path = std::mem::take(&mut self.path);
             *self = SeenFile { path, embedding: embedding.cloned(), file: which, ..SeenFile::default() };
         }
@@ -222,9 +245,18 @@ impl SeenFile {
         })
         .map_err(fail)?;
         for seen in whole {
-            if seen.photos.is_empty() || seen.vectors.len() != seen.photos.len() * embedding.dims {
+            if seen.vectors.len() != seen.photos.len() * embedding.dims {
                 continue;
             }
+            if seen.photos.is_empty() {
+                // what was seen before of one that was readable stays
+                if !seen.unread.is_empty() && !self.places.contains_key(&seen.encounter) {
+                    self.unread.insert(seen.encounter.clone(), seen);
+                    news.unread = true;
+                }
+                continue;
+            }
+            news.unread |= self.unread.remove(&seen.encounter).is_some();
             let next = self.all.len();
             let at = *self.places.entry(seen.encounter.clone()).or_insert(next);
             news.places.insert(at);
@@ -272,19 +304,30 @@ impl Looking {
         }
         let mut read = SeenFile::at(&place);
         read.read_on(Some(&about.embedding))?;
-        let about = About { encounters: read.all.len(), ..about };
+        let about = About { encounters: read.all.len() + read.unread.len(), ..about };
         files::replace_json(&place.join(ABOUT_FILE), &about)?;
         let mut file = files::open_to_append(&path).map_err(io)?;
         file.set_len(read.whole).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
-        let seen = read.all.into_iter().map(|seen| (seen.encounter, seen.files)).collect();
+        let seen = read.all.into_iter().chain(read.unread.into_values());
+        let seen = seen.map(|seen| (seen.encounter, seen.files)).collect();
         Ok(Looking { place, about, seen, file, _lock: lock })
     }
 
     /// Leaves the encounters in `asked` that were not seen yet, or whose files are others now.
     pub fn keep_unseen(&self, asked: &mut Asked) {
-        let Asked { manifest, encounters, .. } = asked;
-        encounters.retain(|together| self.seen.get(&together.encounter) != Some(&files_of(manifest, together)));
+        let is_same = |encounter: &str, photos: &[usize]| {
+            self.seen.get(encounter).is_some_and(|before| *before == files_of(asked, encounter, photos))
+        };
+        let all = asked.encounters.iter().map(|together| (together.encounter.as_str(), &together.photos[..]));
+        let there: HashSet<&str> = asked.encounters.iter().map(|together| together.encounter.as_str()).collect();
+        let none = asked.unread.keys().filter(|encounter| !there.contains(encounter.as_str()));
+        let all = all.chain(none.map(|encounter| (encounter.as_str(), &[][..])));
+        let same =
+            all.filter(|(encounter, photos)| is_same(encounter, photos)).map(|(encounter, _)| encounter.to_owned());
+        let same: HashSet<String> = same.collect();
+        asked.encounters.retain(|together| !same.contains(&together.encounter));
+        asked.unread.retain(|encounter, _| !same.contains(encounter));
     }
 
     /// Embeds the encounters of `asked`, and keeps each as soon as its batch is done; `asked` has its photos by their paths below
@@ -299,11 +342,17 @@ impl Looking {
         source: &Source,
         progress: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Problem>> {
-        let problems = each_encounter(model, asked, source, progress, &mut |batch| {
-            batch.iter().try_for_each(|(together, photos, rows)| self.keep((asked, trained), together, photos, rows))
+        let problems = each_encounter(model, asked, source, progress, &mut |batch, unread| {
+            batch.iter().try_for_each(|one| self.keep((asked, trained), one, unread))
         })?;
+        let there: HashSet<&str> = asked.encounters.iter().map(|together| together.encounter.as_str()).collect();
+        for encounter in asked.unread.keys().filter(|encounter| !there.contains(encounter.as_str())) {
+            let none = Together { encounter: encounter.clone(), photos: Vec::new() };
+            self.keep((asked, trained), &(&none, &[], &[]), &[])?;
+        }
         self.about.encounters = self.seen.len();
-        self.about.problems = problems.iter().map(ToString::to_string).collect();
+        let unread = asked.unread.values().flatten().chain(&problems);
+        self.about.problems = unread.map(ToString::to_string).collect();
         files::replace_json(&self.place.join(ABOUT_FILE), &self.about)?;
         Ok(problems)
     }
@@ -311,18 +360,23 @@ impl Looking {
     fn keep(
         &mut self,
         (asked, trained): (&Asked, &Trained),
-        together: &Together,
-        photos: &[usize],
-        rows: &[f32],
+        &(together, photos, rows): &Embeddable<'_>,
+        problems: &[Problem],
     ) -> Result<()> {
         let manifest = &asked.manifest;
+        let of_these = |path: &str| together.photos.iter().any(|&at| manifest.photos[at].path == Path::new(path));
+        let unread = asked.unread.get(&together.encounter).into_iter().flatten();
+        let unread = unread.chain(problems.iter().filter(|problem| problem.photo.as_deref().is_some_and(of_these)));
+        let unread =
+            unread.map(|problem| (problem.photo.clone().unwrap_or_default(), foreign::sentence(&problem.reason)));
+        let unread = unread.collect();
         let seen = |&at: &usize| -> Result<SeenPhoto> {
             let photo = &manifest.photos[at];
             let path = manifest.full_path(at);
             let sha256 = hash::of_file(&path).map_err(|e| RunError::io("read", &path, e))?;
             Ok(SeenPhoto {
                 path: photo.path.to_str().ok_or_else(|| Error::NotUnicode { path: path.clone() })?.into(),
-                date: photo.date.or_else(|| camera::day_on(&path)),
+                date: photo.date.or_else(|| camera::day_on(&path)).or_else(|| day_of_folder(&path, &self.about.folder)),
                 crop: cells(photo.crop),
                 looked: asked.looked.contains(&at),
                 side: photo.side,
@@ -331,9 +385,9 @@ impl Looking {
             })
         };
         let photos = photos.iter().map(seen).collect::<Result<_>>()?;
-        let files = files_of(manifest, together);
         let encounter = together.encounter.clone();
-        let seen = Seen { encounter, files, photos, vectors: rows.to_vec(), ..Seen::default() };
+        let files = files_of(asked, &encounter, &together.photos);
+        let seen = Seen { encounter, files, photos, vectors: rows.to_vec(), unread, ..Seen::default() };
         let path = self.place.join(SEEN_FILE);
         let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
         let most = MOST_NUMBERS / self.about.embedding.dims.max(1);
@@ -406,7 +460,7 @@ mod tests {
             assert_eq!((whole(&file.all[0]), file.all.len()), (all, 2));
         }
         // a line is short enough to be read, however long names are
-        assert!(MOST_NUMBERS as u64 * 16 + MOST_PHOTOS as u64 * 2 * 6 * 4096 < MOST_LINE);
+        assert!(MOST_NUMBERS as u64 * 16 + MOST_PHOTOS as u64 * 3 * 6 * 4096 < MOST_LINE);
     }
 
     #[test]
@@ -440,5 +494,13 @@ mod tests {
         files::remove(&place.join(SEEN_FILE)).unwrap();
         append(place, &[seen("z", 1, 1)]);
         assert_eq!(read(Some(&ours)), (false, vec![0], of(&[("z", 1)])));
+    }
+
+    #[test]
+    fn a_folder_that_is_called_after_a_day_dates_its_photos() {
+        let day = |photo: &str| day_of_folder(photo.as_ref(), "/x/2025-01-01/week".as_ref()).map(|day| day.to_string());
+        assert_eq!(day("/x/2025-01-01/week/2026-07-09 b/1.jpg").as_deref(), Some("2026-07-09"));
+        assert_eq!(day("/x/2025-01-01/week/2026-07-09/left/1.jpg").as_deref(), Some("2026-07-09"));
+        assert_eq!(day("/x/2025-01-01/week/e1/2026-07-09.jpg"), None, "what lies above was not given");
     }
 }

@@ -52,6 +52,8 @@ pub struct Entry {
     pub proposal: Decision,
     /// Where its photos lie.
     pub photos: Vec<PathBuf>,
+    /// Its files that cannot be read, and why; where it has no photos there are only these.
+    pub unread: Vec<(PathBuf, String)>,
     /// The day of the first dated one.
     pub date: Option<Date>,
     /// Of each of the proposal's individuals its nearest photo.

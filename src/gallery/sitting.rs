@@ -9,7 +9,7 @@ use crate::run::{files, lock};
 use super::about::Embedding;
 use super::decisions::{By, Decided};
 use super::groups::Groups;
-use super::identify::Catalogue;
+use super::identify::{Catalogue, Decision};
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
@@ -43,6 +43,8 @@ struct Standing {
     catalogue: Catalogue,
     ranked: Vec<Ranked>,
     entries: Vec<Arc<Entry>>,
+    /// Encounters of which no photo can be read.
+    unread: Vec<Arc<Entry>>,
 }
 
 impl Sitting {
@@ -87,10 +89,20 @@ impl Sitting {
         let news = std::mem::take(&mut self.news);
         let before = self.standing.take().filter(|_| !news.is_anew);
         let (mut standing, mut changed) = Standing::of((open, &self.folder), before, &self.seen, news.places)?;
-        changed |= self.decide(&mut standing)?;
-        let standing = self.standing.insert(standing);
         let looking = lock::is_held(&self.place.join(LOCK_FILE))?;
-        let problems = about.map(|about| about.problems).unwrap_or_default();
+        if news.unread || standing.unread.len() != self.seen.unread().count() {
+            let folder = &self.folder;
+            standing.unread = self.seen.unread().map(|seen| standing.unread_entry(folder, seen).into()).collect();
+            changed = true;
+        }
+        changed |= self.decide(&mut standing, looking)?;
+        let standing = self.standing.insert(standing);
+        let mut problems = about.map(|about| about.problems).unwrap_or_default();
+        let unread = self.seen.all().iter().chain(self.seen.unread()).flat_map(|seen| &seen.unread);
+        // one look after another may have told of it
+        problems.extend(unread.map(|(photo, why)| format!("{photo}: {why}")));
+        problems.sort();
+        problems.dedup();
         let promise = standing.catalogue.calibration().map(|calibration| {
             let has_grown = calibration.has_grown(standing.catalogue.individuals().len());
             promise(calibration) + if has_grown { ", but it has grown: calibrate again" } else { "" }
@@ -108,7 +120,7 @@ impl Sitting {
             folder: self.folder.clone(),
             version: standing.version,
             counts: standing.counts,
-            entries: standing.entries.clone(),
+            entries: standing.entries.iter().chain(&standing.unread).cloned().collect(),
             promise,
             names: standing.names.clone(),
             looking,
@@ -118,12 +130,20 @@ impl Sitting {
     }
 
     /// Puts what was decided beside the encounters of `standing`, and their groups; whether anything is otherwise.
-    fn decide(&mut self, standing: &mut Standing) -> Result<bool> {
+    fn decide(&mut self, standing: &mut Standing, looking: bool) -> Result<bool> {
         let key = self.folder.to_string_lossy().into_owned();
-        let decided = standing.catalogue.gallery().decided(Some(&key))?.into_iter().filter(|decided| !decided.undone);
+        let gallery = standing.catalogue.gallery();
+        let decided = gallery.decided(Some(&key))?.into_iter().filter(|decided| !decided.undone);
+        // of an encounter the last one counts
         let mut decided: HashMap<String, Decided> = decided.map(|one| (one.encounter.clone(), one)).collect();
+        let called = gallery.called_otherwise()?;
+        for one in decided.values_mut() {
+            if let Some(now) = one.ruling.individual().and_then(|name| called.get(name)).cloned() {
+                one.ruling = one.ruling.of(now);
+            }
+        }
         let mut changed = false;
-        for entry in &mut standing.entries {
+        for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
             let decided = decided.remove(&entry.proposal.encounter);
             if entry.decided != decided {
                 Arc::make_mut(entry).decided = decided;
@@ -136,7 +156,7 @@ impl Sitting {
         let encounters: Vec<(&str, &[f32])> =
             new.iter().map(|at| (name(at), &self.seen.all()[*at].vectors[..])).collect();
         let dims = standing.catalogue.gallery().embedding().dims;
-        let named = self.groups.of(dims, &encounters, standing.catalogue.cut())?;
+        let named = self.groups.of(dims, &encounters, standing.catalogue.cut(), looking)?;
         let mut of_entry = vec![None; standing.entries.len()];
         new.iter().zip(named).for_each(|(&at, name)| of_entry[at] = name);
         for (entry, group) in standing.entries.iter_mut().zip(of_entry) {
@@ -149,12 +169,13 @@ impl Sitting {
     }
 
     fn read_on(&mut self, embedding: Option<&Embedding>) -> Result<()> {
-        let News { is_anew, places } = self.seen.read_on(embedding)?;
+        let News { is_anew, places, unread } = self.seen.read_on(embedding)?;
         places.iter().for_each(|&at| self.groups.forget(&self.seen.all()[at].encounter));
         if is_anew {
             (self.groups, self.news.places) = (Groups::default(), BTreeSet::new());
         }
         self.news.is_anew |= is_anew;
+        self.news.unread |= unread;
         self.news.places.extend(places);
         Ok(())
     }
@@ -205,14 +226,14 @@ impl Standing {
                 (standing, changed)
             }
             Some(before) => {
-                let Standing { catalogue, mut ranked, entries, .. } = before;
+                let Standing { catalogue, mut ranked, entries, unread, .. } = before;
                 let now = Catalogue::of(open)?;
                 let queries: Vec<&[f32]> = (0..ranked.len()).map(rows).collect();
                 let mut changed = now.rank_again(&catalogue, &queries, &mut ranked)?;
                 if now.calibration() != catalogue.calibration() {
                     changed.fill(true);
                 }
-                (Standing::with(now, (version, generation), ranked, entries)?, changed)
+                (Standing { unread, ..Standing::with(now, (version, generation), ranked, entries)? }, changed)
             }
             None => {
                 fresh = (0..seen.all().len()).collect();
@@ -249,7 +270,7 @@ impl Standing {
         let mut names = catalogue.individuals().to_vec();
         names.sort();
         let counts = catalogue.counts();
-        Ok(Standing { version, generation, counts, names, catalogue, ranked, entries })
+        Ok(Standing { version, generation, counts, names, catalogue, ranked, entries, unread: Vec::new() })
     }
 
     fn entry(&self, folder: &Path, seen: &Seen, ranked: &Ranked) -> Result<Entry> {
@@ -258,11 +279,34 @@ impl Standing {
         Ok(Entry {
             proposal: self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?,
             photos: paths,
+            unread: unread(folder, seen),
             date: seen.photos.iter().find_map(|photo| photo.date),
             best: self.catalogue.photos(&ranked.best)?,
             decided: None,
         })
     }
+
+    /// An encounter of which no photo can be read: nobody is near.
+    fn unread_entry(&self, folder: &Path, seen: &Seen) -> Entry {
+        let proposal = Decision {
+            photos: Vec::new(),
+            encounter: seen.encounter.clone(),
+            decision: None,
+            individual: None,
+            probability: None,
+            group: None,
+            nearest: Vec::new(),
+            individuals: Vec::new(),
+            approximate: self.catalogue.approximate(),
+        };
+        let (photos, best) = (Vec::new(), Vec::new());
+        Entry { proposal, photos, unread: unread(folder, seen), date: None, best, decided: None }
+    }
+}
+
+/// The files that cannot be read of an encounter in `folder`, and why.
+fn unread(folder: &Path, seen: &Seen) -> Vec<(PathBuf, String)> {
+    seen.unread.iter().map(|(path, why)| (folder.join(path), why.clone())).collect()
 }
 
 #[cfg(test)]
@@ -320,7 +364,8 @@ mod tests {
     fn decide(sitting: &mut Sitting, encounters: &[&str], ruling: Ruling) -> Result<()> {
         let version = Gallery::open(&sitting.gallery)?.version()?;
         let encounters: Vec<_> = encounters.iter().map(|one| ((*one).to_owned(), Proposed::default())).collect();
-        let refused = sitting.rule(&[Ruled { encounters: &encounters, ruling: &ruling }], By::Person, version)?;
+        let refused =
+            sitting.rule(&[Ruled { encounters: &encounters, ruling: &ruling, corrects: None }], By::Person, version)?;
         refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
@@ -349,7 +394,9 @@ mod tests {
 
         // who looks at the gallery as it was makes nobody: the same animal may be new there
         let (ruling, encounters) = (Ruling::New("t10".into()), [("b".to_owned(), Proposed::default())]);
-        let old = sitting.rule(&[Ruled { encounters: &encounters, ruling: &ruling }], By::Person, (3, 1)).unwrap();
+        let old = sitting
+            .rule(&[Ruled { encounters: &encounters, ruling: &ruling, corrects: None }], By::Person, (3, 1))
+            .unwrap();
         assert!(matches!(old[0].1, Error::ChangedMeanwhile { .. }));
         assert_eq!(sitting.undo().unwrap()[0].encounter, "a");
         assert!(sitting.undo().unwrap().is_empty());
@@ -463,5 +510,115 @@ mod tests {
         let session = Session::read(&gallery, &folder).unwrap();
         assert!(session.entries.is_empty());
         assert_eq!(Looking::at(&open, &folder).unwrap().seen.len(), 0);
+    }
+
+    #[test]
+    fn a_decision_is_corrected_and_its_photos_go_with_it_and_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let mut sitting = Sitting::new(&gallery, &folder);
+        decide(&mut sitting, &["a", "b"], Ruling::New("t9".into())).unwrap();
+        let photos =
+            |name: &str| Gallery::open(&gallery).unwrap().individual(name).map_or(0, |(_, photos)| photos.len());
+        let stands = |at: usize| Session::read(&gallery, &folder).unwrap().entries[at].decided.clone().unwrap();
+        let correct = |sitting: &mut Sitting, ruling: Ruling, corrects: i64| {
+            let version = Gallery::open(&gallery).unwrap().version().unwrap();
+            let encounters = [("b".to_owned(), Proposed::default())];
+            let ruled = Ruled { encounters: &encounters, ruling: &ruling, corrects: Some(corrects) };
+            sitting.rule(&[ruled], By::Person, version).unwrap().pop().map_or(Ok(()), |(_, error)| Err(error))
+        };
+        let first = stands(1).change;
+        assert!(matches!(correct(&mut sitting, Ruling::Known("t9".into()), first), Err(Error::AlreadyDecided { .. })));
+        correct(&mut sitting, Ruling::Known("t2".into()), first).unwrap();
+        assert_eq!((photos("t9"), photos("t2"), stands(1).ruling), (2, 2, Ruling::Known("t2".into())));
+        assert_eq!(stands(0).ruling, Ruling::New("t9".into()), "the other of the group stays");
+        // what was looked at is not what stands
+        assert!(matches!(correct(&mut sitting, Ruling::Known("t1".into()), first), Err(Error::AlreadyDecided { .. })));
+        let log = Gallery::open(&gallery).unwrap().decided(None).unwrap();
+        assert_eq!((log.len(), log.iter().any(|one| one.undone)), (3, false), "both lines are kept");
+        let said = |gallery: &Path| Gallery::open(gallery).unwrap().changes().unwrap().pop().unwrap().said;
+        assert_eq!(said(&gallery), "week/b is t2; it was t9");
+        let now = stands(1).change;
+        correct(&mut sitting, Ruling::Skipped, now).unwrap();
+        assert_eq!((photos("t9"), photos("t2"), stands(1).ruling), (2, 1, Ruling::Skipped));
+        // and all of it back
+        sitting.undo().unwrap();
+        assert_eq!((photos("t9"), photos("t2"), stands(1).ruling), (2, 2, Ruling::Known("t2".into())));
+        sitting.undo().unwrap();
+        assert_eq!((photos("t9"), photos("t2"), stands(1).ruling), (3, 1, Ruling::New("t9".into())));
+        assert_eq!(said(&gallery), "week/b is t9, a new individual again");
+        sitting.undo().unwrap();
+        assert_eq!(photos("t9"), 0);
+        let changes = Gallery::open(&gallery).unwrap().changes().unwrap();
+        let last: Vec<&str> = changes.iter().rev().take(2).map(|change| change.said.as_str()).collect();
+        assert_eq!(last, ["week/b is open again", "week/a is open again"], "an entry for each");
+        decide(&mut sitting, &["a"], Ruling::Known("t1".into())).unwrap();
+    }
+
+    #[test]
+    fn who_is_called_otherwise_since_is_told_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let mut sitting = Sitting::new(&gallery, &folder);
+        decide(&mut sitting, &["a"], Ruling::Known("t1".into())).unwrap();
+        sitting.look().unwrap();
+        Writer::open(&gallery).unwrap().rename("t1", "Zoe").unwrap();
+        let (session, is_other) = sitting.look().unwrap();
+        assert_eq!(
+            (&session.entries[0].decided.as_ref().unwrap().ruling, is_other),
+            (&Ruling::Known("Zoe".into()), true)
+        );
+        assert!(session.entries[1].proposal.individuals.iter().any(|near| near.individual == "Zoe"));
+        let log = Gallery::open(&gallery).unwrap().decided(None).unwrap();
+        assert_eq!(log[0].ruling, Ruling::Known("t1".into()), "the log has what was said");
+    }
+
+    #[test]
+    fn photos_keep_their_day_and_their_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let path = place(&gallery, &folder).join(SEEN_FILE);
+        let seen = fs::read_to_string(&path).unwrap();
+        let (first, second) = seen.split_once('\n').unwrap();
+        let dated = first.replace("\"date\":null", "\"date\":\"2026-07-09\"");
+        fs::write(&path, format!("{dated}\n{second}")).unwrap();
+        let mut sitting = Sitting::new(&gallery, &folder);
+        decide(&mut sitting, &["a", "b"], Ruling::New("t9".into())).unwrap();
+        let (t9, photos) = Gallery::open(&gallery).unwrap().individual("t9").unwrap();
+        assert_eq!(t9.last.as_deref(), Some("2026-07-09"));
+        let encounters: Vec<&str> = photos.iter().map(|photo| photo.encounter.as_str()).collect();
+        assert_eq!(encounters, ["2026-07-09", "2026-07-09", "week/b"], "a day, or the folder with what was given");
+        assert_eq!(photos[2].file().path, folder.join("b/1.jpg"));
+    }
+
+    #[test]
+    fn an_encounter_without_a_readable_photo_is_listed_and_can_only_be_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let path = place(&gallery, &folder).join(SEEN_FILE);
+        let mut sitting = Sitting::new(&gallery, &folder);
+        sitting.look().unwrap();
+        let seen = fs::read_to_string(&path).unwrap();
+        let unread = vec![("c/1.jpg".to_owned(), "it is no photo".to_owned())];
+        let none = Seen { encounter: "c".into(), unread, ..Seen::default() };
+        let line = serde_json::to_string(&none).unwrap();
+        fs::write(&path, format!("{seen}{line}\n")).unwrap();
+        let (session, is_other) = sitting.look().unwrap();
+        assert!(is_other && session.problems == ["c/1.jpg: it is no photo"], "{:?}", session.problems);
+        let entry = &session.entries[2];
+        assert_eq!((entry.photos.len(), &entry.unread[0].0), (0, &folder.join("c/1.jpg")));
+        assert!(matches!(decide(&mut sitting, &["c"], Ruling::Known("t1".into())), Err(Error::NothingSeen { .. })));
+        decide(&mut sitting, &["c"], Ruling::Skipped).unwrap();
+        let session = sitting.look().unwrap().0;
+        assert_eq!(session.entries[2].decided.as_ref().map(|one| &one.ruling), Some(&Ruling::Skipped));
+        assert_eq!(format!("{session:?}"), format!("{:?}", Session::read(&gallery, &folder).unwrap()));
+        // and stays so when all is measured anew
+        sitting.standing = None;
+        assert_eq!(sitting.look().unwrap().0.entries.len(), 3);
+        // a better copy came
+        fs::write(&path, format!("{seen}{line}\n{}\n", seen.lines().last().unwrap().replace("\"b\"", "\"c\"")))
+            .unwrap();
+        let session = sitting.look().unwrap().0;
+        assert_eq!((session.entries.len(), session.entries[2].photos.len(), session.problems.len()), (3, 1, 0));
     }
 }

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::data::manifest::Problem;
+
 use super::answers::Answers;
 use super::asked::{Asked, Together};
 
@@ -25,6 +27,8 @@ struct Seen {
     since: Instant,
     /// As it is now, a decision was tried.
     is_done: bool,
+    /// As it is now, it was said that it cannot be read.
+    is_told: bool,
 }
 
 impl Watcher {
@@ -54,6 +58,16 @@ impl Watcher {
         ready
     }
 
+    /// Those of `problems` that are to be told: of each file once, and of one that still grows nothing.
+    pub fn untold(&mut self, problems: &[Problem], quiet: Duration, now: Instant) -> Vec<Problem> {
+        let mut is_new = |problem: &&Problem| {
+            let Some(path) = problem.photo.as_deref().map(Path::new) else { return false };
+            let rests = self.look_at(path, now).is_some_and(|since| now.duration_since(since) >= quiet);
+            rests && self.files.get_mut(path).is_some_and(|seen| !std::mem::replace(&mut seen.is_told, true))
+        };
+        problems.iter().filter(|problem| is_new(problem)).cloned().collect()
+    }
+
     /// Since when the file at `path` is as it is now; none where it is gone.
     fn look_at(&mut self, path: &Path, now: Instant) -> Option<Instant> {
         let Ok(meta) = std::fs::metadata(path) else {
@@ -61,9 +75,10 @@ impl Watcher {
             return None;
         };
         let look = (meta.len(), meta.modified().ok());
-        let seen = self.files.entry(path.to_path_buf()).or_insert(Seen { look, since: now, is_done: false });
+        let seen =
+            self.files.entry(path.to_path_buf()).or_insert(Seen { look, since: now, is_done: false, is_told: false });
         if seen.look != look {
-            *seen = Seen { look, since: now, is_done: false };
+            *seen = Seen { look, since: now, is_done: false, is_told: false };
         }
         Some(seen.since)
     }
@@ -74,6 +89,7 @@ mod tests {
     use super::super::asked::{EncountersBy, Given};
     use super::super::identify::Decision;
     use super::*;
+    use crate::data::manifest::ProblemKind;
 
     #[test]
     fn photos_are_ready_when_they_rest_and_again_when_more_come() {
@@ -122,5 +138,23 @@ mod tests {
         assert!(watcher.ready(&asked, &answers, Duration::ZERO, begin).is_empty());
         asked.encounters[0].encounter = "b".into();
         assert_eq!(watcher.ready(&asked, &answers, Duration::ZERO, begin).len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_once_when_it_rests() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jpg");
+        let photo = Some(path.to_string_lossy().into_owned());
+        let problem = Problem { kind: ProblemKind::Unreadable, photo, line: None, reason: "it is text".into() };
+        let mut watcher = Watcher::default();
+        let (begin, quiet) = (Instant::now(), Duration::from_secs(3));
+        let mut told = |second: u64| {
+            watcher.untold(std::slice::from_ref(&problem), quiet, begin + Duration::from_secs(second)).len()
+        };
+        assert_eq!(told(0), 0, "it is gone");
+        std::fs::write(&path, "text").unwrap();
+        assert_eq!([told(1), told(2), told(4), told(5)], [0, 0, 1, 0]);
+        std::fs::write(&path, "other text").unwrap();
+        assert_eq!([told(6), told(9), told(10)], [0, 1, 0], "another file is another matter");
     }
 }

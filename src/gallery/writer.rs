@@ -98,6 +98,8 @@ pub enum There {
 pub(super) enum Detail {
     /// Photos came; they carry its number.
     Add,
+    /// So many photos went that were somebody else's by mistake, and came again with others; both carry its number.
+    Correct { photos: usize },
     /// An individual is called otherwise; the new name led to `owner` before.
     Rename { individual: i64, from: String, to: String, owner: Option<i64> },
     /// Two are one.

@@ -133,6 +133,14 @@ impl Workspace {
         Ok(formats::every_photo(folder, &self.corrections(folder)?)?)
     }
 
+    /// As [`Workspace::every_photo`], where there need be none.
+    ///
+    /// # Errors
+    /// When the folder or its corrections cannot be read.
+    pub fn photos_below(&self, folder: &Path) -> Result<Manifest> {
+        Ok(formats::photos_below(folder, &self.corrections(folder)?)?)
+    }
+
     /// Changes what is corrected about one photo of the dataset at `dataset`, and says what is then: `change` is given
     /// what was corrected so far, and one left empty is taken back. `photo` is a path from the dataset's folder, or one
     /// into it.

@@ -270,7 +270,7 @@ impl Datasets {
     fn correct(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
         let (dataset, at) = self.chosen_photo()?;
         let photo = self.whole_scan().map(|s| s.manifest.photos[at].clone()).ok_or("no dataset has been read")?;
-        let ask = |asked, text| Ok((Vec::new(), Some(Layer::Prompt(Prompt { asked, text }))));
+        let ask = |asked, text| Ok((Vec::new(), Some(Layer::Prompt(Prompt::new(asked, text)))));
         let crop = match action {
             Action::Individual => return ask(Asked::Individual(dataset, photo.path), photo.individual),
             Action::Date => {

@@ -275,18 +275,34 @@ impl Effects {
                 let path = expanded(&path);
                 match naming::add(workspace, &path) {
                     Ok(()) => {
+                        tell(inbox, Message::Typed(Ok(())));
                         tell(inbox, Message::Galleries(naming::galleries(workspace)));
                         tell(inbox, Message::Said(format!("{} is in the list", path.display())));
                     }
-                    Err(why) => tell(inbox, Message::Failed(why)),
+                    Err(why) => tell(inbox, Message::Typed(Err(why))),
                 }
             }),
             Effect::Begin(gallery, folder) => self.small(move |_, inbox| {
                 let folder = expanded(&folder);
-                match folder.canonicalize() {
-                    Ok(folder) if folder.is_dir() => tell(inbox, Message::Begun(gallery, folder)),
-                    Ok(_) => tell(inbox, Message::Failed(format!("{} is no folder", folder.display()))),
-                    Err(error) => tell(inbox, Message::Failed(format!("{}: {error}", folder.display()))),
+                let why = |error: std::io::Error| match error.kind() {
+                    std::io::ErrorKind::NotFound => format!("there is no folder {}", folder.display()),
+                    _ => format!("{}: {error}", folder.display()),
+                };
+                let found = folder.canonicalize().map_err(why);
+                let found = found.and_then(|found| match found.is_dir() {
+                    true => Ok(found),
+                    false => Err(format!("{} is no folder", folder.display())),
+                });
+                tell(inbox, Message::Typed(found.as_ref().map(drop).map_err(Clone::clone)));
+                if let Ok(folder) = found {
+                    tell(inbox, Message::Begun(gallery, folder));
+                }
+            }),
+            Effect::WriteDecisions(gallery, path) => self.small(move |_, inbox| {
+                let written = naming::write_decisions(&gallery, &expanded(&path));
+                tell(inbox, Message::Typed(written.as_ref().map(drop).map_err(Clone::clone)));
+                if let Ok(said) = written {
+                    tell(inbox, Message::Said(said));
                 }
             }),
             Effect::Session(gallery, folder) => {
@@ -306,8 +322,8 @@ impl Effects {
                     tell(inbox, sitting.session(gallery, folder));
                 }),
             ),
-            Effect::Rule { gallery, folder, encounters, ruling, version } => self.small(move |_, inbox| {
-                let work = |sitting: &mut _| naming::rule(sitting, &encounters, &ruling, version);
+            Effect::Rule { gallery, folder, encounters, ruling, corrects, version } => self.small(move |_, inbox| {
+                let work = |sitting: &mut _| naming::rule(sitting, &encounters, (&ruling, corrects), version);
                 tell(inbox, sitting.written((gallery, folder), work));
             }),
             Effect::RuleAll(gallery, folder, all, version) => later(

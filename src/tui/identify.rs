@@ -2,6 +2,7 @@
 //!
 //! A key proposes nothing by itself: what is written down is what stands on the screen when Enter is pressed.
 
+mod act;
 pub(super) mod view;
 
 use std::collections::HashSet;
@@ -10,14 +11,12 @@ use std::sync::Arc;
 
 use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
-use crate::gallery::identify::{NearPhoto, Verdict};
+use crate::gallery::identify::NearPhoto;
 use crate::gallery::session::{Entry, Outline, Session};
 use crate::gallery::store::Counts;
 
-use super::keys::{Action, Place};
+use super::keys::Place;
 use super::message::{Effect, Window};
-use super::popup::{Asked, Confirm, Layer, Prompt};
-use super::widgets::list::{Step, moved};
 
 /// A gallery in the list.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,16 +85,23 @@ pub(super) struct Identify {
     pub(super) anew: bool,
     /// A decision is being written down.
     pub(super) writing: bool,
+    /// How many photos that cannot be read were told of.
+    pub(super) told: usize,
     /// The encounter to go to once the session is read again.
     pub(super) wanted: Option<String>,
 }
 
-/// Whether something may be decided of `entry`; `Err` says why not.
-fn may_decide(entry: &Entry) -> Result<(), String> {
-    match entry.settled() {
-        Some(_) => Err("this one is decided; u takes back what was decided last".to_owned()),
-        None => Ok(()),
+/// Whether somebody may be named on `entry`; `Err` says why not. One that is decided may be named anew.
+fn may_name(entry: &Entry) -> Result<(), String> {
+    match entry.photos.is_empty() {
+        true => Err("no photo of this one can be read: s skips it".to_owned()),
+        false => Ok(()),
     }
+}
+
+/// Where a known photo lies.
+fn path_of(near: &NearPhoto) -> PathBuf {
+    PathBuf::from(&near.root).join(&near.photo)
 }
 
 impl Identify {
@@ -149,10 +155,16 @@ impl Identify {
             return Vec::new();
         }
         let is_same = before.is_some();
+        if !is_same {
+            // what was asked of another is its own matter
+            (self.writing, self.told) = (false, 0);
+        }
         let beside = self.shown_name().map(str::to_owned).filter(|_| is_same && !self.is_likely_new());
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
         let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
         let wanted = self.wanted.take().filter(|_| is_same);
+        // who is called otherwise now goes by that
+        self.picked = self.picked.take().filter(|name| session.names.contains(name));
         self.session = Some(session);
         self.profile = None; // the gallery may know other photos now
         let entries = self.entries();
@@ -169,7 +181,9 @@ impl Identify {
                 if closed {
                     self.advance_to_open();
                 } else if beside.as_deref() != self.shown_name() {
-                    self.picked = beside; // nobody is swapped under a finger
+                    // nobody is swapped under a finger
+                    let names = self.session.as_ref().map_or(&[][..], |session| &session.names);
+                    self.picked = beside.filter(|name| names.contains(name));
                 }
             }
             None => {
@@ -183,6 +197,21 @@ impl Identify {
             }
         }
         self.profile_wanted()
+    }
+
+    /// What is to be said once of photos that cannot be read.
+    pub(super) fn unread_news(&mut self) -> Option<String> {
+        let problems = &self.session.as_ref()?.problems;
+        let before = std::mem::replace(&mut self.told, problems.len());
+        let first = problems.first().filter(|_| problems.len() > before)?;
+        let others = if problems.len() > 1 { "; the others are told beside their encounters" } else { "" };
+        Some(format!("{} cannot be read: {first}{others}", counted(problems.len(), "photo")))
+    }
+
+    /// Whether all is decided.
+    pub(super) fn is_done(&self) -> bool {
+        let looking = self.session.as_ref().is_none_or(|session| session.looking);
+        !looking && !self.entries().is_empty() && self.entries().iter().all(|entry| entry.decided.is_some())
     }
 
     /// The encounters.
@@ -206,10 +235,10 @@ impl Identify {
     /// Who stands on the right: who was decided on, was typed, or is near.
     pub(super) fn shown_name(&self) -> Option<&str> {
         let entry = self.entry()?;
-        if let Some(decided) = entry.settled() {
-            return decided.ruling.individual();
-        }
-        let first = || entry.proposal.individuals.first().map(|near| near.individual.as_str());
+        let first = || match entry.settled() {
+            Some(decided) => decided.ruling.individual(),
+            None => entry.proposal.individuals.first().map(|near| near.individual.as_str()),
+        };
         self.picked.as_deref().or_else(first)
     }
 
@@ -223,12 +252,21 @@ impl Identify {
     pub(super) fn known_photo(&self) -> Option<PathBuf> {
         let name = self.shown_name()?;
         let profile = self.profile.as_ref().filter(|profile| profile.name == name);
-        let near = self.entry()?.best.iter().find(|near| near.individual == name);
-        let nearest = near.map(|near| PathBuf::from(&near.root).join(&near.photo));
+        let entry = self.entry()?;
+        let near = entry.best.iter().find(|near| near.individual == name);
+        // of one that is decided it may be the photo itself
+        let nearest = near.map(path_of).filter(|path| !entry.photos.contains(path));
         let Some(profile) = profile.filter(|_| self.other > 0 || nearest.is_none()) else { return nearest };
-        let from = nearest.as_ref().and_then(|nearest| profile.photos.iter().position(|(path, _)| path == nearest));
-        let at = (from.unwrap_or(0) + self.other) % profile.photos.len().max(1);
-        profile.photos.get(at).map(|(path, _)| path.clone()).or(nearest)
+        let others: Vec<&PathBuf> =
+            profile.photos.iter().map(|(path, _)| path).filter(|path| !entry.photos.contains(path)).collect();
+        let from = nearest.as_ref().and_then(|nearest| others.iter().position(|path| *path == nearest));
+        let at = (from.unwrap_or(0) + self.other) % others.len().max(1);
+        others.get(at).map(|path| (*path).clone()).or(nearest)
+    }
+
+    /// Whether the nearest photo of `near` is one of the encounter's own, which was decided.
+    pub(super) fn is_own(entry: &Entry, near: &NearPhoto) -> bool {
+        entry.decided.is_some() && entry.photos.contains(&path_of(near))
     }
 
     /// What a program says of the encounter chosen, for the log.
@@ -296,7 +334,8 @@ impl Identify {
     pub(super) fn nearest(&self) -> Vec<&NearPhoto> {
         let mut all: Vec<(f64, &NearPhoto)> = Vec::new();
         for entry in self.group() {
-            all.extend(entry.proposal.individuals.iter().map(|near| near.distance).zip(&entry.best));
+            let near = entry.proposal.individuals.iter().map(|near| near.distance).zip(&entry.best);
+            all.extend(near.filter(|(_, best)| !Identify::is_own(entry, best)));
         }
         all.sort_by(|a, b| a.0.total_cmp(&b.0)); // stable: one encounter's stay in their order
         let mut seen = HashSet::new();
@@ -318,14 +357,19 @@ impl Identify {
         let Some(session) = self.session.as_ref().filter(|_| !encounters.is_empty()) else {
             return Err("there is no encounter yet".to_owned());
         };
-        let mut decided = Vec::with_capacity(encounters.len());
+        let (mut decided, mut corrects) = (Vec::with_capacity(encounters.len()), None);
         for name in encounters {
             let entry = session.entries.iter().find(|entry| entry.proposal.encounter == *name);
             let entry = entry.ok_or_else(|| format!("{name} is gone"))?;
-            may_decide(entry)?;
-            if ruling == Ruling::Skipped && entry.decided.is_some() {
-                return Err("this one is skipped already; Enter, 1 to 9, / and n still name it".to_owned());
+            match &ruling {
+                Ruling::Skipped if entry.decided.is_some() && entry.settled().is_none() => {
+                    let still = if entry.photos.is_empty() { "" } else { "; Enter, 1 to 9, / and n still name it" };
+                    return Err(format!("this one is skipped already{still}"));
+                }
+                Ruling::Skipped => {}
+                _ => may_name(entry)?,
             }
+            corrects = corrects.or_else(|| Some(entry.settled()?.change));
             decided.push((name.clone(), Identify::proposed(entry)));
         }
         let effect = Effect::Rule {
@@ -333,6 +377,7 @@ impl Identify {
             folder: session.folder.clone(),
             encounters: decided,
             ruling,
+            corrects,
             version: session.version,
         };
         self.writing = true;
@@ -366,7 +411,7 @@ impl Identify {
     /// A name was typed: it stands on the right until Enter takes it.
     pub(super) fn name(&mut self, matter: &Matter, name: &str) -> Result<Vec<Effect>, String> {
         let session = self.about(matter)?;
-        self.entry().map_or(Ok(()), may_decide)?;
+        self.entry().map_or(Ok(()), may_name)?;
         let known = session.names.iter().find(|known| *known == name).or_else(|| {
             let mut alike = session.names.iter().filter(|known| known.to_lowercase() == name.to_lowercase());
             alike.next().filter(|_| alike.next().is_none())
@@ -413,178 +458,5 @@ impl Identify {
         }
         let free = (1..).map(|n| format!("new-{n:03}")).find(|name| !names.contains(&**name));
         free.unwrap_or_default()
-    }
-
-    /// Does what a key asks for; `Err` says why not.
-    pub(super) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
-        match self.place() {
-            Place::Galleries => self.act_on_list(action),
-            _ => self.act_on_encounter(action),
-        }
-    }
-
-    fn act_on_list(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
-        match action {
-            Action::AddGallery => {
-                let prompt = Prompt { asked: Asked::Gallery, text: String::new() };
-                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
-            }
-            Action::NewPhotos | Action::Open => {
-                let (line, outline) =
-                    self.current().ok_or("there is no gallery yet: caretta gallery build makes one")?;
-                line.counts.as_ref().map_err(Clone::clone)?;
-                if let (Action::Open, Some(outline)) = (action, outline) {
-                    let (gallery, folder) = (line.folder.clone(), outline.folder.clone());
-                    self.opening = Some((gallery.clone(), folder.clone()));
-                    return Ok((
-                        vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)],
-                        None,
-                    ));
-                }
-                let prompt = Prompt { asked: Asked::NewPhotos(line.folder.clone()), text: String::new() };
-                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
-            }
-            other => {
-                if let Some(step) = Step::of(other) {
-                    self.at = moved(self.at, self.rows().len(), step);
-                }
-            }
-        }
-        Ok((Vec::new(), None))
-    }
-
-    fn act_on_encounter(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
-        let photos = match self.anew {
-            true => self.group_photos().len(),
-            false => self.entry().map_or(0, |entry| entry.photos.len()),
-        };
-        let effects = match action {
-            Action::Confirm if self.anew => return self.act_on_encounter(Action::New),
-            Action::Confirm => {
-                if self.is_likely_new() {
-                    // the nearest known ones are looked at first
-                    self.look_at_nearest(true);
-                    return Ok((Vec::new(), None));
-                }
-                let name = self.shown_name().map(str::to_owned).ok_or("the gallery knows nobody: n makes a new one")?;
-                self.write(Ruling::Known(name))?
-            }
-            Action::Take(n) => {
-                let entry = self.entry().ok_or("there is no encounter yet")?;
-                may_decide(entry)?;
-                let shown: Vec<&str> = match self.anew {
-                    true => self.nearest().into_iter().map(|near| near.individual.as_str()).collect(),
-                    false => entry.proposal.individuals.iter().map(|near| near.individual.as_str()).collect(),
-                };
-                let taken = shown.get(n - 1).ok_or_else(|| format!("there are {} to take", shown.len()))?;
-                let taken = (*taken).to_owned();
-                if self.anew {
-                    self.look_at_nearest(false);
-                }
-                (self.picked, self.other) = (Some(taken), 0);
-                self.profile_wanted()
-            }
-            Action::Who => {
-                let prompt = Prompt { asked: Asked::Known(self.matter()?), text: String::new() };
-                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
-            }
-            Action::New | Action::OnlyThis => {
-                let entry = self.entry().ok_or("there is no encounter yet")?;
-                may_decide(entry)?;
-                if !self.anew {
-                    self.look_at_nearest(true);
-                    self.flip = None;
-                    return Ok((Vec::new(), None));
-                }
-                let mut group: Vec<String> =
-                    self.group().iter().map(|entry| entry.proposal.encounter.clone()).collect();
-                if action == Action::OnlyThis {
-                    group.truncate(1);
-                }
-                let prompt = Prompt { asked: Asked::NewName(self.matter()?, group), text: self.free_name() };
-                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
-            }
-            Action::TakeAll => {
-                let session = self.session.as_ref().ok_or("no folder is open")?;
-                if self.writing {
-                    return Err("the decision before is being written down".to_owned());
-                }
-                let open = session.entries.iter().filter(|entry| entry.decided.is_none());
-                let proposed = open.filter(|entry| entry.proposal.decision == Some(Verdict::Known));
-                let all: Vec<(String, Ruling, Proposed)> = proposed
-                    .filter_map(|entry| {
-                        let name = entry.proposal.individual.clone()?;
-                        let encounter = entry.proposal.encounter.clone();
-                        Some((encounter, Ruling::Known(name), Identify::proposed(entry)))
-                    })
-                    .collect();
-                if all.is_empty() {
-                    return Err(
-                        "no open encounter is proposed as known: look, new and uncalibrated ones need a person"
-                            .to_owned(),
-                    );
-                }
-                let question =
-                    format!("Write down {} as proposed, without a look at each?", counted(all.len(), "known name"));
-                let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all, session.version);
-                return Ok((Vec::new(), Some(Layer::Confirm(Confirm { question, effect }))));
-            }
-            Action::Skip => self.write(Ruling::Skipped)?,
-            Action::Undo => {
-                let session = self.session.as_ref().ok_or("no folder is open")?;
-                if self.writing {
-                    return Err("the decision before is being written down".to_owned());
-                }
-                let effect = Effect::UndoRuling(session.gallery.clone(), session.folder.clone());
-                self.writing = true;
-                vec![effect]
-            }
-            Action::NextOpen => {
-                self.encounter = (self.encounter + 1) % self.entries().len().max(1);
-                self.advance_to_open();
-                self.profile_wanted()
-            }
-            Action::Left => {
-                self.photo = self.photo.saturating_sub(1);
-                Vec::new()
-            }
-            Action::Right => {
-                self.photo = moved(self.photo, photos, Step::By(1));
-                Vec::new()
-            }
-            Action::Pan(right, 0) if self.window == Window::default() => {
-                let most = self.profile.as_ref().map_or(1, |profile| profile.photos.len().max(1));
-                self.other = (self.other + if right > 0 { 1 } else { most - 1 }) % most;
-                Vec::new()
-            }
-            Action::Flip => {
-                self.flip = match self.flip {
-                    None => Some(false),
-                    Some(shown) => Some(!shown),
-                };
-                Vec::new()
-            }
-            Action::ZoomIn | Action::ZoomOut | Action::Pan(..) => {
-                self.window = self.window.after(action);
-                Vec::new()
-            }
-            Action::Back if self.anew => {
-                self.look_at_nearest(false);
-                Vec::new()
-            }
-            Action::Back if self.flip.take().is_some() => Vec::new(),
-            Action::Back => {
-                (self.session, self.opening, self.profile) = (None, None, None);
-                self.look_anew();
-                Vec::new()
-            }
-            other => {
-                let Some(step) = Step::of(other) else { return Ok((Vec::new(), None)) };
-                self.encounter = moved(self.encounter, self.entries().len(), step);
-                self.look_anew();
-                self.profile_wanted()
-            }
-        };
-        Ok((effects, None))
     }
 }

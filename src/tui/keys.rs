@@ -197,6 +197,7 @@ pub(super) enum Action {
     Undo,
     NextOpen,
     TakeAll,
+    WriteDecisions,
 }
 
 /// A row of the table.
@@ -272,6 +273,8 @@ pub(super) static TABLE: &[Row] = &[
     row(Action::TakeAll, "take-all", &["A"], &[P::Encounters], "", "write down every open encounter that is proposed as known; asks, and the log says that the program did"),
     row(Action::Undo, "undo", &["u"], &[P::Encounters], "undo", "take back what was decided last in this folder"),
     row(Action::NextOpen, "next-open", &["]"], &[P::Encounters], "next open", "to the next encounter of which nothing is decided"),
+    row(Action::NewPhotos, "another-folder", &["o"], &[P::Encounters], "", "another folder of new photos to be named with the gallery"),
+    row(Action::WriteDecisions, "write-decisions", &["w"], &[P::Encounters], "write", "write all that was decided with the gallery to a table"),
     row(Action::Open, "open", &["enter"], &[P::Datasets, P::Individuals, P::Runs, P::Evaluations, P::Queries, P::Scatter], "open", "open what is chosen"),
     row(Action::KeepFrame, "keep-crop", &["enter"], &[P::Framing], "keep", "keep the box: only what is in it counts from now on"),
     row(Action::Frame, "crop", &["b"], &[P::Photo], "crop", "draw a box around the part that counts; arrows move it, HJKL + - size it"),
@@ -396,6 +399,13 @@ impl Keymap {
                 row.keys.iter().filter(taken).map(|key| (*key).to_owned()).collect()
             }
         }
+    }
+
+    /// The key that does `action` at `place`, as it is shown; a row's name in the palette where none does.
+    pub(super) fn shown(&self, action: Action, place: Place) -> String {
+        let rows = || TABLE.iter().filter(|row| row.action == action && row.works_at(place));
+        let key = rows().flat_map(|row| self.keys(row)).next().map(|key| shown(&key));
+        key.or_else(|| rows().next().map(|row| format!(":{}", row.name))).unwrap_or_default()
     }
 
     /// What `key` does at `place`.

@@ -97,6 +97,8 @@ pub(super) enum Message {
     Started(String),
     /// A run could not be started; why.
     Refused(String),
+    /// What became of the path that was typed last; the error says what is wrong with it.
+    Typed(Result<(), String>),
     /// Something long goes on; none when it is over.
     Progress(Option<String>),
     /// Something was done.
@@ -318,9 +320,13 @@ pub(super) enum Effect {
         encounters: Vec<(String, Proposed)>,
         /// What was decided.
         ruling: Ruling,
+        /// The change by which another was decided of it, which is corrected.
+        corrects: Option<i64>,
         /// The gallery's version that was looked at.
         version: (u64, u64),
     },
+    /// Write what was decided with a gallery to a table.
+    WriteDecisions(PathBuf, PathBuf),
     /// Write down what was proposed of several encounters of a folder with a gallery.
     RuleAll(PathBuf, PathBuf, Vec<(String, Ruling, Proposed)>, (u64, u64)),
     /// Take back what was decided last in a folder with a gallery.

@@ -33,6 +33,13 @@ pub(super) enum Layer {
     Choices(Box<Choices>),
 }
 
+impl Layer {
+    /// Whether it leaves the photos to be seen.
+    pub(super) fn is_beside_photos(&self) -> bool {
+        matches!(self, Layer::Prompt(prompt) if prompt.asked.is_of_photos())
+    }
+}
+
 /// Something to agree to.
 #[derive(Debug)]
 pub(super) struct Confirm {
@@ -67,12 +74,19 @@ pub(super) enum Asked {
     Known(Matter),
     /// The name of a new individual on these encounters of the folder, of which the matter's is the first.
     NewName(Matter, Vec<String>),
+    /// The table that the decisions of a gallery are to be written to.
+    Decisions(PathBuf),
 }
 
 impl Asked {
     /// Whether a path is typed.
     pub(super) fn is_path(&self) -> bool {
-        matches!(self, Asked::Path | Asked::Weights | Asked::Gallery | Asked::NewPhotos(_))
+        matches!(self, Asked::Path | Asked::Weights | Asked::Gallery | Asked::NewPhotos(_) | Asked::Decisions(_))
+    }
+
+    /// Whether it is about photos that stay beside it.
+    pub(super) fn is_of_photos(&self) -> bool {
+        matches!(self, Asked::Known(_) | Asked::NewName(..))
     }
 
     /// The question.
@@ -88,10 +102,9 @@ impl Asked {
             Asked::Gallery => "Folder of a gallery",
             Asked::NewPhotos(_) => "Folder of new photos",
             Asked::Known(_) => "Who it is",
-            Asked::NewName(_, encounters) if encounters.len() > 1 => {
-                "Name of the one new individual on all of these encounters"
-            }
+            Asked::NewName(_, encounters) if encounters.len() > 1 => "One name for the whole group",
             Asked::NewName(..) => "Name of the new individual",
+            Asked::Decisions(_) => "Table of all decisions with this gallery",
         }
     }
 
@@ -117,6 +130,7 @@ impl Asked {
                 "Enter makes it and adds the photos of the whole group, which is one decision; u takes that back"
             }
             Asked::NewName(..) => "Enter makes it and adds the photos of this encounter; u takes that back",
+            Asked::Decisions(_) => "a CSV file, a row a decision; one that is there is replaced; Tab completes",
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }
@@ -129,6 +143,15 @@ pub(super) struct Prompt {
     pub(super) asked: Asked,
     /// What stands in the line.
     pub(super) text: String,
+    /// What is wrong with it, as it was when Enter was pressed.
+    pub(super) error: Option<String>,
+}
+
+impl Prompt {
+    /// A line in which `text` stands.
+    pub(super) fn new(asked: Asked, text: String) -> Prompt {
+        Prompt { asked, text, error: None }
+    }
 }
 
 /// Lines to read.

@@ -297,11 +297,11 @@ impl Runs {
             }
             Action::Rename => {
                 let run = run()?;
-                layer = Some(Layer::Prompt(Prompt { asked: Asked::Name(run.id), text: run.name }));
+                layer = Some(Layer::Prompt(Prompt::new(Asked::Name(run.id), run.name)));
             }
             Action::Note => {
                 let run = run()?;
-                layer = Some(Layer::Prompt(Prompt { asked: Asked::Note(run.id), text: run.note }));
+                layer = Some(Layer::Prompt(Prompt::new(Asked::Note(run.id), run.note)));
             }
             Action::Delete => {
                 let run = run()?;

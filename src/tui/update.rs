@@ -118,11 +118,17 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Session(gallery, folder, session) => {
             if model.identify.opening.as_ref() == Some(&(gallery, folder)) {
                 match session {
-                    Ok(session) => return model.identify.take(session),
-                    Err(why) => {
-                        if model.identify.session.is_none() {
-                            model.identify.opening = None;
+                    Ok(session) => {
+                        let effects = model.identify.take(session);
+                        if let Some(words) = model.identify.unread_news() {
+                            model.say(words, true);
                         }
+                        return effects;
+                    }
+                    Err(why) => {
+                        // the one that is there goes on
+                        let there = model.identify.session.as_ref();
+                        model.identify.opening = there.map(|session| (session.gallery.clone(), session.folder.clone()));
                         model.say(why, true);
                     }
                 }
@@ -216,6 +222,15 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             match form {
                 Some(form) => form.refuse(why),
                 None => model.say(why, true),
+            }
+        }
+        Message::Typed(came) => {
+            let at = model.layers.iter().rposition(|layer| matches!(layer, Layer::Prompt(p) if p.asked.is_path()));
+            match (at.map(|at| (at, &mut model.layers[at])), came) {
+                (Some((at, _)), Ok(())) => drop(model.layers.remove(at)),
+                (Some((_, Layer::Prompt(prompt))), Err(why)) => prompt.error = Some(why),
+                (_, Err(why)) => model.say(why, true),
+                (None, Ok(())) => {}
             }
         }
         Message::Progress(progress) => model.progress = progress,
@@ -376,10 +391,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             return vec![kept(model)];
         }
         Action::AddDataset => {
-            model.layers.push(Layer::Prompt(Prompt { asked: Asked::Path, text: String::new() }));
+            model.layers.push(Layer::Prompt(Prompt::new(Asked::Path, String::new())));
         }
         Action::ImportWeights => {
-            model.layers.push(Layer::Prompt(Prompt { asked: Asked::Weights, text: String::new() }));
+            model.layers.push(Layer::Prompt(Prompt::new(Asked::Weights, String::new())));
         }
         Action::Synthetic | Action::Tour if model.progress.is_some() => {
             model.say("turtles are being drawn already".to_owned(), true);
@@ -387,7 +402,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Synthetic => {
             let plan = SynthPlan::default();
             let text = format!("{} x {} x {}", plan.individuals, plan.encounters, plan.photos);
-            model.layers.push(Layer::Prompt(Prompt { asked: Asked::Turtles, text }));
+            model.layers.push(Layer::Prompt(Prompt::new(Asked::Turtles, text)));
         }
         Action::Tour => return vec![Effect::Tour],
         Action::NewRun => {

@@ -67,7 +67,7 @@ pub(super) fn body(area: Rect) -> Rect {
 }
 
 fn covered(model: &Model) -> bool {
-    model.layers.iter().any(|layer| !matches!(layer, Layer::Filter))
+    model.layers.iter().any(|layer| !matches!(layer, Layer::Filter) && !layer.is_beside_photos())
 }
 
 /// Photos of the tab shown, each with its place.

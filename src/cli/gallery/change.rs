@@ -44,7 +44,8 @@ pub(in crate::cli) struct MergeArgs {
 pub(in crate::cli) struct RemoveArgs {
     /// The individual's name
     individual: String,
-    /// Only this photo of it, by its path as `gallery show` has it (may be given several times)
+    /// Only this photo of it, by its path as `gallery show` has it, or its whole path where two folders have one (may be given
+    /// several times)
     #[arg(long, value_name = "PATH")]
     photo: Vec<String>,
     #[command(flatten)]

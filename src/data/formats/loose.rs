@@ -21,6 +21,23 @@ use crate::data::manifest::{Manifest, Photo, Problem, is_nobody, stale};
 /// # Errors
 /// When the folder cannot be read or holds no photo.
 pub fn every_photo(path: &Path, corrections: &Corrections) -> Result<Manifest, DataError> {
+    let manifest = photos_below(path, corrections)?;
+    if manifest.photos.is_empty() {
+        let problems = &manifest.problems;
+        let reason = match problems.first() {
+            None => format!("there is no {READABLE} photo in it"),
+            Some(first) => format!("{} were left out; the first: {first}", problems.len()),
+        };
+        return Err(DataError::NoPhotos { path: path.into(), reason });
+    }
+    Ok(manifest)
+}
+
+/// As [`every_photo`], where there need be none.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn photos_below(path: &Path, corrections: &Corrections) -> Result<Manifest, DataError> {
     if !path.is_dir() {
         return open(path, corrections);
     }
@@ -34,13 +51,6 @@ pub fn every_photo(path: &Path, corrections: &Corrections) -> Result<Manifest, D
         }
         Found::Problem(kind, reason) => problems.push(Problem { kind, photo: Some(shown.into()), line: None, reason }),
     })?;
-    if photos.is_empty() {
-        let reason = match problems.first() {
-            None => format!("there is no {READABLE} photo in it"),
-            Some(first) => format!("{} were left out; the first: {first}", problems.len()),
-        };
-        return Err(DataError::NoPhotos { path: path.into(), reason });
-    }
     let there: HashSet<&Path> = photos.iter().map(|p| p.path.as_path()).collect();
     problems.extend(stale(corrections, |photo| there.contains(photo)));
     Ok(Manifest {

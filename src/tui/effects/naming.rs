@@ -6,13 +6,14 @@ use std::time::SystemTime;
 
 use crate::data::counted::counted;
 use crate::gallery::calibrated::calibration_of;
+use crate::gallery::decided_table;
 use crate::gallery::decisions::{By, Proposed, Ruling};
 use crate::gallery::rulings::Ruled;
 use crate::gallery::seen;
 use crate::gallery::session::{self, Session};
 use crate::gallery::sitting::Sitting;
 use crate::gallery::store::Gallery;
-use crate::run::Workspace;
+use crate::run::{Workspace, files};
 use crate::tui::identify::{GalleryLine, Profile};
 use crate::tui::message::{Message, Written};
 
@@ -25,7 +26,10 @@ pub(super) fn mark(gallery: &Path, folder: &Path) -> Marks {
         let meta = std::fs::metadata(path).ok()?;
         Some((meta.modified().ok()?, meta.len()))
     };
-    seen::behind(gallery, folder).iter().map(mark).collect()
+    let mut marks: Marks = seen::behind(gallery, folder).iter().map(mark).collect();
+    // who ends to look lets go of a lock, which changes no file
+    marks.push(is_looked_at(gallery, folder).then_some((SystemTime::UNIX_EPOCH, 0)));
+    marks
 }
 
 /// The galleries that the workspace knows.
@@ -116,10 +120,10 @@ fn read(sitting: &mut Sitting) -> Result<Arc<Session>, String> {
 pub(super) fn rule(
     sitting: &mut Sitting,
     encounters: &[(String, Proposed)],
-    ruling: &Ruling,
+    (ruling, corrects): (&Ruling, Option<i64>),
     version: (u64, u64),
 ) -> Result<(String, Option<String>), String> {
-    let refused = sitting.rule(&[Ruled { encounters, ruling }], By::Person, version);
+    let refused = sitting.rule(&[Ruled { encounters, ruling, corrects }], By::Person, version);
     if let Some((_, error)) = refused.map_err(|e| e.to_string())?.first() {
         return Err(error.to_string());
     }
@@ -136,7 +140,8 @@ pub(super) fn rule_all(
 ) -> Result<(String, Option<String>), String> {
     let count = all.len();
     let all: Vec<_> = all.into_iter().map(|(one, ruling, proposed)| ([(one, proposed)], ruling)).collect();
-    let wanted: Vec<Ruled<'_>> = all.iter().map(|(encounters, ruling)| Ruled { encounters, ruling }).collect();
+    let wanted: Vec<Ruled<'_>> =
+        all.iter().map(|(encounters, ruling)| Ruled { encounters, ruling, corrects: None }).collect();
     let refused = sitting.rule(&wanted, By::Program, version).map_err(|e| e.to_string())?;
     let done = counted(count - refused.len(), "encounter");
     match refused.first() {
@@ -149,10 +154,24 @@ pub(super) fn rule_all(
 pub(super) fn undo(sitting: &mut Sitting) -> Result<(String, Option<String>), String> {
     let undone = sitting.undo().map_err(|e| e.to_string())?;
     let first = undone.first().ok_or("nothing is decided in this folder")?.encounter.clone();
+    let session = read(sitting)?;
+    let entry = session.entries.iter().find(|entry| entry.proposal.encounter == first);
+    if let Some(stands) = entry.and_then(|entry| entry.decided.as_ref()) {
+        return Ok((format!("{} again", stands.ruling.told(&[&first])), Some(first))); // a correction was taken back
+    }
     Ok(match undone.len() {
         1 => (format!("{first} is open again"), Some(first)),
         n => (format!("{} are open again, {first} and others", counted(n, "encounter")), Some(first)),
     })
+}
+
+/// Writes all that was decided with the gallery at `gallery` to the table at `path`, and says so.
+pub(super) fn write_decisions(gallery: &Path, path: &Path) -> Result<String, String> {
+    let read = || Gallery::open(gallery)?.decided(None);
+    let all = read().map_err(|e| e.to_string())?;
+    let table = decided_table::table(&all).map_err(|e| e.to_string())?;
+    files::replace(path, &table).map_err(|e| e.to_string())?;
+    Ok(format!("{}: {}", path.display(), counted(all.len(), "decision")))
 }
 
 /// Whether somebody looks at the folder already.

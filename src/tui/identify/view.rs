@@ -9,11 +9,14 @@ use ratatui::style::Style;
 
 use crate::data::counted::counted;
 use crate::gallery::decisions::Ruling;
-use crate::gallery::identify::Verdict;
+use crate::gallery::identify::{Verdict, sure};
 use crate::gallery::session::{Entry, Session};
+use crate::tui::identify::act::SHOWN_OF_GROUP;
 use crate::tui::identify::{Identify, ListRow};
+use crate::tui::keys::{Action, Place};
 use crate::tui::message::PictureKey;
 use crate::tui::model::Model;
+use crate::tui::popup::Layer;
 use crate::tui::theme::Theme;
 use crate::tui::view::rule;
 use crate::tui::widgets::list::shown;
@@ -25,8 +28,8 @@ const ENCOUNTERS: u16 = 38;
 const WIDE: u16 = 100;
 /// Nearest individuals that are shown before a new one is made.
 const SHOWN_ANEW: usize = 6;
-/// New photos of a group that are shown beside them at once.
-const SHOWN_OF_GROUP: u16 = 3;
+/// Rows of a line that is typed beside the photos, with what there is to say of it.
+const TYPED: u16 = 10;
 
 /// Draws the tab, all but the photos.
 pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
@@ -34,7 +37,7 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
         None => galleries(model, area, buf),
         Some(session) => {
             head(model, session, row(area, 0), buf);
-            let body = below(area, 1);
+            let body = below(area, 1).intersection(room(model, area));
             if session.entries.is_empty() {
                 return nothing_yet(model, session, body, buf);
             }
@@ -60,6 +63,20 @@ fn split(area: Rect) -> (Option<Rect>, Rect) {
     }
     let list = Rect { width: ENCOUNTERS, ..area };
     (Some(list), Rect { x: area.x + ENCOUNTERS, width: area.width - ENCOUNTERS, ..area })
+}
+
+/// Where a line is typed that leaves the photos to be seen: over the list, or below where there is none.
+pub(in crate::tui) fn beside(area: Rect) -> Rect {
+    let height = TYPED.min(area.height);
+    let width = if area.width < WIDE { area.width } else { ENCOUNTERS };
+    Rect { y: area.bottom() - height, height, width, ..area }
+}
+
+/// What such a line leaves for the tab.
+fn room(model: &Model, area: Rect) -> Rect {
+    let is_below = area.width < WIDE && model.layers.iter().any(Layer::is_beside_photos);
+    let height = if is_below { area.height.saturating_sub(TYPED) } else { area.height };
+    Rect { height, ..area }
 }
 
 fn galleries(model: &Model, area: Rect, buf: &mut Buffer) {
@@ -161,8 +178,11 @@ fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, Stri
             Ruling::Skipped => ("–", "skipped".into(), String::new()),
         };
     }
+    if entry.photos.is_empty() {
+        return ("✗", "cannot be read".into(), String::new());
+    }
     let proposal = &entry.proposal;
-    let sure = proposal.probability.map_or_else(String::new, |p| format!("{p:.2}"));
+    let sure = proposal.probability.map_or_else(String::new, sure);
     let near = || proposal.individual.clone().or_else(|| Some(proposal.individuals.first()?.individual.clone()));
     match proposal.decision {
         Some(Verdict::Known) => ("?", near().unwrap_or_default(), sure),
@@ -187,6 +207,7 @@ fn style_of(theme: &Theme, entry: &Entry) -> Style {
         Some(Ruling::Known(_)) => theme.right(),
         Some(Ruling::New(_)) => theme.accent(),
         Some(Ruling::Skipped) => theme.quiet(),
+        None if entry.photos.is_empty() => theme.wrong(),
         None => theme.text(),
     }
 }
@@ -233,10 +254,21 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
     let (at, of) = (state.photo + 1, entry.photos.len());
     let count = if of > 1 { format!(" · photo {at} of {of}") } else { String::new() };
     let date = entry.date.map_or_else(String::new, |date| format!(" · {date}"));
-    let tail = format!("{date}{count}{zoom}");
+    let unread = match entry.unread.len() {
+        0 => String::new(),
+        n => format!(" · {n} cannot be read"),
+    };
+    let tail = format!("{date}{count}{zoom}{unread}");
     let encounter = fit_middle(&entry.proposal.encounter, left.width.saturating_sub(width(&tail) + 1));
     if state.flip != Some(true) {
         put_all(buf, row(left, 0), &[(encounter, theme.bold()), (tail, theme.text())]);
+    }
+    if entry.photos.is_empty() {
+        let told = entry.unread.iter().map(|(path, why)| format!("{}: {why}", path.display()));
+        let told = told.flat_map(|line| wrap(&line, left.width));
+        for (n, line) in (2..left.height).zip(told) {
+            put(buf, left.x, left.y + n, left.width, &line, theme.wrong());
+        }
     }
     if state.flip != Some(false) {
         put_all(
@@ -246,15 +278,38 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
         );
     }
     nearest(theme, state, entry, row(area, area.height.saturating_sub(1)), buf);
+    let below = row(area, area.height.saturating_sub(2));
+    if state.is_done() {
+        let key = |action| model.keymap.shown(action, Place::Encounters);
+        let words = format!(
+            "All {} decided: {} writes the decisions to a table, {} takes another folder, {} the galleries",
+            counted(state.entries().len(), "encounter"),
+            key(Action::WriteDecisions),
+            key(Action::NewPhotos),
+            key(Action::Back),
+        );
+        put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.accent());
+    } else if entry.settled().is_some() && state.picked.is_none() {
+        let words = "decided: 1 to 9, / and n name it anew, s takes the name away, ] goes to the next open one";
+        put(buf, below.x, below.y, below.width, &fit(words, below.width), theme.quiet());
+    }
 }
 
 /// Who stands on the right and what is known of them.
 fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)> {
     let Some(name) = state.shown_name() else {
-        let words = if entry.decided.is_some() { "skipped" } else { "nobody is known" };
+        let words = match (&entry.decided, entry.photos.is_empty()) {
+            (Some(_), _) => "skipped",
+            (None, true) => "no photo of it can be read: s skips it",
+            (None, false) => "nobody is known",
+        };
         return vec![(words.to_owned(), theme.quiet())];
     };
     let says = match &entry.decided {
+        Some(decided) if state.picked.is_some() => match decided.ruling.individual() {
+            Some(before) => format!(" · picked, in place of {before}"),
+            None => " · picked".to_owned(),
+        },
         Some(decided) => match decided.ruling {
             Ruling::New(_) => " · decided: new".to_owned(),
             Ruling::Skipped => " · skipped".to_owned(),
@@ -262,7 +317,7 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
         },
         None if state.picked.is_some() => " · picked".to_owned(),
         None => {
-            let sure = entry.proposal.probability.map_or_else(String::new, |p| format!(" · {p:.2}"));
+            let sure = entry.proposal.probability.map_or_else(String::new, |p| format!(" · {}", sure(p)));
             match entry.proposal.decision {
                 Some(Verdict::Known) => format!(" · known{sure}"),
                 Some(Verdict::Look) => format!(" · look{sure}"),
@@ -291,12 +346,23 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
 
 /// The nearest individuals with the digits that take them.
 fn nearest(theme: &Theme, state: &Identify, entry: &Entry, line: Rect, buf: &mut Buffer) {
+    if entry.proposal.individuals.is_empty() {
+        return;
+    }
     let mut pieces = vec![("nearest  ".to_owned(), theme.quiet())];
     for (n, near) in entry.proposal.individuals.iter().take(9).enumerate() {
         let is_shown = state.shown_name() == Some(&near.individual);
         pieces.push((format!("{} ", n + 1), theme.accent()));
         let style = if is_shown { theme.bold() } else { theme.text() };
-        pieces.push((format!("{} {:.3}   ", near.individual, near.distance), style));
+        let is_own = entry.best.get(n).is_some_and(|best| Identify::is_own(entry, best));
+        let named = matches!(entry.proposal.decision, Some(Verdict::Known | Verdict::Look));
+        let is_sure = entry.proposal.probability.filter(|_| n == 0 && named && entry.decided.is_none());
+        let how = match (is_own, is_sure) {
+            (true, _) => "·".to_owned(), // as it was decided, it is among theirs
+            (false, Some(p)) => format!("{:.3} ({})", near.distance, sure(p)),
+            (false, None) => format!("{:.3}", near.distance),
+        };
+        pieces.push((format!("{} {how}   ", near.individual), style));
     }
     put_all(buf, line, &pieces);
 }
@@ -305,7 +371,7 @@ fn nearest(theme: &Theme, state: &Identify, entry: &Entry, line: Rect, buf: &mut
 fn anew_places(area: Rect, new: usize, count: usize) -> (Vec<Rect>, Vec<Rect>) {
     let area = Rect { height: area.height.saturating_sub(1), ..area };
     let third = area.width / 3;
-    let shown = (new as u16).clamp(1, SHOWN_OF_GROUP);
+    let shown = new.clamp(1, SHOWN_OF_GROUP) as u16;
     let height = area.height / shown;
     let new = |n: u16| Rect { y: area.y + n * height, height, width: third.saturating_sub(1), ..area };
     let new = (0..shown).map(new).collect();
@@ -362,12 +428,13 @@ pub(in crate::tui) fn words(model: &Model) -> (String, Style) {
             outline.map_or_else(|| line.folder.display().to_string(), |outline| outline.folder.display().to_string())
         }),
         Some(session) => {
-            let unread = match session.problems.len() {
-                0 => String::new(),
-                n => format!(" · {} cannot be read: {}", counted(n, "photo"), session.problems[0]),
-            };
-            let photo = state.entry().and_then(|entry| entry.photos.get(state.photo));
-            photo.map_or_else(String::new, |photo| photo.display().to_string()) + &unread
+            let Some(entry) = state.entry() else { return (String::new(), theme.quiet()) };
+            let below =
+                |path: &std::path::Path| path.strip_prefix(&session.folder).unwrap_or(path).display().to_string();
+            let unread = entry.unread.iter().map(|(path, why)| format!("cannot be read: {}: {why}", below(path)));
+            let photo = entry.photos.get(state.photo).map(|photo| photo.display().to_string());
+            // with no photo they stand in its place
+            photo.map_or_else(String::new, |photo| std::iter::once(photo).chain(unread).collect::<Vec<_>>().join(" · "))
         }
     };
     (words, theme.quiet())
@@ -377,7 +444,7 @@ pub(in crate::tui) fn words(model: &Model) -> (String, Style) {
 pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey)> {
     let state = &model.identify;
     let Some(entry) = state.entry() else { return Vec::new() };
-    let (list, photos) = split(area);
+    let (list, photos) = split(room(model, area));
     let photos = below(photos, 1);
     let photos =
         if list.is_some() { Rect { x: photos.x + 2, width: photos.width.saturating_sub(2), ..photos } } else { photos };

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::form;
+use crate::tui::identify;
 use crate::tui::model::Model;
 use crate::tui::popup::{Layer, help};
 use crate::tui::widgets::list::shown;
@@ -78,10 +79,16 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
             );
         }
         Layer::Prompt(prompt) => {
-            let inner = clear(model, prompt.asked.title(), (84, 4), area, buf);
+            let area = if layer.is_beside_photos() { identify::view::beside(area) } else { area };
+            let width = 84.min(area.width.saturating_sub(4));
+            let lines = |text: &str, style| wrap(text, width).into_iter().map(move |line| (line, style));
+            let error = prompt.error.as_deref().map_or_else(Vec::new, |why| lines(why, theme.wrong()).collect());
+            let said: Vec<_> = error.into_iter().chain(lines(prompt.asked.help(), theme.quiet())).collect();
+            let height = if layer.is_beside_photos() { area.height } else { said.len().max(2) as u16 + 2 };
+            let inner = clear(model, prompt.asked.title(), (84, height), area, buf);
             typed(model, &prompt.text, row(inner, 0), buf);
-            for (n, line) in (2..4).zip(wrap(prompt.asked.help(), inner.width)) {
-                put(buf, inner.x, inner.y + n, inner.width, &line, theme.quiet());
+            for (n, (line, style)) in (2..inner.height).zip(&said) {
+                put(buf, inner.x, inner.y + n, inner.width, line, *style);
             }
         }
         Layer::Page(page) => {

@@ -9,6 +9,7 @@ use crate::run::stamp::Stamp;
 use crate::tui::identify::{GalleryLine, Profile};
 use crate::tui::keys::Place;
 use crate::tui::message::Written;
+use crate::tui::popup::Layer;
 
 /// An encounter of two photos near to t1, t2 and t3.
 fn entry(name: &str, decision: Option<Verdict>) -> Entry {
@@ -34,7 +35,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         approximate: None,
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
-    Entry { proposal, photos, date: Some(jiff::civil::date(2026, 7, 9)), best, decided: None }
+    Entry { proposal, photos, unread: Vec::new(), date: Some(jiff::civil::date(2026, 7, 9)), best, decided: None }
 }
 
 fn session(entries: Vec<Entry>) -> Message {
@@ -103,6 +104,12 @@ fn ruled(model: &mut Model, messages: Vec<Message>) -> Vec<(String, Ruling)> {
     drive(model, messages).1.into_iter().filter_map(written).collect()
 }
 
+/// What is wrong with the line that is typed.
+fn refused(model: &Model) -> String {
+    let Some(Layer::Prompt(prompt)) = model.layers.last() else { panic!("no line is typed") };
+    prompt.error.clone().expect("nothing is wrong with it")
+}
+
 fn decided(mut entry: Entry, ruling: Ruling) -> Entry {
     entry.decided = Some(Decided {
         change: 1,
@@ -162,7 +169,7 @@ fn a_new_individual_comes_after_a_look_at_the_nearest_and_never_under_a_known_na
     };
     drive(&mut model, vec![key(KeyCode::Enter)]);
     assert_eq!(ruled(&mut model, typed("t2")), []);
-    assert!(model.notice.as_ref().is_some_and(|(words, wrong)| *wrong && words.contains("known already")));
+    assert!(refused(&model).contains("known already"));
     assert_eq!(ruled(&mut model, typed("Aphrodite")), [("b".into(), Ruling::New("Aphrodite".into()))]);
 }
 
@@ -173,7 +180,7 @@ fn a_typed_name_is_a_known_one_and_waits_for_enter() {
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), []);
     assert_eq!(model.identify.shown_name(), Some("t3"));
     drive(&mut model, vec![keys("/nobody"), vec![key(KeyCode::Enter)]].concat_all());
-    assert!(model.notice.as_ref().is_some_and(|(_, wrong)| *wrong));
+    assert!(refused(&model).contains("nobody is called nobody"));
     drive(&mut model, vec![key(KeyCode::Esc)]);
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("a".into(), Ruling::Known("t3".into()))]);
 }
@@ -301,11 +308,163 @@ fn a_group_that_has_changed_under_the_line_is_not_named() {
     let mut others = grouped();
     others[2].proposal.group = Some("new 2".into());
     assert_eq!(ruled(&mut model, vec![session(others), key(KeyCode::Enter)]), []);
-    assert!(model.notice.as_ref().is_some_and(|(words, wrong)| *wrong && words.contains("c is in the group no more")));
+    assert!(refused(&model).contains("c is in the group no more"));
     // and one that is decided is in none
     let mut model = open_grouped();
     let mut others = grouped();
     others[2] = decided(others[2].clone(), Ruling::Skipped);
     let typed = vec![vec![session(others)], keys("n"), vec![key(KeyCode::Enter), key(KeyCode::Enter)]].concat_all();
     assert_eq!(ruled(&mut model, typed), [("a d".into(), Ruling::New("new-001".into()))]);
+}
+
+#[test]
+fn a_decided_encounter_is_gone_back_to_and_named_anew() {
+    let mut model = open((160, 50));
+    let mut entries = three();
+    entries[0] = decided(entries[0].clone(), Ruling::Known("t1".into()));
+    // its own photo is the gallery's nearest since
+    (entries[0].best[0].root, entries[0].best[0].photo) = ("/week".into(), "a/1.jpg".into());
+    let (buffer, ..) = drive(&mut model, vec![vec![written(None, entries)], keys("k")].concat_all());
+    assert!(text(&buffer).contains("1 t1 ·   2 t2 0.500"), "{}", text(&buffer));
+    assert_eq!(model.identify.known_photo(), None, "it is not shown beside itself");
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [], "t1 it is");
+    let (buffer, ..) = drive(&mut model, keys("3"));
+    assert!(text(&buffer).contains("t3 · picked, in place of t1"), "{}", text(&buffer));
+    let (_, asked, ..) = drive(&mut model, vec![key(KeyCode::Enter)]);
+    let corrected = |effect: &Effect| match effect {
+        Effect::Rule { ruling, corrects, .. } => Some((ruling.clone(), *corrects)),
+        _ => None,
+    };
+    assert_eq!(asked.iter().find_map(corrected), Some((Ruling::Known("t3".into()), Some(1))));
+    let entry = decided(entry("a", Some(Verdict::Known)), Ruling::Known("t3".into()));
+    let mut entries = three();
+    entries[0] = entry;
+    drive(&mut model, vec![written(None, entries)]);
+    assert_eq!((model.identify.encounter, model.identify.shown_name()), (0, Some("t3")));
+    // and the nearest before a new one is made are without itself
+    drive(&mut model, keys("n"));
+    assert_eq!(model.place(), Place::Anew);
+}
+
+#[test]
+fn who_is_called_otherwise_since_goes_by_the_new_name() {
+    let mut model = open((160, 50));
+    drive(&mut model, keys("1"));
+    let mut entries = three();
+    entries[0].best[0].individual = "Zoe".into();
+    entries[0].proposal.individuals[0].individual = "Zoe".into();
+    let mut session = (*read(entries, (9, 3))).clone();
+    session.names = vec!["Zoe".into(), "t2".into(), "t3".into()];
+    drive(&mut model, vec![Message::Session("/g".into(), "/week".into(), Ok(session.into()))]);
+    assert_eq!((model.identify.shown_name(), &model.identify.picked), (Some("Zoe"), &None));
+}
+
+#[test]
+fn the_photos_of_a_group_end_with_the_last_one() {
+    let mut model = open_grouped();
+    drive(&mut model, keys("nlllllllll"));
+    assert_eq!(model.identify.photo, 3, "three of the six are shown");
+    drive(&mut model, keys("h"));
+    assert_eq!(model.identify.photo, 2);
+    drive(&mut model, vec![key(KeyCode::Esc)]);
+    drive(&mut model, keys("lllll"));
+    assert_eq!(model.identify.photo, 1, "one encounter has two");
+}
+
+#[test]
+fn photos_stay_beside_the_name_that_is_typed() {
+    for (size, keys_typed) in [((160, 50), "/"), ((160, 50), "nn"), ((90, 40), "/"), ((90, 40), "nn")] {
+        let mut model = open(size);
+        model.images = true;
+        drive(&mut model, keys(&keys_typed[..keys_typed.len() - 1]));
+        let photos = |model: &Model| {
+            let all = crate::tui::view::pictures(model).into_iter();
+            all.map(|key| (key.path, key.cells)).collect::<Vec<_>>()
+        };
+        let before = photos(&model);
+        let (buffer, ..) = drive(&mut model, keys(&keys_typed[keys_typed.len() - 1..]));
+        let names = |photos: &[(std::path::PathBuf, (u16, u16))]| {
+            photos.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
+        };
+        assert!(!before.is_empty() && names(&photos(&model)) == names(&before), "{size:?} {keys_typed}");
+        if size.0 == 160 {
+            assert_eq!(photos(&model), before, "as they were");
+        }
+        assert!(text(&buffer).contains("›"), "{}", text(&buffer));
+    }
+}
+
+#[test]
+fn a_folder_that_is_misspelt_stays_to_be_mended() {
+    let mut model = open((160, 50));
+    let (_, asked, ..) = drive(&mut model, vec![keys("o/wek"), vec![key(KeyCode::Enter)]].concat_all());
+    assert_eq!(asked, [Effect::Begin("/g".into(), "/wek".into())]);
+    let (buffer, ..) = drive(&mut model, vec![Message::Typed(Err("/wek: there is none".into()))]);
+    let shown = text(&buffer);
+    assert!(shown.contains("› /wek") && shown.contains("/wek: there is none"), "{shown}");
+    let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Backspace)]);
+    assert!(!text(&buffer).contains("there is none"));
+    drive(&mut model, vec![Message::Typed(Ok(())), Message::Begun("/g".into(), "/other".into())]);
+    assert!(model.layers.is_empty());
+    // where it cannot be opened, the one that is there goes on
+    drive(&mut model, vec![Message::Session("/g".into(), "/other".into(), Err("no photos".into()))]);
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("a".into(), Ruling::Known("t1".into()))]);
+    drive(&mut model, vec![written(None, three())]);
+    assert!(!model.identify.writing);
+}
+
+#[test]
+fn what_cannot_be_read_is_said_once_and_can_be_skipped() {
+    let mut model = open((160, 50));
+    let mut entries = three();
+    entries[0].unread = vec![("/week/a/3.jpg".into(), "it is no photo".into())];
+    let mut none = entry("d", None);
+    (none.photos, none.best) = (Vec::new(), Vec::new());
+    (none.proposal.photos, none.proposal.individuals) = (Vec::new(), Vec::new());
+    none.unread = vec![("/week/d/1.jpg".into(), "it ends too early".into())];
+    entries.push(none);
+    let problems = vec!["a/3.jpg: it is no photo".to_owned(), "d/1.jpg: it ends too early".to_owned()];
+    let seen = Session { problems, ..(*read(entries, (9, 1))).clone() };
+    let told = || Message::Session("/g".into(), "/week".into(), Ok(seen.clone().into()));
+    let (buffer, ..) = drive(&mut model, vec![told()]);
+    assert!(text(&buffer).contains("2 photos cannot be read: a/3.jpg: it is no photo"), "{}", text(&buffer));
+    let (buffer, ..) = drive(&mut model, vec![keys("jk"), vec![told()]].concat_all());
+    let shown = text(&buffer);
+    assert!(!shown.contains("2 photos cannot"), "once is enough: {shown}");
+    assert!(shown.contains("1 cannot be read") && shown.contains("cannot be read: a/3.jpg: it is no photo"), "{shown}");
+    let (buffer, ..) = drive(&mut model, keys("jjj"));
+    let shown = text(&buffer);
+    assert!(shown.contains("✗ d") && shown.contains("/week/d/1.jpg: it ends too early"), "{shown}");
+    for name in [keys("n"), keys("1"), vec![key(KeyCode::Enter)]] {
+        assert_eq!(ruled(&mut model, name), []);
+        assert_eq!(model.place(), Place::Encounters);
+        assert!(model.notice.as_ref().is_some_and(|(words, _)| words.contains("s skips it")), "{:?}", model.notice);
+    }
+    assert_eq!(ruled(&mut model, keys("s")), [("d".into(), Ruling::Skipped)]);
+}
+
+#[test]
+fn at_the_end_of_a_folder_it_is_said_what_comes_next() {
+    let mut model = open((160, 50));
+    let all = three().into_iter().map(|entry| decided(entry, Ruling::Skipped)).collect();
+    let (buffer, ..) = drive(&mut model, vec![written(None, all)]);
+    let shown = text(&buffer);
+    assert!(
+        shown.contains("All 3 encounters decided: w writes the decisions to a table, o takes another folder"),
+        "{shown}"
+    );
+    let (_, asked, ..) = drive(&mut model, vec![keys("w"), vec![key(KeyCode::Enter)]].concat_all());
+    assert_eq!(asked, [Effect::WriteDecisions("/g".into(), "decisions.csv".into())]);
+}
+
+#[test]
+fn what_is_all_but_sure_is_not_said_to_be() {
+    let mut model = open((160, 50));
+    let mut entries = three();
+    (entries[0].proposal.probability, entries[1].proposal.probability) = (Some(0.9999), Some(0.001));
+    let (buffer, ..) = drive(&mut model, vec![session(entries)]);
+    let shown = text(&buffer);
+    for part in ["known · >.99", "1 t1 0.400 (>.99)   2 t2 0.500 ", "<.01"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
 }

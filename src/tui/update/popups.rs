@@ -66,25 +66,42 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
             let answer = match asked {
                 Asked::NewPhotos(gallery) => Ok(model.identify.begin(gallery, text)),
+                Asked::Decisions(_) if text.is_empty() => Err("the table needs a name, as decisions.csv".to_owned()),
+                Asked::Decisions(gallery) => Ok(vec![Effect::WriteDecisions(gallery, text.into())]),
                 Asked::Known(matter) => model.identify.name(&matter, &text),
                 Asked::NewName(matter, encounters) => model.identify.make(&matter, &encounters, &text),
                 asked => answered(asked, text, model.now),
             };
             match answer {
                 Ok(effects) => {
-                    model.layers.pop();
+                    // what nothing lies at stays to be mended
+                    let is_looked_up =
+                        |one| matches!(one, &Effect::Begin(..) | &Effect::AddGallery(_) | &Effect::WriteDecisions(..));
+                    if !effects.iter().any(is_looked_up) {
+                        model.layers.pop();
+                    }
                     return effects;
                 }
-                // what cannot be read stays to be mended
-                Err(why) => model.say(why, true),
+                // what cannot be read, too
+                Err(why) => {
+                    if let Some(Layer::Prompt(prompt)) = model.layers.last_mut() {
+                        prompt.error = Some(why);
+                    }
+                }
             }
         }
         (Layer::Prompt(prompt), KeyCode::Tab) if prompt.asked.is_path() => {
             return vec![Effect::Complete(prompt.text.clone())];
         }
-        (Layer::Prompt(prompt), KeyCode::Backspace) => drop(prompt.text.pop()),
-        (Layer::Prompt(prompt), KeyCode::Char('u')) if !plain => prompt.text.clear(),
-        (Layer::Prompt(prompt), KeyCode::Char(c)) if plain => prompt.text.push(c),
+        (Layer::Prompt(prompt), code) => {
+            prompt.error = None;
+            match code {
+                KeyCode::Backspace => drop(prompt.text.pop()),
+                KeyCode::Char('u') if !plain => prompt.text.clear(),
+                KeyCode::Char(c) if plain => prompt.text.push(c),
+                _ => {}
+            }
+        }
         (Layer::Palette(palette), KeyCode::Enter) => {
             let (found, place) = (palette.found().get(palette.at).copied(), palette.place);
             model.layers.pop();
@@ -140,7 +157,7 @@ fn answered(asked: Asked, text: String, now: f64) -> Result<Vec<Effect>, String>
         Asked::Path | Asked::Weights | Asked::Gallery if text.is_empty() => return Ok(Vec::new()),
         Asked::Gallery => Effect::AddGallery(text.into()),
         // the tab has answered these
-        Asked::NewPhotos(_) | Asked::Known(_) | Asked::NewName(..) => return Ok(Vec::new()),
+        Asked::NewPhotos(_) | Asked::Known(_) | Asked::NewName(..) | Asked::Decisions(_) => return Ok(Vec::new()),
         Asked::Weights => Effect::ImportWeights(text.into()),
         Asked::Path => Effect::AddDataset(text.into()),
         Asked::Name(id) => Effect::Rename(id, text),

@@ -1,0 +1,207 @@
+//! What the tab's keys do.
+
+use crate::data::counted::counted;
+use crate::gallery::decisions::{Proposed, Ruling};
+use crate::gallery::identify::Verdict;
+use crate::tui::keys::{Action, Place};
+use crate::tui::message::{Effect, Window};
+use crate::tui::popup::{Asked, Confirm, Layer, Prompt};
+use crate::tui::widgets::list::{Step, moved};
+
+use super::{Identify, may_name};
+
+/// New photos of a group that are shown below each other at once.
+pub(super) const SHOWN_OF_GROUP: usize = 3;
+
+impl Identify {
+    /// Does what a key asks for; `Err` says why not.
+    pub(in crate::tui) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        match self.place() {
+            Place::Galleries => self.act_on_list(action),
+            _ => self.act_on_encounter(action),
+        }
+    }
+
+    fn act_on_list(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        match action {
+            Action::AddGallery => {
+                let prompt = Prompt::new(Asked::Gallery, String::new());
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            Action::NewPhotos | Action::Open => {
+                let (line, outline) =
+                    self.current().ok_or("there is no gallery yet: caretta gallery build makes one")?;
+                line.counts.as_ref().map_err(Clone::clone)?;
+                if let (Action::Open, Some(outline)) = (action, outline) {
+                    let (gallery, folder) = (line.folder.clone(), outline.folder.clone());
+                    self.opening = Some((gallery.clone(), folder.clone()));
+                    return Ok((
+                        vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)],
+                        None,
+                    ));
+                }
+                let prompt = Prompt::new(Asked::NewPhotos(line.folder.clone()), String::new());
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            other => {
+                if let Some(step) = Step::of(other) {
+                    self.at = moved(self.at, self.rows().len(), step);
+                }
+            }
+        }
+        Ok((Vec::new(), None))
+    }
+
+    fn act_on_encounter(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
+        // the last place from which photos are shown
+        let photos = match self.anew {
+            true => (self.group_photos().len() + 1).saturating_sub(self.group().len().clamp(1, SHOWN_OF_GROUP)),
+            false => self.entry().map_or(0, |entry| entry.photos.len()),
+        };
+        let effects = match action {
+            Action::Confirm if self.anew => return self.act_on_encounter(Action::New),
+            Action::Confirm => {
+                if self.is_likely_new() {
+                    // the nearest known ones are looked at first
+                    self.look_at_nearest(true);
+                    return Ok((Vec::new(), None));
+                }
+                let entry = self.entry().ok_or("there is no encounter yet")?;
+                may_name(entry)?;
+                if entry.settled().is_some_and(|decided| self.shown_name() == decided.ruling.individual()) {
+                    return Err(
+                        "this one is decided: 1 to 9, / and n name it anew, u undoes what was decided last".into()
+                    );
+                }
+                let name = self.shown_name().map(str::to_owned).ok_or("the gallery knows nobody: n makes a new one")?;
+                self.write(Ruling::Known(name))?
+            }
+            Action::Take(n) => {
+                let entry = self.entry().ok_or("there is no encounter yet")?;
+                may_name(entry)?;
+                let shown: Vec<&str> = match self.anew {
+                    true => self.nearest().into_iter().map(|near| near.individual.as_str()).collect(),
+                    false => entry.proposal.individuals.iter().map(|near| near.individual.as_str()).collect(),
+                };
+                let taken = shown.get(n - 1).ok_or_else(|| format!("there are {} to take", shown.len()))?;
+                let taken = (*taken).to_owned();
+                if self.anew {
+                    self.look_at_nearest(false);
+                }
+                (self.picked, self.other) = (Some(taken), 0);
+                self.profile_wanted()
+            }
+            Action::Who => {
+                let prompt = Prompt::new(Asked::Known(self.matter()?), String::new());
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            Action::New | Action::OnlyThis => {
+                let entry = self.entry().ok_or("there is no encounter yet")?;
+                may_name(entry)?;
+                if !self.anew {
+                    self.look_at_nearest(true);
+                    self.flip = None;
+                    return Ok((Vec::new(), None));
+                }
+                let mut group: Vec<String> =
+                    self.group().iter().map(|entry| entry.proposal.encounter.clone()).collect();
+                if action == Action::OnlyThis {
+                    group.truncate(1);
+                }
+                let prompt = Prompt::new(Asked::NewName(self.matter()?, group), self.free_name());
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            Action::TakeAll => {
+                let session = self.session.as_ref().ok_or("no folder is open")?;
+                if self.writing {
+                    return Err("the decision before is being written down".to_owned());
+                }
+                let open = session.entries.iter().filter(|entry| entry.decided.is_none());
+                let proposed = open.filter(|entry| entry.proposal.decision == Some(Verdict::Known));
+                let all: Vec<(String, Ruling, Proposed)> = proposed
+                    .filter_map(|entry| {
+                        let name = entry.proposal.individual.clone()?;
+                        let encounter = entry.proposal.encounter.clone();
+                        Some((encounter, Ruling::Known(name), Identify::proposed(entry)))
+                    })
+                    .collect();
+                if all.is_empty() {
+                    return Err(
+                        "no open encounter is proposed as known: look, new and uncalibrated ones need a person"
+                            .to_owned(),
+                    );
+                }
+                let question =
+                    format!("Write down {} as proposed, without a look at each?", counted(all.len(), "known name"));
+                let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all, session.version);
+                return Ok((Vec::new(), Some(Layer::Confirm(Confirm { question, effect }))));
+            }
+            Action::Skip => self.write(Ruling::Skipped)?,
+            Action::Undo => {
+                let session = self.session.as_ref().ok_or("no folder is open")?;
+                if self.writing {
+                    return Err("the decision before is being written down".to_owned());
+                }
+                let effect = Effect::UndoRuling(session.gallery.clone(), session.folder.clone());
+                self.writing = true;
+                vec![effect]
+            }
+            Action::NextOpen => {
+                self.encounter = (self.encounter + 1) % self.entries().len().max(1);
+                self.advance_to_open();
+                self.profile_wanted()
+            }
+            Action::Left => {
+                self.photo = self.photo.saturating_sub(1);
+                Vec::new()
+            }
+            Action::Right => {
+                self.photo = moved(self.photo, photos, Step::By(1));
+                Vec::new()
+            }
+            Action::Pan(right, 0) if self.window == Window::default() => {
+                let most = self.profile.as_ref().map_or(1, |profile| profile.photos.len().max(1));
+                self.other = (self.other + if right > 0 { 1 } else { most - 1 }) % most;
+                Vec::new()
+            }
+            Action::Flip => {
+                self.flip = match self.flip {
+                    None => Some(false),
+                    Some(shown) => Some(!shown),
+                };
+                Vec::new()
+            }
+            Action::ZoomIn | Action::ZoomOut | Action::Pan(..) => {
+                self.window = self.window.after(action);
+                Vec::new()
+            }
+            Action::Back if self.anew => {
+                self.look_at_nearest(false);
+                Vec::new()
+            }
+            Action::Back if self.flip.take().is_some() => Vec::new(),
+            Action::NewPhotos => {
+                let gallery = self.session.as_ref().ok_or("no folder is open")?.gallery.clone();
+                return Ok((Vec::new(), Some(Layer::Prompt(Prompt::new(Asked::NewPhotos(gallery), String::new())))));
+            }
+            Action::WriteDecisions => {
+                let gallery = self.session.as_ref().ok_or("no folder is open")?.gallery.clone();
+                let prompt = Prompt::new(Asked::Decisions(gallery), "decisions.csv".to_owned());
+                return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
+            }
+            Action::Back => {
+                (self.session, self.opening, self.profile) = (None, None, None);
+                self.told = 0;
+                self.look_anew();
+                Vec::new()
+            }
+            other => {
+                let Some(step) = Step::of(other) else { return Ok((Vec::new(), None)) };
+                self.encounter = moved(self.encounter, self.entries().len(), step);
+                self.look_anew();
+                self.profile_wanted()
+            }
+        };
+        Ok((effects, None))
+    }
+}
