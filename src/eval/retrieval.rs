@@ -266,7 +266,8 @@ pub fn distance(a: &[f32], b: &[f32]) -> f64 {
 /// correct matches beyond its end count as never found.
 pub fn average_precision(ranks: &[usize], relevant: usize) -> f64 {
     let found = ranks.iter().enumerate();
-    let precisions: f64 = found.map(|(before, &rank)| (before + 1) as f64 / rank as f64).sum();
+    // none found is 0, not -0
+    let precisions = found.map(|(before, &rank)| (before + 1) as f64 / rank as f64).fold(0.0, |sum, one| sum + one);
     precisions / relevant as f64
 }
 

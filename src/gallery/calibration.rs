@@ -390,7 +390,7 @@ fn reached(held: &[HeldOut], asked: &Asked, share_new: f64) -> Option<Reached> {
     };
     let weight = weights(held, share_new);
     let of_all = |is_so: &dyn Fn(&Judged<'_>) -> bool| {
-        judged.iter().filter(|judged| is_so(judged)).map(|judged| weight(judged.one)).sum::<f64>()
+        judged.iter().filter(|judged| is_so(judged)).map(|judged| weight(judged.one)).fold(0.0, |sum, one| sum + one)
     };
     let said = |of: &dyn Fn(&Judged<'_>) -> Option<(f64, bool)>| {
         reliability(judged.iter().filter_map(|j| of(j).map(|(said, was)| (said, was, weight(j.one)))).collect())
