@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::embeddings::{EmbeddingSet, PhotoRow, Role};
 use super::matching::{Matching, Search};
 use super::metrics::{Figures, figures};
-use super::retrieval::{Approximate, Rule, retrieve_by};
+use super::retrieval::{Approximate, Ranker, Rule};
 use super::{Result, intervals};
 
 /// Photos of an individual in the gallery, two of an encounter.
@@ -41,7 +41,7 @@ pub struct RetrievalReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approximate: Option<Approximate>,
     /// Seconds for one ranking with the queries' own encounters left out, and its figures of queries and of pairs, best of
-    /// three; with an index, once, and building and measuring that included.
+    /// three; with an index, once, building that included.
     pub seconds: f64,
     /// Seconds for the intervals of those figures.
     pub interval_seconds: f64,
@@ -88,24 +88,23 @@ pub fn draw(plan: &RetrievalPlan) -> Result<EmbeddingSet> {
 /// Ranks `set` by `search` and times it.
 ///
 /// # Errors
-/// As [`retrieve_by`].
+/// As [`retrieve_by`](super::retrieval::retrieve_by).
 pub fn retrieval(set: &EmbeddingSet, search: Search) -> Result<RetrievalReport> {
     let mut best = f64::INFINITY;
     let mut last = None;
     for _ in 0..if search == Search::Exact { 3 } else { 1 } {
         let begin = Instant::now();
-        let found = retrieve_by(set, Rule::OtherEncounters, Matching { search, ..Matching::default() })?;
+        let ranker = Ranker::new(set)?;
+        let found = ranker.photos(Rule::OtherEncounters, Matching { search, ..Matching::default() })?;
         let figures = figures(&found);
         best = best.min(begin.elapsed().as_secs_f64());
-        last = Some((found, figures));
+        last = Some((ranker, found, figures));
     }
     let begin = Instant::now();
-    let last = last.map(|(found, figures)| {
-        intervals::intervals(&found);
-        (found.approximate, figures)
-    });
+    let (ranker, found, figures) = last.ok_or(super::Error::NothingToRank { queries: 0, gallery: 0 })?;
+    intervals::intervals(&found);
     let interval_seconds = begin.elapsed().as_secs_f64();
-    let (approximate, figures) = last.ok_or(super::Error::NothingToRank { queries: 0, gallery: 0 })?;
+    let approximate = (search == Search::Approximate).then(|| ranker.recall(&found));
     Ok(RetrievalReport {
         gallery: set.gallery().len(),
         queries: set.queries().len(),

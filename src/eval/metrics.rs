@@ -223,7 +223,6 @@ mod tests {
             same: Default::default(),
             different: Default::default(),
             verification: Default::default(),
-            approximate: None,
         }
     }
 

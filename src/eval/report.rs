@@ -79,6 +79,8 @@ pub struct Evaluation {
     pub encounter_queries: EncounterQueries,
     /// How photos were matched.
     pub matching: Matching,
+    /// How the search went, where that was an approximate one.
+    pub approximate: Option<Approximate>,
     /// The figures by each way to heed sides, where it is known which sides photos show.
     pub by_sides: Option<BySides>,
     /// Distances of counted pairs of one individual from two encounters.
@@ -112,7 +114,6 @@ impl BySides {
                 same: Histogram::default(),
                 different: Histogram::default(),
                 verification: Default::default(),
-                approximate: None,
             })
         };
         BySides { both: common(both), own: common(own), mirrored: mirrored.map(common) }
@@ -171,6 +172,7 @@ pub fn evaluate_by(set: &EmbeddingSet, excluded: Excluded, matching: Matching) -
         open_set: open_set(set, &plain),
         encounter_queries: encounters::figures(&ranker, rule, matching)?,
         matching,
+        approximate: (matching.search == Search::Approximate).then(|| ranker.recall(&plain)),
         by_sides,
         same: apart.same.clone(),
         different: apart.different.clone(),
@@ -330,7 +332,7 @@ impl Report {
             open_set: evaluation.open_set,
             encounter_queries: Some(evaluation.encounter_queries),
             matching: evaluation.matching,
-            approximate: evaluation.retrieval.approximate,
+            approximate: evaluation.approximate,
             by_sides: evaluation.by_sides,
         }
     }

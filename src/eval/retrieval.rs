@@ -97,7 +97,12 @@ pub(super) struct Query<'a> {
     pub(super) side: Option<Side>,
 }
 
-impl Query<'_> {
+impl<'a> Query<'a> {
+    /// A photo.
+    fn of_photo(set: &'a EmbeddingSet, row: usize) -> Query<'a> {
+        Query { photos: vec![row], vectors: vec![set.vector(row)], side: set.rows[row].side }
+    }
+
     fn row(&self) -> usize {
         self.photos[0]
     }
@@ -123,8 +128,6 @@ pub struct Retrieval {
     pub different: Histogram,
     /// How well a distance alone tells the two apart.
     pub verification: Verification,
-    /// How an approximate search went: the figures of pairs of two individuals are then of a sample; none for an exact one.
-    pub approximate: Option<Approximate>,
 }
 
 /// Ranks every query of `set` by `rule`; ties go to the earlier row. Fails on a set that breaks its
@@ -164,25 +167,19 @@ impl<'a> Ranker<'a> {
 
     /// As [`retrieve_by`].
     pub(super) fn photos(&self, rule: Rule, matching: Matching) -> Result<Retrieval> {
-        let set = self.set;
-        let rows = set.queries();
-        let query =
-            |&row: &usize| Query { photos: vec![row], vectors: vec![set.vector(row)], side: set.rows[row].side };
-        self.rank(rule, matching, rows.iter().map(query).collect())
+        let queries = self.set.queries().into_iter().map(|row| Query::of_photo(self.set, row));
+        self.rank(rule, matching, queries.collect())
     }
 
     /// As [`retrieve_by`], each of `queries` being rows of the set, together one query: as far from a photo as the nearest of
     /// its vectors. An entry of the outcome names the first row.
     pub(super) fn rank(&self, rule: Rule, matching: Matching, queries: Vec<Query<'_>>) -> Result<Retrieval> {
         let (set, codes, queries) = (self.set, &self.codes, &queries[..]);
-        let gallery = set.gallery();
-        if queries.is_empty() || gallery.is_empty() {
-            return Err(Error::NothingToRank { queries: queries.len(), gallery: gallery.len() });
+        let gallery = set.gallery().len();
+        if queries.is_empty() || gallery == 0 {
+            return Err(Error::NothingToRank { queries: queries.len(), gallery });
         }
-        let reference = match rule {
-            Rule::OtherEncounters | Rule::Gallery => gallery,
-            Rule::Everything => self.all(),
-        };
+        let reference = self.reference(rule);
         if matching.search == Search::Approximate && matching.is_plain() {
             return self.rank_approximately(rule, reference, queries);
         }
@@ -204,8 +201,21 @@ impl<'a> Ranker<'a> {
         let pairs =
             pairs_of_one(codes, rule, searched, queries, |query, place| query.apart(set.vector(searched.rows[place])));
         let tiles = search.tiles(queries, &pairs)?;
-        let approximate = Some(search.measured(queries, &tiles));
-        Ok(Retrieval { approximate, ..Retrieval::of(rule, searched, tiles, pairs.finish()) })
+        Ok(Retrieval::of(rule, searched, tiles, pairs.finish()))
+    }
+
+    /// How much of what is nearest an approximate `retrieval` of [`Ranker::photos`] found; its figures of pairs of two individuals
+    /// are of a sample.
+    pub(super) fn recall(&self, retrieval: &Retrieval) -> Approximate {
+        approximate::recall((self.set, &self.codes), &self.reference(retrieval.rule), retrieval, self.reach)
+    }
+
+    /// The photos that queries are ranked against by `rule`, before any is left out.
+    fn reference(&self, rule: Rule) -> Vec<usize> {
+        match rule {
+            Rule::OtherEncounters | Rule::Gallery => self.set.gallery(),
+            Rule::Everything => self.all(),
+        }
     }
 
     /// The gallery and all queries.
@@ -215,11 +225,13 @@ impl<'a> Ranker<'a> {
     }
 
     fn index(&self) -> Result<&Index> {
-        if self.index.get().is_none() {
-            let built = Index::build(self.set, &self.all())?;
-            return Ok(self.index.get_or_init(|| built));
+        match self.index.get() {
+            Some(index) => Ok(index),
+            None => {
+                let built = Index::build(self.set, &self.all())?;
+                Ok(self.index.get_or_init(|| built))
+            }
         }
-        self.index.get().ok_or_else(|| Error::Index("it is not there".into()))
     }
 }
 
@@ -232,7 +244,6 @@ impl Retrieval {
             same: Histogram::default(),
             different: Histogram::default(),
             verification,
-            approximate: None,
         };
         for tile in tiles {
             retrieval.queries.extend(tile.ranked);

@@ -127,7 +127,7 @@ fn approximate(report: &Report) -> Option<String> {
     let found = report.approximate?;
     let share = |recall: f64| format!("{recall:.4}");
     Some(format!(
-        "The search is approximate (--search): an HNSW index (usearch) found the {} nearest candidates of a query, which were measured; of what a whole ranking of {} calls nearest that finds {}, of the ten nearest {} (recall@1 and @10). Farther ranks, and the figures of pairs of two individuals, are those of {} drawn at random.",
+        "The search is approximate (--search): an HNSW index (usearch) found the {} nearest candidates of a query, which were measured; of what a whole ranking of {} calls nearest that finds {}, of the ten nearest {} (recall@1 and @10). Farther ranks, and the figures of pairs of two individuals, are those of {} drawn at random. Figures may be off by what is missed, either way, and by as little from one index to the next.",
         found.candidates,
         if found.recall_queries == 1 { "one query".to_owned() } else { format!("{} queries", found.recall_queries) },
         share(found.recall_at_1),
