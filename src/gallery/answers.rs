@@ -154,15 +154,8 @@ mod tests {
 
     fn decision(encounter: &str) -> Decision {
         Decision {
-            photos: vec![format!("{encounter}/1.jpg")],
-            encounter: encounter.into(),
-            decision: None,
             individual: Some("t1".into()),
-            probability: None,
-            group: None,
-            nearest: Vec::new(),
-            individuals: Vec::new(),
-            approximate: None,
+            ..Decision::open(encounter.into(), vec![format!("{encounter}/1.jpg")])
         }
     }
 

@@ -91,6 +91,21 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Of an encounter of which nothing was decided, and whom nobody is near.
+    pub(super) fn open(encounter: String, photos: Vec<String>) -> Decision {
+        Decision {
+            photos,
+            encounter,
+            decision: None,
+            individual: None,
+            probability: None,
+            group: None,
+            nearest: Vec::new(),
+            individuals: Vec::new(),
+            approximate: None,
+        }
+    }
+
     /// Whether it is that of a new individual.
     pub fn is_new(&self) -> bool {
         self.decision == Some(Verdict::NewIndividual)

@@ -4,7 +4,7 @@
 //! at once, and a session that was killed goes on where it was: what was decided is the gallery's own. [`sitting`](super::sitting)
 //! keeps it up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -110,7 +110,9 @@ impl Session {
         for entry in std::fs::read_dir(gallery.folder().join(SESSIONS)).into_iter().flatten().flatten() {
             let Ok(about) = files::read_json::<About>(&entry.path().join(ABOUT_FILE)) else { continue };
             let decided = gallery.decided(Some(&about.folder.to_string_lossy()))?;
-            let decided = decided.iter().filter(|decided| !decided.undone).count();
+            // one that was corrected has several decisions
+            let standing = decided.iter().filter(|decided| !decided.undone).map(|decided| &decided.encounter);
+            let decided = standing.collect::<HashSet<_>>().len();
             let encounters = about.encounters.max(decided);
             let outline = Outline { folder: about.folder.clone(), encounters, decided };
             all.insert(about.folder, outline);

@@ -289,15 +289,8 @@ impl Standing {
     /// An encounter of which no photo can be read: nobody is near.
     fn unread_entry(&self, folder: &Path, seen: &Seen) -> Entry {
         let proposal = Decision {
-            photos: Vec::new(),
-            encounter: seen.encounter.clone(),
-            decision: None,
-            individual: None,
-            probability: None,
-            group: None,
-            nearest: Vec::new(),
-            individuals: Vec::new(),
             approximate: self.catalogue.approximate(),
+            ..Decision::open(seen.encounter.clone(), Vec::new())
         };
         let (photos, best) = (Vec::new(), Vec::new());
         Entry { proposal, photos, unread: unread(folder, seen), date: None, best, decided: None }
@@ -538,6 +531,8 @@ mod tests {
         assert_eq!((log.len(), log.iter().any(|one| one.undone)), (3, false), "both lines are kept");
         let said = |gallery: &Path| Gallery::open(gallery).unwrap().changes().unwrap().pop().unwrap().said;
         assert_eq!(said(&gallery), "week/b is t2; it was t9");
+        let listed = Session::list(&Gallery::open(&gallery).unwrap()).unwrap();
+        assert_eq!((listed[0].decided, listed[0].encounters), (2, 2), "of two encounters three were decided on");
         let now = stands(1).change;
         correct(&mut sitting, Ruling::Skipped, now).unwrap();
         assert_eq!((photos("t9"), photos("t2"), stands(1).ruling), (2, 1, Ruling::Skipped));

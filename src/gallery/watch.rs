@@ -114,16 +114,9 @@ mod tests {
         assert!(ready(&["1"], &answers, 5).is_empty());
         assert_eq!(ready(&["1"], &answers, 6), [1]);
         assert!(ready(&["1"], &answers, 20).is_empty(), "once is enough, also for one that cannot be read");
-        let decision = |photos: &[&str]| Decision {
-            photos: photos.iter().map(|n| photo(n).to_string_lossy().into_owned()).collect(),
-            encounter: "a".into(),
-            decision: None,
-            individual: None,
-            probability: None,
-            group: None,
-            nearest: Vec::new(),
-            individuals: Vec::new(),
-            approximate: None,
+        let decision = |photos: &[&str]| {
+            let path = |n: &&str| photo(n).to_string_lossy().into_owned();
+            Decision::open("a".into(), photos.iter().map(path).collect())
         };
         answers.append(&decision(&["1"])).unwrap();
         put("2", "another");
