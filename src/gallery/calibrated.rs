@@ -32,11 +32,11 @@ pub fn calibrate_gallery(
     share_new: Option<f64>,
 ) -> Result<(Calibration, Vec<PathBuf>)> {
     let calibration = calibrate(&gallery.known()?, asked, share_new, &gallery.named_by_program()?);
-    let calibration = calibration.map_err(|error| match error {
-        Error::TooFew { asked, individuals, least, needed, .. } => {
-            Error::TooFew { asked, individuals, least, needed, folder: Some(gallery.folder().into()) }
+    let calibration = calibration.map_err(|mut error| {
+        if let Error::TooFew { folder, .. } = &mut error {
+            *folder = Some(gallery.folder().into());
         }
-        other => other,
+        error
     })?;
     let mut written = calibration_charts::draw(gallery.folder(), &calibration)?;
     // last: with it, the pictures are there

@@ -121,11 +121,10 @@ impl Kept {
         let kept = Kept { mapped, read, is_damaged: AtomicBool::new(false) };
         let last = (blocks * BLOCK).checked_sub(1);
         let is_of = |row: usize| {
-            let mut again = Vec::with_capacity(coder.record());
-            coder.encode(&rows[row * coder.dims()..][..coder.dims()], &mut again);
+            let again = coded_here(coder, &rows[row * coder.dims()..][..coder.dims()]);
+            let is_again = |records: &[u8]| records[row % BLOCK * coder.record()..][..coder.record()] == again;
             // a damaged block is made again as any other
-            kept.records(row / BLOCK, coder)[row % BLOCK * coder.record()..][..coder.record()] == again
-                || kept.block(row / BLOCK, coder, rows)[row % BLOCK * coder.record()..][..coder.record()] == again
+            is_again(kept.records(row / BLOCK, coder)) || is_again(kept.block(row / BLOCK, coder, rows))
         };
         let fits = last.is_none_or(|last| (0..=SAMPLE).all(|at| is_of(last * at / SAMPLE)));
         fits.then_some(kept)

@@ -4,7 +4,6 @@ use crate::run::RunError;
 
 use super::Result;
 use super::decisions::{By, Decided, Ruling};
-use super::identify::Verdict;
 
 /// What was decided, in a word.
 pub fn ruling(decided: &Decided) -> &'static str {
@@ -48,12 +47,11 @@ pub fn table(all: &[Decided]) -> Result<Vec<u8>> {
     table.write_record(COLUMNS).map_err(fail)?;
     for decided in all {
         let (at, proposed) = (decided.at.to_string(), &decided.proposed);
-        let said = match proposed.decision {
-            Some(Verdict::Known) => "known",
-            Some(Verdict::Look) => "look",
-            Some(Verdict::NewIndividual) => "new_individual",
-            None => "",
-        };
+        let said = proposed
+            .decision
+            .map(serde_json::to_value)
+            .transpose()
+            .map_err(|e| fail(std::io::Error::from(e).into()))?;
         let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         let (probability, distance) = (number(proposed.probability), number(proposed.distance));
         let cells = [
@@ -64,7 +62,7 @@ pub fn table(all: &[Decided]) -> Result<Vec<u8>> {
             decided.ruling.individual().unwrap_or_default(),
             by(decided),
             if decided.undone { "true" } else { "false" },
-            said,
+            said.as_ref().and_then(|word| word.as_str()).unwrap_or_default(),
             proposed.individual.as_deref().unwrap_or_default(),
             &probability,
             &distance,
