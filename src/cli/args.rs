@@ -9,6 +9,7 @@ use crate::data::foreign;
 use crate::data::manifest::Part;
 use crate::gallery::asked::EncountersBy;
 use crate::nn::backbone::Backbone;
+use crate::nn::ops::Precision;
 use crate::nn::ops::device::AnyDevice;
 use crate::run::config::{Config, Method, field};
 
@@ -68,13 +69,25 @@ impl From<MethodArg> for Method {
     }
 }
 
-/// How exactly convolutions multiply on a card; the CPU is always exact.
+/// How exactly convolutions multiply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PrecisionArg {
     /// Exact products of f32.
     Fp32,
-    /// TF32 where it is faster.
+    /// TF32 on a card, three products of bf16 on a processor with AMX.
     High,
+    /// bf16 on a processor with AMX.
+    Amp,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Precision {
+        match precision {
+            PrecisionArg::Fp32 => Precision::Fp32,
+            PrecisionArg::High => Precision::High,
+            PrecisionArg::Amp => Precision::Amp,
+        }
+    }
 }
 
 /// What to train, and how. The course's spelling with underscores works too.
@@ -137,7 +150,7 @@ pub(super) struct TrainingFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
+    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX), fp32 (exact), amp (bf16 with AMX)
     #[arg(long, value_name = "HOW")]
     precision: Option<String>,
     /// What is seen of a photo: drawn (its box, if any) or attention (else the box where the weights to begin with look)
@@ -260,7 +273,7 @@ pub(super) struct DeviceFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: String,
-    /// Products of convolutions on a card: high (TF32, as PyTorch's) or fp32 (exact)
+    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX), fp32 (exact), amp (bf16 with AMX)
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = PrecisionArg::High, value_name = "HOW")]
     precision: PrecisionArg,
 }
@@ -269,13 +282,13 @@ impl DeviceFlags {
     /// The device asked for, as exact as asked for.
     pub(super) fn open(&self) -> Result<AnyDevice> {
         let device = device(&self.device)?;
-        device.set_exact(self.is_exact());
+        device.set_precision(self.precision.into())?;
         Ok(device)
     }
 
-    /// Whether products on a card are to be exact.
-    pub(super) fn is_exact(&self) -> bool {
-        self.precision == PrecisionArg::Fp32
+    /// How exactly products are asked for.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision.into()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::eval::bench::{RetrievalPlan, draw};
 use crate::eval::embeddings::EmbeddingSet;
 use crate::gallery::bench::{GalleryPlan, GalleryReport};
 use crate::nn::backbone::Backbone;
+use crate::nn::ops::Precision;
 use crate::nn::ops::cpu::thread_count;
 use crate::nn::ops::device::{AnyDevice, on_device};
 use crate::run::files;
@@ -187,8 +188,8 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
     let report = on_device!(&device, device => crate::train::bench::bench(device, &plan))?;
     let ground = Ground {
         device: &device.name(),
-        // a processor's products are
-        exact: args.photos.device.is_exact() || matches!(device, AnyDevice::Cpu(_)),
+        // PyTorch's products on a processor are exact unless bf16 is asked for
+        exact: args.photos.device.precision() == Precision::Fp32 || matches!(device, AnyDevice::Cpu(_)),
         threads: thread_count(),
     };
     let peer = args.peer.as_ref().map(|python| peer::beside(python, &plan, ground, &report)).transpose()?;

@@ -5,8 +5,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::nn::backbone::Backbone;
-use crate::nn::ops::Backend;
 use crate::nn::ops::device::{AnyDevice, Holder, on_device};
+use crate::nn::ops::{Backend, Precision};
 use crate::nn::selftest::{self, Check};
 use crate::run::config::Method;
 use crate::train::parity::{Parity, ParityPlan, parity};
@@ -108,10 +108,12 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
         }
     }
     let tests = {
-        let exact = |yes| device.set_exact(yes);
+        // what a card is compared with is exact
+        crate::nn::ops::cpu::set_precision(Precision::Fp32);
+        let exact = |yes| Ok(device.set_precision(if yes { Precision::Fp32 } else { Precision::High })?);
         on_device!(&device, device => tests(device, card.is_some(), &exact))?
     };
-    device.set_exact(true);
+    device.set_precision(Precision::Fp32)?;
     let networks = if args.networks { on_device!(&device, device => networks(device, args))? } else { Vec::new() };
     let passed = tests.iter().all(|t| t.checks.iter().all(Check::passed))
         && networks.iter().all(|n| n.embedding <= EMBEDDING && n.loss <= LOSS);
@@ -124,14 +126,14 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
 }
 
 /// The self-test in exact products, and on a card once more as convolutions usually run there.
-fn tests<D: Backend>(device: &D, is_card: bool, exact: &dyn Fn(bool)) -> Result<Vec<Tested>> {
+fn tests<D: Backend>(device: &D, is_card: bool, exact: &dyn Fn(bool) -> Result<()>) -> Result<Vec<Tested>> {
     // sums of some hundred products in another order
     const EXACT: f64 = 2e-5;
     /// Ten bits of a factor's fraction are kept.
     const TF32: f64 = 5e-3;
-    exact(true);
+    exact(true)?;
     let mut tests = vec![Tested { precision: "fp32", checks: selftest::run(device, EXACT)? }];
-    exact(false);
+    exact(false)?;
     if is_card {
         tests.push(Tested { precision: "high", checks: selftest::run(device, TF32)? });
     }

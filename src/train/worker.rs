@@ -127,7 +127,7 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     check(&config)?;
     let (device, note) =
         device::open_at(&config.train.device, &taken.place).map_err(|e| no_device(&config.train.device, &e))?;
-    device.set_exact(config.train.precision == "fp32");
+    device.set_precision(config.train.precision()).map_err(|e| no_device(&config.train.device, &e))?;
     let stopped = |session: &Session| surroundings.stopped(session);
     let setup = {
         let corrections = match on_device!(&device, device => surroundings.corrections(device, session, &config)) {

@@ -3,10 +3,12 @@
 //! A map is `[N][C/16][H][W][16]`, its channels padded to sixteen with zeros that every kernel keeps zero (a map of
 //! at most three channels, a photo, stays `[N][C][H][W]`). Inner loops then load sixteen channels of one pixel at
 //! constant displacements, whatever the processor: `simd.rs` has sixteen lanes as one register of AVX-512, two of
-//! AVX2, or a plain array. Work is cut into tasks by shape alone and every task writes memory of its own, so results
+//! AVX2, or a plain array. On AMX convolutions are products of tiles (`tiled.rs`). Work is cut into tasks by shape alone and every task writes memory of its own, so results
 //! do not depend on the number of threads.
 
 mod access;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod attention;
 mod conv;
 mod depthwise;
@@ -18,20 +20,24 @@ mod layer_norm;
 mod layout;
 mod memory;
 mod norm;
+mod parts;
 mod patches;
 mod photos;
 pub(in crate::nn) mod plan;
 mod pool;
 mod product;
+mod product_of_tiles;
 mod scan;
 mod simd;
 mod threads;
 mod tile;
+mod tiled;
 mod update;
 mod weights;
 
 pub use distances::{distance, distances};
 pub use memory::keep_memory;
+pub use plan::{kernels, set_precision};
 pub use scan::{FACTOR as SCAN_FACTOR, STEP as SCAN_STEP, scan};
 pub use simd::{Isa, isa};
 pub use threads::thread_count;

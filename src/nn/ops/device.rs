@@ -2,6 +2,8 @@
 
 use dfdx::prelude::Cpu;
 
+use super::Precision;
+
 /// A device, of whichever type it is; [`on_device`] runs generic code on it.
 pub enum AnyDevice {
     /// The processor.
@@ -169,6 +171,10 @@ pub enum DeviceError {
          `cargo build --release --features cuda`; or leave --device out"
     )]
     NotBuilt,
+    /// A card was asked for products of bf16.
+    #[cfg(feature = "cuda")]
+    #[error("--precision amp is for processors with AMX; a card has high (TF32) and fp32")]
+    NoAmp,
     /// The card cannot be used.
     #[cfg(feature = "cuda")]
     #[error(transparent)]
@@ -176,14 +182,19 @@ pub enum DeviceError {
 }
 
 impl AnyDevice {
-    /// Says how convolutions may multiply from now on: exactly, or rounded to TF32 where that is faster. A CPU is always
-    /// exact.
-    pub fn set_exact(&self, exact: bool) {
+    /// Says how convolutions multiply from now on.
+    ///
+    /// # Errors
+    /// When the device has no such precision.
+    pub fn set_precision(&self, precision: Precision) -> Result<(), DeviceError> {
         match self {
-            AnyDevice::Cpu(_) => _ = exact,
+            AnyDevice::Cpu(_) => super::cpu::set_precision(precision),
             #[cfg(feature = "cuda")]
-            AnyDevice::Cuda(_) => super::cuda::allow_tf32(!exact),
+            AnyDevice::Cuda(_) if precision == Precision::Amp => return Err(DeviceError::NoAmp),
+            #[cfg(feature = "cuda")]
+            AnyDevice::Cuda(_) => super::cuda::allow_tf32(precision != Precision::Fp32),
         }
+        Ok(())
     }
 
     /// The name that [`open`] knows it by.
@@ -199,7 +210,7 @@ impl AnyDevice {
     pub fn describe(&self) -> String {
         match self {
             AnyDevice::Cpu(_) => {
-                format!("kernels {} on {} threads", super::cpu::isa().name(), super::cpu::thread_count())
+                format!("kernels {} on {} threads", super::cpu::kernels(), super::cpu::thread_count())
             }
             #[cfg(feature = "cuda")]
             AnyDevice::Cuda(_) => super::cuda::card().map_or_else(String::new, |card| {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::augment::Augment;
 use crate::data::split::{SplitChoice, Strategy};
+use crate::nn::ops::Precision;
 
 /// How the embedding is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -276,7 +277,7 @@ pub struct TrainConfig {
     pub seed: u64,
     /// `auto`, `cpu` or `cuda:N`.
     pub device: String,
-    /// `high` or `fp32`; runs begun before there was a choice have none.
+    /// `high`, `fp32` or `amp`; runs begun before there was a choice have none.
     #[serde(default = "high")]
     pub precision: String,
     /// Steps between checkpoints; 0: only at the end of each epoch, which has one in any case.
@@ -292,6 +293,13 @@ pub struct TrainConfig {
     /// The figure.
     #[serde(default)]
     pub early_stop_on: StopFigure,
+}
+
+impl TrainConfig {
+    /// How exactly products are computed; a name that is none was refused when the configuration was checked.
+    pub fn precision(&self) -> Precision {
+        Precision::named(&self.precision).unwrap_or(Precision::High)
+    }
 }
 
 /// Runs begun before there was a choice moved everything alike.

@@ -11,6 +11,7 @@ use super::plan::{Way, panels, pieces};
 use super::simd::{Kernel, LANES, Lanes, launch};
 use super::threads::parallel;
 use super::tile::{self, Form, Tile};
+use super::tiled;
 
 /// The map that a convolution reads.
 #[derive(Clone, Copy)]
@@ -87,6 +88,13 @@ pub(super) unsafe fn run(
     target: Target,
     window: Window,
 ) {
+    // SAFETY: the caller's.
+    if tiled::serves(&source, &window)
+        && let Some(tiles) = way.tiles
+        && unsafe { tiled::run(way, tiles, images, source, weights, bias, target, window) }
+    {
+        return;
+    }
     let plan = Plan::new(way, images, source, target, window);
     let bias = bias.unwrap_or(In(std::ptr::null()));
     parallel(plan.tasks(), &|task| {
@@ -96,7 +104,7 @@ pub(super) unsafe fn run(
     });
 }
 
-struct Plan {
+pub(super) struct Plan {
     way: Way,
     source: Source,
     target: Target,
@@ -110,7 +118,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(way: Way, images: usize, mut source: Source, mut target: Target, window: Window) -> Plan {
+    pub(super) fn new(way: Way, images: usize, mut source: Source, mut target: Target, window: Window) -> Plan {
         let flat = window.is_point() && window.stride == 1 && target.step == 1;
         if flat {
             source.size = [1, source.size[0] * source.size[1]];
@@ -150,7 +158,14 @@ impl Plan {
 
     /// # Safety
     /// That of [`run`].
-    unsafe fn run_task(&self, weights: In, bias: In, photos: Range<usize>, rows: Range<usize>, group: Range<usize>) {
+    pub(super) unsafe fn run_task(
+        &self,
+        weights: In,
+        bias: In,
+        photos: Range<usize>,
+        rows: Range<usize>,
+        group: Range<usize>,
+    ) {
         let Source { data, image, blocks, size: [_, width], .. } = self.source;
         let block = self.source.size[0] * width * self.lanes();
         // SAFETY: the caller's; strips stay inside the scratch memory asked for.

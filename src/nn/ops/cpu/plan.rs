@@ -1,11 +1,14 @@
 //! Which kernel serves a convolution, and how its work is cut: by shape and processor alone, never by threads.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::nn::map::Dims;
-use crate::nn::ops::ConvSpec;
+use crate::nn::ops::{ConvSpec, Precision};
 
+use super::parts::Products;
 use super::simd::{Isa, LANES, isa};
+use super::tiled::{Machine, Tiles};
 
 /// Blocks of sixteen channels.
 pub(super) fn blocks(channels: usize) -> usize {
@@ -66,17 +69,26 @@ pub(super) struct Way {
     pub(super) inputs: [usize; 2],
     /// Values of the input that a task keeps close: about half a core's second-level cache.
     pub(super) strip: usize,
+    /// Tile products, where a convolution is large enough for them.
+    pub(super) tiles: Option<Tiles>,
     /// Weights that a tile reads before the next: about half the first-level cache.
     pub(super) chunk: usize,
 }
 
 impl Way {
     /// 32 registers: 14 pixels x 32 channels leave 3 for weights and input.
-    pub(super) const WIDE: Way =
-        Way { isa: Isa::Avx512, panel: 2, pixels: [14, 14], inputs: [8, 8], strip: 80 << 10, chunk: 512 << 10 };
+    pub(super) const WIDE: Way = Way {
+        isa: Isa::Avx512,
+        panel: 2,
+        pixels: [14, 14],
+        inputs: [8, 8],
+        strip: 80 << 10,
+        tiles: None,
+        chunk: 512 << 10,
+    };
     /// 16 registers of half the width: 6 pixels x 16 channels.
     pub(super) const NARROW: Way =
-        Way { isa: Isa::Avx2, panel: 1, pixels: [6, 0], inputs: [6, 0], strip: 40 << 10, chunk: 4 << 10 };
+        Way { isa: Isa::Avx2, panel: 1, pixels: [6, 0], inputs: [6, 0], strip: 40 << 10, tiles: None, chunk: 4 << 10 };
 
     /// The way of this process.
     pub(super) fn of_process() -> Way {
@@ -85,7 +97,7 @@ impl Way {
             return way;
         }
         match isa() {
-            Isa::Avx512 => Way::WIDE,
+            Isa::Avx512 => Way { tiles: tiles(), ..Way::WIDE },
             isa => Way { isa, ..Way::NARROW },
         }
     }
@@ -93,6 +105,46 @@ impl Way {
     /// Pixels of a tile `width` blocks wide.
     pub(super) fn pixels(&self, width: usize) -> usize {
         self.pixels[width - 1]
+    }
+}
+
+/// How exactly products are computed in this process: a [`Precision`]'s place in [`Precision::ALL`]. Tests are held to
+/// the exact results of other libraries.
+static PRECISION: AtomicU8 = AtomicU8::new(if cfg!(test) { Precision::Fp32 as u8 } else { Precision::High as u8 });
+
+/// Says how exactly products are computed from now on, where a processor gives the choice.
+pub fn set_precision(precision: Precision) {
+    PRECISION.store(precision as u8, Ordering::Relaxed);
+}
+
+fn precision() -> Precision {
+    Precision::ALL[usize::from(PRECISION.load(Ordering::Relaxed)) % Precision::ALL.len()]
+}
+
+/// Tile products at the precision asked for, where this process may use AMX.
+fn tiles() -> Option<Tiles> {
+    let products = match precision() {
+        Precision::Fp32 => Products::Six,
+        Precision::High => Products::Three,
+        Precision::Amp => Products::One,
+    };
+    has_amx().then_some(Tiles { machine: Machine::Amx, products })
+}
+
+/// Whether this process may use AMX: where it is and `CARETTA_CPU` names nothing else.
+fn has_amx() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return !Isa::is_limited() && super::amx::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// The kernels of this process, for a log: the widest vectors, and what tile products stand for one of f32.
+pub fn kernels() -> String {
+    let vectors = isa().name();
+    match tiles() {
+        None => vectors.to_owned(),
+        Some(Tiles { products, .. }) => format!("{vectors} and amx ({} of bf16)", products.words()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Sixteen lanes of f32, three ways: one register of AVX-512, two of AVX2, a plain array that the compiler does
 //! its best with. Kernels are written once over [`Lanes`] and chosen at run time by [`isa`].
 //!
-//! `CARETTA_CPU=avx2` or `plain` masks the wider ways off, to compare or to rule a kernel out.
+//! `CARETTA_CPU=avx512`, `avx2` or `plain` masks the wider ways off (AMX is the widest), to compare or to rule a kernel
+//! out.
 
 use std::sync::OnceLock;
 
@@ -27,6 +28,15 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
         }
+    }
+
+    /// Whether `CARETTA_CPU` names a way, so that nothing wider is used.
+    pub(super) fn is_limited() -> bool {
+        static LIMITED: OnceLock<bool> = OnceLock::new();
+        *LIMITED.get_or_init(|| {
+            let limit = std::env::var("CARETTA_CPU").unwrap_or_default();
+            Isa::available().iter().any(|isa| isa.name() == limit)
+        })
     }
 
     /// Every way that this processor has, the plain one first.

@@ -1,0 +1,629 @@
+//! Direct convolution out of tile products: splits a strip of the map into bf16 parts once, and sums the window's
+//! taps over the same split lines.
+//!
+//! Outputs are counted along the padded rows of a strip, so that sixteen neighbours are one tile whatever the map's
+//! width; those that fall between two rows are thrown away. A stride splits the strip into the pixels of each phase,
+//! which are neighbours again. Values that no bf16 holds (infinities, NaN) are left to the vector kernels.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::access::{In, scratch};
+use super::direct::{self, Source, Target, Window};
+use super::parts::{Anywhere, LINE, Products, Splitter};
+use super::plan::{Way, panels, pieces};
+use super::product_of_tiles::{Block, SUMS, Twin, Unit};
+use super::simd::LANES;
+use super::threads::parallel;
+
+/// What multiplies tiles in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Machine {
+    /// AMX, with AVX-512 to split values.
+    Amx,
+    /// Its twin in plain Rust.
+    #[cfg_attr(not(test), allow(dead_code))]
+    Twin,
+}
+
+/// Tile products for convolutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tiles {
+    pub(super) machine: Machine,
+    pub(super) products: Products,
+}
+
+/// Bytes of a split strip: what stays in a core's second-level cache beside a panel of weights.
+const STRIP: usize = 512 << 10;
+/// Blocks of output channels that a panel of split weights holds.
+const PANEL: usize = 2;
+
+/// Whether a convolution has enough to sum for tiles: fewer channels than a tile is deep are better left to vectors.
+pub(super) fn serves(source: &Source, window: &Window) -> bool {
+    !source.planes && source.blocks * window.size[0] * window.size[1] > 2
+}
+
+/// Convolves `images` photos as [`direct::run`] does; false where weights are left to it.
+///
+/// # Safety
+/// That of [`direct::run`].
+pub(super) unsafe fn run(
+    way: Way,
+    tiles: Tiles,
+    images: usize,
+    source: Source,
+    weights: In,
+    bias: Option<In>,
+    target: Target,
+    window: Window,
+) -> bool {
+    // SAFETY: the caller's; AMX comes with the vectors that split values.
+    unsafe {
+        match (tiles.machine, tiles.products) {
+            #[cfg(target_arch = "x86_64")]
+            (Machine::Amx, Products::One) => with::<OnAmx, 1>(way, images, source, weights, bias, target, window),
+            #[cfg(target_arch = "x86_64")]
+            (Machine::Amx, Products::Three) => with::<OnAmx, 2>(way, images, source, weights, bias, target, window),
+            #[cfg(target_arch = "x86_64")]
+            (Machine::Amx, Products::Six) => with::<OnAmx, 3>(way, images, source, weights, bias, target, window),
+            (_, Products::One) => with::<Plainly, 1>(way, images, source, weights, bias, target, window),
+            (_, Products::Three) => with::<Plainly, 2>(way, images, source, weights, bias, target, window),
+            (_, Products::Six) => with::<Plainly, 3>(way, images, source, weights, bias, target, window),
+        }
+    }
+}
+
+/// Runs jobs with the instructions that a machine has.
+pub(super) trait Engine: 'static {
+    /// # Safety
+    /// The processor must have the instructions; the job's own contract.
+    unsafe fn run<J: Job>(job: J) -> J::Output;
+}
+
+/// A piece of work over units and splitters.
+pub(super) trait Job {
+    type Output;
+    /// # Safety
+    /// Its pointers must be good for its sizes, and the processor must have the instructions.
+    unsafe fn run<U: Unit, S: Splitter>(self) -> Self::Output;
+}
+
+/// AMX and AVX-512.
+#[cfg(target_arch = "x86_64")]
+pub(super) struct OnAmx;
+
+#[cfg(target_arch = "x86_64")]
+impl Engine for OnAmx {
+    unsafe fn run<J: Job>(job: J) -> J::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+        unsafe fn compiled<J: Job>(job: J) -> J::Output {
+            // SAFETY: the caller's.
+            unsafe { job.run::<super::amx::Amx, super::parts::Avx512>() }
+        }
+        // SAFETY: the caller's.
+        unsafe { compiled(job) }
+    }
+}
+
+/// Any processor.
+pub(super) struct Plainly;
+
+impl Engine for Plainly {
+    unsafe fn run<J: Job>(job: J) -> J::Output {
+        // SAFETY: the caller's.
+        unsafe { job.run::<Twin, Anywhere>() }
+    }
+}
+
+/// # Safety
+/// That of [`run`].
+unsafe fn with<E: Engine, const PARTS: usize>(
+    way: Way,
+    images: usize,
+    source: Source,
+    weights: In,
+    bias: Option<In>,
+    target: Target,
+    window: Window,
+) -> bool {
+    let plan = Plan::new::<PARTS>(images, source, target, window);
+    // SAFETY: the caller's.
+    let Some(split_weights) = (unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) })
+    else {
+        return false;
+    };
+    let split_weights = Bytes(split_weights.as_ptr().cast_mut().cast());
+    let vectors = |photos: Range<usize>, rows: Range<usize>, panel_group: Range<usize>| {
+        let plan = direct::Plan::new(way, images, source, target, window);
+        let blocks = panel_group.start * PANEL..(panel_group.end * PANEL).min(target.blocks);
+        let narrow = blocks.start / way.panel..blocks.end.div_ceil(way.panel);
+        // SAFETY: the caller's; the same photos, rows and channels as the task's.
+        unsafe { plan.run_task(weights, bias.unwrap_or(In(std::ptr::null())), photos, rows, narrow) }
+    };
+    let strips = plan.photos.len() * plan.rows.len();
+    let groups = plan.panel_groups.len();
+    if groups == 1 {
+        parallel(strips, &|strip| {
+            let (photos, rows) = plan.strip(strip);
+            let laid = plan.laid(&photos, &rows);
+            let finite = scratch(laid.bytes(PARTS) / size_of::<f32>(), |memory| {
+                let memory = memory.cast::<u8>();
+                // SAFETY: the caller's; the scratch memory holds the strip; a task writes its own photos and rows.
+                unsafe {
+                    let finite = E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to: memory });
+                    if finite {
+                        let weights = split_weights.at(0);
+                        let (photos, rows, panels) = (&photos, &rows, 0..1);
+                        E::run(Cover::<PARTS> { plan: &plan, laid, photos, rows, panels, from: memory, weights, bias });
+                    }
+                    finite
+                }
+            });
+            if !finite {
+                vectors(photos, rows, plan.panel_groups[0].clone());
+            }
+        });
+        return true;
+    }
+    // few strips and many channels: the strips are split first, then shared
+    let each = plan.laid(&plan.photos[0], &plan.rows[0]);
+    let most = (0..strips).map(|s| {
+        let (photos, rows) = plan.strip(s);
+        plan.laid(&photos, &rows).bytes(PARTS)
+    });
+    let bytes = most.max().unwrap_or_else(|| each.bytes(PARTS)).next_multiple_of(LINE);
+    let memory = lines(bytes * strips);
+    let first = Bytes(memory.as_ptr().cast_mut().cast());
+    let strange: Vec<_> = (0..strips).map(|_| AtomicBool::new(false)).collect();
+    parallel(strips, &|strip| {
+        let (photos, rows) = plan.strip(strip);
+        let laid = plan.laid(&photos, &rows);
+        // SAFETY: the caller's; each strip has memory of its own.
+        let finite = unsafe {
+            let to = first.at(strip * bytes);
+            E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to })
+        };
+        strange[strip].store(!finite, Ordering::Relaxed);
+    });
+    parallel(strips * groups, &|task| {
+        let (strip, group) = (task / groups, task % groups);
+        let (photos, rows) = plan.strip(strip);
+        if strange[strip].load(Ordering::Relaxed) {
+            return vectors(photos, rows, plan.panel_groups[group].clone());
+        }
+        let laid = plan.laid(&photos, &rows);
+        // SAFETY: the caller's; a task writes its own photos, rows and channels.
+        unsafe {
+            let (from, weights) = (first.at(strip * bytes).cast_const(), split_weights.at(0));
+            let (photos, rows, panels) = (&photos, &rows, group..group + 1);
+            E::run(Cover::<PARTS> { plan: &plan, laid, photos, rows, panels, from, weights, bias });
+        }
+    });
+    true
+}
+
+/// A line of a cache.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[allow(dead_code)] [u8; LINE]);
+
+/// So many bytes of zeros in whole lines.
+fn lines(bytes: usize) -> Vec<Line> {
+    vec![Line([0; LINE]); bytes.div_ceil(LINE)]
+}
+
+/// A pointer that tasks share, each for places of its own.
+#[derive(Clone, Copy)]
+struct Bytes(*mut u8);
+
+// SAFETY: only an address; every use names the memory that a task owns or shares for reading.
+unsafe impl Send for Bytes {}
+// SAFETY: as above.
+unsafe impl Sync for Bytes {}
+
+impl Bytes {
+    /// # Safety
+    /// Within the memory that the pointer was made for.
+    unsafe fn at(self, offset: usize) -> *mut u8 {
+        // SAFETY: the caller's.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+struct Plan {
+    source: Source,
+    target: Target,
+    window: Window,
+    flat: bool,
+    photos: Vec<Range<usize>>,
+    rows: Vec<Range<usize>>,
+    /// Panels of output channels that a task takes.
+    panel_groups: Vec<Range<usize>>,
+    /// Pixels of a row and column that the strip is split into: the window's stride where it sees all of them.
+    phases: [usize; 2],
+    /// What the last tap sees, behind the first, in a phase.
+    beyond: [usize; 2],
+}
+
+/// How a strip lies in memory: `[pairs][parts][phases][photos][rows][columns]` lines.
+#[derive(Clone, Copy)]
+struct Laid {
+    pairs: usize,
+    phases: usize,
+    photos: usize,
+    plane: [usize; 2],
+}
+
+impl Laid {
+    fn phase(&self) -> usize {
+        self.photos * self.plane[0] * self.plane[1] * LINE
+    }
+
+    fn part(&self) -> usize {
+        self.phases * self.phase()
+    }
+
+    /// With what the last block reads behind the last plane.
+    fn bytes(&self, parts: usize) -> usize {
+        self.pairs * parts * self.part() + 2 * LANES * LINE
+    }
+}
+
+impl Plan {
+    fn new<const PARTS: usize>(images: usize, mut source: Source, mut target: Target, window: Window) -> Plan {
+        let flat = window.is_point() && window.stride == 1 && target.step == 1;
+        if flat {
+            source.size = [1, source.size[0] * source.size[1]];
+            target.size = source.size;
+            target.count = source.size;
+        }
+        let last = [0, 1].map(|axis| (window.size[axis] - 1) * window.dilation[axis]);
+        let phases = last.map(|last| window.stride.min(last + 1));
+        let beyond = last.map(|last| last / window.stride);
+        let pairs = source.blocks.div_ceil(2);
+        let pixel = pairs * PARTS * LINE;
+        let row_bytes = if flat { pixel } else { pixel * phases[0] * phases[1] * (target.count[1] + beyond[1]) };
+        let extent = if flat { target.count[1] } else { target.count[0] };
+        let most = (STRIP / row_bytes.max(1)).max(1);
+        let rows: Vec<_> = if flat {
+            pieces(extent, most.max(64).next_multiple_of(2 * LANES)).collect()
+        } else {
+            pieces(extent, most.max(2)).collect()
+        };
+        let photos_at_once = if rows.len() > 1 { 1 } else { (STRIP / (extent * row_bytes).max(1)).clamp(1, 8) };
+        let photos: Vec<_> = pieces(images, photos_at_once).collect();
+        let panels = target.blocks.div_ceil(PANEL);
+        let groups = (16usize).div_ceil(photos.len() * rows.len()).min(panels.div_ceil(2)).max(1);
+        let panel_groups = pieces(panels, panels.div_ceil(groups)).collect();
+        Plan { source, target, window, flat, photos, rows, panel_groups, phases, beyond }
+    }
+
+    fn strip(&self, strip: usize) -> (Range<usize>, Range<usize>) {
+        (self.photos[strip / self.rows.len()].clone(), self.rows[strip % self.rows.len()].clone())
+    }
+
+    fn laid(&self, photos: &Range<usize>, rows: &Range<usize>) -> Laid {
+        let [down, across] = if self.flat { [1, rows.len()] } else { [rows.len(), self.target.count[1]] };
+        Laid {
+            pairs: self.source.blocks.div_ceil(2),
+            phases: self.phases[0] * self.phases[1],
+            photos: photos.len(),
+            plane: [down + self.beyond[0], across + self.beyond[1]],
+        }
+    }
+
+    /// From a pixel to what each tap sees, in bytes.
+    fn taps(&self, laid: &Laid) -> Vec<usize> {
+        let stride = self.window.stride;
+        let place = |axis: usize, tap: usize| {
+            let at = tap * self.window.dilation[axis];
+            (at % stride, at / stride)
+        };
+        let [down, across] = self.window.size;
+        (0..down)
+            .flat_map(|y| (0..across).map(move |x| (y, x)))
+            .map(|(y, x)| {
+                let ((phase_y, y), (phase_x, x)) = (place(0, y), place(1, x));
+                (phase_y * self.phases[1] + phase_x) * laid.phase() + (y * laid.plane[1] + x) * LINE
+            })
+            .collect()
+    }
+}
+
+/// Splits a strip into parts.
+struct Split<'a, const PARTS: usize> {
+    plan: &'a Plan,
+    laid: Laid,
+    photos: &'a Range<usize>,
+    rows: &'a Range<usize>,
+    to: *mut u8,
+}
+
+impl<const PARTS: usize> Job for Split<'_, PARTS> {
+    /// Whether all was finite.
+    type Output = bool;
+
+    #[inline(always)]
+    unsafe fn run<U: Unit, S: Splitter>(self) -> bool {
+        let Split { plan, laid, photos, rows, to } = self;
+        let Source { data, image, blocks, size: [height, width], .. } = plan.source;
+        let Window { stride, padding, .. } = plan.window;
+        let block = height * width * LANES;
+        let (first_row, first_column) = if plan.flat { (0, rows.start) } else { (rows.start * stride, 0) };
+        let part = laid.part();
+        let mut finite = true;
+        for pair in 0..laid.pairs {
+            for phase_y in 0..plan.phases[0] {
+                for phase_x in 0..plan.phases[1] {
+                    for (i, photo) in photos.clone().enumerate() {
+                        let plane = pair * PARTS * part
+                            + (phase_y * plan.phases[1] + phase_x) * laid.phase()
+                            + i * laid.plane[0] * laid.plane[1] * LINE;
+                        for y in 0..laid.plane[0] {
+                            let row = (first_row + y * stride + phase_y) as isize - padding[0];
+                            let row = usize::try_from(row).ok().filter(|&row| row < height);
+                            // SAFETY: the caller's; columns are kept to the row.
+                            unsafe {
+                                let mut line = to.add(plane + y * laid.plane[1] * LINE);
+                                let none = std::ptr::null();
+                                let inside = row.map_or(0..0, |_| {
+                                    // column = first + x stride - padding, inside 0..width
+                                    let first = (first_column + phase_x) as isize - padding[1];
+                                    let start = (-first).max(0).unsigned_abs().div_ceil(stride).min(laid.plane[1]);
+                                    let end = (width as isize - first).max(0).unsigned_abs().div_ceil(stride);
+                                    start..end.clamp(start, laid.plane[1])
+                                });
+                                for _ in 0..inside.start {
+                                    S::split::<PARTS>(none, none, line, part);
+                                    line = line.add(LINE);
+                                }
+                                if let Some(row) = row {
+                                    let first = (first_column + phase_x) as isize - padding[1];
+                                    let column = first + (inside.start * stride) as isize;
+                                    let mut a = data
+                                        .at(photo * image + 2 * pair * block + row * width * LANES)
+                                        .wrapping_offset(column * LANES as isize);
+                                    let both = 2 * pair + 1 < blocks;
+                                    for _ in inside.clone() {
+                                        let b = if both { a.wrapping_add(block) } else { none };
+                                        finite &= S::split::<PARTS>(a, b, line, part);
+                                        a = a.wrapping_add(stride * LANES);
+                                        line = line.add(LINE);
+                                    }
+                                }
+                                for _ in inside.end..laid.plane[1] {
+                                    S::split::<PARTS>(none, none, line, part);
+                                    line = line.add(LINE);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        finite
+    }
+}
+
+/// Covers the outputs of a strip with blocks.
+struct Cover<'a, const PARTS: usize> {
+    plan: &'a Plan,
+    laid: Laid,
+    photos: &'a Range<usize>,
+    rows: &'a Range<usize>,
+    /// Groups of panels.
+    panels: Range<usize>,
+    from: *const u8,
+    weights: *const u8,
+    bias: Option<In>,
+}
+
+#[repr(align(64))]
+struct Sums([f32; SUMS]);
+
+impl<const PARTS: usize> Job for Cover<'_, PARTS> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<U: Unit, S: Splitter>(self) {
+        let Cover { plan, laid, photos, rows, panels, from, weights, bias } = self;
+        let taps = plan.taps(&laid);
+        let plane = laid.plane[0] * laid.plane[1];
+        let [count_down, count_across] = if plan.flat { [1, rows.len()] } else { [rows.len(), plan.target.count[1]] };
+        // maps without padding are one row of pixels over all photos
+        let runs: Vec<Range<usize>> = if plan.flat {
+            vec![0..laid.photos * plane]
+        } else {
+            let length = (count_down - 1) * laid.plane[1] + count_across;
+            (0..laid.photos).map(|photo| photo * plane..photo * plane + length).collect()
+        };
+        let panel_bytes = laid.pairs * taps.len() * PARTS * PANEL * LANES * LINE;
+        let mut sums = Sums([0.0; SUMS]);
+        // SAFETY: the caller's.
+        unsafe {
+            U::begin();
+            for panel in panels.flat_map(|group| plan.panel_groups[group].clone()) {
+                let columns = PANEL.min(plan.target.blocks - panel * PANEL);
+                for run in &runs {
+                    for start in run.clone().step_by(2 * LANES) {
+                        let here = (run.end - start).min(2 * LANES);
+                        let block = Block {
+                            pixels: from.add(start * LINE),
+                            pair: PARTS * laid.part(),
+                            part: laid.part(),
+                            taps: &taps,
+                            pairs: laid.pairs,
+                            weights: weights.add(panel * panel_bytes),
+                            rows: here.div_ceil(LANES),
+                            columns,
+                        };
+                        U::block::<PARTS>(&block, sums.0.as_mut_ptr());
+                        let places = Places {
+                            plan,
+                            first_photo: photos.start,
+                            first_row: rows.start,
+                            size: [count_down, count_across],
+                            plane: laid.plane,
+                        };
+                        places.store(&sums, start..start + here, panel * PANEL, columns, bias);
+                    }
+                }
+            }
+            U::end();
+        }
+    }
+}
+
+/// Where outputs go.
+struct Places<'a> {
+    plan: &'a Plan,
+    first_photo: usize,
+    first_row: usize,
+    size: [usize; 2],
+    plane: [usize; 2],
+}
+
+impl Places<'_> {
+    /// Brings the sums of the places `from` to the target, without those between rows.
+    ///
+    /// # Safety
+    /// The target and the bias must be good for them.
+    #[inline(always)]
+    unsafe fn store(&self, sums: &Sums, from: Range<usize>, first_block: usize, columns: usize, bias: Option<In>) {
+        let Target { data, image, size: [height, width], step, first, accumulate, .. } = self.plan.target;
+        let target_block = height * width * LANES;
+        let [rows, across] = self.plane;
+        let place = from.start % (rows * across);
+        let (mut photo, mut y, mut x) = (from.start / (rows * across), place / across, place % across);
+        let (first_row, first_column) = if self.plan.flat { (0, self.first_row) } else { (self.first_row, 0) };
+        let mut at = 0;
+        while at < from.len() {
+            let run = (across - x).min(from.len() - at);
+            let kept = if y < self.size[0] { self.size[1].saturating_sub(x).min(run) } else { 0 };
+            if kept > 0 {
+                let row = (first_row + y) * step + first[0];
+                let column = (first_column + x) * step + first[1];
+                for b in 0..columns {
+                    // SAFETY: the caller's.
+                    unsafe {
+                        let mut to = data.at((self.first_photo + photo) * image
+                            + (first_block + b) * target_block
+                            + (row * width + column) * LANES);
+                        let mut bias_line = [0.0f32; LANES];
+                        if let Some(bias) = bias {
+                            bias_line = bias.at((first_block + b) * LANES).cast::<[f32; LANES]>().read();
+                        }
+                        for q in at..at + kept {
+                            let tile = (q / LANES) * 2 + b;
+                            let line = sums.0.as_ptr().add((tile * LANES + q % LANES) * LANES);
+                            let mut values = line.cast::<[f32; LANES]>().read();
+                            for i in 0..LANES {
+                                values[i] += bias_line[i];
+                                if accumulate {
+                                    values[i] += *to.add(i);
+                                }
+                            }
+                            to.cast::<[f32; LANES]>().write(values);
+                            to = to.add(step * LANES);
+                        }
+                    }
+                }
+            }
+            at += run;
+            x += run;
+            if x == across {
+                (x, y) = (0, y + 1);
+                if y == rows {
+                    (y, photo) = (0, photo + 1);
+                }
+            }
+        }
+    }
+}
+
+/// Splits panels of weights: `[panel][pairs][taps][parts][blocks][16 lines]`; none where a weight is not finite.
+///
+/// # Safety
+/// `weights` must be good for the panels of the window.
+unsafe fn pack<E: Engine, const PARTS: usize>(
+    way: Way,
+    in_blocks: usize,
+    out_blocks: usize,
+    window: [usize; 2],
+    weights: In,
+) -> Option<Vec<Line>> {
+    let taps = window[0] * window[1];
+    let pairs = in_blocks.div_ceil(2);
+    let all = out_blocks.div_ceil(PANEL);
+    let panel_bytes = pairs * taps * PARTS * PANEL * LANES * LINE;
+    let memory = lines(all * panel_bytes);
+    let to = Bytes(memory.as_ptr().cast_mut().cast());
+    let strange = AtomicBool::new(false);
+    let from: Vec<_> = panels(out_blocks, way.panel).collect();
+    parallel(all, &|panel| {
+        let from = &from;
+        // SAFETY: the caller's; a task writes its own panel.
+        let finite = unsafe {
+            E::run(Pack::<PARTS> {
+                from,
+                way,
+                in_blocks,
+                taps,
+                blocks: panel * PANEL..((panel + 1) * PANEL).min(out_blocks),
+                weights,
+                to: to.at(panel * panel_bytes),
+            })
+        };
+        if !finite {
+            strange.store(true, Ordering::Relaxed);
+        }
+    });
+    (!strange.into_inner()).then_some(memory)
+}
+
+/// Splits a panel of weights.
+struct Pack<'a, const PARTS: usize> {
+    from: &'a [(usize, usize)],
+    way: Way,
+    in_blocks: usize,
+    taps: usize,
+    blocks: Range<usize>,
+    weights: In,
+    to: *mut u8,
+}
+
+impl<const PARTS: usize> Job for Pack<'_, PARTS> {
+    type Output = bool;
+
+    #[inline(always)]
+    unsafe fn run<U: Unit, S: Splitter>(self) -> bool {
+        let Pack { from, way, in_blocks, taps, blocks, weights, to } = self;
+        let columns = blocks.len();
+        let tile = LANES * LINE;
+        let mut finite = true;
+        for (column, block) in blocks.enumerate() {
+            let (first, width) = from[block / way.panel];
+            // SAFETY: the caller's.
+            unsafe {
+                let panel = weights.at(first * in_blocks * taps * LANES * LANES + (block - first) * LANES);
+                for pair in 0..in_blocks.div_ceil(2) {
+                    for tap in 0..taps {
+                        let step = (pair * taps + tap) * PARTS * columns;
+                        for i in 0..LANES {
+                            let line = |input: usize| {
+                                if input < in_blocks {
+                                    panel.add(((input * taps + tap) * LANES + i) * width * LANES)
+                                } else {
+                                    std::ptr::null()
+                                }
+                            };
+                            let to = to.add((step + column) * tile + i * LINE);
+                            finite &= S::split::<PARTS>(line(2 * pair), line(2 * pair + 1), to, columns * tile);
+                        }
+                    }
+                }
+            }
+        }
+        finite
+    }
+}
