@@ -101,4 +101,6 @@ impl Backend for dfdx::prelude::Cuda {}
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tile_tests;
+#[cfg(test)]
 mod token_tests;

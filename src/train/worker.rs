@@ -21,8 +21,8 @@ use crate::eval::retrieval::{Rule, retrieve};
 use crate::eval::{self, metrics};
 use crate::loss::contrastive::Pair;
 use crate::nn::error::NnError;
-use crate::nn::ops::Backend;
 use crate::nn::ops::device::{self, AnyDevice, DeviceError, on_device};
+use crate::nn::ops::{Backend, Precision};
 use crate::run::config::{Config, Method, StopFigure};
 use crate::run::control::Order;
 use crate::run::metrics::{Epoch, Record, Step};
@@ -127,7 +127,8 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     check(&config)?;
     let (device, note) =
         device::open_at(&config.train.device, &taken.place).map_err(|e| no_device(&config.train.device, &e))?;
-    device.set_precision(config.train.precision()).map_err(|e| no_device(&config.train.device, &e))?;
+    let precision = Precision::named(&config.train.precision).unwrap_or(Precision::High);
+    device.set_precision(precision).map_err(|e| no_device(&config.train.device, &e))?;
     let stopped = |session: &Session| surroundings.stopped(session);
     let setup = {
         let corrections = match on_device!(&device, device => surroundings.corrections(device, session, &config)) {

@@ -20,7 +20,7 @@ mod layer_norm;
 mod layout;
 mod memory;
 mod norm;
-mod parts;
+pub(in crate::nn) mod parts;
 mod patches;
 mod photos;
 pub(in crate::nn) mod plan;
@@ -32,6 +32,7 @@ mod simd;
 mod threads;
 mod tile;
 mod tiled;
+mod tiled_weights;
 mod update;
 mod weights;
 

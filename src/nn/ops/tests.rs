@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::cpu::plan::tests::each_way;
+use super::cpu::parts::Products;
+use super::cpu::plan::tests::{each_way, on_tiles};
 use super::*;
 use crate::nn::init::Init;
 use crate::nn::map::FeatureMap;
@@ -36,10 +37,10 @@ pub(super) struct Case<'a> {
 }
 
 /// Output, gradients of the inputs and of the parameters, all in torchvision's order.
-struct Outcome {
-    y: Vec<f32>,
-    inputs: Vec<Vec<f32>>,
-    params: Vec<Vec<f32>>,
+pub(super) struct Outcome {
+    pub(super) y: Vec<f32>,
+    pub(super) inputs: Vec<Vec<f32>>,
+    pub(super) params: Vec<Vec<f32>>,
 }
 
 impl Case<'_> {
@@ -71,7 +72,7 @@ impl Case<'_> {
     }
 
     /// Everything, for the output's gradient `gy`.
-    fn outcome(&self, gy: &[f32]) -> Outcome {
+    pub(super) fn outcome(&self, gy: &[f32]) -> Outcome {
         let device = Cpu::default();
         let (mut pass, store, ids, inputs, y) = self.forward();
         let dims = y.dims();
@@ -189,12 +190,23 @@ fn naive_conv(spec: &ConvSpec, dims: Dims, x: &[f32], weight: &[f32], bias: &[f3
 }
 
 fn check_conv(spec: ConvSpec, dims: Dims, seed: u64) {
+    check_conv_on(spec, dims, seed, &|test| each_way(test));
+}
+
+/// As [`check_conv`] on the twin of tile products, which takes its time.
+fn check_conv_on_twin(spec: ConvSpec, dims: Dims, seed: u64) {
+    check_conv_on(spec, dims, seed, &|test| {
+        on_tiles(true, Products::Six, || test("twin"));
+    });
+}
+
+fn check_conv_on(spec: ConvSpec, dims: Dims, seed: u64, ways: &dyn Fn(&mut dyn FnMut(&str))) {
     let shape = Shape::Conv(spec);
     let (x, weight) = (random(dims.count(), seed), random(shape.count(), seed + 1));
     let bias = random(spec.out_channels, seed + 2);
     let gy = random(spec.output(dims).unwrap().count(), seed + 3);
     let naive = naive_conv(&spec, dims, &x, &weight, &bias, &gy);
-    each_way(|way| {
+    ways(&mut |way| {
         let what = format!("{spec:?} on {dims}, {way}");
         let case = Case {
             inputs: vec![(dims, x.clone())],
@@ -251,6 +263,7 @@ fn convolutions_agree_with_plain_loops() {
     ];
     for (i, (spec, dims)) in cases.into_iter().enumerate() {
         check_conv(spec, dims, 10 * i as u64);
+        check_conv_on_twin(spec, dims, 10 * i as u64);
     }
 }
 
@@ -282,6 +295,17 @@ proptest! {
     fn any_convolution_agrees_with_plain_loops((spec, dims) in any_conv(), seed in 0u64..1000) {
         if spec.output(dims).is_ok() {
             check_conv(spec, dims, seed);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn any_convolution_out_of_tile_products_agrees_with_plain_loops((spec, dims) in any_conv(), seed in 0u64..1000) {
+        if spec.output(dims).is_ok() {
+            check_conv_on_twin(spec, dims, seed);
         }
     }
 }

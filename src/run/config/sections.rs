@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::augment::Augment;
 use crate::data::split::{SplitChoice, Strategy};
-use crate::nn::ops::Precision;
 
 /// How the embedding is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -293,13 +292,6 @@ pub struct TrainConfig {
     /// The figure.
     #[serde(default)]
     pub early_stop_on: StopFigure,
-}
-
-impl TrainConfig {
-    /// How exactly products are computed; a name that is none was refused when the configuration was checked.
-    pub fn precision(&self) -> Precision {
-        Precision::named(&self.precision).unwrap_or(Precision::High)
-    }
 }
 
 /// Runs begun before there was a choice moved everything alike.

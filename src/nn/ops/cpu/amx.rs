@@ -50,7 +50,7 @@ struct Configuration {
     rows: [u8; 16],
 }
 
-/// Tiles 0 to 3 are sums, 4 and 5 pixels, 6 and 7 weights: all of sixteen rows of 64 bytes.
+/// Tiles 0 to 3 are sums, 4 and 5 the left factors, 6 and 7 the right: all of sixteen rows of 64 bytes.
 static ALL_FULL: Configuration = Configuration {
     palette: 1,
     start: 0,
@@ -59,7 +59,7 @@ static ALL_FULL: Configuration = Configuration {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-/// The four products of two tiles of pixels with two of weights, or those of them that a block has.
+/// The four products of two tiles with two, or those of them that a block has.
 macro_rules! multiply {
     (2 2) => {
         "tdpbf16ps tmm0, tmm4, tmm6\ntdpbf16ps tmm1, tmm4, tmm7\ntdpbf16ps tmm2, tmm5, tmm6\ntdpbf16ps tmm3, tmm5, tmm7"
@@ -75,99 +75,97 @@ macro_rules! multiply {
     };
 }
 
-macro_rules! load_pixels {
-    (2) => {
-        "tileloadd tmm4, [{a} + {s}]\ntileloadd tmm5, [{a} + {s} + 1024]"
-    };
-    (1) => {
-        "tileloadd tmm4, [{a} + {s}]"
-    };
-}
-
-macro_rules! load_weights {
-    (2) => {
-        "tileloadd tmm6, [{b} + {s}]\ntileloadd tmm7, [{b} + {s} + 1024]"
-    };
-    (1) => {
-        "tileloadd tmm6, [{b} + {s}]"
-    };
-}
-
-/// One step of a block: both sides loaded, one side, or the other, then multiplied.
+/// One step of a block: both sides loaded, the left one, or the right one, then multiplied. `second` is what lies
+/// between the two tiles of a side.
 macro_rules! steps {
-    ($rows:tt $columns:tt: $both:ident $pixels:ident $weights:ident) => {
+    ($rows:tt $columns:tt: $both:ident $left:ident $right:ident) => {
         #[inline(always)]
-        unsafe fn $both(a: *const u8, b: *const u8) {
-            // SAFETY: the caller's: both sides are good for their tiles, which are configured.
+        unsafe fn $left(a: *const u8, second: usize) {
+            // SAFETY: the caller's: the side is good for its tiles, which are configured.
             unsafe {
-                asm!(load_pixels!($rows), load_weights!($columns), multiply!($rows $columns),
-                    a = in(reg) a, b = in(reg) b, s = in(reg) 64usize, options(nostack, readonly));
+                load!($rows, "tmm4", "tmm5", a, second);
+                asm!(multiply!($rows $columns), options(nostack, nomem));
             }
         }
         #[inline(always)]
-        unsafe fn $pixels(a: *const u8) {
+        unsafe fn $right(b: *const u8, second: usize) {
             // SAFETY: as above.
             unsafe {
-                asm!(load_pixels!($rows), multiply!($rows $columns),
-                    a = in(reg) a, s = in(reg) 64usize, options(nostack, readonly));
+                load!($columns, "tmm6", "tmm7", b, second);
+                asm!(multiply!($rows $columns), options(nostack, nomem));
             }
         }
         #[inline(always)]
-        unsafe fn $weights(b: *const u8) {
+        unsafe fn $both(a: *const u8, a_second: usize, b: *const u8, b_second: usize) {
             // SAFETY: as above.
             unsafe {
-                asm!(load_weights!($columns), multiply!($rows $columns),
-                    b = in(reg) b, s = in(reg) 64usize, options(nostack, readonly));
+                load!($rows, "tmm4", "tmm5", a, a_second);
+                load!($columns, "tmm6", "tmm7", b, b_second);
+                asm!(multiply!($rows $columns), options(nostack, nomem));
             }
         }
     };
 }
-steps!(2 2: both22 pixels22 weights22);
-steps!(2 1: both21 pixels21 weights21);
-steps!(1 2: both12 pixels12 weights12);
-steps!(1 1: both11 pixels11 weights11);
+
+/// Loads one tile or two.
+macro_rules! load {
+    (2, $first:literal, $other:literal, $from:ident, $second:ident) => {
+        asm!(concat!("tileloadd ", $first, ", [{p} + {s}]"), concat!("tileloadd ", $other, ", [{q} + {s}]"),
+            p = in(reg) $from, q = in(reg) $from.wrapping_add($second), s = in(reg) 64usize, options(nostack, readonly))
+    };
+    (1, $first:literal, $other:literal, $from:ident, $second:ident) => {{
+        let _ = $second;
+        asm!(concat!("tileloadd ", $first, ", [{p} + {s}]"),
+            p = in(reg) $from, s = in(reg) 64usize, options(nostack, readonly))
+    }};
+}
+steps!(2 2: both22 left22 right22);
+steps!(2 1: both21 left21 right21);
+steps!(1 2: both12 left12 right12);
+steps!(1 1: both11 left11 right11);
 
 /// The sums of one form of block.
 macro_rules! block {
-    ($name:ident: $columns:tt $both:ident $pixels:ident $weights:ident) => {
+    ($name:ident: $both:ident $left:ident $right:ident) => {
         #[inline(always)]
         unsafe fn $name<const PARTS: usize>(block: &Block) {
-            let tile = $columns * 1024;
-            let mut b = block.weights;
+            let [second_a, second_b] = block.second;
             // SAFETY: the caller's.
             unsafe {
-                for pair in 0..block.pairs {
-                    let pixels = block.pixels.add(pair * block.pair);
-                    for &tap in block.taps {
-                        let a = |part: usize| pixels.add(part * block.part + tap);
+                for round in 0..block.rounds {
+                    let (left, right) =
+                        (block.left.add(round * block.round[0]), block.right.add(round * block.round[1]));
+                    for &[at_a, at_b] in block.steps {
+                        let (left, right) = (left.add(at_a), right.add(at_b));
+                        let a = |part: usize| left.wrapping_add(part * block.part[0]);
+                        let b = |part: usize| right.wrapping_add(part * block.part[1]);
                         match PARTS {
-                            1 => $both(a(0), b),
+                            1 => $both(left, second_a, right, second_b),
                             // low by high, high by high, high by low: one side stays in its registers
                             2 => {
-                                $both(a(1), b);
-                                $pixels(a(0));
-                                $weights(b.add(tile));
+                                $both(a(1), second_a, right, second_b);
+                                $left(left, second_a);
+                                $right(b(1), second_b);
                             }
                             _ => {
-                                $both(a(2), b);
-                                $both(a(1), b.add(tile));
-                                $weights(b);
-                                $pixels(a(0));
-                                $weights(b.add(tile));
-                                $weights(b.add(2 * tile));
+                                $both(a(2), second_a, right, second_b);
+                                $both(a(1), second_a, b(1), second_b);
+                                $right(right, second_b);
+                                $left(left, second_a);
+                                $right(b(1), second_b);
+                                $right(b(2), second_b);
                             }
                         }
-                        b = b.add(PARTS * tile);
                     }
                 }
             }
         }
     };
 }
-block!(block22: 2 both22 pixels22 weights22);
-block!(block21: 1 both21 pixels21 weights21);
-block!(block12: 2 both12 pixels12 weights12);
-block!(block11: 1 both11 pixels11 weights11);
+block!(block22: both22 left22 right22);
+block!(block21: both21 left21 right21);
+block!(block12: both12 left12 right12);
+block!(block11: both11 left11 right11);
 
 impl Unit for Amx {
     #[inline(always)]
@@ -186,7 +184,13 @@ impl Unit for Amx {
     unsafe fn block<const PARTS: usize>(block: &Block, sums: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
-            asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
+            if block.add {
+                asm!("tileloadd tmm0, [{c} + {s}]", "tileloadd tmm1, [{c} + {s} + 1024]",
+                    "tileloadd tmm2, [{c} + {s} + 2048]", "tileloadd tmm3, [{c} + {s} + 3072]",
+                    c = in(reg) sums, s = in(reg) 64usize, options(nostack, readonly));
+            } else {
+                asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
+            }
             match (block.rows, block.columns) {
                 (2, 2) => block22::<PARTS>(block),
                 (2, _) => block21::<PARTS>(block),

@@ -5,14 +5,15 @@
 //! tile product multiplies and adds. Which products of parts are summed is [`Products`] (Henry, Tang and Heinecke 2019,
 //! "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations").
 
-use super::simd::LANES;
+use super::direct::Strip;
+use super::simd::{Kernel, LANES, Plain};
 
 /// Bytes of a line of one part: sixteen dwords.
 pub(super) const LINE: usize = 64;
 
 /// How many products of bf16 stand for one of fp32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Products {
+pub(in crate::nn) enum Products {
     /// bf16 alone.
     One,
     /// All but low times low: an error of some 4e-6.
@@ -40,6 +41,18 @@ pub(super) trait Splitter {
     /// # Safety
     /// The pointers must be good for a line each, and the processor must have the implementation's instructions.
     unsafe fn split<const PARTS: usize>(a: *const f32, b: *const f32, to: *mut u8, apart: usize) -> bool;
+
+    /// Turns sixteen lines of dwords round: dword `j` of line `i` becomes dword `i` of line `j`.
+    ///
+    /// # Safety
+    /// As [`Splitter::split`]; both for sixteen lines.
+    unsafe fn turn(from: *const u8, to: *mut u8);
+
+    /// Lays out a strip.
+    ///
+    /// # Safety
+    /// As [`Splitter::split`]; the strip's own.
+    unsafe fn lay(strip: Strip);
 }
 
 /// What the compiler makes of it, on any processor.
@@ -66,6 +79,21 @@ impl Splitter for Anywhere {
             }
         }
         finite
+    }
+
+    #[inline(always)]
+    unsafe fn turn(from: *const u8, to: *mut u8) {
+        // SAFETY: the caller's.
+        let lines = unsafe { from.cast::<[[u32; LANES]; LANES]>().read() };
+        let turned: [[u32; LANES]; LANES] = std::array::from_fn(|i| std::array::from_fn(|j| lines[j][i]));
+        // SAFETY: the caller's.
+        unsafe { to.cast::<[[u32; LANES]; LANES]>().write(turned) }
+    }
+
+    #[inline(always)]
+    unsafe fn lay(strip: Strip) {
+        // SAFETY: the caller's.
+        unsafe { strip.run::<Plain>() }
     }
 }
 
@@ -101,5 +129,47 @@ impl Splitter for Avx512 {
             }
             strange == 0
         }
+    }
+    #[inline(always)]
+    unsafe fn turn(from: *const u8, to: *mut u8) {
+        use std::arch::x86_64::*;
+        // SAFETY: the caller's.
+        unsafe {
+            let zero = _mm512_setzero_si512();
+            let (mut a, mut b) = ([zero; LANES], [zero; LANES]);
+            for (i, line) in a.iter_mut().enumerate() {
+                *line = _mm512_loadu_si512(from.add(i * LINE).cast());
+            }
+            // pairs of dwords, then of quadwords, of neighbouring lines
+            for i in 0..LANES / 2 {
+                b[2 * i] = _mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]);
+                b[2 * i + 1] = _mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]);
+            }
+            for i in 0..LANES / 4 {
+                let four = 4 * i;
+                a[four] = _mm512_unpacklo_epi64(b[four], b[four + 2]);
+                a[four + 1] = _mm512_unpackhi_epi64(b[four], b[four + 2]);
+                a[four + 2] = _mm512_unpacklo_epi64(b[four + 1], b[four + 3]);
+                a[four + 3] = _mm512_unpackhi_epi64(b[four + 1], b[four + 3]);
+            }
+            // lane l of line 4 i + j now holds dword 4 l + j of lines 4 i to 4 i + 3
+            for j in 0..4 {
+                let even = _mm512_shuffle_i32x4::<0x88>(a[j], a[4 + j]);
+                let odd = _mm512_shuffle_i32x4::<0xdd>(a[j], a[4 + j]);
+                let even_below = _mm512_shuffle_i32x4::<0x88>(a[8 + j], a[12 + j]);
+                let odd_below = _mm512_shuffle_i32x4::<0xdd>(a[8 + j], a[12 + j]);
+                let store = |line: usize, values| _mm512_storeu_si512(to.add(line * LINE).cast(), values);
+                store(j, _mm512_shuffle_i32x4::<0x88>(even, even_below));
+                store(8 + j, _mm512_shuffle_i32x4::<0xdd>(even, even_below));
+                store(4 + j, _mm512_shuffle_i32x4::<0x88>(odd, odd_below));
+                store(12 + j, _mm512_shuffle_i32x4::<0xdd>(odd, odd_below));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn lay(strip: Strip) {
+        // SAFETY: the caller's.
+        unsafe { strip.run::<super::simd::Wide>() }
     }
 }

@@ -175,10 +175,27 @@ pub(in crate::nn) mod tests {
         let ways = narrow.filter(|way| way.isa != Isa::Avx512).chain([plain_wide]);
         let native = (isa() == Isa::Avx512).then_some(Way::WIDE);
         for way in ways.chain(native) {
-            FORCED.set(Some(way));
-            test(&format!("{way:?}"));
-            FORCED.set(None);
+            forced(way, || test(&format!("{way:?}")));
         }
+        on_tiles(false, Products::Six, || test("AMX, six products"));
+    }
+
+    fn forced<T>(way: Way, test: impl FnOnce() -> T) -> T {
+        FORCED.set(Some(way));
+        let result = test();
+        FORCED.set(None);
+        result
+    }
+
+    /// Runs `test` with tile products on AMX, where this machine has it, or on its plain twin.
+    pub(in crate::nn) fn on_tiles<T>(twin: bool, products: Products, test: impl FnOnce() -> T) -> Option<T> {
+        let (isa, machine) = if twin { (Isa::Plain, Machine::Twin) } else { (Isa::Avx512, Machine::Amx) };
+        (twin || has_amx()).then(|| forced(Way { isa, tiles: Some(Tiles { machine, products }), ..Way::WIDE }, test))
+    }
+
+    /// Runs `test` with vectors alone.
+    pub(in crate::nn) fn without_tiles<T>(test: impl FnOnce() -> T) -> T {
+        forced(Way { tiles: None, ..Way::of_process() }, test)
     }
 
     proptest! {

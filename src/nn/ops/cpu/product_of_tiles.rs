@@ -1,30 +1,33 @@
 //! Blocks of up to two by two tile products, and their plain twin with the same order of sums: the same bytes.
 
-use super::parts::LINE;
 use super::simd::LANES;
 
-/// One block: `rows` tiles of sixteen pixels times `columns` tiles of sixteen channels, summed over pairs of input
-/// blocks and the taps of a window; distances in bytes.
+/// One block: `rows` tiles on the left times `columns` tiles on the right, summed over `rounds` of `steps`. Distances in
+/// bytes, of the left side and the right.
 pub(super) struct Block<'a> {
-    /// The first line of the first pixel.
-    pub(super) pixels: *const u8,
-    /// From one pair of input blocks to the next.
-    pub(super) pair: usize,
+    /// The first tile of the left side: sixteen lines, one for each row of the sums.
+    pub(super) left: *const u8,
+    /// The first tile of the right side: sixteen lines, one for each dword of a line on the left.
+    pub(super) right: *const u8,
+    /// Rounds of steps.
+    pub(super) rounds: usize,
+    /// From one round to the next.
+    pub(super) round: [usize; 2],
+    /// What is multiplied in a round.
+    pub(super) steps: &'a [[usize; 2]],
     /// From one part to the next, the high one first.
-    pub(super) part: usize,
-    /// From the pixel to what each tap sees.
-    pub(super) taps: &'a [usize],
-    /// Pairs of input blocks.
-    pub(super) pairs: usize,
-    /// `[pairs][taps][part, the high one first][columns][16 lines]`.
-    pub(super) weights: *const u8,
-    /// Tiles of pixels, one or two; the second lies sixteen lines on.
+    pub(super) part: [usize; 2],
+    /// From a tile to its neighbour.
+    pub(super) second: [usize; 2],
+    /// Tiles on the left, one or two.
     pub(super) rows: usize,
-    /// Tiles of channels, one or two.
+    /// Tiles on the right, one or two.
     pub(super) columns: usize,
+    /// Add to the sums that are there.
+    pub(super) add: bool,
 }
 
-/// Values of a block's sums: `[2 tiles of pixels][2 of channels][16][16]`; those that a block lacks mean nothing.
+/// Values of a block's sums: `[2 on the left][2 on the right][16][16]`; those that a block lacks mean nothing.
 pub(super) const SUMS: usize = 4 * LANES * LANES;
 
 /// What multiplies tiles.
@@ -58,30 +61,32 @@ impl Unit for Twin {
     unsafe fn end() {}
 
     unsafe fn block<const PARTS: usize>(block: &Block, sums: *mut f32) {
-        let tile = LANES * LINE;
-        // (part of the pixels, part of the weights), in the order in which they are added
-        let products: &[(usize, usize)] = match PARTS {
-            1 => &[(0, 0)],
-            2 => &[(1, 0), (0, 0), (0, 1)],
-            _ => &[(2, 0), (1, 1), (1, 0), (0, 0), (0, 1), (0, 2)],
+        // (part on the left, part on the right), in the order in which they are added
+        let products: &[[usize; 2]] = match PARTS {
+            1 => &[[0, 0]],
+            2 => &[[1, 0], [0, 0], [0, 1]],
+            _ => &[[2, 0], [1, 1], [1, 0], [0, 0], [0, 1], [0, 2]],
         };
         for row in 0..block.rows {
             for column in 0..block.columns {
-                let mut sum = [[0.0f32; LANES]; LANES];
-                let mut step = 0;
-                for pair in 0..block.pairs {
-                    for &tap in block.taps {
-                        for &(of_pixels, of_weights) in products {
-                            let a = pair * block.pair + of_pixels * block.part + tap + row * tile;
-                            let b = ((step * PARTS + of_weights) * block.columns + column) * tile;
-                            // SAFETY: the caller's.
-                            unsafe { multiply(block.pixels.add(a).cast(), block.weights.add(b).cast(), &mut sum) }
+                let there = sums.wrapping_add((row * 2 + column) * LANES * LANES).cast::<[[f32; LANES]; LANES]>();
+                // SAFETY: the caller's, here and below.
+                let mut sum = if block.add { unsafe { there.read() } } else { [[0.0; LANES]; LANES] };
+                for round in 0..block.rounds {
+                    for step in block.steps {
+                        for part in products {
+                            let at = |side: usize, tile: usize| {
+                                round * block.round[side]
+                                    + step[side]
+                                    + part[side] * block.part[side]
+                                    + tile * block.second[side]
+                            };
+                            let (a, b) = (block.left.wrapping_add(at(0, row)), block.right.wrapping_add(at(1, column)));
+                            unsafe { multiply(a.cast(), b.cast(), &mut sum) }
                         }
-                        step += 1;
                     }
                 }
-                // SAFETY: the caller's.
-                unsafe { sums.add((row * 2 + column) * LANES * LANES).cast::<[[f32; LANES]; LANES]>().write(sum) }
+                unsafe { there.write(sum) }
             }
         }
     }

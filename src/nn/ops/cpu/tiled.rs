@@ -37,16 +37,19 @@ pub(super) struct Tiles {
 const STRIP: usize = 512 << 10;
 /// Blocks of output channels that a panel of split weights holds.
 const PANEL: usize = 2;
+/// Bytes of a tile: sixteen lines.
+pub(super) const TILE: usize = LANES * LINE;
 
 /// Whether a convolution has enough to sum for tiles: fewer channels than a tile is deep are better left to vectors.
 pub(super) fn serves(source: &Source, window: &Window) -> bool {
-    !source.planes && source.blocks * window.size[0] * window.size[1] > 2
+    !source.planes && source.blocks * window.size[0] * window.size[1] > 1
 }
 
 /// Convolves `images` photos as [`direct::run`] does; false where weights are left to it.
 ///
 /// # Safety
 /// That of [`direct::run`].
+#[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn run(
     way: Way,
     tiles: Tiles,
@@ -57,18 +60,35 @@ pub(super) unsafe fn run(
     target: Target,
     window: Window,
 ) -> bool {
+    // SAFETY: the caller's.
+    unsafe { on_machine(tiles, Whole { way, images, source, weights, bias, target, window }) }
+}
+
+/// What is run once the kernels are chosen.
+pub(super) trait Task {
+    type Output;
+    /// # Safety
+    /// Its pointers must be good for its sizes, and the processor must have the instructions.
+    unsafe fn run<E: Engine, const PARTS: usize>(self) -> Self::Output;
+}
+
+/// Chooses the kernels.
+///
+/// # Safety
+/// That of the task; where AMX is named, the process may use it.
+pub(super) unsafe fn on_machine<T: Task>(tiles: Tiles, task: T) -> T::Output {
     // SAFETY: the caller's; AMX comes with the vectors that split values.
     unsafe {
         match (tiles.machine, tiles.products) {
             #[cfg(target_arch = "x86_64")]
-            (Machine::Amx, Products::One) => with::<OnAmx, 1>(way, images, source, weights, bias, target, window),
+            (Machine::Amx, Products::One) => task.run::<OnAmx, 1>(),
             #[cfg(target_arch = "x86_64")]
-            (Machine::Amx, Products::Three) => with::<OnAmx, 2>(way, images, source, weights, bias, target, window),
+            (Machine::Amx, Products::Three) => task.run::<OnAmx, 2>(),
             #[cfg(target_arch = "x86_64")]
-            (Machine::Amx, Products::Six) => with::<OnAmx, 3>(way, images, source, weights, bias, target, window),
-            (_, Products::One) => with::<Plainly, 1>(way, images, source, weights, bias, target, window),
-            (_, Products::Three) => with::<Plainly, 2>(way, images, source, weights, bias, target, window),
-            (_, Products::Six) => with::<Plainly, 3>(way, images, source, weights, bias, target, window),
+            (Machine::Amx, Products::Six) => task.run::<OnAmx, 3>(),
+            (_, Products::One) => task.run::<Plainly, 1>(),
+            (_, Products::Three) => task.run::<Plainly, 2>(),
+            (_, Products::Six) => task.run::<Plainly, 3>(),
         }
     }
 }
@@ -115,9 +135,8 @@ impl Engine for Plainly {
     }
 }
 
-/// # Safety
-/// That of [`run`].
-unsafe fn with<E: Engine, const PARTS: usize>(
+/// A convolution, before its kernels are chosen.
+struct Whole {
     way: Way,
     images: usize,
     source: Source,
@@ -125,96 +144,114 @@ unsafe fn with<E: Engine, const PARTS: usize>(
     bias: Option<In>,
     target: Target,
     window: Window,
-) -> bool {
-    let plan = Plan::new::<PARTS>(images, source, target, window);
-    // SAFETY: the caller's.
-    let Some(split_weights) = (unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) })
-    else {
-        return false;
-    };
-    let split_weights = Bytes(split_weights.as_ptr().cast_mut().cast());
-    let vectors = |photos: Range<usize>, rows: Range<usize>, panel_group: Range<usize>| {
-        let plan = direct::Plan::new(way, images, source, target, window);
-        let blocks = panel_group.start * PANEL..(panel_group.end * PANEL).min(target.blocks);
-        let narrow = blocks.start / way.panel..blocks.end.div_ceil(way.panel);
-        // SAFETY: the caller's; the same photos, rows and channels as the task's.
-        unsafe { plan.run_task(weights, bias.unwrap_or(In(std::ptr::null())), photos, rows, narrow) }
-    };
-    let strips = plan.photos.len() * plan.rows.len();
-    let groups = plan.panel_groups.len();
-    if groups == 1 {
+}
+
+impl Task for Whole {
+    type Output = bool;
+
+    unsafe fn run<E: Engine, const PARTS: usize>(self) -> bool {
+        let Whole { way, images, source, weights, bias, target, window } = self;
+        let plan = Plan::new::<PARTS>(images, source, target, window);
+        // SAFETY: the caller's.
+        let Some(split_weights) =
+            (unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) })
+        else {
+            return false;
+        };
+        let split_weights = Bytes(split_weights.as_ptr().cast_mut().cast());
+        let vectors = |photos: Range<usize>, rows: Range<usize>, panel_group: Range<usize>| {
+            let plan = direct::Plan::new(way, images, source, target, window);
+            let blocks = panel_group.start * PANEL..(panel_group.end * PANEL).min(target.blocks);
+            let narrow = blocks.start / way.panel..blocks.end.div_ceil(way.panel);
+            // SAFETY: the caller's; the same photos, rows and channels as the task's.
+            unsafe { plan.run_task(weights, bias.unwrap_or(In(std::ptr::null())), photos, rows, narrow) }
+        };
+        let strips = plan.photos.len() * plan.rows.len();
+        let groups = plan.panel_groups.len();
+        if groups == 1 {
+            parallel(strips, &|strip| {
+                let (photos, rows) = plan.strip(strip);
+                let laid = plan.laid(&photos, &rows);
+                let finite = scratch(laid.bytes(PARTS) / size_of::<f32>(), |memory| {
+                    let memory = memory.cast::<u8>();
+                    // SAFETY: the caller's; the scratch memory holds the strip; a task writes its own photos and rows.
+                    unsafe {
+                        let finite =
+                            E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to: memory });
+                        if finite {
+                            let weights = split_weights.at(0);
+                            let (photos, rows, panels) = (&photos, &rows, 0..1);
+                            E::run(Cover::<PARTS> {
+                                plan: &plan,
+                                laid,
+                                photos,
+                                rows,
+                                panels,
+                                from: memory,
+                                weights,
+                                bias,
+                            });
+                        }
+                        finite
+                    }
+                });
+                if !finite {
+                    vectors(photos, rows, plan.panel_groups[0].clone());
+                }
+            });
+            return true;
+        }
+        // few strips and many channels: the strips are split first, then shared
+        let each = plan.laid(&plan.photos[0], &plan.rows[0]);
+        let most = (0..strips).map(|s| {
+            let (photos, rows) = plan.strip(s);
+            plan.laid(&photos, &rows).bytes(PARTS)
+        });
+        let bytes = most.max().unwrap_or_else(|| each.bytes(PARTS)).next_multiple_of(LINE);
+        let memory = lines(bytes * strips);
+        let first = Bytes(memory.as_ptr().cast_mut().cast());
+        let strange: Vec<_> = (0..strips).map(|_| AtomicBool::new(false)).collect();
         parallel(strips, &|strip| {
             let (photos, rows) = plan.strip(strip);
             let laid = plan.laid(&photos, &rows);
-            let finite = scratch(laid.bytes(PARTS) / size_of::<f32>(), |memory| {
-                let memory = memory.cast::<u8>();
-                // SAFETY: the caller's; the scratch memory holds the strip; a task writes its own photos and rows.
-                unsafe {
-                    let finite = E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to: memory });
-                    if finite {
-                        let weights = split_weights.at(0);
-                        let (photos, rows, panels) = (&photos, &rows, 0..1);
-                        E::run(Cover::<PARTS> { plan: &plan, laid, photos, rows, panels, from: memory, weights, bias });
-                    }
-                    finite
-                }
-            });
-            if !finite {
-                vectors(photos, rows, plan.panel_groups[0].clone());
+            // SAFETY: the caller's; each strip has memory of its own.
+            let finite = unsafe {
+                let to = first.at(strip * bytes);
+                E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to })
+            };
+            strange[strip].store(!finite, Ordering::Relaxed);
+        });
+        parallel(strips * groups, &|task| {
+            let (strip, group) = (task / groups, task % groups);
+            let (photos, rows) = plan.strip(strip);
+            if strange[strip].load(Ordering::Relaxed) {
+                return vectors(photos, rows, plan.panel_groups[group].clone());
+            }
+            let laid = plan.laid(&photos, &rows);
+            // SAFETY: the caller's; a task writes its own photos, rows and channels.
+            unsafe {
+                let (from, weights) = (first.at(strip * bytes).cast_const(), split_weights.at(0));
+                let (photos, rows, panels) = (&photos, &rows, group..group + 1);
+                E::run(Cover::<PARTS> { plan: &plan, laid, photos, rows, panels, from, weights, bias });
             }
         });
-        return true;
+        true
     }
-    // few strips and many channels: the strips are split first, then shared
-    let each = plan.laid(&plan.photos[0], &plan.rows[0]);
-    let most = (0..strips).map(|s| {
-        let (photos, rows) = plan.strip(s);
-        plan.laid(&photos, &rows).bytes(PARTS)
-    });
-    let bytes = most.max().unwrap_or_else(|| each.bytes(PARTS)).next_multiple_of(LINE);
-    let memory = lines(bytes * strips);
-    let first = Bytes(memory.as_ptr().cast_mut().cast());
-    let strange: Vec<_> = (0..strips).map(|_| AtomicBool::new(false)).collect();
-    parallel(strips, &|strip| {
-        let (photos, rows) = plan.strip(strip);
-        let laid = plan.laid(&photos, &rows);
-        // SAFETY: the caller's; each strip has memory of its own.
-        let finite = unsafe {
-            let to = first.at(strip * bytes);
-            E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to })
-        };
-        strange[strip].store(!finite, Ordering::Relaxed);
-    });
-    parallel(strips * groups, &|task| {
-        let (strip, group) = (task / groups, task % groups);
-        let (photos, rows) = plan.strip(strip);
-        if strange[strip].load(Ordering::Relaxed) {
-            return vectors(photos, rows, plan.panel_groups[group].clone());
-        }
-        let laid = plan.laid(&photos, &rows);
-        // SAFETY: the caller's; a task writes its own photos, rows and channels.
-        unsafe {
-            let (from, weights) = (first.at(strip * bytes).cast_const(), split_weights.at(0));
-            let (photos, rows, panels) = (&photos, &rows, group..group + 1);
-            E::run(Cover::<PARTS> { plan: &plan, laid, photos, rows, panels, from, weights, bias });
-        }
-    });
-    true
 }
 
 /// A line of a cache.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[allow(dead_code)] [u8; LINE]);
+pub(super) struct Line(#[allow(dead_code)] [u8; LINE]);
 
 /// So many bytes of zeros in whole lines.
-fn lines(bytes: usize) -> Vec<Line> {
+pub(super) fn lines(bytes: usize) -> Vec<Line> {
     vec![Line([0; LINE]); bytes.div_ceil(LINE)]
 }
 
 /// A pointer that tasks share, each for places of its own.
 #[derive(Clone, Copy)]
-struct Bytes(*mut u8);
+pub(super) struct Bytes(pub(super) *mut u8);
 
 // SAFETY: only an address; every use names the memory that a task owns or shares for reading.
 unsafe impl Send for Bytes {}
@@ -224,34 +261,87 @@ unsafe impl Sync for Bytes {}
 impl Bytes {
     /// # Safety
     /// Within the memory that the pointer was made for.
-    unsafe fn at(self, offset: usize) -> *mut u8 {
+    pub(super) unsafe fn at(self, offset: usize) -> *mut u8 {
         // SAFETY: the caller's.
         unsafe { self.0.add(offset) }
+    }
+}
+
+/// How places are counted along the padded rows of a strip.
+pub(super) struct Shape {
+    pub(super) window: Window,
+    /// A 1x1 window at stride one sees all photos as one row of places.
+    pub(super) flat: bool,
+    /// Outputs of a row.
+    across: usize,
+    /// Rows and columns that each place of a phase lies apart: a stride's phases, as far as the window sees them.
+    pub(super) phases_of: [usize; 2],
+    /// What the last tap sees, behind the first, in a phase.
+    pub(super) beyond: [usize; 2],
+}
+
+impl Shape {
+    pub(super) fn new(window: Window, flat: bool, count: [usize; 2]) -> Shape {
+        let last = [0, 1].map(|axis| (window.size[axis] - 1) * window.dilation[axis]);
+        Shape {
+            window,
+            flat,
+            across: count[1],
+            phases_of: last.map(|last| window.stride.min(last + 1)),
+            beyond: last.map(|last| last / window.stride),
+        }
+    }
+
+    pub(super) fn phases(&self) -> usize {
+        self.phases_of[0] * self.phases_of[1]
+    }
+
+    pub(super) fn taps(&self) -> usize {
+        self.window.size[0] * self.window.size[1]
+    }
+
+    /// A strip of `rows` rows of outputs, of places where the shape is flat.
+    pub(super) fn laid(&self, blocks: usize, photos: usize, rows: usize) -> Laid {
+        let [down, across] = if self.flat { [1, rows] } else { [rows, self.across] };
+        let plane = [down + self.beyond[0], across + self.beyond[1]];
+        Laid { pairs: blocks.div_ceil(2), phases: self.phases(), photos, plane }
+    }
+
+    /// Row and column of the source behind the first place of a phase of a strip from output row `start`.
+    pub(super) fn first(&self, start: usize, phase: usize) -> [isize; 2] {
+        let start = if self.flat { [0, start] } else { [start * self.window.stride, 0] };
+        let phase = [phase / self.phases_of[1], phase % self.phases_of[1]];
+        [0, 1].map(|axis| (start[axis] + phase[axis]) as isize - self.window.padding[axis])
+    }
+
+    /// The phase that each tap sees, and how many places further on.
+    pub(super) fn each_tap(&self, laid: &Laid) -> impl Iterator<Item = (usize, usize)> {
+        let [across, stride] = [self.window.size[1], self.window.stride];
+        (0..self.taps()).map(move |tap| {
+            let at = [tap / across * self.window.dilation[0], tap % across * self.window.dilation[1]];
+            let phase = at[0] % stride * self.phases_of[1] + at[1] % stride;
+            (phase, at[0] / stride * laid.plane[1] + at[1] / stride)
+        })
     }
 }
 
 struct Plan {
     source: Source,
     target: Target,
-    window: Window,
-    flat: bool,
+    shape: Shape,
     photos: Vec<Range<usize>>,
     rows: Vec<Range<usize>>,
     /// Panels of output channels that a task takes.
     panel_groups: Vec<Range<usize>>,
-    /// Pixels of a row and column that the strip is split into: the window's stride where it sees all of them.
-    phases: [usize; 2],
-    /// What the last tap sees, behind the first, in a phase.
-    beyond: [usize; 2],
 }
 
 /// How a strip lies in memory: `[pairs][parts][phases][photos][rows][columns]` lines.
 #[derive(Clone, Copy)]
-struct Laid {
+pub(super) struct Laid {
     pairs: usize,
     phases: usize,
     photos: usize,
-    plane: [usize; 2],
+    pub(super) plane: [usize; 2],
 }
 
 impl Laid {
@@ -277,25 +367,19 @@ impl Plan {
             target.size = source.size;
             target.count = source.size;
         }
-        let last = [0, 1].map(|axis| (window.size[axis] - 1) * window.dilation[axis]);
-        let phases = last.map(|last| window.stride.min(last + 1));
-        let beyond = last.map(|last| last / window.stride);
-        let pairs = source.blocks.div_ceil(2);
-        let pixel = pairs * PARTS * LINE;
-        let row_bytes = if flat { pixel } else { pixel * phases[0] * phases[1] * (target.count[1] + beyond[1]) };
+        let shape = Shape::new(window, flat, target.count);
+        let place = source.blocks.div_ceil(2) * PARTS * LINE;
+        let row = if flat { place } else { place * shape.phases() * (target.count[1] + shape.beyond[1]) };
         let extent = if flat { target.count[1] } else { target.count[0] };
-        let most = (STRIP / row_bytes.max(1)).max(1);
-        let rows: Vec<_> = if flat {
-            pieces(extent, most.max(64).next_multiple_of(2 * LANES)).collect()
-        } else {
-            pieces(extent, most.max(2)).collect()
-        };
-        let photos_at_once = if rows.len() > 1 { 1 } else { (STRIP / (extent * row_bytes).max(1)).clamp(1, 8) };
+        let most = STRIP / row.max(1);
+        let most = if flat { most.max(64).next_multiple_of(2 * LANES) } else { most.max(2) };
+        let rows: Vec<_> = pieces(extent, most).collect();
+        let photos_at_once = if rows.len() > 1 { 1 } else { (STRIP / (extent * row).max(1)).clamp(1, 8) };
         let photos: Vec<_> = pieces(images, photos_at_once).collect();
         let panels = target.blocks.div_ceil(PANEL);
         let groups = (16usize).div_ceil(photos.len() * rows.len()).min(panels.div_ceil(2)).max(1);
         let panel_groups = pieces(panels, panels.div_ceil(groups)).collect();
-        Plan { source, target, window, flat, photos, rows, panel_groups, phases, beyond }
+        Plan { source, target, shape, photos, rows, panel_groups }
     }
 
     fn strip(&self, strip: usize) -> (Range<usize>, Range<usize>) {
@@ -303,30 +387,7 @@ impl Plan {
     }
 
     fn laid(&self, photos: &Range<usize>, rows: &Range<usize>) -> Laid {
-        let [down, across] = if self.flat { [1, rows.len()] } else { [rows.len(), self.target.count[1]] };
-        Laid {
-            pairs: self.source.blocks.div_ceil(2),
-            phases: self.phases[0] * self.phases[1],
-            photos: photos.len(),
-            plane: [down + self.beyond[0], across + self.beyond[1]],
-        }
-    }
-
-    /// From a pixel to what each tap sees, in bytes.
-    fn taps(&self, laid: &Laid) -> Vec<usize> {
-        let stride = self.window.stride;
-        let place = |axis: usize, tap: usize| {
-            let at = tap * self.window.dilation[axis];
-            (at % stride, at / stride)
-        };
-        let [down, across] = self.window.size;
-        (0..down)
-            .flat_map(|y| (0..across).map(move |x| (y, x)))
-            .map(|(y, x)| {
-                let ((phase_y, y), (phase_x, x)) = (place(0, y), place(1, x));
-                (phase_y * self.phases[1] + phase_x) * laid.phase() + (y * laid.plane[1] + x) * LINE
-            })
-            .collect()
+        self.shape.laid(self.source.blocks, photos.len(), rows.len())
     }
 }
 
@@ -346,59 +407,80 @@ impl<const PARTS: usize> Job for Split<'_, PARTS> {
     #[inline(always)]
     unsafe fn run<U: Unit, S: Splitter>(self) -> bool {
         let Split { plan, laid, photos, rows, to } = self;
-        let Source { data, image, blocks, size: [height, width], .. } = plan.source;
-        let Window { stride, padding, .. } = plan.window;
-        let block = height * width * LANES;
-        let (first_row, first_column) = if plan.flat { (0, rows.start) } else { (rows.start * stride, 0) };
-        let part = laid.part();
         let mut finite = true;
         for pair in 0..laid.pairs {
-            for phase_y in 0..plan.phases[0] {
-                for phase_x in 0..plan.phases[1] {
-                    for (i, photo) in photos.clone().enumerate() {
-                        let plane = pair * PARTS * part
-                            + (phase_y * plan.phases[1] + phase_x) * laid.phase()
-                            + i * laid.plane[0] * laid.plane[1] * LINE;
-                        for y in 0..laid.plane[0] {
-                            let row = (first_row + y * stride + phase_y) as isize - padding[0];
-                            let row = usize::try_from(row).ok().filter(|&row| row < height);
-                            // SAFETY: the caller's; columns are kept to the row.
-                            unsafe {
-                                let mut line = to.add(plane + y * laid.plane[1] * LINE);
-                                let none = std::ptr::null();
-                                let inside = row.map_or(0..0, |_| {
-                                    // column = first + x stride - padding, inside 0..width
-                                    let first = (first_column + phase_x) as isize - padding[1];
-                                    let start = (-first).max(0).unsigned_abs().div_ceil(stride).min(laid.plane[1]);
-                                    let end = (width as isize - first).max(0).unsigned_abs().div_ceil(stride);
-                                    start..end.clamp(start, laid.plane[1])
-                                });
-                                for _ in 0..inside.start {
-                                    S::split::<PARTS>(none, none, line, part);
-                                    line = line.add(LINE);
-                                }
-                                if let Some(row) = row {
-                                    let first = (first_column + phase_x) as isize - padding[1];
-                                    let column = first + (inside.start * stride) as isize;
-                                    let mut a = data
-                                        .at(photo * image + 2 * pair * block + row * width * LANES)
-                                        .wrapping_offset(column * LANES as isize);
-                                    let both = 2 * pair + 1 < blocks;
-                                    for _ in inside.clone() {
-                                        let b = if both { a.wrapping_add(block) } else { none };
-                                        finite &= S::split::<PARTS>(a, b, line, part);
-                                        a = a.wrapping_add(stride * LANES);
-                                        line = line.add(LINE);
-                                    }
-                                }
-                                for _ in inside.end..laid.plane[1] {
-                                    S::split::<PARTS>(none, none, line, part);
-                                    line = line.add(LINE);
-                                }
-                            }
-                        }
+            for phase in 0..laid.phases {
+                for (i, photo) in photos.clone().enumerate() {
+                    let plane =
+                        pair * PARTS * laid.part() + phase * laid.phase() + i * laid.plane[0] * laid.plane[1] * LINE;
+                    for y in 0..laid.plane[0] {
+                        let row = Row { plan, laid: &laid, photo, pair, first: plan.shape.first(rows.start, phase), y };
+                        // SAFETY: the caller's.
+                        finite &= unsafe { row.split::<S, PARTS>(to.add(plane + y * laid.plane[1] * LINE)) };
                     }
                 }
+            }
+        }
+        finite
+    }
+}
+
+/// A row of a strip.
+struct Row<'a> {
+    plan: &'a Plan,
+    laid: &'a Laid,
+    photo: usize,
+    pair: usize,
+    first: [isize; 2],
+    y: usize,
+}
+
+impl Row<'_> {
+    /// Splits the row, with zeros where it lies outside; whether all was finite.
+    ///
+    /// # Safety
+    /// The source must be good for the map, `line` for the row in every part.
+    #[inline(always)]
+    unsafe fn split<S: Splitter, const PARTS: usize>(&self, mut line: *mut u8) -> bool {
+        let Source { data, image, blocks, size: [height, width], .. } = self.plan.source;
+        let stride = self.plan.shape.window.stride;
+        let (across, part) = (self.laid.plane[1], self.laid.part());
+        let block = height * width * LANES;
+        let row = self.first[0] + (self.y * stride) as isize;
+        let row = usize::try_from(row).ok().filter(|&row| row < height);
+        let inside = row.map_or(0..0, |_| {
+            let start = (-self.first[1]).max(0).unsigned_abs().div_ceil(stride).min(across);
+            let end = (width as isize - self.first[1]).max(0).unsigned_abs().div_ceil(stride);
+            start..end.clamp(start, across)
+        });
+        let none = std::ptr::null();
+        let mut finite = true;
+        // SAFETY: the caller's; `row` and `inside` keep to the map.
+        unsafe {
+            for _ in 0..inside.start {
+                S::split::<PARTS>(none, none, line, part);
+                line = line.add(LINE);
+            }
+            let column = self.first[1] + (inside.start * stride) as isize;
+            let mut a = data
+                .at(self.photo * image + 2 * self.pair * block + row.unwrap_or(0) * width * LANES)
+                .wrapping_offset(column * LANES as isize);
+            if 2 * self.pair + 1 < blocks {
+                for _ in inside.clone() {
+                    finite &= S::split::<PARTS>(a, a.wrapping_add(block), line, part);
+                    a = a.wrapping_add(stride * LANES);
+                    line = line.add(LINE);
+                }
+            } else {
+                for _ in inside.clone() {
+                    finite &= S::split::<PARTS>(a, none, line, part);
+                    a = a.wrapping_add(stride * LANES);
+                    line = line.add(LINE);
+                }
+            }
+            for _ in inside.end..across {
+                S::split::<PARTS>(none, none, line, part);
+                line = line.add(LINE);
             }
         }
         finite
@@ -427,35 +509,41 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
     #[inline(always)]
     unsafe fn run<U: Unit, S: Splitter>(self) {
         let Cover { plan, laid, photos, rows, panels, from, weights, bias } = self;
-        let taps = plan.taps(&laid);
+        let taps: Vec<_> =
+            plan.shape.each_tap(&laid).map(|(phase, places)| phase * laid.phase() + places * LINE).collect();
         let plane = laid.plane[0] * laid.plane[1];
-        let [count_down, count_across] = if plan.flat { [1, rows.len()] } else { [rows.len(), plan.target.count[1]] };
+        let [count_down, count_across] =
+            if plan.shape.flat { [1, rows.len()] } else { [rows.len(), plan.target.count[1]] };
         // maps without padding are one row of pixels over all photos
-        let runs: Vec<Range<usize>> = if plan.flat {
+        let runs: Vec<Range<usize>> = if plan.shape.flat {
             vec![0..laid.photos * plane]
         } else {
             let length = (count_down - 1) * laid.plane[1] + count_across;
             (0..laid.photos).map(|photo| photo * plane..photo * plane + length).collect()
         };
-        let panel_bytes = laid.pairs * taps.len() * PARTS * PANEL * LANES * LINE;
+        let panel_bytes = laid.pairs * taps.len() * PARTS * PANEL * TILE;
         let mut sums = Sums([0.0; SUMS]);
         // SAFETY: the caller's.
         unsafe {
             U::begin();
             for panel in panels.flat_map(|group| plan.panel_groups[group].clone()) {
                 let columns = PANEL.min(plan.target.blocks - panel * PANEL);
+                let step = PARTS * columns * TILE;
+                let steps: Vec<_> = taps.iter().enumerate().map(|(i, &tap)| [tap, i * step]).collect();
                 for run in &runs {
                     for start in run.clone().step_by(2 * LANES) {
                         let here = (run.end - start).min(2 * LANES);
                         let block = Block {
-                            pixels: from.add(start * LINE),
-                            pair: PARTS * laid.part(),
-                            part: laid.part(),
-                            taps: &taps,
-                            pairs: laid.pairs,
-                            weights: weights.add(panel * panel_bytes),
+                            left: from.add(start * LINE),
+                            right: weights.add(panel * panel_bytes),
+                            rounds: laid.pairs,
+                            round: [PARTS * laid.part(), taps.len() * step],
+                            steps: &steps,
+                            part: [laid.part(), columns * TILE],
+                            second: [TILE, TILE],
                             rows: here.div_ceil(LANES),
                             columns,
+                            add: false,
                         };
                         U::block::<PARTS>(&block, sums.0.as_mut_ptr());
                         let places = Places {
@@ -495,7 +583,7 @@ impl Places<'_> {
         let [rows, across] = self.plane;
         let place = from.start % (rows * across);
         let (mut photo, mut y, mut x) = (from.start / (rows * across), place / across, place % across);
-        let (first_row, first_column) = if self.plan.flat { (0, self.first_row) } else { (self.first_row, 0) };
+        let (first_row, first_column) = if self.plan.shape.flat { (0, self.first_row) } else { (self.first_row, 0) };
         let mut at = 0;
         while at < from.len() {
             let run = (across - x).min(from.len() - at);
@@ -555,7 +643,7 @@ unsafe fn pack<E: Engine, const PARTS: usize>(
     let taps = window[0] * window[1];
     let pairs = in_blocks.div_ceil(2);
     let all = out_blocks.div_ceil(PANEL);
-    let panel_bytes = pairs * taps * PARTS * PANEL * LANES * LINE;
+    let panel_bytes = pairs * taps * PARTS * PANEL * TILE;
     let memory = lines(all * panel_bytes);
     let to = Bytes(memory.as_ptr().cast_mut().cast());
     let strange = AtomicBool::new(false);

@@ -13,11 +13,12 @@ use super::simd::{Isa, LANES, Lanes, Plain, launch};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Pair, Wide};
 use super::threads::parallel;
+use super::{tiled, tiled_weights};
 
 /// Weights up to so many values are summed by groups of photos.
-const SMALL: usize = 150_000;
+pub(super) const SMALL: usize = 150_000;
 /// Groups of photos for small weights.
-const GROUPS: usize = 8;
+pub(super) const GROUPS: usize = 8;
 /// Bytes of input and output rows that a tile runs over before the next: they stay in the first-level cache.
 const NEAR: usize = 24 << 10;
 
@@ -141,6 +142,13 @@ pub(super) unsafe fn run(
     window: Window,
     into: &mut [f32],
 ) {
+    // SAFETY: the caller's.
+    if tiled::serves(&source, &window)
+        && let Some(tiles) = way.tiles
+        && unsafe { tiled_weights::run(way, tiles, images, source, gradient, window, into) }
+    {
+        return;
+    }
     let plan = Plan::new(way, source, gradient, window);
     let groups = if into.len() <= SMALL { GROUPS.min(images) } else { 1 };
     let photos: Vec<_> = pieces(images, images.div_ceil(groups)).collect();
