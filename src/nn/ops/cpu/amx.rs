@@ -181,13 +181,15 @@ impl Unit for Amx {
     }
 
     #[inline(always)]
-    unsafe fn block<const PARTS: usize>(block: &Block, sums: *mut f32) {
+    unsafe fn block<const PARTS: usize>(block: &Block, to: [*mut f32; 4]) {
+        let [c0, c1, c2, c3] = to;
         // SAFETY: the caller's.
         unsafe {
             if block.add {
-                asm!("tileloadd tmm0, [{c} + {s}]", "tileloadd tmm1, [{c} + {s} + 1024]",
-                    "tileloadd tmm2, [{c} + {s} + 2048]", "tileloadd tmm3, [{c} + {s} + 3072]",
-                    c = in(reg) sums, s = in(reg) 64usize, options(nostack, readonly));
+                asm!("tileloadd tmm0, [{c0} + {s}]", "tileloadd tmm1, [{c1} + {s}]",
+                    "tileloadd tmm2, [{c2} + {s}]", "tileloadd tmm3, [{c3} + {s}]",
+                    c0 = in(reg) c0, c1 = in(reg) c1, c2 = in(reg) c2, c3 = in(reg) c3, s = in(reg) 64usize,
+                    options(nostack, readonly));
             } else {
                 asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
             }
@@ -197,9 +199,10 @@ impl Unit for Amx {
                 (_, 2) => block12::<PARTS>(block),
                 _ => block11::<PARTS>(block),
             }
-            asm!("tilestored [{c} + {s}], tmm0", "tilestored [{c} + {s} + 1024], tmm1",
-                "tilestored [{c} + {s} + 2048], tmm2", "tilestored [{c} + {s} + 3072], tmm3",
-                c = in(reg) sums, s = in(reg) 64usize, options(nostack));
+            asm!("tilestored [{c0} + {s}], tmm0", "tilestored [{c1} + {s}], tmm1",
+                "tilestored [{c2} + {s}], tmm2", "tilestored [{c3} + {s}], tmm3",
+                c0 = in(reg) c0, c1 = in(reg) c1, c2 = in(reg) c2, c3 = in(reg) c3, s = in(reg) 64usize,
+                options(nostack));
         }
     }
 }

@@ -27,8 +27,18 @@ pub(super) struct Block<'a> {
     pub(super) add: bool,
 }
 
-/// Values of a block's sums: `[2 on the left][2 on the right][16][16]`; those that a block lacks mean nothing.
+/// Values of a block's sums.
 pub(super) const SUMS: usize = 4 * LANES * LANES;
+
+/// The tiles of a block's sums, one behind the other.
+///
+/// # Safety
+/// `sums` must be good for [`SUMS`] values.
+#[inline(always)]
+pub(super) unsafe fn tiles_of(sums: *mut f32) -> [*mut f32; 4] {
+    // SAFETY: the caller's.
+    unsafe { [sums, sums.add(LANES * LANES), sums.add(2 * LANES * LANES), sums.add(3 * LANES * LANES)] }
+}
 
 /// What multiplies tiles.
 pub(super) trait Unit {
@@ -45,11 +55,12 @@ pub(super) trait Unit {
     /// That of [`Unit::begin`].
     unsafe fn end();
 
-    /// The sums of `block` in parts of `PARTS` into [`SUMS`] values.
+    /// The sums of `block` in parts of `PARTS`, a tile of sixteen lines of sixteen values each: first on the left with
+    /// first and second on the right, second with both. Those that a block lacks get values that mean nothing.
     ///
     /// # Safety
     /// The pointers must be good for what the sizes say.
-    unsafe fn block<const PARTS: usize>(block: &Block, sums: *mut f32);
+    unsafe fn block<const PARTS: usize>(block: &Block, to: [*mut f32; 4]);
 }
 
 /// Tile products in plain Rust.
@@ -60,7 +71,7 @@ impl Unit for Twin {
 
     unsafe fn end() {}
 
-    unsafe fn block<const PARTS: usize>(block: &Block, sums: *mut f32) {
+    unsafe fn block<const PARTS: usize>(block: &Block, to: [*mut f32; 4]) {
         // (part on the left, part on the right), in the order in which they are added
         let products: &[[usize; 2]] = match PARTS {
             1 => &[[0, 0]],
@@ -69,7 +80,7 @@ impl Unit for Twin {
         };
         for row in 0..block.rows {
             for column in 0..block.columns {
-                let there = sums.wrapping_add((row * 2 + column) * LANES * LANES).cast::<[[f32; LANES]; LANES]>();
+                let there = to[row * 2 + column].cast::<[[f32; LANES]; LANES]>();
                 // SAFETY: the caller's, here and below.
                 let mut sum = if block.add { unsafe { there.read() } } else { [[0.0; LANES]; LANES] };
                 for round in 0..block.rounds {

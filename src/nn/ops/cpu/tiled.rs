@@ -12,7 +12,7 @@ use super::access::{In, scratch};
 use super::direct::{self, Source, Target, Window};
 use super::parts::{Anywhere, LINE, Products, Splitter};
 use super::plan::{Way, panels, pieces};
-use super::product_of_tiles::{Block, SUMS, Twin, Unit};
+use super::product_of_tiles::{Block, SUMS, Twin, Unit, tiles_of};
 use super::simd::LANES;
 use super::threads::parallel;
 
@@ -244,9 +244,10 @@ impl Task for Whole {
 #[repr(align(64))]
 pub(super) struct Line(#[allow(dead_code)] [u8; LINE]);
 
-/// So many bytes of zeros in whole lines.
+/// Memory of at least so many bytes in whole lines, of unknown content, behind the vector's pointer: zeroing it would
+/// cost as much as splitting what goes there.
 pub(super) fn lines(bytes: usize) -> Vec<Line> {
-    vec![Line([0; LINE]); bytes.div_ceil(LINE)]
+    Vec::with_capacity(bytes.div_ceil(LINE))
 }
 
 /// A pointer that tasks share, each for places of its own.
@@ -523,6 +524,9 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
         };
         let panel_bytes = laid.pairs * taps.len() * PARTS * PANEL * TILE;
         let mut sums = Sums([0.0; SUMS]);
+        let Target { size: [height, width], accumulate, .. } = plan.target;
+        let target_block = height * width * LANES;
+        let as_they_are = plan.shape.flat && bias.is_none() && !accumulate;
         // SAFETY: the caller's.
         unsafe {
             U::begin();
@@ -545,7 +549,6 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
                             columns,
                             add: false,
                         };
-                        U::block::<PARTS>(&block, sums.0.as_mut_ptr());
                         let places = Places {
                             plan,
                             first_photo: photos.start,
@@ -553,7 +556,25 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
                             size: [count_down, count_across],
                             plane: laid.plane,
                         };
-                        places.store(&sums, start..start + here, panel * PANEL, columns, bias);
+                        let mut to = tiles_of(sums.0.as_mut_ptr());
+                        let first_block = panel * PANEL;
+                        let mut copied = start..start + here;
+                        if as_they_are {
+                            // a tile that lies in the target as it is goes there
+                            for row in 0..here.div_ceil(LANES) {
+                                let from = start + row * LANES;
+                                let Some(there) = places.whole(from, first_block) else { break };
+                                to[2 * row] = there;
+                                if columns > 1 {
+                                    to[2 * row + 1] = there.add(target_block);
+                                }
+                                copied.start = from + LANES;
+                            }
+                        }
+                        U::block::<PARTS>(&block, to);
+                        if copied.start < copied.end {
+                            places.store(&sums, start, copied, first_block, columns, bias);
+                        }
                     }
                 }
             }
@@ -572,21 +593,44 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Brings the sums of the places `from` to the target, without those between rows.
+    /// Where sixteen places from `from` on lie in the target of a flat shape, if all in one photo.
+    ///
+    /// # Safety
+    /// The target must be good for them.
+    #[inline(always)]
+    unsafe fn whole(&self, from: usize, first_block: usize) -> Option<*mut f32> {
+        let Target { data, image, size: [height, width], .. } = self.plan.target;
+        let (photo, place) = (from / self.plane[1], from % self.plane[1]);
+        let to = (self.first_photo + photo) * image + first_block * height * width * LANES;
+        // SAFETY: the caller's.
+        (place + LANES <= self.plane[1]).then(|| unsafe { data.at(to + (self.first_row + place) * LANES) })
+    }
+
+    /// Brings the sums of the places `from`, of a block that begins at `start`, to the target, without those between
+    /// rows.
     ///
     /// # Safety
     /// The target and the bias must be good for them.
     #[inline(always)]
-    unsafe fn store(&self, sums: &Sums, from: Range<usize>, first_block: usize, columns: usize, bias: Option<In>) {
+    unsafe fn store(
+        &self,
+        sums: &Sums,
+        start: usize,
+        from: Range<usize>,
+        first_block: usize,
+        columns: usize,
+        bias: Option<In>,
+    ) {
         let Target { data, image, size: [height, width], step, first, accumulate, .. } = self.plan.target;
         let target_block = height * width * LANES;
         let [rows, across] = self.plane;
         let place = from.start % (rows * across);
         let (mut photo, mut y, mut x) = (from.start / (rows * across), place / across, place % across);
         let (first_row, first_column) = if self.plan.shape.flat { (0, self.first_row) } else { (self.first_row, 0) };
-        let mut at = 0;
-        while at < from.len() {
-            let run = (across - x).min(from.len() - at);
+        let mut at = from.start - start;
+        let end = from.end - start;
+        while at < end {
+            let run = (across - x).min(end - at);
             let kept = if y < self.size[0] { self.size[1].saturating_sub(x).min(run) } else { 0 };
             if kept > 0 {
                 let row = (first_row + y) * step + first[0];

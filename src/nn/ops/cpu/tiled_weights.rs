@@ -12,7 +12,7 @@ use super::access::{Out, scratch};
 use super::direct::{Source, Strip, Window};
 use super::parts::{LINE, Splitter};
 use super::plan::{Way, pieces};
-use super::product_of_tiles::{Block, SUMS, Unit};
+use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::LANES;
 use super::threads::parallel;
 use super::tiled::{Bytes, Engine, Job, Laid, Shape, TILE, Tiles, lines, on_machine};
@@ -20,6 +20,8 @@ use super::weights::{GROUPS, Gradient, SMALL};
 
 /// Places that are summed before sums go back to memory.
 const PLACES: usize = 1024;
+/// Pairs of blocks of output channels that a task takes where there are many.
+const OUTS: usize = 4;
 /// Bytes of a split strip of the input where a task has one to itself.
 const STRIP: usize = 1 << 20;
 
@@ -136,8 +138,9 @@ impl Plan {
         let memory = lines(most.0 + most.1);
         let right = Bytes(memory.as_ptr().cast_mut().cast());
         let (pairs_out, pairs_in) = (self.pairs_out(), self.pairs_in());
-        // enough tasks for many threads
-        let cuts = (32usize).div_ceil(pairs_out).min(pairs_in);
+        // a task's blocks of the gradient stay close while the input's pass by; enough tasks for many threads
+        let outs: Vec<_> = pieces(pairs_out, OUTS).collect();
+        let cuts = (32usize).div_ceil(outs.len()).min(pairs_in);
         let ins: Vec<_> = pieces(pairs_in, pairs_in.div_ceil(cuts)).collect();
         for (i, strip) in strips.iter().enumerate() {
             let strange = AtomicBool::new(false);
@@ -156,12 +159,12 @@ impl Plan {
             if strange.into_inner() {
                 return false;
             }
-            parallel(pairs_out * ins.len(), &|task| {
-                let (out, ins) = (task / ins.len(), ins[task % ins.len()].clone());
+            parallel(outs.len() * ins.len(), &|task| {
+                let (outs, ins) = (outs[task / ins.len()].clone(), ins[task % ins.len()].clone());
                 // SAFETY: the caller's; a task has its own pairs of blocks.
                 unsafe {
                     let (right, left, sums) = (right.at(0), right.at(most.0), sums.at(0).cast());
-                    E::run(Multiply::<PARTS> { strip, outs: out..out + 1, ins, right, left, sums, add: i > 0 });
+                    E::run(Multiply::<PARTS> { strip, outs, ins, right, left, sums, add: i > 0 });
                 }
             });
         }
@@ -372,8 +375,8 @@ impl<const PARTS: usize> Job for Multiply<'_, PARTS> {
         // SAFETY: the caller's; all within what `Places` says.
         unsafe {
             U::begin();
-            for out in outs {
-                for pair in ins.clone() {
+            for pair in ins {
+                for out in outs.clone() {
                     for (tap, from) in taps.iter().enumerate() {
                         let block = Block {
                             left: left.add(2 * out * strip.gradient_block(PARTS)),
@@ -388,7 +391,7 @@ impl<const PARTS: usize> Job for Multiply<'_, PARTS> {
                             add,
                         };
                         let place = out * plan.sums_of_pair() + (pair * taps.len() + tap) * SUMS;
-                        U::block::<PARTS>(&block, sums.add(place));
+                        U::block::<PARTS>(&block, tiles_of(sums.add(place)));
                     }
                 }
             }
@@ -412,28 +415,33 @@ impl Places<'_> {
         for phase in 0..plan.shape.phases() {
             // SAFETY: the caller's.
             unsafe {
-                for (i, photo) in self.photos.clone().enumerate() {
-                    let strip = Strip {
-                        source: data.at(photo * image + block * height * width * LANES),
-                        size: [height, width],
-                        first: plan.shape.first(self.rows.start, phase),
-                        every: plan.shape.window.stride,
-                        target: plain.add(i * self.plane() * LANES),
-                        extent: [down, across],
-                    };
-                    S::lay(strip);
-                    let end = plain.add((i * self.plane() + down * across) * LANES);
-                    end.write_bytes(0, (self.plane() - down * across) * LANES);
+                let mut from = plain.cast_const();
+                let mut there = self.photos.len() * self.plane();
+                if plan.shape.flat && self.photos.len() == 1 {
+                    from = data.at(self.photos.start * image + (block * width + self.rows.start) * LANES);
+                } else {
+                    for (i, photo) in self.photos.clone().enumerate() {
+                        let strip = Strip {
+                            source: data.at(photo * image + block * height * width * LANES),
+                            size: [height, width],
+                            first: plan.shape.first(self.rows.start, phase),
+                            every: plan.shape.window.stride,
+                            target: plain.add(i * self.plane() * LANES),
+                            extent: [down, across],
+                        };
+                        S::lay(strip);
+                        let end = plain.add((i * self.plane() + down * across) * LANES);
+                        end.write_bytes(0, (self.plane() - down * across) * LANES);
+                    }
+                    plain.add(there * LANES).write_bytes(0, (self.lines() - there) * LANES);
+                    there = self.lines();
                 }
-                let filled = self.photos.len() * self.plane();
-                plain.add(filled * LANES).write_bytes(0, (self.lines() - filled) * LANES);
                 for copy in 0..copies {
                     let to = to.add((phase * copies + copy) * PARTS * self.pairs() * LINE);
-                    let places = self.lines() - copy;
+                    let line = |at: usize| if at < there { from.add(at * LANES) } else { std::ptr::null() };
                     for pair in 0..self.pairs() {
-                        let a = plain.add((2 * pair + copy) * LANES).cast_const();
-                        let b = if 2 * pair + 1 < places { a.add(LANES) } else { std::ptr::null() };
-                        finite &= S::split::<PARTS>(a, b, to.add(pair * LINE), self.pairs() * LINE);
+                        let a = 2 * pair + copy;
+                        finite &= S::split::<PARTS>(line(a), line(a + 1), to.add(pair * LINE), self.pairs() * LINE);
                     }
                 }
             }
@@ -460,8 +468,15 @@ impl Places<'_> {
         let across = self.laid().plane[1];
         // SAFETY: the caller's.
         unsafe {
+            let mut from = plain.cast_const();
+            let mut there = self.steps() * 2 * LANES;
             let mut at = plain;
-            for (i, photo) in self.photos.clone().enumerate() {
+            let alone = flat && self.photos.len() == 1;
+            if alone {
+                from = data.at(self.photos.start * image + block * plane + self.rows.start * LANES);
+                there = self.rows.len();
+            }
+            for (i, photo) in self.photos.clone().enumerate().take(if alone { 0 } else { usize::MAX }) {
                 let from = data.at(photo * image + block * plane);
                 let start = at;
                 if flat {
@@ -489,8 +504,9 @@ impl Places<'_> {
             let mut finite = true;
             for step in 0..self.steps() {
                 for pair in 0..LANES {
-                    let a = plain.add((step * 2 * LANES + 2 * pair) * LANES).cast_const();
-                    finite &= S::split::<PARTS>(a, a.add(LANES), tile.add(pair * LINE), TILE);
+                    let a = step * 2 * LANES + 2 * pair;
+                    let line = |at: usize| if at < there { from.add(at * LANES) } else { std::ptr::null() };
+                    finite &= S::split::<PARTS>(line(a), line(a + 1), tile.add(pair * LINE), TILE);
                 }
                 for part in 0..PARTS {
                     S::turn(tile.add(part * TILE), to.add((step * PARTS + part) * TILE));
