@@ -29,10 +29,13 @@ mod product;
 mod product_of_tiles;
 mod scan;
 mod simd;
+mod split_weights;
+mod strips;
 mod threads;
 mod tile;
 mod tiled;
 mod tiled_weights;
+mod tiles;
 mod update;
 mod weights;
 

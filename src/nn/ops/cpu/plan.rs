@@ -8,7 +8,7 @@ use crate::nn::ops::{ConvSpec, Precision};
 
 use super::parts::Products;
 use super::simd::{Isa, LANES, isa};
-use super::tiled::{Machine, Tiles};
+use super::tiles::{Machine, Tiles};
 
 /// Blocks of sixteen channels.
 pub(super) fn blocks(channels: usize) -> usize {

@@ -10,35 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::{In, scratch};
 use super::direct::{self, Source, Target, Window};
-use super::parts::{Anywhere, LINE, Products, Splitter};
-use super::plan::{Way, panels, pieces};
-use super::product_of_tiles::{Block, SUMS, Twin, Unit, tiles_of};
+use super::parts::{LINE, Splitter};
+use super::plan::{Way, pieces};
+use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::LANES;
+use super::split_weights::{PANEL, pack};
+use super::strips::{Laid, Shape};
 use super::threads::parallel;
-
-/// What multiplies tiles in this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Machine {
-    /// AMX, with AVX-512 to split values.
-    Amx,
-    /// Its twin in plain Rust.
-    #[cfg_attr(not(test), allow(dead_code))]
-    Twin,
-}
-
-/// Tile products for convolutions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tiles {
-    pub(super) machine: Machine,
-    pub(super) products: Products,
-}
+use super::tiles::{Bytes, Engine, Job, TILE, Task, Tiles, lines, on_machine};
 
 /// Bytes of a split strip: what stays in a core's second-level cache beside a panel of weights.
 const STRIP: usize = 512 << 10;
-/// Blocks of output channels that a panel of split weights holds.
-const PANEL: usize = 2;
-/// Bytes of a tile: sixteen lines.
-pub(super) const TILE: usize = LANES * LINE;
 
 /// Whether a convolution has enough to sum for tiles: fewer channels than a tile is deep are better left to vectors.
 pub(super) fn serves(source: &Source, window: &Window) -> bool {
@@ -62,77 +44,6 @@ pub(super) unsafe fn run(
 ) -> bool {
     // SAFETY: the caller's.
     unsafe { on_machine(tiles, Whole { way, images, source, weights, bias, target, window }) }
-}
-
-/// What is run once the kernels are chosen.
-pub(super) trait Task {
-    type Output;
-    /// # Safety
-    /// Its pointers must be good for its sizes, and the processor must have the instructions.
-    unsafe fn run<E: Engine, const PARTS: usize>(self) -> Self::Output;
-}
-
-/// Chooses the kernels.
-///
-/// # Safety
-/// That of the task; where AMX is named, the process may use it.
-pub(super) unsafe fn on_machine<T: Task>(tiles: Tiles, task: T) -> T::Output {
-    // SAFETY: the caller's; AMX comes with the vectors that split values.
-    unsafe {
-        match (tiles.machine, tiles.products) {
-            #[cfg(target_arch = "x86_64")]
-            (Machine::Amx, Products::One) => task.run::<OnAmx, 1>(),
-            #[cfg(target_arch = "x86_64")]
-            (Machine::Amx, Products::Three) => task.run::<OnAmx, 2>(),
-            #[cfg(target_arch = "x86_64")]
-            (Machine::Amx, Products::Six) => task.run::<OnAmx, 3>(),
-            (_, Products::One) => task.run::<Plainly, 1>(),
-            (_, Products::Three) => task.run::<Plainly, 2>(),
-            (_, Products::Six) => task.run::<Plainly, 3>(),
-        }
-    }
-}
-
-/// Runs jobs with the instructions that a machine has.
-pub(super) trait Engine: 'static {
-    /// # Safety
-    /// The processor must have the instructions; the job's own contract.
-    unsafe fn run<J: Job>(job: J) -> J::Output;
-}
-
-/// A piece of work over units and splitters.
-pub(super) trait Job {
-    type Output;
-    /// # Safety
-    /// Its pointers must be good for its sizes, and the processor must have the instructions.
-    unsafe fn run<U: Unit, S: Splitter>(self) -> Self::Output;
-}
-
-/// AMX and AVX-512.
-#[cfg(target_arch = "x86_64")]
-pub(super) struct OnAmx;
-
-#[cfg(target_arch = "x86_64")]
-impl Engine for OnAmx {
-    unsafe fn run<J: Job>(job: J) -> J::Output {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
-        unsafe fn compiled<J: Job>(job: J) -> J::Output {
-            // SAFETY: the caller's.
-            unsafe { job.run::<super::amx::Amx, super::parts::Avx512>() }
-        }
-        // SAFETY: the caller's.
-        unsafe { compiled(job) }
-    }
-}
-
-/// Any processor.
-pub(super) struct Plainly;
-
-impl Engine for Plainly {
-    unsafe fn run<J: Job>(job: J) -> J::Output {
-        // SAFETY: the caller's.
-        unsafe { job.run::<Twin, Anywhere>() }
-    }
 }
 
 /// A convolution, before its kernels are chosen.
@@ -239,93 +150,6 @@ impl Task for Whole {
     }
 }
 
-/// A line of a cache.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-pub(super) struct Line(#[allow(dead_code)] [u8; LINE]);
-
-/// Memory of at least so many bytes in whole lines, of unknown content, behind the vector's pointer: zeroing it would
-/// cost as much as splitting what goes there.
-pub(super) fn lines(bytes: usize) -> Vec<Line> {
-    Vec::with_capacity(bytes.div_ceil(LINE))
-}
-
-/// A pointer that tasks share, each for places of its own.
-#[derive(Clone, Copy)]
-pub(super) struct Bytes(pub(super) *mut u8);
-
-// SAFETY: only an address; every use names the memory that a task owns or shares for reading.
-unsafe impl Send for Bytes {}
-// SAFETY: as above.
-unsafe impl Sync for Bytes {}
-
-impl Bytes {
-    /// # Safety
-    /// Within the memory that the pointer was made for.
-    pub(super) unsafe fn at(self, offset: usize) -> *mut u8 {
-        // SAFETY: the caller's.
-        unsafe { self.0.add(offset) }
-    }
-}
-
-/// How places are counted along the padded rows of a strip.
-pub(super) struct Shape {
-    pub(super) window: Window,
-    /// A 1x1 window at stride one sees all photos as one row of places.
-    pub(super) flat: bool,
-    /// Outputs of a row.
-    across: usize,
-    /// Rows and columns that each place of a phase lies apart: a stride's phases, as far as the window sees them.
-    pub(super) phases_of: [usize; 2],
-    /// What the last tap sees, behind the first, in a phase.
-    pub(super) beyond: [usize; 2],
-}
-
-impl Shape {
-    pub(super) fn new(window: Window, flat: bool, count: [usize; 2]) -> Shape {
-        let last = [0, 1].map(|axis| (window.size[axis] - 1) * window.dilation[axis]);
-        Shape {
-            window,
-            flat,
-            across: count[1],
-            phases_of: last.map(|last| window.stride.min(last + 1)),
-            beyond: last.map(|last| last / window.stride),
-        }
-    }
-
-    pub(super) fn phases(&self) -> usize {
-        self.phases_of[0] * self.phases_of[1]
-    }
-
-    pub(super) fn taps(&self) -> usize {
-        self.window.size[0] * self.window.size[1]
-    }
-
-    /// A strip of `rows` rows of outputs, of places where the shape is flat.
-    pub(super) fn laid(&self, blocks: usize, photos: usize, rows: usize) -> Laid {
-        let [down, across] = if self.flat { [1, rows] } else { [rows, self.across] };
-        let plane = [down + self.beyond[0], across + self.beyond[1]];
-        Laid { pairs: blocks.div_ceil(2), phases: self.phases(), photos, plane }
-    }
-
-    /// Row and column of the source behind the first place of a phase of a strip from output row `start`.
-    pub(super) fn first(&self, start: usize, phase: usize) -> [isize; 2] {
-        let start = if self.flat { [0, start] } else { [start * self.window.stride, 0] };
-        let phase = [phase / self.phases_of[1], phase % self.phases_of[1]];
-        [0, 1].map(|axis| (start[axis] + phase[axis]) as isize - self.window.padding[axis])
-    }
-
-    /// The phase that each tap sees, and how many places further on.
-    pub(super) fn each_tap(&self, laid: &Laid) -> impl Iterator<Item = (usize, usize)> {
-        let [across, stride] = [self.window.size[1], self.window.stride];
-        (0..self.taps()).map(move |tap| {
-            let at = [tap / across * self.window.dilation[0], tap % across * self.window.dilation[1]];
-            let phase = at[0] % stride * self.phases_of[1] + at[1] % stride;
-            (phase, at[0] / stride * laid.plane[1] + at[1] / stride)
-        })
-    }
-}
-
 struct Plan {
     source: Source,
     target: Target,
@@ -334,30 +158,6 @@ struct Plan {
     rows: Vec<Range<usize>>,
     /// Panels of output channels that a task takes.
     panel_groups: Vec<Range<usize>>,
-}
-
-/// How a strip lies in memory: `[pairs][parts][phases][photos][rows][columns]` lines.
-#[derive(Clone, Copy)]
-pub(super) struct Laid {
-    pairs: usize,
-    phases: usize,
-    photos: usize,
-    pub(super) plane: [usize; 2],
-}
-
-impl Laid {
-    fn phase(&self) -> usize {
-        self.photos * self.plane[0] * self.plane[1] * LINE
-    }
-
-    fn part(&self) -> usize {
-        self.phases * self.phase()
-    }
-
-    /// With what the last block reads behind the last plane.
-    fn bytes(&self, parts: usize) -> usize {
-        self.pairs * parts * self.part() + 2 * LANES * LINE
-    }
 }
 
 impl Plan {
@@ -670,92 +470,5 @@ impl Places<'_> {
                 }
             }
         }
-    }
-}
-
-/// Splits panels of weights: `[panel][pairs][taps][parts][blocks][16 lines]`; none where a weight is not finite.
-///
-/// # Safety
-/// `weights` must be good for the panels of the window.
-unsafe fn pack<E: Engine, const PARTS: usize>(
-    way: Way,
-    in_blocks: usize,
-    out_blocks: usize,
-    window: [usize; 2],
-    weights: In,
-) -> Option<Vec<Line>> {
-    let taps = window[0] * window[1];
-    let pairs = in_blocks.div_ceil(2);
-    let all = out_blocks.div_ceil(PANEL);
-    let panel_bytes = pairs * taps * PARTS * PANEL * TILE;
-    let memory = lines(all * panel_bytes);
-    let to = Bytes(memory.as_ptr().cast_mut().cast());
-    let strange = AtomicBool::new(false);
-    let from: Vec<_> = panels(out_blocks, way.panel).collect();
-    parallel(all, &|panel| {
-        let from = &from;
-        // SAFETY: the caller's; a task writes its own panel.
-        let finite = unsafe {
-            E::run(Pack::<PARTS> {
-                from,
-                way,
-                in_blocks,
-                taps,
-                blocks: panel * PANEL..((panel + 1) * PANEL).min(out_blocks),
-                weights,
-                to: to.at(panel * panel_bytes),
-            })
-        };
-        if !finite {
-            strange.store(true, Ordering::Relaxed);
-        }
-    });
-    (!strange.into_inner()).then_some(memory)
-}
-
-/// Splits a panel of weights.
-struct Pack<'a, const PARTS: usize> {
-    from: &'a [(usize, usize)],
-    way: Way,
-    in_blocks: usize,
-    taps: usize,
-    blocks: Range<usize>,
-    weights: In,
-    to: *mut u8,
-}
-
-impl<const PARTS: usize> Job for Pack<'_, PARTS> {
-    type Output = bool;
-
-    #[inline(always)]
-    unsafe fn run<U: Unit, S: Splitter>(self) -> bool {
-        let Pack { from, way, in_blocks, taps, blocks, weights, to } = self;
-        let columns = blocks.len();
-        let tile = LANES * LINE;
-        let mut finite = true;
-        for (column, block) in blocks.enumerate() {
-            let (first, width) = from[block / way.panel];
-            // SAFETY: the caller's.
-            unsafe {
-                let panel = weights.at(first * in_blocks * taps * LANES * LANES + (block - first) * LANES);
-                for pair in 0..in_blocks.div_ceil(2) {
-                    for tap in 0..taps {
-                        let step = (pair * taps + tap) * PARTS * columns;
-                        for i in 0..LANES {
-                            let line = |input: usize| {
-                                if input < in_blocks {
-                                    panel.add(((input * taps + tap) * LANES + i) * width * LANES)
-                                } else {
-                                    std::ptr::null()
-                                }
-                            };
-                            let to = to.add((step + column) * tile + i * LINE);
-                            finite &= S::split::<PARTS>(line(2 * pair), line(2 * pair + 1), to, columns * tile);
-                        }
-                    }
-                }
-            }
-        }
-        finite
     }
 }

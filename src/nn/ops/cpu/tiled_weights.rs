@@ -14,8 +14,9 @@ use super::parts::{LINE, Splitter};
 use super::plan::{Way, pieces};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::LANES;
+use super::strips::{Laid, Shape};
 use super::threads::parallel;
-use super::tiled::{Bytes, Engine, Job, Laid, Shape, TILE, Tiles, lines, on_machine};
+use super::tiles::{Bytes, Engine, Job, TILE, Task, Tiles, lines, on_machine};
 use super::weights::{GROUPS, Gradient, SMALL};
 
 /// Places that are summed before sums go back to memory.
@@ -53,7 +54,7 @@ struct Whole<'a> {
     into: &'a mut [f32],
 }
 
-impl super::tiled::Task for Whole<'_> {
+impl Task for Whole<'_> {
     type Output = bool;
 
     unsafe fn run<E: Engine, const PARTS: usize>(self) -> bool {

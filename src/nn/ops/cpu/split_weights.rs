@@ -1,0 +1,102 @@
+//! Weights of a convolution as bf16 parts, in the order in which tile products read them.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::access::In;
+use super::parts::{LINE, Splitter};
+use super::plan::{Way, panels};
+use super::product_of_tiles::Unit;
+use super::simd::LANES;
+use super::threads::parallel;
+use super::tiles::{Bytes, Engine, Job, Line, TILE, lines};
+
+/// Blocks of output channels that a panel of split weights holds.
+pub(super) const PANEL: usize = 2;
+
+/// Splits panels of weights: `[panel][pairs][taps][parts][blocks][16 lines]`; none where a weight is not finite.
+///
+/// # Safety
+/// `weights` must be good for the panels of the window.
+pub(super) unsafe fn pack<E: Engine, const PARTS: usize>(
+    way: Way,
+    in_blocks: usize,
+    out_blocks: usize,
+    window: [usize; 2],
+    weights: In,
+) -> Option<Vec<Line>> {
+    let taps = window[0] * window[1];
+    let pairs = in_blocks.div_ceil(2);
+    let all = out_blocks.div_ceil(PANEL);
+    let panel_bytes = pairs * taps * PARTS * PANEL * TILE;
+    let memory = lines(all * panel_bytes);
+    let to = Bytes(memory.as_ptr().cast_mut().cast());
+    let strange = AtomicBool::new(false);
+    let from: Vec<_> = panels(out_blocks, way.panel).collect();
+    parallel(all, &|panel| {
+        let from = &from;
+        // SAFETY: the caller's; a task writes its own panel.
+        let finite = unsafe {
+            E::run(Pack::<PARTS> {
+                from,
+                way,
+                in_blocks,
+                taps,
+                blocks: panel * PANEL..((panel + 1) * PANEL).min(out_blocks),
+                weights,
+                to: to.at(panel * panel_bytes),
+            })
+        };
+        if !finite {
+            strange.store(true, Ordering::Relaxed);
+        }
+    });
+    (!strange.into_inner()).then_some(memory)
+}
+
+/// Splits a panel of weights.
+struct Pack<'a, const PARTS: usize> {
+    from: &'a [(usize, usize)],
+    way: Way,
+    in_blocks: usize,
+    taps: usize,
+    blocks: Range<usize>,
+    weights: In,
+    to: *mut u8,
+}
+
+impl<const PARTS: usize> Job for Pack<'_, PARTS> {
+    type Output = bool;
+
+    #[inline(always)]
+    unsafe fn run<U: Unit, S: Splitter>(self) -> bool {
+        let Pack { from, way, in_blocks, taps, blocks, weights, to } = self;
+        let columns = blocks.len();
+        let tile = LANES * LINE;
+        let mut finite = true;
+        for (column, block) in blocks.enumerate() {
+            let (first, width) = from[block / way.panel];
+            // SAFETY: the caller's.
+            unsafe {
+                let panel = weights.at(first * in_blocks * taps * LANES * LANES + (block - first) * LANES);
+                for pair in 0..in_blocks.div_ceil(2) {
+                    for tap in 0..taps {
+                        let step = (pair * taps + tap) * PARTS * columns;
+                        for i in 0..LANES {
+                            let line = |input: usize| {
+                                if input < in_blocks {
+                                    panel.add(((input * taps + tap) * LANES + i) * width * LANES)
+                                } else {
+                                    std::ptr::null()
+                                }
+                            };
+                            let to = to.add((step + column) * tile + i * LINE);
+                            finite &= S::split::<PARTS>(line(2 * pair), line(2 * pair + 1), to, columns * tile);
+                        }
+                    }
+                }
+            }
+        }
+        finite
+    }
+}
