@@ -169,9 +169,10 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
     }
     if let Some(groups) = &calibration.groups {
         said.push(format!(
-            "Groups of new animals stay {:.3} apart, chosen on {}; on as many others {}.",
+            "Groups of new animals stay {:.3} apart, chosen on {} of {}; on as many others {}.",
             groups.distance,
-            counted(groups.chosen_on, "individual"),
+            groups.chosen_on,
+            counted(held.eligible_individuals, "individual"),
             agreement(&groups.reached)
         ));
     }
