@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::camera;
 use crate::data::foreign;
 use crate::data::hex::hex;
-use crate::data::manifest::{Problem, Side, parse_date};
+use crate::data::manifest::{Problem, Side};
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
@@ -152,10 +152,9 @@ fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option
     files.map(at).reduce(|all, one| all.wrapping_mul(31).wrapping_add(one))
 }
 
-/// The day that a folder is called after, as `2026-07-09 b`: the innermost one above `photo`, as far up as `folder`.
+/// The day of the innermost folder above `photo` that is called after one, as far up as `folder`.
 fn day_of_folder(photo: &Path, folder: &Path) -> Option<Date> {
-    let day = |folder: &Path| parse_date(folder.file_name()?.to_str()?.get(..10)?);
-    photo.ancestors().skip(1).take_while(|above| above.starts_with(folder)).find_map(day)
+    camera::day_of_folders(photo.ancestors().skip(1).take_while(|above| above.starts_with(folder)))
 }
 
 /// Where what was seen of `folder`, which is absolute, is kept.
@@ -543,5 +542,27 @@ mod tests {
         assert_eq!(day("/x/2025-01-01/week/2026-07-09 b/1.jpg").as_deref(), Some("2026-07-09"));
         assert_eq!(day("/x/2025-01-01/week/2026-07-09/left/1.jpg").as_deref(), Some("2026-07-09"));
         assert_eq!(day("/x/2025-01-01/week/e1/2026-07-09.jpg"), None, "what lies above was not given");
+    }
+
+    #[test]
+    fn a_copy_that_is_as_long_as_what_could_not_be_read_is_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, files) = (dir.path().join("1.jpg"), vec![("1.jpg".to_owned(), 4)]);
+        std::fs::write(&path, "torn").unwrap();
+        let unread = vec![("1.jpg".to_owned(), "it is no photo".to_owned())];
+        let unread_at = written_at(dir.path(), ["1.jpg"].into_iter());
+        let seen = Seen { files: files.clone(), unread, unread_at, ..Seen::default() };
+        let text = serde_json::to_string(&seen).unwrap();
+        let kept: Files = serde_json::from_str::<Seen>(&text).unwrap().into();
+        assert!(kept.are(dir.path(), &files));
+        std::fs::write(&path, "good").unwrap();
+        let at = std::time::SystemTime::UNIX_EPOCH; // as `cp -p` leaves it
+        File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
+        assert!(!kept.are(dir.path(), &files));
+        // what older versions wrote, and what was read, goes by its length
+        let older = Files::from(Seen { unread_at: None, ..seen.clone() });
+        assert!(older.are(dir.path(), &files) && !older.are(dir.path(), &[]));
+        let read = Files::from(Seen { unread: Vec::new(), unread_at: written_at(dir.path(), [].into_iter()), ..seen });
+        assert!(read.are(dir.path(), &files));
     }
 }
