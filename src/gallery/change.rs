@@ -54,9 +54,12 @@ impl Writer {
         let to = name(to)?;
         self.change("rename", |all| {
             let owner: Option<i64> = owner(all, to)?;
-            if let Some((other, known_as)) = find(all, to)?.filter(|(other, _)| *other != individual) {
-                let _ = other;
-                return Ok(Err(Error::NameTaken { name: to.to_owned(), known_as }));
+            match find(all, to)? {
+                Some((own, name)) if own == individual && name == to => return Ok(Err(Error::CalledSo { name })),
+                Some((other, known_as)) if other != individual => {
+                    return Ok(Err(Error::NameTaken { name: to.to_owned(), known_as }));
+                }
+                _ => {}
             }
             all.execute("UPDATE individuals SET name = ?2 WHERE id = ?1", params![individual, to])?;
             lead(all, to, Some(individual))?;
@@ -467,7 +470,9 @@ mod tests {
             refused(writer.rename("t1", bad), "is no name");
         }
         refused(writer.rename("t1", "Ada"), "gallery merge");
-        refused(writer.rename("t1", "t2"), "Ada");
+        refused(writer.rename("t1", "t2"), "t2: this is an old name of Ada;");
+        refused(writer.rename("t1", "Ada"), "Ada: this is another individual's name;");
+        refused(writer.rename("t2", "Ada"), "Ada: it is called so already");
         refused(writer.merge("t2", "Ada"), "the same");
         refused(writer.remove("t1", &["0.jpg".into(), "1.jpg".into()]), "1.jpg");
         refused(writer.note("t1", &"x".repeat(5000)), "too long");

@@ -320,15 +320,21 @@ pub enum Error {
     },
     /// A name that leads to another individual.
     #[error(
-        "{}: that leads to {} already; `caretta gallery merge` makes two one, or choose another name",
+        "{}: this is {}; `caretta gallery merge` makes two individuals one, or choose another name",
         line(name),
-        line(known_as)
+        taken(name, known_as)
     )]
     NameTaken {
         /// The name.
         name: String,
         /// What the other one goes by.
         known_as: String,
+    },
+    /// An individual is to be called what it is called.
+    #[error("{}: it is called so already", line(name))]
+    CalledSo {
+        /// Its name.
+        name: String,
     },
     /// An individual is to be merged with itself.
     #[error("{}: both names are the same individual's", line(name))]
@@ -459,6 +465,11 @@ pub enum Error {
 /// A name on a line, of which a database that is anybody's may make no endless one.
 fn line(name: &str) -> String {
     foreign::short(name, 200)
+}
+
+/// Whose a name is, in words.
+fn taken(name: &str, known_as: &str) -> String {
+    if name == known_as { "another individual's name".into() } else { format!("an old name of {}", line(known_as)) }
 }
 
 /// Of how many some were drawn, in words.
