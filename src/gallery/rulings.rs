@@ -169,7 +169,11 @@ pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
     let mut writer = Writer::open(gallery)?;
     let mut decided = writer.decided(Some(&folder.to_string_lossy()))?;
     let stuck = correction::for_good(&writer)?;
-    let may_go = |one: &&Decided| !one.undone && !stuck.values().flatten().any(|encounter| *encounter == one.encounter);
+    // what such a correction hides, it hides for good; what came after it is another matter
+    let is_hidden = |one: &Decided| {
+        stuck.iter().any(|(change, encounters)| one.change <= *change && encounters.contains(&one.encounter))
+    };
+    let may_go = |one: &&Decided| !one.undone && !is_hidden(one);
     let Some(last) = decided.iter().rfind(may_go).cloned() else {
         return if stuck.is_empty() { Ok(Vec::new()) } else { Err(Error::CorrectedBeforeRebuild) };
     };
