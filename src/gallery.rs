@@ -14,6 +14,9 @@ pub mod bench;
 pub mod bundle;
 pub mod change;
 mod codes;
+mod correction;
+#[cfg(test)]
+mod correction_tests;
 pub mod decided_table;
 pub mod decisions;
 mod error;
@@ -28,6 +31,7 @@ pub mod large;
 #[cfg(test)]
 mod large_tests;
 mod mapped;
+mod names;
 mod owners;
 mod ranks;
 pub mod rebuild;
@@ -52,6 +56,7 @@ pub mod calibration_charts;
 pub mod decision;
 pub mod discover;
 pub mod discovered;
+mod drawn;
 mod linkage;
 pub mod logistic;
 pub mod proposal;

@@ -153,6 +153,23 @@ fn new_animals_are_grouped_whatever_pass_they_came_in() {
             .collect()
     };
     let told = read(&stage.ok(&[&identify[..], &["--json"]].concat()));
+    // `discover` calls each what `identify` does
+    let found = stage.json(&["discover", "week", "--gallery", "g"]);
+    let mut discovered = std::collections::BTreeMap::new();
+    for group in found["groups"].as_array().unwrap() {
+        for (encounter, decision) in strings(&group["encounters"]).into_iter().zip(strings(&group["decisions"])) {
+            let may = match decision.as_str() {
+                "known" => group["group"].is_null(),
+                "new_individual" => group["individual"].is_null(),
+                _ => true,
+            };
+            assert!(may, "{group}");
+            discovered.insert(encounter, decision);
+        }
+    }
+    let decided = told.iter().map(|(encounter, decision, _)| (encounter.clone(), decision.clone())).collect();
+    assert_eq!(discovered, decided);
+    assert_eq!(found["distance"], groups["distance"], "as the calibration says");
     let lines = || read(&fs::read_to_string(stage.root.join("week.jsonl")).unwrap());
     // the last word on each
     let kept = || {

@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 
 use caretta::eval::model::{About, Preprocessing};
 use caretta::gallery::Error;
+use caretta::gallery::decisions::{By, Matter, Proposed, Ruling};
 use caretta::gallery::session::Session;
 use caretta::gallery::store::Gallery;
-use caretta::gallery::writer::Writer;
+use caretta::gallery::writer::{Encounter, NewPhoto, Writer};
 use caretta::nn::head::HeadKind;
 use caretta::nn::network::{Architecture, Network};
 use caretta::nn::weights::WeightFile;
@@ -250,6 +251,51 @@ fn changes_are_made_by_name_taken_back_and_leave_as_files() {
     assert!(note.contains("noted on t2") && note.contains("before the rebuild, which stays"), "{note}");
     place.ok(&["gallery", "undo", "--gallery", "g"]); // the merge
     assert_eq!(place.json(&["gallery", "show", "t1", "--gallery", "g"])["photos"], FEW);
+}
+
+#[test]
+fn a_correction_is_taken_back_after_a_rebuild_too() {
+    let place = Place::new(FEW);
+    place.ok(BUILD);
+    fs::create_dir_all(place.root.join("week/a")).unwrap();
+    place.draw("week/a/1.png", 11, 3); // nobody who is known
+    let embedding = Gallery::open(&place.root.join("g")).unwrap().known().unwrap().embedding(0).to_vec();
+    let root = place.root.join("week").to_str().unwrap().to_owned();
+    let photo = NewPhoto {
+        root: root.clone(),
+        path: "a/1.png".into(),
+        individual: String::new(),
+        encounter: Encounter::Own("week/a".into()),
+        date: None,
+        side: None,
+        crop: None,
+        looked: false,
+        sha256: [7; 32],
+        trained: None,
+    };
+    let rule = |ruling: Ruling, corrects: Option<i64>| {
+        let mut writer = Writer::open(&place.root.join("g")).unwrap();
+        let (photos, proposed) = ([photo.clone()], Proposed::default());
+        let matter =
+            Matter { encounter: "a", proposed: &proposed, photos: &photos, embeddings: &embedding, unread: false };
+        writer.rule(&root, &[matter], (&ruling, By::Person, corrects)).unwrap();
+        writer.decided(None).unwrap().pop().unwrap().change
+    };
+    let first = rule(Ruling::New("new-001".into()), None);
+    rule(Ruling::Known("t4".into()), Some(first));
+    let photos = |name: &str| place.json(&["gallery", "show", name, "--gallery", "g"])["photos"].clone();
+    assert_eq!(photos("t4"), FEW + 1);
+    place.ok(&["gallery", "rebuild", "--gallery", "g", "--model-path", "m.safetensors"]);
+    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["photos"], 9 * FEW + 1);
+    let said = place.ok(&["gallery", "undo", "--gallery", "g"]);
+    assert!(said.contains("it was new-001"), "{said}");
+    assert_eq!((photos("t4"), photos("new-001")), (FEW.into(), 1.into()));
+    // with the embedding that the rebuild made
+    let found = place.json(&["search", "week/a/1.png", "--gallery", "g"]);
+    let nearest = &found["queries"][0]["nearest"][0];
+    assert!(nearest["individual"] == "new-001" && nearest["distance"].as_f64().unwrap() < 1e-3, "{nearest}");
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
+    assert_eq!(place.json(&["gallery", "ls", "--gallery", "g"])["individuals"], 9);
 }
 
 #[test]

@@ -52,16 +52,19 @@ pub(super) fn calibrate(context: &Context, args: &CalibrateArgs) -> Result<u8> {
         gallery: String,
         #[serde(flatten)]
         calibration: &'a Calibration,
+        /// Encounters that are one photo which nobody has dated, of individuals that have several of those.
+        single_undated_encounters: u64,
         files: Vec<String>,
     }
+    let single = gallery.single_undated()?;
     let shown = foreign::path(gallery.folder());
     let files: Vec<String> =
         written.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).collect();
-    let answer = Answer { gallery: shown.clone(), calibration: &calibration, files };
+    let answer = Answer { gallery: shown.clone(), calibration: &calibration, single_undated_encounters: single, files };
     context.answer(&answer, || {
         format!(
             "{}\n\n{shown}: {}\nNext: caretta identify PHOTO|FOLDER --gallery {shown}",
-            told(&calibration),
+            told(&calibration, single),
             answer.files.join(", ")
         )
     })?;
@@ -72,12 +75,12 @@ pub(super) fn calibrate(context: &Context, args: &CalibrateArgs) -> Result<u8> {
 }
 
 /// A calibration for people.
-fn told(calibration: &Calibration) -> String {
+fn told(calibration: &Calibration, single: u64) -> String {
     let Calibration { asked, thresholds, population: held, .. } = calibration;
     let known_up_to = thresholds.known_up_to.map_or_else(|| "no score".to_owned(), thousandths);
     let mut text = format!(
         "{} held out: {} as known, {} as new\n\
-         known up to {known_up_to}, new above {}, to look at between\n\n",
+         known up to a score of {known_up_to}, new above {}, to look at between\n\n",
         counted(held.individuals, "individual"),
         counted(held.known_encounters, "encounter"),
         counted(held.new_encounters, "encounter"),
@@ -94,7 +97,7 @@ fn told(calibration: &Calibration) -> String {
             reached.look, calibration.share_new, reached.decisions.ece, reached.names.ece, reached.new.ece
         );
     }
-    for remark in remarks(calibration) {
+    for remark in remarks(calibration).into_iter().chain(undated(single)) {
         text += &format!("\n{}", words::wrapped(&remark));
     }
     text
@@ -118,6 +121,17 @@ fn rows(reached: &Reached, asked: &Asked) -> Vec<Vec<String>> {
     ]
 }
 
+/// What is to be said of encounters that may be none.
+fn undated(single: u64) -> Option<String> {
+    (single > 0).then(|| {
+        format!(
+            "{} of one photo without a date, beside others of the same individual: what was taken in one go finds itself, and the errors will be higher than \
+             this; date them, or put those of a day into a folder called after it (t1/2026-07-09/).",
+            counted(single as usize, "encounter"),
+        )
+    })
+}
+
 /// What people should know beside the numbers.
 fn remarks(calibration: &Calibration) -> Vec<String> {
     let held = &calibration.population;
@@ -126,6 +140,12 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
          on, in a gallery of this size."
             .to_owned(),
     ];
+    said.push(
+        "A score is no distance: it is twice the distance to the nearest individual less the mean distance to the five after it, and \
+         lies between -2 and 4. An individual's distance is the mean, over the encounter's photos, of that to its nearest photo \
+         (`individuals` in the JSON of identify); `nearest` has distances between two photos."
+            .into(),
+    );
     if held.is_drawn() {
         let asked = held.new_encounters.max(held.known_encounters);
         said.insert(
@@ -169,9 +189,10 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
     }
     if let Some(groups) = &calibration.groups {
         said.push(format!(
-            "Groups of new animals stay {:.3} apart, chosen on {}; on as many others {}.",
+            "Groups of new animals stay {:.3} apart, chosen on {} of {}; on as many others {}.",
             groups.distance,
-            counted(groups.chosen_on, "individual"),
+            groups.chosen_on,
+            counted(held.eligible_individuals, "individual"),
             agreement(&groups.reached)
         ));
     }

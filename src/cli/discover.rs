@@ -10,7 +10,9 @@ use crate::data::foreign;
 use crate::data::formats::FORMATS;
 use crate::gallery::ari::Agreement;
 use crate::gallery::asked::{Asked, Given};
+use crate::gallery::decision::Verdict;
 use crate::gallery::discovered::{ChosenBy, Discovered, Found, Unsorted, discover as group};
+use crate::gallery::identify::current;
 use crate::gallery::store::Gallery;
 use crate::gallery::trained::Trained;
 use crate::nn::ops::Backend;
@@ -25,7 +27,7 @@ use super::{Context, follow, words};
 /// Arguments of `discover`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  caretta discover this-week/ --gallery turtles.gallery        known individuals draw their own, the others are new
+  caretta discover this-week/ --gallery turtles.gallery        who is known is so by its calibration, the others are new
   caretta discover island/ --model-path arcface-resnet50 --distance 0.9
   caretta discover turtles/ --model-path arcface-resnet50 --named        names are hidden, and judge the groups
 
@@ -66,6 +68,7 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
     let gallery = args.gallery.as_deref().map(Gallery::open).transpose()?;
     let OfGallery { model, looker, chosen } = network(context, args, device, gallery.as_ref())?;
     let known = gallery.as_ref().map(Gallery::known).transpose()?;
+    let calibration = gallery.as_ref().map(current).transpose()?.flatten();
     let source = args.photos.source(context);
     let mut unsorted = unsorted(context, args)?;
     words::say_problems(&unsorted.asked.manifest.problems);
@@ -76,7 +79,8 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
     unsorted.asked = seen(context, device, unsorted.asked, looker.as_ref(), &source)?;
     let bar = follow::bar(2 * unsorted.asked.manifest.photos.len() as u64, "embedding", context.global.json);
     let ask = (args.distance, &trained);
-    let grouped = group(&unsorted, &model, known.as_ref(), ask, &source, &mut follow::ticks(context, &bar));
+    let around = known.as_ref().map(|known| (known, calibration.as_ref()));
+    let grouped = group(&unsorted, &model, around, ask, &source, &mut follow::ticks(context, &bar));
     bar.finish_and_clear();
     if let Err(crate::gallery::Error::Interrupted) = grouped {
         words::say("interrupted; nothing was grouped");
@@ -84,7 +88,10 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
     }
     let (found, problems) = grouped?;
     words::say_problems(&problems);
-    context.answer(&found, || told(&found))?;
+    context.answer(&found, || {
+        let whose = gallery.as_ref().map_or_else(String::new, |_| whose(&found));
+        told(&found) + &whose
+    })?;
     Ok(0)
 }
 
@@ -113,6 +120,29 @@ fn unsorted(context: &Context, args: &DiscoverArgs) -> Result<Unsorted> {
     Ok(Unsorted::nameless(Asked::new(vec![Given::Folder(args.folder.clone(), photos)], args.encounters_by.into())))
 }
 
+/// How many encounters, and how many of them are left to look at.
+fn encounters(group: &Found) -> String {
+    match group.decisions.iter().filter(|decision| **decision == Verdict::Look).count() {
+        0 => group.encounters.len().to_string(),
+        look => format!("{} ({look} to look at)", group.encounters.len()),
+    }
+}
+
+/// Who said who is known, in words.
+fn whose(found: &Discovered) -> String {
+    let all = || found.groups.iter().flat_map(|group| &group.decisions);
+    if all().count() == 0 {
+        return "\nthe gallery is not calibrated: known individuals draw what is near, which decides nothing".into();
+    }
+    match all().filter(|decision| **decision == Verdict::Look).count() {
+        0 => "\nwho is known and who is new is what identify decides".into(),
+        look => format!(
+            "\nwho is known and who is new is what identify decides; {} to look at, put where nearest",
+            counted(look, "encounter")
+        ),
+    }
+}
+
 /// The groups for people.
 fn told(found: &Discovered) -> String {
     let row = |group: &Found| {
@@ -120,7 +150,7 @@ fn told(found: &Discovered) -> String {
         vec![
             group.group.clone().unwrap_or_default(),
             group.individual.as_deref().map_or_else(String::new, foreign::line),
-            group.encounters.len().to_string(),
+            encounters(group),
             group.photos.len().to_string(),
             distance(group.widest),
             distance(group.next),

@@ -49,6 +49,11 @@ fn taken(fields: &[Field]) -> Option<Date> {
     day.filter(|day| day.year() >= FIRST)
 }
 
+/// The day that a folder is called after, as `2026-07-09 b`: the innermost one of those `above` a photo, the nearest first.
+pub fn day_of_folders<'a>(above: impl Iterator<Item = &'a Path>) -> Option<Date> {
+    above.filter_map(|folder| parse_date(folder.file_name()?.to_str()?.get(..10)?)).next()
+}
+
 #[cfg(test)]
 pub(in crate::data) mod tests {
     use crate::data::decode::tests::with_exif;

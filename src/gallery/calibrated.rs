@@ -118,6 +118,9 @@ pub(super) mod tests {
         let known = drawn(60, 2, 0.3, 1);
         let gallery = put(&folder, &known);
         assert_eq!(calibration_of(&gallery).unwrap(), None);
+        assert_eq!(gallery.single_undated().unwrap(), 120, "nobody dated them, and each is alone");
+        assert_eq!(put(&dir.path().join("once"), &drawn(9, 1, 0.3, 1)).single_undated().unwrap(), 0);
+        assert_eq!(super::super::tests::small(&dir.path().join("dated")).single_undated().unwrap(), 0);
         let asked = Asked { false_new: 0.1, wrong_name: 0.1 };
         let (calibration, written) = calibrate_gallery(&gallery, asked, Some(0.3)).unwrap();
         assert_eq!((written.len(), calibration.share_new), (5, 0.3));

@@ -27,10 +27,11 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{Verdict, verdict};
 use super::discover::{self, Cut};
+use super::drawn;
 use super::known::Known;
 use super::logistic::{Case, Logistic};
 use super::proposal::{self, HeldOut, hold_out};
-use super::share::{Part, Share};
+use super::share::{Part, Share, least_individuals};
 use super::thresholds::{Asked, Thresholds, Wrong, parts};
 use super::{Error, Result};
 
@@ -40,15 +41,8 @@ const FOLDS: usize = 10;
 const POINTS: usize = 100;
 const BINS: usize = 10;
 const SEED: u64 = 666;
-/// Encounters asked about, as far as their individuals have no more: intervals are narrow then.
-const ENOUGH: usize = 5000;
 /// Numbers that photos asked about may be compared with, those of the whole gallery for each: about a minute on two cores.
 const NUMBERS: u64 = 1 << 39;
-/// Photos that are asked about however large the gallery is, as far as there are: fewer promise little.
-const FEWEST: u64 = 600;
-/// Encounters of one individual that are asked about, drawn from its own: one that is met all the time stands for nobody else,
-/// and a bound over individuals is as wide as what one of them can do.
-const MOST_OF_ONE: usize = 3;
 /// A gallery this much larger has other distances.
 const GROWN: f64 = 1.25;
 
@@ -207,7 +201,8 @@ fn calibrate_within(
         return Err(Error::Rate { what: "share-new", rate });
     }
     proposal::check(&known.embeddings, known.dims)?;
-    let HeldOuts { strangers, acquainted, population, encounters } = held_out(numbers, known, by_program);
+    let needed = least_individuals(asked.false_new.min(asked.wrong_name));
+    let HeldOuts { strangers, acquainted, population, to_group } = held_out((numbers, needed), known, by_program);
     if population.individuals == 0 {
         return Err(match population.trained_individuals {
             _ if population.encounters_named_by_program > 0 => {
@@ -217,7 +212,12 @@ fn calibrate_within(
             individuals => Error::AllTrained { individuals },
         });
     }
-    let thresholds = Thresholds::choose(&strangers, &asked)?;
+    let thresholds = Thresholds::choose(&strangers, &asked).map_err(|mut error| {
+        if let (Error::TooFew { drawn_from, .. }, true) = (&mut error, population.is_drawn()) {
+            *drawn_from = Some(population.eligible_individuals);
+        }
+        error
+    })?;
     let share_new =
         share_new.unwrap_or_else(|| (known.individuals.len() as f64 / known.encounters as f64).clamp(0.05, 0.95));
     let [name_is_right, is_new] = curves(&strangers, share_new, population.individuals);
@@ -232,7 +232,7 @@ fn calibrate_within(
         reached: reached(&strangers, &asked, share_new),
         of_trained: Share::of(&of_trained),
         curve: curve(&strangers),
-        groups: groups(known, &encounters)?,
+        groups: groups(known, &to_group)?,
     })
 }
 
@@ -279,19 +279,21 @@ struct HeldOuts {
     /// Encounters that it did not see of individuals that it did.
     acquainted: Vec<HeldOut>,
     population: Population,
-    /// The encounters of individuals that the network never saw.
-    encounters: Vec<Vec<usize>>,
+    /// Encounters of individuals that the network never saw, to choose by how far apart groups stay.
+    to_group: Vec<Vec<usize>>,
 }
 
-fn held_out(numbers: u64, known: &Known, by_program: &HashSet<u64>) -> HeldOuts {
+fn held_out((numbers, needed): (u64, usize), known: &Known, by_program: &HashSet<u64>) -> HeldOuts {
     let mut is_trained = vec![false; known.individuals.len()];
     known.photos.iter().filter(|photo| photo.trained == Some(true)).for_each(|p| is_trained[p.individual] = true);
     let is_by_program = |rows: &Vec<usize>| rows.iter().any(|&row| by_program.contains(&known.photos[row].id));
     let (named, encounters): (Vec<_>, Vec<_>) = known.rows_of_encounters().into_iter().partition(is_by_program);
-    let of_individual = eligible(known, encounters);
+    let of_individual = drawn::eligible(known, encounters);
     let strange = || of_individual.iter().zip(&is_trained).filter(|(all, is_trained)| !**is_trained && !all.is_empty());
     let (eligible_individuals, eligible_encounters) = (strange().count(), strange().map(|(all, _)| all.len()).sum());
-    let mut encounters = some(numbers, known, of_individual, &is_trained);
+    let to_group = drawn::to_group(numbers, known.dims, &of_individual, &is_trained, SEED);
+    let most = numbers / (known.embeddings.len() as u64).max(1);
+    let encounters = drawn::to_ask((most, needed), of_individual, &is_trained, SEED);
     let (acquainted, strangers): (Vec<_>, Vec<_>) =
         hold_out(known, &encounters).into_iter().partition(|one| is_trained[one.individual]);
     let asked = |is_new: bool| strangers.iter().filter(move |one| one.is_new == is_new);
@@ -310,40 +312,7 @@ fn held_out(numbers: u64, known: &Known, by_program: &HashSet<u64>) -> HeldOuts 
         photos_of_unknown_training: unknown,
         encounters_named_by_program: named.len(),
     };
-    encounters.retain(|rows| !is_trained[known.photos[rows[0]].individual]);
-    HeldOuts { strangers, acquainted, population, encounters }
-}
-
-/// Those of `encounters` that can be asked about, by individual: of none of their photos is it known that it trained the network.
-fn eligible(known: &Known, encounters: Vec<Vec<usize>>) -> Vec<Vec<Vec<usize>>> {
-    let mut of_individual: Vec<Vec<Vec<usize>>> = vec![Vec::new(); known.individuals.len()];
-    for rows in encounters {
-        if rows.iter().all(|&row| known.photos[row].trained != Some(true)) {
-            of_individual[known.photos[rows[0]].individual].push(rows);
-        }
-    }
-    of_individual
-}
-
-/// The encounters to ask about, of individuals that are drawn until there are [`ENOUGH`] or their photos take too many `numbers`.
-fn some(numbers: u64, known: &Known, mut of_individual: Vec<Vec<Vec<usize>>>, is_trained: &[bool]) -> Vec<Vec<usize>> {
-    let most = (numbers / (known.embeddings.len() as u64).max(1)).max(FEWEST) as usize;
-    let mut individuals: Vec<usize> = (0..of_individual.len()).collect();
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    individuals.shuffle(&mut random);
-    let mut counts = [[0; 2]; 2];
-    let mut all = Vec::new();
-    for who in individuals {
-        let [encounters, photos] = &mut counts[usize::from(is_trained[who])];
-        if *encounters < ENOUGH && *photos < most {
-            of_individual[who].shuffle(&mut random);
-            of_individual[who].truncate(MOST_OF_ONE);
-            *encounters += of_individual[who].len();
-            *photos += of_individual[who].iter().map(Vec::len).sum::<usize>();
-            all.append(&mut of_individual[who]);
-        }
-    }
-    all
+    HeldOuts { strangers, acquainted, population, to_group }
 }
 
 /// What each encounter weighs, so that new ones are `share_new` of all.
@@ -529,10 +498,10 @@ mod tests {
         let exact = within(u64::MAX);
         assert_eq!(exact, calibrated(&known), "below the limit nothing changes");
         assert!(!exact.population.is_drawn());
-        // 600 photos, the fewest, of 2100: a third of the encounters are asked about, in the whole gallery
+        // 600 photos, the fewest, of 2100: of most individuals one encounter is asked about, in the whole gallery
         let drawn = within(1);
         let held = drawn.population;
-        assert_eq!((held.individuals, held.known_encounters, held.new_encounters), (200, 600, 600));
+        assert_eq!((held.individuals, held.known_encounters, held.new_encounters), (600, 600, 600));
         assert_eq!((held.eligible_individuals, held.eligible_encounters, held.seed), (700, 2100, SEED));
         assert!(held.is_drawn() && held.gallery_individuals == 700);
         let [false_new, of_known, of_new] = errors(&known, &drawn.thresholds);
@@ -543,7 +512,7 @@ mod tests {
             (&reached.wrong_name_of_new, of_new),
         ] {
             assert!(share.interval[0] <= all && all <= share.interval[1], "{share:?}: {all} of all");
-            assert_eq!(share.individuals, 200);
+            assert_eq!(share.individuals, 600);
         }
         assert!(false_new <= 0.05 && of_known <= 0.05 && of_new <= 0.05, "what is promised holds for all");
         // a promise on fewer is more careful, and as far as the intervals tell both reach the same

@@ -10,6 +10,7 @@ use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::data::manifest::is_nobody;
 
+use super::names;
 use super::store::find;
 use super::writer::{Detail, Writer, changed};
 use super::{Error, Result};
@@ -53,9 +54,12 @@ impl Writer {
         let to = name(to)?;
         self.change("rename", |all| {
             let owner: Option<i64> = owner(all, to)?;
-            if let Some((other, known_as)) = find(all, to)?.filter(|(other, _)| *other != individual) {
-                let _ = other;
-                return Ok(Err(Error::NameTaken { name: to.to_owned(), known_as }));
+            match find(all, to)? {
+                Some((own, name)) if own == individual && name == to => return Ok(Err(Error::CalledSo { name })),
+                Some((other, known_as)) if other != individual => {
+                    return Ok(Err(Error::NameTaken { name: to.to_owned(), known_as }));
+                }
+                _ => {}
             }
             all.execute("UPDATE individuals SET name = ?2 WHERE id = ?1", params![individual, to])?;
             lead(all, to, Some(individual))?;
@@ -131,8 +135,8 @@ impl Writer {
         })
     }
 
-    /// Takes back the last change that was not taken back yet; building and rebuilding stay. One from before a rebuild is said
-    /// to be so.
+    /// Takes back the last change that was not taken back yet; building and rebuilding stay, and so does what a rebuild has left
+    /// nothing of, which is said. One from before a rebuild is said to be so.
     ///
     /// # Errors
     /// When there is none, or the database cannot be written.
@@ -140,22 +144,35 @@ impl Writer {
         self.change("undo", |all| {
             let last =
                 "SELECT id, what, said, detail FROM changes WHERE undone IS NULL AND what NOT IN ('undo', 'rebuild')
-                ORDER BY id DESC LIMIT 1";
+                AND id < ?1 ORDER BY id DESC LIMIT 1";
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-            let found: Option<(i64, String, String, String)> = all.query_row(last, [], read).optional()?;
-            let Some((id, what, said, detail)) = found.filter(|(_, what, ..)| what != "build") else {
-                return Ok(Err(Error::NothingToUndo));
-            };
-            if let Err(error) = take_back(all, id, &what, &detail)? {
-                return Ok(Err(error));
+            let (mut before, mut why, mut stay) = (i64::MAX, None, String::new());
+            loop {
+                let found: Option<(i64, String, String, String)> = all.query_row(last, [before], read).optional()?;
+                let Some((id, what, said, detail)) = found.filter(|(_, what, ..)| what != "build") else {
+                    return Ok(Err(why.unwrap_or(Error::NothingToUndo)));
+                };
+                let told = if said.is_empty() { what.clone() } else { format!("{what}: {said}") };
+                all.execute_batch("SAVEPOINT one")?;
+                match take_back(all, id, &what, &detail)? {
+                    // what nothing can take back any more is in nobody's way
+                    Err(error @ (Error::RebuiltSince | Error::CorrectedBeforeRebuild)) => {
+                        all.execute_batch("ROLLBACK TO one; RELEASE one")?;
+                        stay += &format!("; {told}: stays, as {error}");
+                        before = id;
+                        why.get_or_insert(error);
+                        continue;
+                    }
+                    Err(error) => return Ok(Err(error)),
+                    Ok(()) => all.execute_batch("RELEASE one")?,
+                }
+                let rebuilt = "SELECT EXISTS (SELECT 1 FROM changes WHERE what = 'rebuild' AND id > ?1)";
+                let stays = match all.query_row(rebuilt, [id], |row| row.get(0))? {
+                    true => "; it was made before the rebuild, which stays",
+                    false => "",
+                };
+                return Ok(Ok((format!("taken back: {told}{stays}{stay}"), Detail::Undo { of: id })));
             }
-            let said = if said.is_empty() { what } else { format!("{what}: {said}") };
-            let rebuilt = "SELECT EXISTS (SELECT 1 FROM changes WHERE what = 'rebuild' AND id > ?1)";
-            let stays = match all.query_row(rebuilt, [id], |row| row.get(0))? {
-                true => "; it was made before the rebuild, which stays",
-                false => "",
-            };
-            Ok(Ok((format!("taken back: {said}{stays}"), Detail::Undo { of: id })))
         })
     }
 
@@ -272,7 +289,11 @@ fn take_back(all: &Transaction<'_>, id: i64, what: &str, detail: &str) -> rusqli
     };
     let undo: i64 = all.query_row("SELECT coalesce(max(id), 0) + 1 FROM changes", [], |row| row.get(0))?;
     deferred(all)?;
+    let before = names::unreachable(all)?;
     if let Err(error) = reverse(all, id, undo, &detail)? {
+        return Ok(Err(error));
+    }
+    if let Err(error) = names::lead_again(all, &before)? {
         return Ok(Err(error));
     }
     all.execute("UPDATE changes SET undone = ?2 WHERE id = ?1", params![id, undo])?;
@@ -282,11 +303,15 @@ fn take_back(all: &Transaction<'_>, id: i64, what: &str, detail: &str) -> rusqli
 /// Reverses change `id`, which was `detail`, for change `undo`.
 fn reverse(all: &Transaction<'_>, id: i64, undo: i64, detail: &Detail) -> rusqlite::Result<Result<()>> {
     match detail {
-        Detail::Add | Detail::Correct { .. } => {
+        Detail::Add => {
             all.execute("UPDATE photos SET gone = ?2 WHERE added = ?1 AND gone IS NULL", params![id, undo])?;
-            if let Detail::Correct { photos } = detail {
-                return bring_back(all, id, *photos);
+        }
+        Detail::Correct { photos } => {
+            if let Some(error) = taken_out_since(all, id)? {
+                return Ok(Err(error));
             }
+            all.execute("UPDATE photos SET gone = ?2 WHERE added = ?1 AND gone IS NULL", params![id, undo])?;
+            return bring_back(all, id, (*photos, Error::CorrectedBeforeRebuild));
         }
         Detail::Rename { individual, from, to, owner } => {
             all.execute("UPDATE individuals SET name = ?2 WHERE id = ?1", params![individual, from])?;
@@ -306,7 +331,7 @@ fn reverse(all: &Transaction<'_>, id: i64, undo: i64, detail: &Detail) -> rusqli
             }
             all.execute("UPDATE individuals SET note = ?2 WHERE id = ?1", params![into, note])?;
         }
-        Detail::Remove { photos } => return bring_back(all, id, *photos),
+        Detail::Remove { photos } => return bring_back(all, id, (*photos, Error::RebuiltSince)),
         Detail::Note { individual, before } => {
             all.execute("UPDATE individuals SET note = ?2 WHERE id = ?1", params![individual, before])?;
         }
@@ -315,14 +340,45 @@ fn reverse(all: &Transaction<'_>, id: i64, undo: i64, detail: &Detail) -> rusqli
     Ok(Ok(()))
 }
 
-/// Has the photos come again that went with change `id`, which were so many.
-fn bring_back(all: &Transaction<'_>, id: i64, photos: usize) -> rusqlite::Result<Result<()>> {
+/// Photos that came with change `id` and were taken out by one that stands: without it nobody can say where they belong.
+fn taken_out_since(all: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Error>> {
+    let query = "SELECT p.path, c.id, c.what, c.said FROM photos p JOIN changes c ON c.id = p.gone
+        WHERE p.added = ?1 AND c.undone IS NULL ORDER BY c.id DESC LIMIT 1";
+    all.query_row(query, [id], standing_in_the_way).optional()
+}
+
+/// A photo that went with change `id` and lies in the gallery again, or lies where another does now.
+fn taken_in_since(all: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Error>> {
+    let found = |same: &str| {
+        let query = format!(
+            "SELECT now.path, c.id, c.what, c.said FROM photos before JOIN photos now ON now.gone IS NULL AND {same}
+            JOIN changes c ON c.id = now.added WHERE before.gone = ?1
+            AND before.added NOT IN (SELECT id FROM changes WHERE undone IS NOT NULL) LIMIT 1"
+        );
+        all.query_row(&query, [id], standing_in_the_way).optional()
+    };
+    match found("now.root = before.root AND now.path = before.path")? {
+        None => found("now.sha256 = before.sha256 AND now.crop = before.crop"),
+        at => Ok(at),
+    }
+}
+
+fn standing_in_the_way(row: &rusqlite::Row<'_>) -> rusqlite::Result<Error> {
+    let (photo, change, what, said): (_, _, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+    Ok(Error::LaterChange { photo, change, what: if said.is_empty() { what } else { format!("{what}: {said}") } })
+}
+
+/// Has the photos come again that went with change `id`, which were so many; else tells why they cannot.
+fn bring_back(all: &Transaction<'_>, id: i64, (photos, else_told): (usize, Error)) -> rusqlite::Result<Result<()>> {
+    if let Some(error) = taken_in_since(all, id)? {
+        return Ok(Err(error));
+    }
     // those whose coming was taken back meanwhile stay away
     let undone = "added IN (SELECT id FROM changes WHERE undone IS NOT NULL)";
     let back = all.execute(&format!("UPDATE photos SET gone = NULL WHERE gone = ?1 AND NOT {undone}"), [id])?;
     let query = format!("SELECT count(*) FROM photos WHERE gone = ?1 AND {undone}");
     let away: usize = all.query_row(&query, [id], |row| row.get(0))?;
-    Ok(if back + away == photos { Ok(()) } else { Err(Error::RebuiltSince) })
+    Ok(if back + away == photos { Ok(()) } else { Err(else_told) })
 }
 
 #[cfg(test)]
@@ -414,7 +470,9 @@ mod tests {
             refused(writer.rename("t1", bad), "is no name");
         }
         refused(writer.rename("t1", "Ada"), "gallery merge");
-        refused(writer.rename("t1", "t2"), "Ada");
+        refused(writer.rename("t1", "t2"), "t2: this is an old name of Ada;");
+        refused(writer.rename("t1", "Ada"), "Ada: this is another individual's name;");
+        refused(writer.rename("t2", "Ada"), "Ada: it is called so already");
         refused(writer.merge("t2", "Ada"), "the same");
         refused(writer.remove("t1", &["0.jpg".into(), "1.jpg".into()]), "1.jpg");
         refused(writer.note("t1", &"x".repeat(5000)), "too long");

@@ -205,6 +205,7 @@ pub(super) fn keep(path: &Path, header: &Header, rows: &[f32]) -> Result<()> {
         files::sweep(path); // what was left by who was killed at making it
         return make_anew(path, header, rows, || Ok(()));
     };
+    files::sweep_old(path); // and by readers who were
     file.cut(there as u64)?;
     for from in (there..all).step_by(AT_ONCE) {
         file.append_bytes(&made(from..all.min(from + AT_ONCE), &coder, rows, None))?;
@@ -227,14 +228,13 @@ pub(super) fn make_anew(
     let all = whole_blocks(&coder, rows);
     let kept = Codes::kept(path, header, rows).kept;
     let head = head(form(&coder), path, header)?;
-    Ok(files::replace_with(path, |out| {
+    let write = |out: &mut dyn io::Write| {
         out.write_all(&head)?;
-        for from in (0..all).step_by(AT_ONCE) {
-            out.write_all(&made(from..all.min(from + AT_ONCE), &coder, rows, kept.as_ref()))?;
-        }
-        out.flush()?;
-        may()
-    })?)
+        (0..all)
+            .step_by(AT_ONCE)
+            .try_for_each(|from| out.write_all(&made(from..all.min(from + AT_ONCE), &coder, rows, kept.as_ref())))
+    };
+    Ok(files::replace_when(path, write, may)?)
 }
 
 /// Whether the file at `path` has all whole blocks of `rows`, and each is right.

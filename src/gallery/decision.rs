@@ -31,6 +31,13 @@ pub struct Decision {
     pub probability: Option<f64>,
 }
 
+impl Decision {
+    /// Whom it names.
+    pub fn named(&self) -> Option<usize> {
+        self.individual.filter(|_| self.decision == Verdict::Known)
+    }
+}
+
 /// A probability in words: what is all but sure is not said to be.
 pub fn sure(probability: f64) -> String {
     match probability {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::counted::counted;
 use crate::run::stamp::Stamp;
 
+use super::correction::Moved;
 use super::identify::Verdict;
 use super::store::{Gallery, find};
 use super::writer::{Detail, NewPhoto, There, Writer, changed};
@@ -62,6 +63,8 @@ pub struct Matter<'a> {
     pub photos: &'a [NewPhoto],
     /// Their embeddings, row after row.
     pub embeddings: &'a [f32],
+    /// None of its photos can be read.
+    pub unread: bool,
 }
 
 /// A decision as it was written down.
@@ -82,6 +85,9 @@ pub struct Decided {
     pub by: By,
     /// What was proposed.
     pub proposed: Proposed,
+    /// No photo of it could be read then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
     /// Whether it was taken back.
     pub undone: bool,
 }
@@ -90,6 +96,12 @@ impl Decided {
     /// The encounter with the folder that was gone through, told apart from those of others.
     pub fn place(&self) -> String {
         shown(&self.folder, &self.encounter)
+    }
+
+    /// Whether it still counts of an encounter of so many readable photos: who skipped what could not be read has not seen the
+    /// good copies that came.
+    pub(super) fn counts_with(&self, photos: usize) -> bool {
+        !(self.unread && self.ruling == Ruling::Skipped && photos > 0)
     }
 }
 
@@ -179,6 +191,7 @@ fn decided(row: &Row<'_>) -> rusqlite::Result<Decided> {
         encounter: row.get(3)?,
         ruling: ruled.ruling,
         by: ruled.by,
+        unread: ruled.unread,
         proposed: json(row, 5)?,
         undone: row.get(6)?,
     })
@@ -196,13 +209,16 @@ struct Ruled {
     #[serde(flatten)]
     ruling: Ruling,
     by: By,
+    /// It was skipped as no photo of it could be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unread: bool,
 }
 
 impl Writer {
     /// Writes down what was decided of `matters`, encounters of `folder` (an absolute path) that are one animal, and adds their
     /// photos as the individual that they are now known to show; photos that are there already are left as they are. Where
-    /// `corrects` is the change by which another was decided of one last, the photos that came by that are this one's from now
-    /// on. It is one change, taken back in one step. What returned is on the disk.
+    /// `corrects` is the change by which another was decided of one last, the photos that the gallery holds by that are this one's
+    /// from now on, whatever lies at their paths by now, and what was proposed first is what is written down. It is one change, taken back in one step. What returned is on the disk.
     ///
     /// # Errors
     /// When something else than that it is skipped is decided of one already, by another change than `corrects`; when the name of a known individual is nobody's, that of a new one
@@ -214,22 +230,25 @@ impl Writer {
         matters: &[Matter<'_>],
         (ruling, by, corrects): (&Ruling, By, Option<i64>),
     ) -> Result<()> {
-        let standing = "SELECT d.change, d.ruling FROM decisions d JOIN changes c ON c.id = d.change
+        let standing = "SELECT d.change, d.ruling, d.proposed FROM decisions d JOIN changes c ON c.id = d.change
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
         let mut once = HashSet::new();
-        let (mut before, mut moved) = (None, Moved::default());
-        for Matter { encounter, .. } in matters {
+        let (mut before, mut moved, mut first) = (None, Moved::default(), HashMap::new());
+        for Matter { encounter, unread, .. } in matters {
             let found = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
-                let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?.ruling));
+                let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?, row.get(2)?));
                 standing.query_row([folder, encounter], read).optional()
             });
             let stands = match self.facts.told(found)? {
                 None => false,
-                // who was skipped may still get a name
-                Some((_, Ruling::Skipped)) => *ruling == Ruling::Skipped,
-                Some((change, ruling)) if corrects == Some(change) => {
-                    moved.take(self, (folder, encounter))?;
+                // who was skipped may still get a name, and be skipped again where somebody sees it only now
+                Some((_, Ruled { ruling: Ruling::Skipped, unread: before, .. }, _)) => {
+                    *ruling == Ruling::Skipped && (!before || *unread)
+                }
+                Some((change, Ruled { ruling, .. }, proposed)) if corrects == Some(change) => {
+                    moved.take(self, folder, encounter)?;
                     before = ruling.individual().map(str::to_owned);
+                    first.insert(*encounter, proposed);
                     false
                 }
                 Some(_) => true,
@@ -264,13 +283,15 @@ impl Writer {
             return Err(Error::Known { reason });
         }
         let (mut new, mut rows, mut of_these) = (Vec::new(), Vec::new(), HashSet::new());
-        for (photo, embedding) in
-            matters.iter().flat_map(|one| one.photos.iter().zip(one.embeddings.chunks_exact(dims)))
-        {
+        let rows_of = |embeddings| <[f32]>::chunks_exact(embeddings, dims);
+        let held = moved.photos.iter().zip(rows_of(&moved.embeddings)).map(|one| (one, true));
+        let seen = matters.iter().flat_map(|one| one.photos.iter().zip(rows_of(one.embeddings)));
+        let seen = seen.filter(|(photo, _)| !moved.have(photo)).map(|one| (one, false));
+        for ((photo, embedding), is_held) in held.chain(seen) {
             let Some(individual) = ruling.individual() else { break };
             let photo = NewPhoto { individual: individual.to_owned(), ..photo.clone() };
             let stands = match of_these.insert((photo.sha256, photo.crop)) {
-                true if moved.photos.contains(&(photo.path.clone(), photo.sha256)) => There::New,
+                true if is_held => There::New,
                 true => self.there(&photo)?,
                 false => There::Known,
             };
@@ -287,9 +308,16 @@ impl Writer {
         let text = |value: serde_json::Result<String>| {
             value.map_err(|e| Error::from(crate::run::RunError::io("write", self.folder(), e.into())))
         };
-        let ruled = text(serde_json::to_string(&Ruled { ruling: ruling.clone(), by }))?;
-        let log = |one: &Matter<'_>| Ok((one.encounter.to_owned(), text(serde_json::to_string(one.proposed))?));
-        let log: Vec<(String, String)> = matters.iter().map(log).collect::<Result<_>>()?;
+        let log = |one: &Matter<'_>| {
+            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread };
+            let proposed = match first.remove(one.encounter) {
+                Some(first) => first,
+                // by the photos that the gallery holds since, it would be who was decided
+                None => text(serde_json::to_string(one.proposed))?,
+            };
+            Ok((one.encounter.to_owned(), text(serde_json::to_string(&ruled))?, proposed))
+        };
+        let log: Vec<(String, String, String)> = matters.iter().map(log).collect::<Result<_>>()?;
         let places: Vec<String> = matters.iter().map(|one| shown(folder, one.encounter)).collect();
         let mut said = ruling.told(&places.iter().map(String::as_str).collect::<Vec<_>>());
         if let Some(before) = &before {
@@ -309,7 +337,7 @@ impl Writer {
                 all.prepare_cached("UPDATE photos SET gone = ?2 WHERE id = ?1")?.execute([*id, change])?;
             }
             let one = "INSERT INTO decisions (change, folder, encounter, ruling, proposed) VALUES (?1, ?2, ?3, ?4, ?5)";
-            for (encounter, proposed) in &log {
+            for (encounter, ruled, proposed) in &log {
                 all.execute(one, params![change, folder, encounter, ruled, proposed])?;
             }
             Ok(change)
@@ -338,32 +366,6 @@ impl Writer {
     }
 }
 
-/// Photos that come with an encounter's decision, which is corrected: they are somebody else's from then on.
-#[derive(Default)]
-struct Moved {
-    ids: Vec<i64>,
-    /// Their paths and what is in their files.
-    photos: HashSet<(String, [u8; 32])>,
-}
-
-impl Moved {
-    fn take(&mut self, gallery: &Gallery, (folder, encounter): (&str, &str)) -> Result<()> {
-        let query = "SELECT p.id, p.path, p.sha256 FROM photos p JOIN roots r ON r.id = p.root
-            WHERE p.gone IS NULL AND r.path = ?1 AND p.added IN (SELECT d.change FROM decisions d
-                JOIN changes c ON c.id = d.change WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2)";
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
-        let all = || gallery.facts.connection.prepare(query)?.query_map([folder, encounter], read)?.collect();
-        let all: Vec<(i64, String, [u8; 32])> = gallery.facts.told(all())?;
-        // one change may be of several encounters
-        let is_own = |path: &str| path == encounter || Path::new(path).parent() == Some(Path::new(encounter));
-        for (id, path, sha256) in all.into_iter().filter(|(_, path, _)| is_own(path)) {
-            self.ids.push(id);
-            self.photos.insert((path, sha256));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{photo, small};
@@ -385,7 +387,7 @@ mod tests {
             .collect();
         let mut matters = Vec::new();
         for ((encounter, _), (photos, embeddings)) in encounters.iter().zip(&seen) {
-            matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings });
+            matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings, unread: false });
         }
         writer.rule("/week", &matters, (&ruling, By::Person, None))
     }
@@ -505,7 +507,8 @@ mod tests {
         rule(&mut writer, "a", Ruling::Known("t1".into()), &[5, 6]).unwrap();
         for (encounter, n) in [("b", 7), ("c", 8)] {
             let (photo, row) = photo(n, "");
-            let matter = Matter { encounter, proposed: &PROPOSED, photos: &[photo], embeddings: &row };
+            let photos = &[photo];
+            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false };
             writer.rule("/week", &[matter], (&Ruling::Known("t2".into()), By::Program, None)).unwrap();
         }
         let named = |writer: &Writer| {

@@ -8,6 +8,10 @@
 //! SeaTurtleID .88 (complete .75, single .86). A known individual counts as one encounter does: weighed more, it draws strangers
 //! (synthetic .56, at ten times .54, were nothing else to count .47).
 //!
+//! Where a gallery is calibrated, who is known and who is new is what its [`decision`](super::decision) says, here as everywhere:
+//! known individuals do not draw by the distance that holds groups apart, and only encounters that are left to look at are put
+//! where they are nearest.
+//!
 //! How far apart groups stay is chosen on individuals with names: [`choose`] hides the names of half of them, takes the
 //! distance with the highest adjusted Rand index, and tells the index that it reaches on the other half.
 
@@ -21,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::nn::ops::device;
 
 use super::ari::{Agreement, agreement};
+use super::decision::{Decision, Verdict};
 use super::known::Known;
 use super::linkage::{Clusters, Distances, Merge};
 use super::proposal;
@@ -129,6 +134,15 @@ impl Tree {
     /// # Errors
     /// When there are too many.
     fn of(encounters: &Encounters, known: Option<&Known>) -> Result<Tree> {
+        Tree::without(encounters, known, &|_| false)
+    }
+
+    /// As [`Tree::of`], where the encounters that are `barred` come to no known individual.
+    fn without(
+        encounters: &Encounters,
+        known: Option<&Known>,
+        barred: &(dyn Fn(usize) -> bool + Sync),
+    ) -> Result<Tree> {
         let anchored = known.map(Known::rows_of_individuals).unwrap_or_default();
         let (anchors, things) = (anchored.len(), anchored.len() + encounters.len());
         few_enough(things)?;
@@ -149,7 +163,14 @@ impl Tree {
         all.extend(&encounters.embeddings);
         ends.extend(encounters.ends.iter().map(|end| end + before));
         let rows = Encounters { dims: encounters.dims, embeddings: all, ends };
-        let merges = Distances::new(things, |thing, out| apart(&rows, anchors, thing, out)).merge();
+        let from = |thing: usize, out: &mut [f32]| {
+            apart(&rows, anchors, thing, out);
+            if thing < anchors {
+                let barred = (thing + 1..).zip(out).filter(|(other, _)| *other >= anchors && barred(other - anchors));
+                barred.for_each(|(_, out)| *out = f32::INFINITY);
+            }
+        };
+        let merges = Distances::new(things, from).merge();
         Ok(Tree { anchors, things, merges })
     }
 
@@ -199,10 +220,53 @@ fn apart(all: &Encounters, anchors: usize, thing: usize, out: &mut [f32]) {
 /// # Errors
 /// When there are more than [`MOST`] encounters and known individuals, the gallery's embeddings are others, or `cut` is no distance.
 pub fn group(encounters: &Encounters, known: Option<&Known>, cut: f64) -> Result<Vec<Group>> {
-    if !(cut >= 0.0 && cut.is_finite()) {
-        return Err(Error::Cut { cut });
+    check(cut)?;
+    Ok(groups_of(&Tree::of(encounters, known)?, cut))
+}
+
+/// As [`group`] around the individuals of `known`, where a decision was made on each encounter: one that is known is its
+/// individual's, one that is new comes to nobody who is known, and only who is left to look at lies where it is nearest.
+///
+/// # Errors
+/// As [`group`].
+pub(super) fn group_decided(
+    encounters: &Encounters,
+    known: &Known,
+    decided: &[Decision],
+    cut: f64,
+) -> Result<Vec<Group>> {
+    check(cut)?;
+    let open: Vec<usize> = (0..encounters.len()).filter(|&one| decided[one].named().is_none()).collect();
+    let mut rest = Encounters { dims: encounters.dims, ..Encounters::default() };
+    for &one in &open {
+        let rows = encounters.rows(one);
+        rest.push(&encounters.embeddings[rows.start * encounters.dims..rows.end * encounters.dims]);
     }
-    let tree = Tree::of(encounters, known)?;
+    let is_new = |one: usize| decided[open[one]].decision == Verdict::NewIndividual;
+    let mut of_known: BTreeMap<usize, Group> = BTreeMap::new();
+    let mut new = Vec::new();
+    for mut group in groups_of(&Tree::without(&rest, Some(known), &is_new)?, cut) {
+        group.encounters.iter_mut().for_each(|one| *one = open[*one]);
+        match group.individual {
+            Some(who) => _ = of_known.insert(who, group),
+            None => new.push(group),
+        }
+    }
+    for (one, decision) in decided.iter().enumerate() {
+        if let Some(who) = decision.named() {
+            let none = Group { encounters: Vec::new(), individual: Some(who), widest: None, next: None };
+            of_known.entry(who).or_insert(none).encounters.push(one);
+        }
+    }
+    of_known.values_mut().for_each(|group| group.encounters.sort_unstable());
+    Ok(of_known.into_values().chain(new).collect())
+}
+
+fn check(cut: f64) -> Result<()> {
+    if cut >= 0.0 && cut.is_finite() { Ok(()) } else { Err(Error::Cut { cut }) }
+}
+
+fn groups_of(tree: &Tree, cut: f64) -> Vec<Group> {
     let clusters = tree.cut(cut);
     let number = |distance: Option<f32>| distance.map(f64::from);
     let mut groups: Vec<Group> = (clusters.widest.iter().zip(&clusters.next))
@@ -220,7 +284,7 @@ pub fn group(encounters: &Encounters, known: Option<&Known>, cut: f64) -> Result
         }
     }
     groups.retain(|group| !group.encounters.is_empty());
-    Ok(groups)
+    groups
 }
 
 /// Chooses a distance for encounters like those of `known`, whose names count. With `anchored` half of the individuals of each
@@ -394,6 +458,56 @@ mod tests {
         assert!((found[0].widest.unwrap() - chord(0.0)).abs() > 1e-4 && nearest.candidates[0].distance < 1e-3);
         let only = group(&at(&[&[0.0, 30.0]]), Some(&known), 2.0).unwrap();
         assert!((only[0].widest.unwrap() - f64::midpoint(chord(10.0), chord(20.0))).abs() < 1e-4, "{only:?}");
+    }
+
+    #[test]
+    fn who_is_decided_is_where_that_says_and_the_others_where_they_are_nearest() {
+        let known = on_circle(&[("a", 0, 0.0), ("b", 1, 60.0)]);
+        // all near to a; the last two are two days of one animal, one of them left to look at
+        let met = at(&[&[4.0], &[5.0], &[6.0], &[90.0], &[92.0]]);
+        let is = |decision, individual| Decision { decision, individual, probability: None };
+        let new = is(Verdict::NewIndividual, None);
+        let decided = [is(Verdict::Known, Some(1)), new, is(Verdict::Look, Some(0)), new, is(Verdict::Look, Some(1))];
+        let told = |decided: &[Decision]| {
+            let groups = group_decided(&met, &known, decided, chord(15.0)).unwrap();
+            groups.into_iter().map(|group| (group.individual, group.encounters)).collect::<Vec<_>>()
+        };
+        // 2 is nearer to the new 1 than to a, and so a day of the new one
+        assert_eq!(told(&decided), [(Some(1), vec![0]), (None, vec![1, 2]), (None, vec![3, 4])]);
+        let mut far = decided;
+        far[1] = is(Verdict::Known, Some(0));
+        assert_eq!(told(&far), [(Some(0), vec![1, 2]), (Some(1), vec![0]), (None, vec![3, 4])]);
+        assert!(group_decided(&met, &known, &decided, f64::NAN).is_err());
+    }
+
+    #[test]
+    fn decided_by_a_calibration_groups_agree_with_names_no_worse() {
+        for (spread, seed) in [(0.2, 1), (0.3, 2), (0.4, 3)] {
+            // of 120 individuals every second one is known by its first two encounters, the others are new
+            let all = drawn(120, 4, spread, seed);
+            let mut rows = [Vec::new(), Vec::new()];
+            let mut before = vec![0; 120];
+            for (row, photo) in all.photos.iter().enumerate() {
+                let is_known = photo.individual % 2 == 0 && before[photo.individual] < 2;
+                before[photo.individual] += 1;
+                rows[usize::from(!is_known)].push(row);
+            }
+            let known = part(&all, &rows[0]).unwrap();
+            let met: Vec<&[f32]> = rows[1].iter().map(|&row| all.embedding(row)).collect();
+            let names: Vec<_> =
+                rows[1].iter().map(|&row| Some(&*all.individuals[all.photos[row].individual])).collect();
+            let met = Encounters::new(all.dims, met.into_iter()).unwrap();
+            let asked = crate::gallery::thresholds::Asked { false_new: 0.1, wrong_name: 0.1 };
+            let calibration = crate::gallery::calibration::calibrate(&known, asked, None, &Default::default()).unwrap();
+            let decided: Vec<Decision> = (0..met.len())
+                .map(|one| proposed(&known, &met.embeddings[one * all.dims..][..all.dims]).unwrap())
+                .map(|proposal| crate::gallery::decision::decide(&proposal, &calibration))
+                .collect();
+            let ari = |groups: Vec<Group>| judge(&groups, &met, &names).unwrap().ari;
+            let before = ari(group(&met, Some(&known), choose(&known, true).unwrap().distance).unwrap());
+            let now = ari(group_decided(&met, &known, &decided, calibration.groups.unwrap().distance).unwrap());
+            assert!(now > before - 0.02, "{spread}: {before} before, {now} now");
+        }
     }
 
     #[test]

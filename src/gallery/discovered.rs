@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::manifest::{Manifest, Problem};
@@ -9,14 +10,21 @@ use crate::eval::embed::{Embedded, Source, embed_readable};
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
 
+use super::apart;
 use super::ari::Agreement;
 use super::asked::{Asked, Together, with_rows};
+use super::calibration::Calibration;
+use super::decision::{Decision, Verdict, decide};
 use super::discover::{self, Cut, Encounters, Group};
 use super::groups;
 use super::hash;
 use super::known::{Known, KnownPhoto};
+use super::proposal;
 use super::trained::Trained;
 use super::{Error, Result};
+
+/// Encounters that are decided on at once.
+const TOGETHER: usize = 16;
 
 /// Photos that are to be grouped.
 #[derive(Clone, Debug)]
@@ -103,14 +111,19 @@ pub struct Found {
     pub photos: Vec<String>,
     /// Its encounters.
     pub encounters: Vec<String>,
+    /// What is decided of each, as `identify` says it; none where the gallery is not calibrated. One to look at lies where it is
+    /// nearest, which decides nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Verdict>,
     /// How sure it is that all are one: the average distance of the two parts that were put together last, below `distance`.
     pub widest: Option<f64>,
     /// How sure it is that there are no more: the average distance to the part that would have come next, above `distance`.
     pub next: Option<f64>,
 }
 
-/// Groups the photos of `unsorted`, around the individuals of `known` if given. How far apart groups stay is `distance`, else chosen on
-/// the gallery's individuals, else on the folder's own where they have names, without the photos that are of `trained`. The
+/// Groups the photos of `unsorted`, around the individuals of `known` if given. Who is known and who is new is what its calibration
+/// says, if it has one; else known individuals draw as encounters do. How far apart groups stay is `distance`, else what the
+/// calibration says, else chosen on the gallery's individuals, else on the folder's own where they have names, without the photos that are of `trained`. The
 /// problems are of photos that cannot be read. `progress` is called with the number done, of how many, and says whether to go on.
 ///
 /// # Errors
@@ -118,7 +131,7 @@ pub struct Found {
 pub fn discover<D: Backend>(
     unsorted: &Unsorted,
     model: &Model<D>,
-    known: Option<&Known>,
+    known: Option<(&Known, Option<&Calibration>)>,
     (distance, trained): (Option<f64>, &Trained),
     source: &Source,
     progress: &mut dyn FnMut(usize, usize) -> bool,
@@ -133,18 +146,27 @@ pub fn discover<D: Backend>(
     let readable = Readable::of(unsorted, &usable, &vectors, model.about.embedding_dim);
     let encounters = Encounters::new(readable.dims, readable.rows.iter().copied())?;
     let has_names = readable.names.iter().any(Option::is_some);
-    let (cut, by) = match (distance, known) {
-        (Some(distance), _) => (Err(distance), None),
-        (None, Some(known)) => (Ok(discover::choose(known, true)?), Some(ChosenBy::Gallery)),
-        (None, None) if has_names => {
+    let (known, calibration) = known.unzip();
+    let calibration = calibration.flatten();
+    let calibrated = calibration.and_then(|calibration| calibration.groups);
+    let (cut, by) = match (distance, calibrated, known) {
+        (Some(distance), ..) => (Err(distance), None),
+        (None, Some(cut), _) => (Ok(cut), Some(ChosenBy::Gallery)),
+        (None, None, Some(known)) => (Ok(discover::choose(known, true)?), Some(ChosenBy::Gallery)),
+        (None, None, None) if has_names => {
             (Ok(discover::choose(&readable.as_known(manifest, trained)?, false)?), Some(ChosenBy::Folder))
         }
-        (None, None) => return Err(Error::NoDistance),
+        (None, None, None) => return Err(Error::NoDistance),
     };
     let distance = match &cut {
         Ok(Cut { distance, .. }) | Err(distance) => *distance,
     };
-    let groups = discover::group(&encounters, known, distance)?;
+    let decided =
+        known.zip(calibration).map(|(known, calibration)| readable.decided(known, calibration)).transpose()?;
+    let groups = match (known, &decided) {
+        (Some(known), Some(decided)) => discover::group_decided(&encounters, known, decided, distance)?,
+        _ => discover::group(&encounters, known, distance)?,
+    };
     let agreement = discover::judge(&groups, &encounters, &readable.names);
     let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
     let mut new = 0;
@@ -156,6 +178,7 @@ pub fn discover<D: Backend>(
         individual: group.individual.zip(known).map(|(who, known)| known.individuals[who].clone()),
         photos: group.encounters.iter().flat_map(|&e| readable.photos[e].iter().map(path)).collect(),
         encounters: group.encounters.iter().map(|&e| readable.encounters[e].to_owned()).collect(),
+        decisions: decided.iter().flat_map(|all| group.encounters.iter().map(|&e| all[e].decision)).collect(),
         widest: group.widest,
         next: group.next,
     };
@@ -193,6 +216,26 @@ impl<'a> Readable<'a> {
             }
         }
         readable
+    }
+
+    /// What is decided of each.
+    fn decided(&self, known: &Known, calibration: &Calibration) -> Result<Vec<Decision>> {
+        if known.dims != self.dims {
+            let reason = format!("they have {} dimensions, and the gallery {}", self.dims, known.dims);
+            return Err(Error::Query { reason });
+        }
+        let all: Vec<Result<Vec<Decision>>> = (self.rows.par_chunks(TOGETHER))
+            .map(|rows| {
+                let photos: Vec<Vec<f32>> = rows.iter().map(|rows| rows.to_vec()).collect();
+                let apart = apart::each_encounter(known, &photos, |_, _| true);
+                let decided = rows.iter().zip(apart).map(|(rows, apart)| {
+                    let proposal = proposal::propose(self.dims, rows, proposal::candidates(&apart))?;
+                    Ok(decide(&proposal, calibration))
+                });
+                decided.collect()
+            })
+            .collect();
+        Ok(all.into_iter().collect::<Result<Vec<_>>>()?.concat())
     }
 
     /// Those with a name, as if they were a gallery.

@@ -151,8 +151,9 @@ pub enum Error {
     },
     /// Too few individuals for a promise.
     #[error(
-        "{individuals} held-out individuals cannot promise a false-new rate of {} with a wrong-name rate of {}: it takes {needed} with \
+        "{individuals} held-out individuals{} cannot promise a false-new rate of {} with a wrong-name rate of {}: it takes {needed} with \
          equally many encounters, even if nothing goes wrong; {}",
+        drawn(*drawn_from),
         asked.false_new,
         asked.wrong_name,
         instead(*least, folder.as_deref())
@@ -166,6 +167,8 @@ pub enum Error {
         least: Option<Asked>,
         /// How many it takes, with an encounter each.
         needed: usize,
+        /// Of how many they were drawn, as all would take too long; none where all were asked about.
+        drawn_from: Option<usize>,
         /// The gallery, where it lies on a disk.
         folder: Option<PathBuf>,
     },
@@ -317,15 +320,21 @@ pub enum Error {
     },
     /// A name that leads to another individual.
     #[error(
-        "{}: that leads to {} already; `caretta gallery merge` makes two one, or choose another name",
+        "{}: this is {}; `caretta gallery merge` makes two individuals one, or choose another name",
         line(name),
-        line(known_as)
+        taken(name, known_as)
     )]
     NameTaken {
         /// The name.
         name: String,
         /// What the other one goes by.
         known_as: String,
+    },
+    /// An individual is to be called what it is called.
+    #[error("{}: it is called so already", line(name))]
+    CalledSo {
+        /// Its name.
+        name: String,
     },
     /// An individual is to be merged with itself.
     #[error("{}: both names are the same individual's", line(name))]
@@ -372,6 +381,50 @@ pub enum Error {
         "the gallery was rebuilt since, without the photos that were taken out; `caretta gallery add` puts them in again"
     )]
     RebuiltSince,
+    /// What was corrected is all that is left.
+    #[error(
+        "the gallery was rebuilt since, without the photos as they were before that correction; correct the encounter again"
+    )]
+    CorrectedBeforeRebuild,
+    /// A later change that stands between.
+    #[error(
+        "{}: a later change stands in the way, number {change} ({}); take that one back first (`caretta gallery undo` takes back the \
+         last, `caretta gallery log` lists them), or set right by hand what is wrong",
+        line(photo),
+        line(what)
+    )]
+    LaterChange {
+        /// A photo that both are about.
+        photo: String,
+        /// The number of the later one.
+        change: i64,
+        /// What it was.
+        what: String,
+    },
+    /// A name that another has by now, of one who would come back.
+    #[error(
+        "{}: another individual has this name by now; rename that one first (`caretta gallery rename`)",
+        line(name)
+    )]
+    NameReused {
+        /// The name.
+        name: String,
+    },
+    /// One photo that would be two animals.
+    #[error(
+        "{}: this very photo is in {}, too, which is decided as {}; decide both alike, or skip one of them",
+        line(photo),
+        line(encounter),
+        line(known_as)
+    )]
+    SamePhoto {
+        /// The photo.
+        photo: String,
+        /// The other encounter.
+        encounter: String,
+        /// Who that one is.
+        known_as: String,
+    },
     /// An entry of the log that this version cannot read.
     #[error("change {change} ({}) was made by another version and cannot be taken back", line(what))]
     Unreadable {
@@ -412,6 +465,16 @@ pub enum Error {
 /// A name on a line, of which a database that is anybody's may make no endless one.
 fn line(name: &str) -> String {
     foreign::short(name, 200)
+}
+
+/// Whose a name is, in words.
+fn taken(name: &str, known_as: &str) -> String {
+    if name == known_as { "another individual's name".into() } else { format!("an old name of {}", line(known_as)) }
+}
+
+/// Of how many some were drawn, in words.
+fn drawn(from: Option<usize>) -> String {
+    from.map_or_else(String::new, |from| format!(" (drawn from {from})"))
 }
 
 /// What can be promised in place of what was asked for, as the command that asks for it.

@@ -309,7 +309,10 @@ impl Catalogue {
 }
 
 /// The calibration of the embeddings that the gallery has; one of those before a rebuild is none.
-fn current(gallery: &Gallery) -> Result<Option<Calibration>> {
+///
+/// # Errors
+/// When its file cannot be read or is damaged.
+pub fn current(gallery: &Gallery) -> Result<Option<Calibration>> {
     match calibration_of(gallery) {
         Err(Error::OtherCalibration { .. }) => Ok(None),
         other => other,

@@ -248,6 +248,10 @@ fn a_damaged_block_is_made_again_alone_and_nobody_waits_for_who_makes_codes() {
     assert!(refused.is_err() && fs::read(&place).unwrap() == harm);
     recall::keep_unless_busy(&gallery, 0).unwrap();
     assert_eq!(fs::read(&place).unwrap(), whole);
+    // what a reader left that was killed at it goes with the next who writes
+    let killed = fs::File::create(folder.join(".vectors-1.codes.9-9.tmp")).unwrap();
+    killed.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    recall::keep(&gallery, 0).unwrap();
     let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     assert!(!left.iter().any(|name| name.ends_with(".tmp")), "{left:?}");
 }

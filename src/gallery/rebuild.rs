@@ -42,6 +42,8 @@ pub struct Anew<'a, D: Backend> {
 /// A photo with what a rebuild changes of it.
 struct Row {
     photo: Photo,
+    /// It counts now; else it is kept for who takes a correction back.
+    is_living: bool,
     looked: bool,
     sha256: Option<[u8; 32]>,
     trained: Option<bool>,
@@ -65,9 +67,11 @@ pub fn rebuild<D: Backend>(
     let place = writer.vectors_file(generation);
     let attempt = embedded(anew, (&manifest, Vectors::create(&place, &header)?), source, progress);
     let attempt = attempt.and_then(|(usable, vectors, problems)| {
-        if let (false, Some(first)) = (anew.drop_missing, problems.first()) {
-            let first = Box::new(first.clone());
-            return Err(Error::PhotosGone { missing: rows.len() - usable.len(), all: rows.len(), first });
+        let living = |all: &mut dyn Iterator<Item = usize>| all.filter(|&at| rows[at].is_living).count();
+        let all = living(&mut (0..rows.len()));
+        let missing = all - living(&mut usable.iter().copied());
+        if let (false, 1.., Some(first)) = (anew.drop_missing, missing, problems.first()) {
+            return Err(Error::PhotosGone { missing, all, first: Box::new(first.clone()) });
         }
         let hashed: Vec<_> = usable.par_iter().map(|&at| hash::of_file(&manifest.full_path(at)).ok()).collect();
         for (&at, sha256) in usable.iter().zip(hashed) {
@@ -94,6 +98,19 @@ pub fn rebuild<D: Backend>(
     Ok(problems)
 }
 
+/// The photos that are embedded anew: those that count, and those that somebody's correction has made another's and that still do
+/// as that one's, so that it can be taken back.
+const KEPT: &str =
+    "SELECT p.id, p.path, r.path, i.name, e.name, p.date, p.side, p.trained, p.crop, p.looked, p.gone IS NULL
+    FROM photos p JOIN encounters e ON e.id = p.encounter JOIN individuals i ON i.id = e.individual
+    JOIN roots r ON r.id = p.root LEFT JOIN changes c ON c.id = p.gone
+    WHERE p.gone IS NULL OR (c.undone IS NULL AND c.what = 'identify' AND EXISTS
+        (SELECT 1 FROM photos now WHERE now.gone IS NULL AND now.root = p.root AND now.path = p.path)) ORDER BY p.row";
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Photo, bool, bool)> {
+    Ok((super::store::photo(row)?, row.get(9)?, row.get(10)?))
+}
+
 /// The photos as they are to be seen. One that cannot be looked at is told when it is embedded.
 fn seen<D: Backend>(
     gallery: &Gallery,
@@ -101,19 +118,18 @@ fn seen<D: Backend>(
     source: &Source,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<(Vec<Row>, Manifest)> {
-    let looked: Vec<bool> = {
-        let query = "SELECT looked FROM photos WHERE gone IS NULL ORDER BY row";
-        let all = || gallery.facts.connection.prepare(query)?.query_map([], |row| row.get(0))?.collect();
+    let kept: Vec<(Photo, bool, bool)> = {
+        let all = || gallery.facts.connection.prepare(KEPT)?.query_map([], read)?.collect();
         gallery.facts.told(all())?
     };
     let is_same = gallery.embedding().seen == anew.embedding.seen;
     let mut photos = Vec::new();
     let mut rows = Vec::new();
-    for (photo, looked) in gallery.photos()?.into_iter().zip(looked) {
+    for (photo, looked, is_living) in kept {
         // what another network chose is nothing to this one
         let crop = photo.crop.filter(|_| !looked || is_same);
         photos.push(crate::data::manifest::Photo { crop, ..loose(photo.root.join(&photo.photo)) });
-        rows.push(Row { photo, looked: looked && is_same, sha256: None, trained: None });
+        rows.push(Row { photo, is_living, looked: looked && is_same, sha256: None, trained: None });
     }
     let mut manifest = bare(photos);
     if let (Some(network), Seen::Attention { .. }) = (anew.looker, &anew.embedding.seen) {

@@ -1,5 +1,6 @@
 //! What was decided of a folder's encounters, written down in the gallery, and taken back.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use crate::data::crop::Crop;
@@ -10,7 +11,7 @@ use super::about::Embedding;
 use super::decisions::{By, Decided, Matter, Proposed, Ruling, shown};
 use super::seen::{Seen, SeenFile, SeenPhoto};
 use super::writer::{Encounter, NewPhoto, Writer};
-use super::{Error, Result, hash};
+use super::{Error, Result, correction, hash};
 
 /// What is decided of encounters that are one animal, each with what was proposed.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +40,12 @@ pub(super) fn rule(
     let mut writer = Writer::open(gallery)?;
     writer.accept(embedding)?;
     let is_current = writer.version()? == version;
+    let twins = twins(seen);
     let mut refused = Vec::new();
     for &Ruled { encounters, ruling, corrects } in decided {
         let find = |(encounter, proposed): &'_ (String, Proposed)| {
             let seen = seen.get(encounter).ok_or_else(|| Error::Unseen { encounter: encounter.clone() })?;
-            if seen.photos.is_empty() && *ruling != Ruling::Skipped {
+            if seen.photos.is_empty() && *ruling != Ruling::Skipped && corrects.is_none() {
                 return Err(Error::NothingSeen { encounter: encounter.clone() });
             }
             Ok((seen, proposed.clone()))
@@ -51,7 +53,10 @@ pub(super) fn rule(
         let found: Result<Vec<_>> = encounters.iter().map(find).collect();
         let done = match ruling {
             Ruling::New(_) if !is_current => Err(Error::ChangedMeanwhile { folder: gallery.into() }),
-            _ => found.and_then(|found| write(&mut writer, folder, &found, (ruling, by, corrects))),
+            _ => found.and_then(|found| {
+                alike(&writer, folder, &twins, &found, ruling)?;
+                write(&mut writer, folder, &found, (ruling, by, corrects))
+            }),
         };
         if let Err(error) = done {
             refused.push((encounters.first().map(|(first, _)| first.clone()).unwrap_or_default(), error));
@@ -67,17 +72,71 @@ fn write(
     ruling: (&Ruling, By, Option<i64>),
 ) -> Result<()> {
     let root = folder.to_str().ok_or_else(|| Error::NotUnicode { path: folder.into() })?;
-    let photos = |(seen, _): &(&Seen, Proposed)| match ruling.0 {
-        Ruling::Skipped => Ok(Vec::new()),
-        _ => seen.photos.iter().map(|photo| new_photo(folder, root, &seen.encounter, photo)).collect(),
-    };
-    let photos: Vec<Vec<NewPhoto>> = found.iter().map(photos).collect::<Result<_>>()?;
+    let mut of_each = Vec::with_capacity(found.len());
+    for (seen, _) in found {
+        // what a correction finds in the gallery goes by what the gallery holds, not by what lies there now
+        let held = match ruling.2 {
+            Some(_) => correction::paths(writer, root, &seen.encounter)?,
+            None => HashSet::new(),
+        };
+        let (mut photos, mut embeddings) = (Vec::new(), Vec::new());
+        let dims = writer.embedding().dims;
+        let rows = seen.photos.iter().zip(seen.vectors.chunks_exact(dims));
+        for (photo, row) in rows.filter(|(photo, _)| *ruling.0 != Ruling::Skipped && !held.contains(&photo.path)) {
+            photos.push(new_photo(folder, root, &seen.encounter, photo)?);
+            embeddings.extend_from_slice(row);
+        }
+        of_each.push((photos, embeddings));
+    }
     let mut matters = Vec::with_capacity(found.len());
-    for ((seen, proposed), photos) in found.iter().zip(&photos) {
-        let embeddings = if photos.is_empty() { &[] } else { &seen.vectors[..] };
-        matters.push(Matter { encounter: &seen.encounter, proposed, photos, embeddings });
+    for ((seen, proposed), (photos, embeddings)) in found.iter().zip(&of_each) {
+        let unread = seen.photos.is_empty();
+        matters.push(Matter { encounter: &seen.encounter, proposed, photos, embeddings, unread });
     }
     writer.rule(root, &matters, ruling)
+}
+
+/// Encounters by the photos that they share, byte for byte and seen in the same part.
+type Twins<'a> = HashMap<(&'a str, &'a str), Vec<&'a str>>;
+
+fn twins(seen: &SeenFile) -> Twins<'_> {
+    let mut all: Twins<'_> = HashMap::new();
+    for one in seen.all() {
+        for photo in &one.photos {
+            let of = all.entry((&photo.sha256, &photo.crop)).or_default();
+            if !of.contains(&&*one.encounter) {
+                of.push(&one.encounter);
+            }
+        }
+    }
+    all.retain(|_, encounters| encounters.len() > 1);
+    all
+}
+
+/// Fails where a photo of `found` is in another encounter, too, which is decided as somebody else: it would be two animals.
+fn alike(
+    writer: &Writer,
+    folder: &Path,
+    twins: &Twins<'_>,
+    found: &[(&Seen, Proposed)],
+    ruling: &Ruling,
+) -> Result<()> {
+    let of_these: HashSet<&str> = found.iter().map(|(seen, _)| &*seen.encounter).collect();
+    let who = match ruling {
+        Ruling::Skipped => return Ok(()),
+        Ruling::Known(name) => Some(writer.find(name)?.0),
+        Ruling::New(_) => None,
+    };
+    for photo in found.iter().flat_map(|(seen, _)| &seen.photos) {
+        let others = twins.get(&(&*photo.sha256, &*photo.crop)).into_iter().flatten();
+        for other in others.filter(|other| !of_these.contains(*other)) {
+            let decided = correction::decided_otherwise(writer, (&folder.to_string_lossy(), other), who)?;
+            if let Some(known_as) = decided {
+                return Err(Error::SamePhoto { photo: photo.path.clone(), encounter: (*other).into(), known_as });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A photo of `encounter` as the gallery takes it; its file must be as it was seen.
@@ -109,7 +168,15 @@ fn new_photo(folder: &Path, root: &str, encounter: &str, seen: &SeenPhoto) -> Re
 pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
     let mut writer = Writer::open(gallery)?;
     let mut decided = writer.decided(Some(&folder.to_string_lossy()))?;
-    let Some(last) = decided.iter().rfind(|decided| !decided.undone).cloned() else { return Ok(Vec::new()) };
+    let stuck = correction::for_good(&writer)?;
+    // what such a correction hides, it hides for good; what came after it is another matter
+    let is_hidden = |one: &Decided| {
+        stuck.iter().any(|(change, encounters)| one.change <= *change && encounters.contains(&one.encounter))
+    };
+    let may_go = |one: &&Decided| !one.undone && !is_hidden(one);
+    let Some(last) = decided.iter().rfind(may_go).cloned() else {
+        return if stuck.is_empty() { Ok(Vec::new()) } else { Err(Error::CorrectedBeforeRebuild) };
+    };
     writer.take_back(&last)?;
     decided.retain(|decided| decided.change == last.change);
     Ok(decided)

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::camera;
 use crate::data::foreign;
 use crate::data::hex::hex;
-use crate::data::manifest::{Problem, Side, parse_date};
+use crate::data::manifest::{Problem, Side};
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
@@ -73,6 +73,9 @@ pub(super) struct Seen {
     /// Files of it that cannot be read, below the session's folder, and why; with no photo there are only these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unread: Vec<(String, String)>,
+    /// When those were written last, all in one number: a copy that can be read may be as long. None of what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unread_at: Option<u64>,
 }
 
 fn is_first(piece: &usize) -> bool {
@@ -88,6 +91,7 @@ impl Seen {
         self.vectors.append(&mut piece.vectors);
         self.unread.append(&mut piece.unread);
         (self.piece, self.more) = (piece.piece, piece.more);
+        self.unread_at = self.unread_at.or(piece.unread_at);
         is_next.then_some(self)
     }
 
@@ -106,6 +110,7 @@ impl Seen {
                 photos: self.photos[photos].to_vec(),
                 piece: n,
                 more: n + 1 < count,
+                unread_at: self.unread_at.filter(|_| n == 0),
             }
         };
         (0..count).map(piece).collect()
@@ -138,10 +143,18 @@ fn files_of(asked: &Asked, encounter: &str, photos: &[usize]) -> Vec<(String, u6
     photos.chain(unread.filter_map(|problem| problem.photo.as_deref().map(Path::new))).map(file).collect()
 }
 
-/// The day that a folder is called after, as `2026-07-09 b`: the innermost one above `photo`, as far up as `folder`.
+/// What tells whether files below `folder` were written again: a number made of when each was; none where there is no file.
+fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option<u64> {
+    let at = |path: &str| {
+        let meta = std::fs::metadata(folder.join(path)).ok();
+        meta.map_or(0, |meta| (meta.mtime() as u64).wrapping_mul(1_000_003).wrapping_add(meta.mtime_nsec() as u64))
+    };
+    files.map(at).reduce(|all, one| all.wrapping_mul(31).wrapping_add(one))
+}
+
+/// The day of the innermost folder above `photo` that is called after one, as far up as `folder`.
 fn day_of_folder(photo: &Path, folder: &Path) -> Option<Date> {
-    let day = |folder: &Path| parse_date(folder.file_name()?.to_str()?.get(..10)?);
-    photo.ancestors().skip(1).take_while(|above| above.starts_with(folder)).find_map(day)
+    camera::day_of_folders(photo.ancestors().skip(1).take_while(|above| above.starts_with(folder)))
 }
 
 /// Where what was seen of `folder`, which is absolute, is kept.
@@ -269,13 +282,38 @@ impl SeenFile {
     }
 }
 
+/// The files of an encounter when it was seen.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// With their lengths.
+    all: Vec<(String, u64)>,
+    /// Those that could not be read.
+    unread: Vec<String>,
+    unread_at: Option<u64>,
+}
+
+impl From<Seen> for Files {
+    fn from(seen: Seen) -> Files {
+        let Seen { files: all, unread, unread_at, .. } = seen;
+        Files { all, unread: unread.into_iter().map(|(path, _)| path).collect(), unread_at }
+    }
+}
+
+impl Files {
+    /// Whether these are the files `now` there, below `folder`.
+    fn are(&self, folder: &Path, now: &[(String, u64)]) -> bool {
+        let again = |at: u64| written_at(folder, self.unread.iter().map(String::as_str)) == Some(at);
+        self.all == now && self.unread_at.is_none_or(again)
+    }
+}
+
 /// The one who looks at a folder for a session.
 #[derive(Debug)]
 pub struct Looking {
     place: PathBuf,
     about: About,
     /// What was seen, with its files then.
-    pub(super) seen: HashMap<String, Vec<(String, u64)>>,
+    pub(super) seen: HashMap<String, Files>,
     file: File,
     _lock: Lock,
 }
@@ -310,14 +348,15 @@ impl Looking {
         file.set_len(read.whole).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
         let seen = read.all.into_iter().chain(read.unread.into_values());
-        let seen = seen.map(|seen| (seen.encounter, seen.files)).collect();
+        let seen = seen.map(|seen| (seen.encounter.clone(), seen.into())).collect();
         Ok(Looking { place, about, seen, file, _lock: lock })
     }
 
     /// Leaves the encounters in `asked` that were not seen yet, or whose files are others now.
     pub fn keep_unseen(&self, asked: &mut Asked) {
         let is_same = |encounter: &str, photos: &[usize]| {
-            self.seen.get(encounter).is_some_and(|before| *before == files_of(asked, encounter, photos))
+            let files = || files_of(asked, encounter, photos);
+            self.seen.get(encounter).is_some_and(|before| before.are(&asked.manifest.root, &files()))
         };
         let all = asked.encounters.iter().map(|together| (together.encounter.as_str(), &together.photos[..]));
         let there: HashSet<&str> = asked.encounters.iter().map(|together| together.encounter.as_str()).collect();
@@ -369,7 +408,8 @@ impl Looking {
         let unread = unread.chain(problems.iter().filter(|problem| problem.photo.as_deref().is_some_and(of_these)));
         let unread =
             unread.map(|problem| (problem.photo.clone().unwrap_or_default(), foreign::sentence(&problem.reason)));
-        let unread = unread.collect();
+        let unread: Vec<(String, String)> = unread.collect();
+        let unread_at = written_at(&manifest.root, unread.iter().map(|(path, _)| path.as_str()));
         let seen = |&at: &usize| -> Result<SeenPhoto> {
             let photo = &manifest.photos[at];
             let path = manifest.full_path(at);
@@ -387,7 +427,7 @@ impl Looking {
         let photos = photos.iter().map(seen).collect::<Result<_>>()?;
         let encounter = together.encounter.clone();
         let files = files_of(asked, &encounter, &together.photos);
-        let seen = Seen { encounter, files, photos, vectors: rows.to_vec(), unread, ..Seen::default() };
+        let seen = Seen { encounter, files, photos, vectors: rows.to_vec(), unread, unread_at, ..Seen::default() };
         let path = self.place.join(SEEN_FILE);
         let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
         let most = MOST_NUMBERS / self.about.embedding.dims.max(1);
@@ -396,7 +436,7 @@ impl Looking {
             line.push(b'\n');
             self.file.write_all(&line).map_err(io)?;
         }
-        self.seen.insert(seen.encounter, seen.files);
+        self.seen.insert(seen.encounter.clone(), seen.into());
         Ok(())
     }
 }
@@ -502,5 +542,27 @@ mod tests {
         assert_eq!(day("/x/2025-01-01/week/2026-07-09 b/1.jpg").as_deref(), Some("2026-07-09"));
         assert_eq!(day("/x/2025-01-01/week/2026-07-09/left/1.jpg").as_deref(), Some("2026-07-09"));
         assert_eq!(day("/x/2025-01-01/week/e1/2026-07-09.jpg"), None, "what lies above was not given");
+    }
+
+    #[test]
+    fn a_copy_that_is_as_long_as_what_could_not_be_read_is_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, files) = (dir.path().join("1.jpg"), vec![("1.jpg".to_owned(), 4)]);
+        std::fs::write(&path, "torn").unwrap();
+        let unread = vec![("1.jpg".to_owned(), "it is no photo".to_owned())];
+        let unread_at = written_at(dir.path(), ["1.jpg"].into_iter());
+        let seen = Seen { files: files.clone(), unread, unread_at, ..Seen::default() };
+        let text = serde_json::to_string(&seen).unwrap();
+        let kept: Files = serde_json::from_str::<Seen>(&text).unwrap().into();
+        assert!(kept.are(dir.path(), &files));
+        std::fs::write(&path, "good").unwrap();
+        let at = std::time::SystemTime::UNIX_EPOCH; // as `cp -p` leaves it
+        File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
+        assert!(!kept.are(dir.path(), &files));
+        // what older versions wrote, and what was read, goes by its length
+        let older = Files::from(Seen { unread_at: None, ..seen.clone() });
+        assert!(older.are(dir.path(), &files) && !older.are(dir.path(), &[]));
+        let read = Files::from(Seen { unread: Vec::new(), unread_at: written_at(dir.path(), [].into_iter()), ..seen });
+        assert!(read.are(dir.path(), &files));
     }
 }

@@ -86,6 +86,8 @@ pub struct Session {
     pub promise: Option<String>,
     /// All names, for whoever picks another.
     pub names: Vec<String>,
+    /// A name for a new individual that nobody ever had.
+    pub free_name: String,
     /// Somebody looks at photos now.
     pub looking: bool,
     /// Photos that cannot be read, and why.

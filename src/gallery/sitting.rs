@@ -123,6 +123,7 @@ impl Sitting {
             entries: standing.entries.iter().chain(&standing.unread).cloned().collect(),
             promise,
             names: standing.names.clone(),
+            free_name: standing.catalogue.gallery().free_name()?,
             looking,
             problems,
         };
@@ -144,7 +145,7 @@ impl Sitting {
         }
         let mut changed = false;
         for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
-            let decided = decided.remove(&entry.proposal.encounter);
+            let decided = decided.remove(&entry.proposal.encounter).filter(|one| one.counts_with(entry.photos.len()));
             if entry.decided != decided {
                 Arc::make_mut(entry).decided = decided;
                 changed = true;
@@ -303,7 +304,7 @@ fn unread(folder: &Path, seen: &Seen) -> Vec<(PathBuf, String)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::calibrated::calibrate_gallery;
     use super::super::calibrated::tests::put as calibrated;
     use super::super::decisions::{Proposed, Ruling};
@@ -319,7 +320,7 @@ mod tests {
     use std::fs;
 
     /// A gallery of t1 and t2, and a folder of which `a` (two photos) and `b` were seen, both near to t1.
-    fn stage(dir: &Path) -> (PathBuf, PathBuf) {
+    pub(in super::super) fn stage(dir: &Path) -> (PathBuf, PathBuf) {
         let (gallery, folder) = (dir.join("g"), dir.join("week"));
         drop(small(&gallery));
         let vector = [0.1_f32.cos(), 0.1_f32.sin(), 0.0];
@@ -328,7 +329,12 @@ mod tests {
     }
 
     /// Leaves encounters as they were seen, each with a photo for each row of its embeddings.
-    fn write(gallery: &Path, folder: &Path, embedding: &Embedding, encounters: &[(String, Vec<f32>)]) {
+    pub(in super::super) fn write(
+        gallery: &Path,
+        folder: &Path,
+        embedding: &Embedding,
+        encounters: &[(String, Vec<f32>)],
+    ) {
         let place = place(gallery, folder);
         fs::create_dir_all(&place).unwrap();
         let about = About {

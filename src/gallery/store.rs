@@ -301,6 +301,17 @@ impl Gallery {
         self.facts.told(owners::counts(&self.facts.connection))
     }
 
+    /// Encounters of one photo that nobody has dated, of individuals that have several of those: the photos may be of one moment.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn single_undated(&self) -> Result<u64> {
+        let query = "SELECT coalesce(sum(single), 0) FROM (SELECT count(*) AS single FROM
+            (SELECT e.individual AS who FROM photos p JOIN encounters e ON e.id = p.encounter WHERE p.gone IS NULL
+                GROUP BY e.id HAVING count(*) = 1 AND max(p.date) IS NULL) GROUP BY who HAVING count(*) > 1)";
+        self.facts.told(self.facts.connection.query_row(query, [], |row| row.get(0)))
+    }
+
     /// Everyone, by name.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ impl Thresholds {
             return Ok(());
         }
         let least = is_possible.then_some(can);
-        Err(Error::TooFew { asked: *asked, individuals: fewest, least, needed, folder: None })
+        Err(Error::TooFew { asked: *asked, individuals: fewest, least, needed, drawn_from: None, folder: None })
     }
 
     /// The thresholds that `held` promises `asked` with.

@@ -9,6 +9,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use serde::Serialize;
@@ -32,6 +33,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// When `write` fails or the file cannot be written; what stood at `path` still does.
 pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    replace_when(path, write, || Ok(()))
+}
+
+/// The same where `may` is asked last, when all is written and synced, which can take long, and only a name is to be changed.
+///
+/// # Errors
+/// As [`replace_with`], and when `may` fails.
+pub fn replace_when(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    may: impl FnOnce() -> io::Result<()>,
+) -> Result<()> {
     let temporary = beside(path);
     let attempt = || {
         let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
@@ -42,6 +55,7 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
         // Without it, a machine that loses power may keep the new name and lose the content.
         file.sync_all()?;
         drop(file);
+        may()?;
         move_to(&temporary, path)
     };
     attempt().map_err(|e| {
@@ -246,6 +260,20 @@ fn sync_folder(path: &Path) {
 /// Removes what writers of `path` that were killed in the middle left beside it.
 /// Only for the one writer of that file: it would take away another's work.
 pub fn sweep(path: &Path) {
+    sweep_where(path, |_| true);
+}
+
+/// The same of what nobody has written to for an hour, where others may be writing now.
+pub fn sweep_old(path: &Path) {
+    const OLD: Duration = Duration::from_secs(3600);
+    let is_old = |left: &fs::DirEntry| {
+        let age = left.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+        age.is_some_and(|age| age > OLD)
+    };
+    sweep_where(path, is_old);
+}
+
+fn sweep_where(path: &Path, goes: impl Fn(&fs::DirEntry) -> bool) {
     let Some(name) = path.file_name() else { return };
     let ours = format!(".{}.", name.to_string_lossy());
     let Ok(entries) = fs::read_dir(path.with_file_name("")) else {
@@ -254,7 +282,7 @@ pub fn sweep(path: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(&ours) && name.ends_with(".tmp") {
+        if name.starts_with(&ours) && name.ends_with(".tmp") && goes(&entry) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -328,5 +356,38 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [names[0], names[2], names[3]]);
+    }
+
+    #[test]
+    fn what_is_swept_beside_living_writers_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = [".codes.9-1.tmp", ".codes.12-0.tmp", ".other.9-1.tmp"];
+        for name in names {
+            let file = File::create(dir.path().join(name)).unwrap();
+            if name.contains("9-1") {
+                file.set_modified(std::time::SystemTime::now() - Duration::from_secs(7200)).unwrap();
+            }
+        }
+        sweep_old(&dir.path().join("codes"));
+        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [names[1], names[2]]);
+    }
+
+    #[test]
+    fn who_may_not_put_a_file_there_is_asked_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("codes");
+        fs::write(&path, "before").unwrap();
+        let whole = |out: &mut dyn Write| out.write_all(b"all of it");
+        let asked = replace_when(&path, whole, || {
+            let written = fs::read_dir(dir.path())?.flatten().find(|e| e.path() != path).map(|e| fs::read(e.path()));
+            assert_eq!(written.unwrap()?, b"all of it");
+            Err(io::Error::other("busy"))
+        });
+        assert!(asked.unwrap_err().to_string().contains("busy"));
+        assert_eq!((fs::read(&path).unwrap(), fs::read_dir(dir.path()).unwrap().count()), (b"before".to_vec(), 1));
+        replace_when(&path, whole, || Ok(())).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"all of it");
     }
 }

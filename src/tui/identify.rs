@@ -448,15 +448,8 @@ impl Identify {
         (self.anew, self.photo) = (anew, 0);
     }
 
-    /// A name that nobody has.
+    /// A name that nobody ever had.
     fn free_name(&self) -> String {
-        let mut names: HashSet<&str> = HashSet::new();
-        if let Some(session) = &self.session {
-            names.extend(session.names.iter().map(String::as_str));
-            // whom one was given to may be called otherwise since, and goes by both
-            names.extend(session.entries.iter().filter_map(|entry| entry.decided.as_ref()?.ruling.individual()));
-        }
-        let free = (1..).map(|n| format!("new-{n:03}")).find(|name| !names.contains(&**name));
-        free.unwrap_or_default()
+        self.session.as_ref().map(|session| session.free_name.clone()).unwrap_or_default()
     }
 }

@@ -121,8 +121,9 @@ pub(super) fn log(context: &Context, args: &LogArgs) -> Result<u8> {
                 change.id.to_string(),
                 change.at.local(),
                 change.what.clone(),
-                foreign::short(&change.said, 70),
                 undone.into(),
+                // last, and whole: names differ at any place
+                foreign::sentence(&change.said),
             ]
         };
         let rows: Vec<Vec<String>> = changes.iter().map(row).collect();

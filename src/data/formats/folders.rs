@@ -1,12 +1,13 @@
 //! A folder per individual: the name of the first level is the individual, and all photos below it are of that one.
 //!
-//! A photo's date is the one that its camera wrote into it; one without is an encounter of its own.
+//! A photo's date is the one that its camera wrote into it, else the day that a folder between the individual's and the photo is
+//! called after (`t1/2026-07-09/`); one without is an encounter of its own.
 
 use std::path::Path;
 
 use super::Format;
 use super::walk::{Found, has_photo, list, walk};
-use crate::data::camera::day_of_file;
+use crate::data::camera::{day_of_file, day_of_folders};
 use crate::data::corrections::Corrections;
 use crate::data::error::DataError;
 use crate::data::manifest::{Builder, Manifest, Problem, ProblemKind, Row};
@@ -38,8 +39,9 @@ impl Format for Folders {
             // a photo beside the folders may have been named by hand
             Found::Photo(below, signature) => match individual(below).or(builder.is_named(below).then_some("")) {
                 Some(individual) => {
-                    let date =
-                        day_of_file(&path.join(below), signature).map_or_else(String::new, |day| day.to_string());
+                    let folders = below.ancestors().skip(1).filter(|folder| folder.iter().count() > 1);
+                    let day = day_of_file(&path.join(below), signature).or_else(|| day_of_folders(folders));
+                    let date = day.map_or_else(String::new, |day| day.to_string());
                     builder.push_at(below.into(), &Row { path: shown, individual, date: &date, ..Row::default() });
                 }
                 None => {
@@ -108,6 +110,27 @@ mod tests {
         assert_eq!(photos, [("Bella/a.jpg", "Bella"), ("Nuri/2019/left/IMG_1", "Nuri"), ("Nuri/b.png", "Nuri")]);
         assert_eq!(m.counts().encounters, 3);
         assert!(m.problems.is_empty());
+    }
+
+    #[test]
+    fn a_folder_called_after_a_day_is_one_encounter() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["t1/2026-07-09/a.jpg", "t1/2026-07-09/left/b.jpg", "t1/2026-07-10 dusk/a.jpg", "t1/c.jpg"] {
+            put(dir.path(), name, JPEG);
+        }
+        put(dir.path(), "2020-01-01 who/beach/a.jpg", JPEG);
+        let m = open(dir.path()).unwrap();
+        let encounters: Vec<&str> = m.photos.iter().map(|photo| photo.encounter.as_str()).collect();
+        assert_eq!(
+            encounters,
+            [
+                "2020-01-01 who/beach/a.jpg (undated)", // an individual's name is no day
+                "t1 2026-07-09",
+                "t1 2026-07-09",
+                "t1 2026-07-10",
+                "t1/c.jpg (undated)"
+            ]
+        );
     }
 
     #[test]

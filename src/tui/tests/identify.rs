@@ -58,6 +58,7 @@ fn read(entries: Vec<Entry>, version: (u64, u64)) -> std::sync::Arc<Session> {
         entries: entries.into_iter().map(Into::into).collect(),
         promise: None,
         names: vec!["t1".into(), "t2".into(), "t3".into()],
+        free_name: "new-001".into(),
         looking: false,
         problems: Vec::new(),
     };
@@ -119,6 +120,7 @@ fn decided(mut entry: Entry, ruling: Ruling) -> Entry {
         ruling,
         by: By::Person,
         proposed: Proposed::default(),
+        unread: false,
         undone: false,
     });
     entry
