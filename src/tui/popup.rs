@@ -1,5 +1,6 @@
 //! What lies over a tab: help, palette, questions, and lines to type into. The topmost has the keys.
 
+pub(super) mod line;
 pub(super) mod view;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use super::form::Form;
 use super::identify::Matter;
 use super::keys::{Action, Keymap, Place, Row, TABLE};
 use super::message::Effect;
+use line::Line;
 
 /// One of them.
 #[derive(Debug)]
@@ -142,7 +144,7 @@ pub(super) struct Prompt {
     /// What it is for.
     pub(super) asked: Asked,
     /// What stands in the line.
-    pub(super) text: String,
+    pub(super) line: Line,
     /// What is wrong with it, as it was when Enter was pressed.
     pub(super) error: Option<String>,
 }
@@ -150,7 +152,12 @@ pub(super) struct Prompt {
 impl Prompt {
     /// A line in which `text` stands.
     pub(super) fn new(asked: Asked, text: String) -> Prompt {
-        Prompt { asked, text, error: None }
+        Prompt { asked, line: Line::new(text), error: None }
+    }
+
+    /// A line in which `text` is suggested: the first letter typed takes its place.
+    pub(super) fn suggesting(asked: Asked, text: String) -> Prompt {
+        Prompt { line: Line::suggesting(text), ..Prompt::new(asked, String::new()) }
     }
 }
 

@@ -16,6 +16,7 @@ use super::form::{Form, Offer};
 use super::keys::{Action, Place, Tab};
 use super::message::{Effect, Kept, Message, Purpose, Written};
 use super::model::{Ending, Model};
+use super::popup::line::Line;
 use super::popup::{Asked, Layer, Page, Palette, Prompt};
 use super::theme::{Depth, NAMES, Theme};
 
@@ -174,9 +175,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         },
         Message::Completed(text) => {
             if let Some(Layer::Prompt(prompt)) = model.layers.last_mut()
-                && text.starts_with(&prompt.text)
+                && text.starts_with(prompt.line.text())
             {
-                prompt.text = text;
+                prompt.line = Line::new(text);
             }
         }
         Message::Picture(key, picture) => model.pictures.put(key, picture),
@@ -289,7 +290,7 @@ fn open_form(model: &mut Model, config: &Config) -> Vec<Effect> {
 fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
     let line: String = text.chars().filter(|c| !c.is_control()).collect();
     match model.layers.last_mut() {
-        Some(Layer::Prompt(prompt)) => prompt.text.push_str(&line),
+        Some(Layer::Prompt(prompt)) => prompt.line.insert(&line),
         Some(Layer::Form(form)) => form.type_text(&line),
         Some(Layer::Palette(palette)) => palette.text.push_str(&line),
         Some(Layer::Filter) => change_filter(model, |text| text.push_str(&line)),
@@ -402,7 +403,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Synthetic => {
             let plan = SynthPlan::default();
             let text = format!("{} x {} x {}", plan.individuals, plan.encounters, plan.photos);
-            model.layers.push(Layer::Prompt(Prompt::new(Asked::Turtles, text)));
+            model.layers.push(Layer::Prompt(Prompt::suggesting(Asked::Turtles, text)));
         }
         Action::Tour => return vec![Effect::Tour],
         Action::NewRun => {

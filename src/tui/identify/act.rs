@@ -108,7 +108,7 @@ impl Identify {
                 if action == Action::OnlyThis {
                     group.truncate(1);
                 }
-                let prompt = Prompt::new(Asked::NewName(self.matter()?, group), self.free_name());
+                let prompt = Prompt::suggesting(Asked::NewName(self.matter()?, group), self.free_name());
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
             Action::TakeAll => {
@@ -186,7 +186,7 @@ impl Identify {
             }
             Action::WriteDecisions => {
                 let gallery = self.session.as_ref().ok_or("no folder is open")?.gallery.clone();
-                let prompt = Prompt::new(Asked::Decisions(gallery), "decisions.csv".to_owned());
+                let prompt = Prompt::suggesting(Asked::Decisions(gallery), "decisions.csv".to_owned());
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
             Action::Back => {

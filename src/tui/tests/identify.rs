@@ -278,10 +278,11 @@ fn a_group_of_new_ones_is_named_in_one_decision_after_a_look_at_who_is_near_to_a
     assert!(shown.contains("1 t3 0.100"), "who is near to one of them is shown first: {shown}");
     let photos: Vec<_> = model.identify.group_photos().into_iter().map(|(encounter, _)| encounter).collect();
     assert_eq!(photos, ["a", "c", "d", "a", "c", "d"]);
-    let typed = vec![vec![key(KeyCode::Enter)], keys("x"), vec![key(KeyCode::Enter)]].concat_all();
-    assert_eq!(ruled(&mut model, typed), [("a c d".into(), Ruling::New("new-001x".into()))]);
+    let typed = vec![vec![key(KeyCode::Enter)], keys("Rosa"), vec![key(KeyCode::Enter)]].concat_all();
+    let rosa = || Ruling::New("Rosa".into()); // in place of the name that is suggested
+    assert_eq!(ruled(&mut model, typed), [("a c d".into(), rosa())]);
     let named = |entry: Entry| match entry.proposal.group.as_deref() {
-        Some("new 1") => decided(entry, Ruling::New("new-001x".into())),
+        Some("new 1") => decided(entry, rosa()),
         _ => entry,
     };
     drive(&mut model, vec![written(None, grouped().into_iter().map(named).collect())]);
