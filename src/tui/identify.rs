@@ -149,6 +149,16 @@ impl Identify {
     /// Takes a session as it stands now; the encounter chosen stays chosen, and so does who stands beside it; after a decision
     /// the next one that is open is chosen. One that was read before another is dropped.
     pub(super) fn take(&mut self, session: Arc<Session>) -> Vec<Effect> {
+        self.take_with(session, true)
+    }
+
+    /// As [`Identify::take`], after what was decided here: who stood beside an encounter by the names of before is nobody's choice.
+    pub(super) fn take_decided(&mut self, session: Arc<Session>) -> Vec<Effect> {
+        self.picked = None;
+        self.take_with(session, false)
+    }
+
+    fn take_with(&mut self, session: Arc<Session>, stays: bool) -> Vec<Effect> {
         let same = |before: &&Arc<Session>| (&before.gallery, &before.folder) == (&session.gallery, &session.folder);
         let before = self.session.as_ref().filter(same);
         if before.is_some_and(|before| before.version > session.version) {
@@ -159,7 +169,8 @@ impl Identify {
             // what was asked of another is its own matter
             (self.writing, self.told) = (false, 0);
         }
-        let beside = self.shown_name().map(str::to_owned).filter(|_| is_same && !self.is_likely_new());
+        let stays = stays && is_same && !self.is_likely_new();
+        let beside = self.shown_name().map(str::to_owned).filter(|_| stays);
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
         let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
         let wanted = self.wanted.take().filter(|_| is_same);
@@ -180,10 +191,14 @@ impl Identify {
                 self.encounter = at;
                 if closed {
                     self.advance_to_open();
-                } else if beside.as_deref() != self.shown_name() {
+                } else if beside.is_some() && beside.as_deref() != self.shown_name() {
                     // nobody is swapped under a finger
                     let names = self.session.as_ref().map_or(&[][..], |session| &session.names);
                     self.picked = beside.filter(|name| names.contains(name));
+                }
+                let stands = self.entry().and_then(Entry::settled).and_then(|decided| decided.ruling.individual());
+                if self.picked.as_deref() == stands {
+                    self.picked = None; // it is decided so
                 }
             }
             None => {

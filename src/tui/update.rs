@@ -137,6 +137,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Ruled(gallery, folder, written) => {
             let Written { said, open_again, session } = *written;
+            let is_done = said.is_ok();
             match said {
                 Ok(words) => model.say(words, false),
                 Err(why) => model.say(why, true),
@@ -144,6 +145,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             if model.identify.opening.as_ref() == Some(&(gallery, folder)) {
                 (model.identify.writing, model.identify.wanted) = (false, open_again);
                 match session {
+                    Ok(session) if is_done => return model.identify.take_decided(session),
                     Ok(session) => return model.identify.take(session),
                     Err(why) => model.say(why, true),
                 }
