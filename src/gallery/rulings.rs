@@ -101,16 +101,28 @@ fn new_photo(folder: &Path, root: &str, encounter: &str, seen: &SeenPhoto) -> Re
     })
 }
 
-/// Takes back what was decided last in `folder`, and tells what it was: of all encounters that it decided of at once. Empty where
-/// nothing is decided.
+/// Takes back what was decided last in `folder`, and tells what it was: of all encounters that it decided of at once. What the
+/// program decided in one go, a change for each encounter, is taken back as a whole, as far as it came after the change `after`.
+/// Empty where nothing is decided.
 ///
 /// # Errors
-/// When the gallery cannot be changed.
-pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
+/// When the gallery cannot be changed; the last ones may be taken back then.
+pub(super) fn undo(gallery: &Path, folder: &Path, after: i64) -> Result<Vec<Decided>> {
     let mut writer = Writer::open(gallery)?;
     let mut decided = writer.decided(Some(&folder.to_string_lossy()))?;
-    let Some(last) = decided.iter().rfind(|decided| !decided.undone).cloned() else { return Ok(Vec::new()) };
-    writer.take_back(&last)?;
-    decided.retain(|decided| decided.change == last.change);
+    let mut together: Vec<Decided> = Vec::new();
+    for one in decided.iter().rev().filter(|decided| !decided.undone) {
+        let goes_on = |last: &Decided| {
+            let in_one_go = last.by == By::Program && one.by == By::Program && one.change + 1 == last.change;
+            in_one_go && one.change > after
+        };
+        match together.last() {
+            Some(last) if one.change == last.change => {}
+            Some(last) if !goes_on(last) => break,
+            _ => together.push(one.clone()),
+        }
+    }
+    together.iter().try_for_each(|one| writer.take_back(one))?;
+    decided.retain(|decided| together.iter().any(|one| one.change == decided.change));
     Ok(decided)
 }

@@ -144,8 +144,9 @@ pub(super) fn rule_all(
         all.iter().map(|(encounters, ruling)| Ruled { encounters, ruling, corrects: None }).collect();
     let refused = sitting.rule(&wanted, By::Program, version).map_err(|e| e.to_string())?;
     let done = counted(count - refused.len(), "encounter");
+    let taken_back = if count > 1 { "u takes all of them back" } else { "u takes it back" };
     match refused.first() {
-        None => Ok((format!("{done} named as proposed; u takes the last one back"), None)),
+        None => Ok((format!("{done} named as proposed; {taken_back}"), None)),
         Some((encounter, why)) => Err(format!("{done} named, {} not: {encounter}: {why}", refused.len())),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
-use crate::gallery::identify::Verdict;
+use crate::gallery::identify::{Verdict, sure};
 use crate::tui::keys::{Action, Place};
 use crate::tui::message::{Effect, Window};
 use crate::tui::popup::{Asked, Confirm, Layer, Prompt};
@@ -14,6 +14,31 @@ use super::{Identify, may_name};
 pub(super) const SHOWN_OF_GROUP: usize = 3;
 
 impl Identify {
+    /// What is to be known before `all` known names are written down unseen: how weak the weakest is, and what stays open.
+    fn all_at_once(&self, all: &[(String, Ruling, Proposed)]) -> String {
+        let weakest = all.iter().filter_map(|(encounter, ruling, proposed)| {
+            Some((proposed.probability?, encounter, ruling.individual().unwrap_or_default()))
+        });
+        let weakest = weakest.min_by(|a, b| a.0.total_cmp(&b.0));
+        let weakest = weakest.map_or_else(String::new, |(probability, encounter, name)| {
+            let probability = sure(probability);
+            format!(" The lowest probability among them is {probability}: {encounter} as {name}.")
+        });
+        let stays = |verdict, word: &str| {
+            let open = self.entries().iter().filter(|entry| entry.decided.is_none() && !entry.photos.is_empty());
+            let count = open.filter(|entry| entry.proposal.decision == verdict).count();
+            (count > 0).then(|| format!("{count} {word}"))
+        };
+        let stays = [stays(Some(Verdict::NewIndividual), "new"), stays(Some(Verdict::Look), "to look at")];
+        let stays = stays.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let stays = if stays.is_empty() { stays } else { format!(" Open stay: {stays}.") };
+        let names = counted(all.len(), "known name");
+        format!(
+            "Write down {names} as proposed, without a look at each?{weakest}{stays} The log will say: by program; u takes \
+             all of them back."
+        )
+    }
+
     /// Does what a key asks for; `Err` says why not.
     pub(in crate::tui) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
         match self.place() {
@@ -131,8 +156,7 @@ impl Identify {
                             .to_owned(),
                     );
                 }
-                let question =
-                    format!("Write down {} as proposed, without a look at each?", counted(all.len(), "known name"));
+                let question = self.all_at_once(&all);
                 let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all, session.version);
                 return Ok((Vec::new(), Some(Layer::Confirm(Confirm { question, effect }))));
             }

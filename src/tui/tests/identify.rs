@@ -225,6 +225,50 @@ fn all_known_names_are_taken_only_after_a_yes() {
 }
 
 #[test]
+fn before_all_known_names_are_taken_it_is_told_how_weak_they_are() {
+    let mut model = open((160, 50));
+    let mut entries = vec![entry("d", Some(Verdict::Known)), entry("e", Some(Verdict::Look))];
+    entries[0].proposal.probability = Some(0.41);
+    (entries[0].proposal.individual, entries[1].proposal.probability) = (Some("t2".into()), Some(0.2));
+    let entries = [three(), entries].concat();
+    let (buffer, ..) = drive(&mut model, vec![vec![session(entries)], keys("A")].concat_all());
+    // over the photos, a line of it at a time
+    let shown = text(&buffer).split(['│', '\n']).map(str::trim).collect::<Vec<_>>().join(" ");
+    for part in [
+        "2 known names",
+        "lowest probability",
+        "0.41: d as t2",
+        "1 new, 1 to look at",
+        "by program",
+        "all of them back",
+    ] {
+        let at = part.split(' ').all(|word| shown.contains(word));
+        assert!(at, "{part}: {shown}");
+    }
+}
+
+#[test]
+fn after_all_known_names_are_taken_nobody_stands_picked_beside_an_open_one() {
+    let mut model = open((160, 50));
+    let mut entries = three();
+    entries[2] = entry("c", Some(Verdict::Look));
+    drive(&mut model, vec![vec![session(entries.clone())], keys("jj")].concat_all());
+    assert_eq!(model.identify.shown_name(), Some("t1"));
+    let (_, asked, ..) = drive(&mut model, keys("Ay"));
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::RuleAll(..))), "{asked:?}");
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [], "not while they are written down");
+    // by the photos that came with the names another is nearest now
+    entries[0] = decided(entries[0].clone(), Ruling::Known("t1".into()));
+    entries[2].proposal.individuals.swap(0, 1);
+    entries[2].best.swap(0, 1);
+    entries[2].proposal.individual = Some("t2".into());
+    let (buffer, ..) = drive(&mut model, vec![written(None, entries)]);
+    let shown = text(&buffer);
+    assert!(shown.contains("t2 · look") && !shown.contains("picked"), "{shown}");
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("c".into(), Ruling::Known("t2".into()))]);
+}
+
+#[test]
 fn the_nearest_is_taken_by_its_digit_where_a_new_one_is_proposed() {
     let mut model = open((160, 50));
     drive(&mut model, vec![keys("j"), vec![key(KeyCode::Enter)], keys("1")].concat_all());
@@ -342,6 +386,10 @@ fn a_decided_encounter_is_gone_back_to_and_named_anew() {
     entries[0] = entry;
     drive(&mut model, vec![written(None, entries)]);
     assert_eq!((model.identify.encounter, model.identify.shown_name()), (0, Some("t3")));
+    let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
+    let shown = text(&buffer);
+    assert!(shown.contains("t3 · decided") && !shown.contains("picked"), "{shown}");
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [], "t3 it is");
     // and the nearest before a new one is made are without itself
     drive(&mut model, keys("n"));
     assert_eq!(model.place(), Place::Anew);
