@@ -27,6 +27,7 @@ use super::form::Cost;
 use super::graphics::{Graphics, Picture, Protocol};
 use super::identify::{GalleryLine, Profile};
 use super::keys::Action;
+use super::popup::Asked;
 use super::runs::{Charts, Sort};
 use super::system::Sample;
 
@@ -97,8 +98,8 @@ pub(super) enum Message {
     Started(String),
     /// A run could not be started; why.
     Refused(String),
-    /// What became of the path that was typed last; the error says what is wrong with it.
-    Typed(Result<(), String>),
+    /// What became of a path that was typed, by what it was for; the error says what is wrong with it.
+    Typed(Asked, PathBuf, Result<(), String>),
     /// Something long goes on; none when it is over.
     Progress(Option<String>),
     /// Something was done.

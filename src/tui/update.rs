@@ -4,6 +4,7 @@
 mod popups;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -227,8 +228,10 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 None => model.say(why, true),
             }
         }
-        Message::Typed(came) => {
-            let at = model.layers.iter().rposition(|layer| matches!(layer, Layer::Prompt(p) if p.asked.is_path()));
+        Message::Typed(asked, path, came) => {
+            // another line may have been opened since, or the same one again with another path
+            let sent = |p: &Prompt| p.asked == asked && Path::new(p.line.text().trim()) == path;
+            let at = model.layers.iter().rposition(|layer| matches!(layer, Layer::Prompt(p) if sent(p)));
             match (at.map(|at| (at, &mut model.layers[at])), came) {
                 (Some((at, _)), Ok(())) => drop(model.layers.remove(at)),
                 (Some((_, Layer::Prompt(prompt))), Err(why)) => prompt.error = Some(why),

@@ -9,7 +9,7 @@ use crate::run::stamp::Stamp;
 use crate::tui::identify::{GalleryLine, Profile};
 use crate::tui::keys::Place;
 use crate::tui::message::Written;
-use crate::tui::popup::Layer;
+use crate::tui::popup::{Asked, Layer};
 
 /// An encounter of two photos near to t1, t2 and t3.
 fn entry(name: &str, decision: Option<Verdict>) -> Entry {
@@ -448,12 +448,13 @@ fn a_folder_that_is_misspelt_stays_to_be_mended() {
     let mut model = open((160, 50));
     let (_, asked, ..) = drive(&mut model, vec![keys("o/wek"), vec![key(KeyCode::Enter)]].concat_all());
     assert_eq!(asked, [Effect::Begin("/g".into(), "/wek".into())]);
-    let (buffer, ..) = drive(&mut model, vec![Message::Typed(Err("/wek: there is none".into()))]);
+    let typed = |path: &str, came| Message::Typed(Asked::NewPhotos("/g".into()), path.into(), came);
+    let (buffer, ..) = drive(&mut model, vec![typed("/wek", Err("/wek: there is none".into()))]);
     let shown = text(&buffer);
     assert!(shown.contains("› /wek") && shown.contains("/wek: there is none"), "{shown}");
     let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Backspace)]);
     assert!(!text(&buffer).contains("there is none"));
-    drive(&mut model, vec![Message::Typed(Ok(())), Message::Begun("/g".into(), "/other".into())]);
+    drive(&mut model, vec![typed("/we", Ok(())), Message::Begun("/g".into(), "/other".into())]);
     assert!(model.layers.is_empty());
     // where it cannot be opened, the one that is there goes on
     drive(&mut model, vec![Message::Session("/g".into(), "/other".into(), Err("no photos".into()))]);
