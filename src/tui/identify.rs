@@ -378,7 +378,11 @@ impl Identify {
             let entry = entry.ok_or_else(|| format!("{name} is gone"))?;
             match &ruling {
                 Ruling::Skipped if entry.decided.is_some() && entry.settled().is_none() => {
-                    let still = if entry.photos.is_empty() { "" } else { "; Enter, 1 to 9, / and n still name it" };
+                    let keys = self.namers();
+                    let still = match entry.photos.is_empty() {
+                        true => String::new(),
+                        false => format!("; Enter, {keys} and n still name it"),
+                    };
                     return Err(format!("this one is skipped already{still}"));
                 }
                 Ruling::Skipped => {}

@@ -3,7 +3,7 @@
 use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
 use crate::gallery::identify::{Verdict, sure};
-use crate::tui::keys::{Action, Place};
+use crate::tui::keys::{Action, Place, Row};
 use crate::tui::message::{Effect, Window};
 use crate::tui::popup::{Asked, Confirm, Layer, Prompt};
 use crate::tui::widgets::list::{Step, moved};
@@ -12,6 +12,10 @@ use super::{Identify, may_name};
 
 /// New photos of a group that are shown below each other at once.
 pub(super) const SHOWN_OF_GROUP: usize = 3;
+/// Nearest individuals that are shown before a new one is made.
+pub(super) const SHOWN_ANEW: usize = 6;
+/// Nearest individuals that have a digit beside an encounter.
+pub(super) const DIGITS: usize = 9;
 
 impl Identify {
     /// What is to be known before `all` known names are written down unseen: how weak the weakest is, and what stays open.
@@ -37,6 +41,39 @@ impl Identify {
             "Write down {names} as proposed, without a look at each?{weakest}{stays} The log will say: by program; u takes \
              all of them back."
         )
+    }
+
+    /// The individuals that a digit puts beside the encounter, as they are shown.
+    fn by_digit(&self) -> Vec<&str> {
+        if self.anew {
+            return self.nearest().into_iter().take(SHOWN_ANEW).map(|near| near.individual.as_str()).collect();
+        }
+        let individuals = self.entry().into_iter().flat_map(|entry| &entry.proposal.individuals);
+        individuals.take(DIGITS).map(|near| near.individual.as_str()).collect()
+    }
+
+    /// The keys that put somebody beside it, in words.
+    pub(super) fn namers(&self) -> String {
+        match self.by_digit().len() {
+            0 => "/".to_owned(),
+            1 => "1, /".to_owned(),
+            most => format!("1 to {most}, /"),
+        }
+    }
+
+    /// The word that the footer has for a key; none where it does nothing here.
+    pub(in crate::tui) fn word(&self, row: &Row) -> Option<String> {
+        match (row.action, self.place()) {
+            (_, Place::Galleries) => {}
+            (Action::Take(1), _) => match self.by_digit().len() {
+                0 => return None,
+                1 => return Some("another".to_owned()),
+                most => return Some(format!("to {most} another")),
+            },
+            (Action::OnlyThis, _) if self.group().len() < 2 => return None,
+            _ => {}
+        }
+        Some(row.short.to_owned())
     }
 
     /// Does what a key asks for; `Err` says why not.
@@ -94,9 +131,10 @@ impl Identify {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
                 may_name(entry)?;
                 if entry.settled().is_some_and(|decided| self.shown_name() == decided.ruling.individual()) {
-                    return Err(
-                        "this one is decided: 1 to 9, / and n name it anew, u undoes what was decided last".into()
-                    );
+                    let keys = self.namers();
+                    return Err(format!(
+                        "this one is decided: {keys} and n name it anew, u undoes what was decided last"
+                    ));
                 }
                 let name = self.shown_name().map(str::to_owned).ok_or("the gallery knows nobody: n makes a new one")?;
                 self.write(Ruling::Known(name))?
@@ -104,10 +142,7 @@ impl Identify {
             Action::Take(n) => {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
                 may_name(entry)?;
-                let shown: Vec<&str> = match self.anew {
-                    true => self.nearest().into_iter().map(|near| near.individual.as_str()).collect(),
-                    false => entry.proposal.individuals.iter().map(|near| near.individual.as_str()).collect(),
-                };
+                let shown = self.by_digit();
                 let taken = shown.get(n - 1).ok_or_else(|| format!("there are {} to take", shown.len()))?;
                 let taken = (*taken).to_owned();
                 if self.anew {

@@ -11,7 +11,7 @@ use crate::data::counted::counted;
 use crate::gallery::decisions::Ruling;
 use crate::gallery::identify::{Verdict, sure};
 use crate::gallery::session::{Entry, Session};
-use crate::tui::identify::act::SHOWN_OF_GROUP;
+use crate::tui::identify::act::{DIGITS, SHOWN_ANEW, SHOWN_OF_GROUP};
 use crate::tui::identify::{Identify, ListRow};
 use crate::tui::keys::{Action, Place};
 use crate::tui::message::PictureKey;
@@ -26,8 +26,6 @@ use crate::tui::widgets::text::{fit, fit_end, fit_middle, put, put_all, put_righ
 const ENCOUNTERS: u16 = 38;
 /// From these columns on the list stands beside the photos.
 const WIDE: u16 = 100;
-/// Nearest individuals that are shown before a new one is made.
-const SHOWN_ANEW: usize = 6;
 /// Rows of a line that is typed beside the photos, with what there is to say of it.
 const TYPED: u16 = 10;
 
@@ -290,8 +288,9 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
         );
         put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.accent());
     } else if entry.settled().is_some() && state.picked.is_none() {
-        let words = "decided: 1 to 9, / and n name it anew, s takes the name away, ] goes to the next open one";
-        put(buf, below.x, below.y, below.width, &fit(words, below.width), theme.quiet());
+        let keys = state.namers();
+        let words = format!("decided: {keys} and n name it anew, s takes the name away, ] goes to the next open one");
+        put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.quiet());
     }
 }
 
@@ -350,7 +349,7 @@ fn nearest(theme: &Theme, state: &Identify, entry: &Entry, line: Rect, buf: &mut
         return;
     }
     let mut pieces = vec![("nearest  ".to_owned(), theme.quiet())];
-    for (n, near) in entry.proposal.individuals.iter().take(9).enumerate() {
+    for (n, near) in entry.proposal.individuals.iter().take(DIGITS).enumerate() {
         let is_shown = state.shown_name() == Some(&near.individual);
         pieces.push((format!("{} ", n + 1), theme.accent()));
         let style = if is_shown { theme.bold() } else { theme.text() };

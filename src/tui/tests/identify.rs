@@ -334,6 +334,23 @@ fn a_group_of_new_ones_is_named_in_one_decision_after_a_look_at_who_is_near_to_a
 }
 
 #[test]
+fn only_keys_that_do_something_here_are_told() {
+    let mut model = open_grouped();
+    let footer = |model: &mut Model, pressed: Vec<Message>| {
+        let shown = text(&drive(model, pressed).0);
+        shown.lines().last().unwrap_or_default().to_owned()
+    };
+    let shown = footer(&mut model, keys("n"));
+    assert!(shown.contains("1 to 3 another") && shown.contains("o only this"), "{shown}");
+    let mut entries = grouped();
+    entries[1].proposal.individuals.truncate(1);
+    entries[1].best.truncate(1);
+    let alone = vec![vec![key(KeyCode::Esc), session(entries)], keys("jn")].concat_all();
+    let shown = footer(&mut model, alone);
+    assert!(shown.contains("1 another") && !shown.contains("only this"), "it is a group of its own: {shown}");
+}
+
+#[test]
 fn one_key_names_only_this_one_and_a_digit_takes_who_is_shown() {
     let mut model = open_grouped();
     assert_eq!(
