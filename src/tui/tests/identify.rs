@@ -319,7 +319,7 @@ fn a_group_of_new_ones_is_named_in_one_decision_after_a_look_at_who_is_near_to_a
     let (buffer, ..) = drive(&mut model, keys("n"));
     let shown = text(&buffer);
     assert!(shown.contains("new 1, 3 encounters: none of these? Enter names all, o only this one"), "{shown}");
-    assert!(shown.contains("1 t3 0.100"), "who is near to one of them is shown first: {shown}");
+    assert!(shown.contains("1 t3 distance 0.100"), "who is near to one of them is shown first: {shown}");
     let photos: Vec<_> = model.identify.group_photos().into_iter().map(|(encounter, _)| encounter).collect();
     assert_eq!(photos, ["a", "c", "d", "a", "c", "d"]);
     let typed = vec![vec![key(KeyCode::Enter)], keys("Rosa"), vec![key(KeyCode::Enter)]].concat_all();
@@ -331,6 +331,19 @@ fn a_group_of_new_ones_is_named_in_one_decision_after_a_look_at_who_is_near_to_a
     };
     drive(&mut model, vec![written(None, grouped().into_iter().map(named).collect())]);
     assert_eq!((model.identify.encounter, model.identify.done()), (1, (3, 1)), "three encounters, one new individual");
+}
+
+#[test]
+fn a_day_that_a_folder_is_called_after_is_told_from_a_cameras() {
+    let mut model = open((160, 50));
+    let mut entries = three();
+    entries[0].photos = vec!["/week/2026-07-09 north/a/1.jpg".into()];
+    (entries[1].date, entries[2].photos) = (None, vec!["/week/2026-07-08/1.jpg".into()]);
+    drive(&mut model, vec![session(entries)]);
+    let mut shown = |pressed: &str| text(&drive(&mut model, keys(pressed)).0);
+    assert!(shown("").contains("a · 2026-07-09 by its folder"), "{}", shown(""));
+    assert!(shown("j").contains("b · undated"), "{}", shown(""));
+    assert!(shown("j").contains("c · 2026-07-09  "), "{}", shown(""));
 }
 
 #[test]
@@ -531,7 +544,9 @@ fn what_is_all_but_sure_is_not_said_to_be() {
     (entries[0].proposal.probability, entries[1].proposal.probability) = (Some(0.9999), Some(0.001));
     let (buffer, ..) = drive(&mut model, vec![session(entries)]);
     let shown = text(&buffer);
-    for part in ["known · >.99", "1 t1 0.400 (>.99)   2 t2 0.500 ", "<.01"] {
+    for part in
+        ["decision how sure", "known · probability >.99", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
+    {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }
