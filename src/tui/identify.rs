@@ -65,6 +65,8 @@ pub(super) struct Identify {
     pub(super) at: usize,
     /// The session that is open.
     pub(super) session: Option<Arc<Session>>,
+    /// The one that was open when the screen was left; none since it was looked for.
+    pub(super) left: Option<(PathBuf, PathBuf)>,
     /// The session that is being opened: gallery and folder.
     pub(super) opening: Option<(PathBuf, PathBuf)>,
     /// The encounter chosen.
@@ -99,6 +101,11 @@ fn may_name(entry: &Entry) -> Result<(), String> {
     }
 }
 
+/// Whether something of the folder is open yet.
+fn is_unfinished(outline: &Outline) -> bool {
+    outline.decided < outline.encounters
+}
+
 /// Where a known photo lies.
 fn path_of(near: &NearPhoto) -> PathBuf {
     PathBuf::from(&near.root).join(&near.photo)
@@ -131,19 +138,30 @@ impl Identify {
         Some((line, row.session.and_then(|session| line.sessions.get(session))))
     }
 
-    /// Takes a new list; what was chosen stays chosen.
+    /// Goes on with the folder that was left when the screen was, as far as it is not done: gallery and folder.
+    pub(super) fn go_on(&mut self) -> Option<(PathBuf, PathBuf)> {
+        let (gallery, folder) = self.left.take().filter(|_| self.opening.is_none())?;
+        let line = self.galleries.as_ref()?.iter().find(|line| line.folder == gallery)?;
+        let at = line.sessions.iter().find(|outline| outline.folder == folder).filter(|outline| is_unfinished(outline));
+        self.opening = at.map(|outline| (gallery, outline.folder.clone()));
+        self.opening.clone()
+    }
+
+    /// Takes a new list; what was chosen stays chosen, and of a first one it is a folder that is not done.
     pub(super) fn list(&mut self, galleries: Vec<GalleryLine>) {
         let key = |(line, outline): (&GalleryLine, Option<&Outline>)| {
             (line.folder.clone(), outline.map(|outline| outline.folder.clone()))
         };
         let chosen = self.current().map(key);
-        self.galleries = Some(galleries);
-        let same = |row: &ListRow| {
+        let is_first = self.galleries.replace(galleries).is_none_or(|before| before.is_empty());
+        let of = |row: &ListRow| {
             let line = &self.galleries.as_ref()?[row.gallery];
-            Some(key((line, row.session.map(|session| &line.sessions[session]))))
+            Some((line, row.session.map(|session| &line.sessions[session])))
         };
+        let same = |row: &ListRow| chosen.is_some() && of(row).map(key) == chosen;
+        let left = |row: &ListRow| is_first && of(row).and_then(|(_, outline)| outline).is_some_and(is_unfinished);
         let rows = self.rows();
-        self.at = rows.iter().position(|row| chosen.is_some() && same(row) == chosen).unwrap_or(0);
+        self.at = rows.iter().position(same).or_else(|| rows.iter().position(left)).unwrap_or(0);
     }
 
     /// Takes a session as it stands now; the encounter chosen stays chosen, and so does who stands beside it; after a decision

@@ -418,6 +418,8 @@ pub(super) struct Kept {
     pub(super) sort: Sort,
     /// How charts were drawn.
     pub(super) charts: Charts,
+    /// The folder that was gone through on the tab Identify, and with which gallery.
+    pub(super) sitting: Option<(PathBuf, PathBuf)>,
 }
 
 #[cfg(test)]

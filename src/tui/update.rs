@@ -23,7 +23,11 @@ use super::theme::{Depth, NAMES, Theme};
 
 /// Takes `message` in and tells what is to be done.
 pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    let sitting = model.identify.opening.clone();
     let mut effects = take(model, message);
+    if model.identify.opening != sitting {
+        effects.push(kept(model)); // a screen that is killed says nothing at its end
+    }
     clamp(model);
     model.evaluate.look_around();
     let watching = model.watching();
@@ -112,7 +116,12 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 }
             }
         }
-        Message::Galleries(galleries) => model.identify.list(galleries),
+        Message::Galleries(galleries) => {
+            model.identify.list(galleries);
+            if let Some((gallery, folder)) = model.identify.go_on() {
+                return vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)];
+            }
+        }
         Message::Begun(gallery, folder) => {
             model.identify.opening = Some((gallery.clone(), folder.clone()));
             return vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)];
@@ -368,6 +377,7 @@ fn kept(model: &Model) -> Effect {
         whole: model.runs.whole,
         sort: model.runs.sort,
         charts: model.runs.charts.clone(),
+        sitting: model.identify.opening.clone().or_else(|| model.identify.left.clone()),
     })
 }
 

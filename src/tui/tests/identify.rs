@@ -347,6 +347,37 @@ fn a_day_that_a_folder_is_called_after_is_told_from_a_cameras() {
 }
 
 #[test]
+fn the_tab_opens_where_it_was_left() {
+    let goes_on = |effects: &[Effect]| effects.contains(&Effect::Session("/g".into(), "/week".into()));
+    // opened, and kept at once: a screen that is killed says nothing
+    let mut model = model((160, 50));
+    let (_, asked, ..) = drive(&mut model, vec![full(), opened_session()].concat_all());
+    let kept = asked.iter().rev().find_map(|effect| if let Effect::Keep(kept) = effect { Some(kept) } else { None });
+    let left = kept.and_then(|kept| kept.sitting.clone());
+    assert_eq!(left, Some(("/g".into(), "/week".into())));
+    let mut again = super::model((160, 50));
+    again.identify.left = left.clone();
+    let (_, asked, ..) = drive(&mut again, vec![full(), keys("5"), vec![listed(), session(three())]].concat_all());
+    assert!(goes_on(&asked) && again.place() == Place::Encounters, "{asked:?}");
+    // Esc is an answer
+    let (_, asked, ..) = drive(&mut again, vec![key(KeyCode::Esc), listed()]);
+    assert!(!goes_on(&asked) && again.place() == Place::Galleries, "{asked:?}");
+    let kept = asked.iter().rev().find_map(|effect| if let Effect::Keep(kept) = effect { Some(kept) } else { None });
+    assert_eq!(kept.map(|kept| kept.sitting.clone()), Some(None));
+    // nobody knows where it was left: the folder that is not done is chosen
+    let mut model = super::model((160, 50));
+    drive(&mut model, vec![full(), keys("5"), vec![listed()]].concat_all());
+    assert!(model.identify.current().is_some_and(|(_, outline)| outline.is_some()));
+    let mut done = listed();
+    let Message::Galleries(lines) = &mut done else { panic!("no list") };
+    lines[0].sessions[0].decided = 3;
+    let mut model = super::model((160, 50));
+    model.identify.left = left;
+    let (_, asked, ..) = drive(&mut model, vec![full(), keys("5"), vec![done]].concat_all());
+    assert!(!goes_on(&asked) && model.identify.current().is_some_and(|(_, outline)| outline.is_none()), "it is done");
+}
+
+#[test]
 fn only_keys_that_do_something_here_are_told() {
     let mut model = open_grouped();
     let footer = |model: &mut Model, pressed: Vec<Message>| {
