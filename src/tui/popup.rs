@@ -132,7 +132,9 @@ impl Asked {
                 "Enter makes it and adds the photos of the whole group, which is one decision; u takes that back"
             }
             Asked::NewName(..) => "Enter makes it and adds the photos of this encounter; u takes that back",
-            Asked::Decisions(_) => "a CSV file, a row a decision; one that is there is replaced; Tab completes",
+            Asked::Decisions(_) => {
+                "a CSV file, a row a decision: those with `yes` under `stands` count now; Tab completes"
+            }
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }

@@ -13,7 +13,7 @@ use crate::gallery::seen;
 use crate::gallery::session::{self, Session};
 use crate::gallery::sitting::Sitting;
 use crate::gallery::store::Gallery;
-use crate::run::{Workspace, files};
+use crate::run::Workspace;
 use crate::tui::identify::{GalleryLine, Profile};
 use crate::tui::message::{Message, Written};
 
@@ -170,8 +170,7 @@ pub(super) fn undo(sitting: &mut Sitting) -> Result<(String, Option<String>), St
 pub(super) fn write_decisions(gallery: &Path, path: &Path) -> Result<String, String> {
     let read = || Gallery::open(gallery)?.decided(None);
     let all = read().map_err(|e| e.to_string())?;
-    let table = decided_table::table(&all).map_err(|e| e.to_string())?;
-    files::replace(path, &table).map_err(|e| e.to_string())?;
+    decided_table::write(path, &all).map_err(|e| e.to_string())?;
     Ok(format!("{}: {}", path.display(), counted(all.len(), "decision")))
 }
 
