@@ -9,6 +9,7 @@ use crate::run::{files, lock};
 use super::about::Embedding;
 use super::decisions::{By, Decided};
 use super::groups::Groups;
+use super::held;
 use super::identify::{Catalogue, Decision};
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
@@ -287,8 +288,14 @@ impl Standing {
     fn entry(&self, folder: &Path, seen: &Seen, ranked: &Ranked) -> Result<Entry> {
         let photos: Vec<String> = seen.photos.iter().map(|photo| photo.path.clone()).collect();
         let paths = photos.iter().map(|path| folder.join(path)).collect();
+        let there = seen.photos.iter().filter_map(|photo| Some((photo.path.as_str(), held::sha(&photo.sha256)?)));
+        // what was decided of it here is not told as news
+        let holdings = self.catalogue.gallery().holds(there, Some(&folder.to_string_lossy()))?;
+        let mut ranked = ranked.clone();
+        self.catalogue.leave_out(&holdings, &seen.vectors, &mut ranked)?;
+        let proposal = self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?;
         Ok(Entry {
-            proposal: self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?,
+            proposal: Decision { already: holdings.held, ..proposal },
             photos: paths,
             unread: unread(folder, seen),
             date: seen.photos.iter().find_map(|photo| photo.date),

@@ -299,16 +299,15 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
     if state.is_done() {
         let key = |action| model.keymap.shown(action, Place::Encounters);
         let words = format!(
-            "All {} decided: {} writes the decisions to a table, {} takes another folder, {} the galleries",
+            "All {} decided: {} writes a table, {} takes another folder",
             counted(state.entries().len(), "encounter"),
             key(Action::WriteDecisions),
             key(Action::NewPhotos),
-            key(Action::Back),
         );
         put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.accent());
     } else if entry.settled().is_some() && state.picked.is_none() {
         let keys = state.namers();
-        let words = format!("decided: {keys} and n name it anew, s takes the name away, ] goes to the next open one");
+        let words = format!("decided: {keys} and n name it anew, s takes the name away");
         put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.quiet());
     }
 }
@@ -334,6 +333,16 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
             _ => " · decided".to_owned(),
         },
         None if state.picked.is_some() => " · picked".to_owned(),
+        None if !entry.proposal.already.is_empty() => {
+            let held = &entry.proposal.already;
+            let when = held.iter().map(|held| held.at.local()).next().unwrap_or_default();
+            let day = when.split(' ').next().unwrap_or_default();
+            let who = held.first().map_or("", |held| held.individual.as_str());
+            match (held.len(), entry.photos.len()) {
+                (some, all) if some < all => format!(" · nearest; {some} of {all} are {who}'s since {day}"),
+                _ => format!(" · nearest; decided already as {who} on {day}"),
+            }
+        }
         None => {
             let of = |what: &str| {
                 entry.proposal.probability.map_or_else(String::new, |p| format!(" · probability {what}{}", sure(p)))
@@ -423,10 +432,10 @@ fn anew_words(model: &Model, area: Rect, buf: &mut Buffer) {
     }
     let words = match (&entry.proposal.group, group) {
         (Some(name), of) if of > 1 => {
-            let more = if state.group_photos().len() > new.len() { ", l shows more photos" } else { "" };
-            format!("{name}, {of} encounters: none of these? Enter names all, o only this one, Esc goes back{more}")
+            let more = if state.group_photos().len() > new.len() { ", l shows more" } else { "" };
+            format!("{name} ({of}): none of these? Enter names all, o only this{more}")
         }
-        _ => "Is it none of these? Enter or n gives it a new name, Esc goes back".into(),
+        _ => "None of these? Enter gives it a new name, Esc goes back".into(),
     };
     put(buf, area.x, area.bottom().saturating_sub(1), area.width, &fit(&words, area.width), theme.accent());
 }

@@ -33,6 +33,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         nearest: best.clone(),
         individuals,
         approximate: None,
+        already: Vec::new(),
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
     Entry { proposal, photos, unread: Vec::new(), date: Some(jiff::civil::date(2026, 7, 9)), best, decided: None }
@@ -318,7 +319,7 @@ fn a_group_of_new_ones_is_named_in_one_decision_after_a_look_at_who_is_near_to_a
     assert!(text(&buffer).contains("new 1 (3)") && text(&buffer).contains("new 2  "), "{}", text(&buffer));
     let (buffer, ..) = drive(&mut model, keys("n"));
     let shown = text(&buffer);
-    assert!(shown.contains("new 1, 3 encounters: none of these? Enter names all, o only this one"), "{shown}");
+    assert!(shown.contains("new 1 (3): none of these? Enter names all, o only this, l shows more"), "{shown}");
     assert!(shown.contains("1 t3 distance 0.100"), "who is near to one of them is shown first: {shown}");
     let photos: Vec<_> = model.identify.group_photos().into_iter().map(|(encounter, _)| encounter).collect();
     assert_eq!(photos, ["a", "c", "d", "a", "c", "d"]);
@@ -560,10 +561,7 @@ fn at_the_end_of_a_folder_it_is_said_what_comes_next() {
     let all = three().into_iter().map(|entry| decided(entry, Ruling::Skipped)).collect();
     let (buffer, ..) = drive(&mut model, vec![written(None, all)]);
     let shown = text(&buffer);
-    assert!(
-        shown.contains("All 3 encounters decided: w writes the decisions to a table, o takes another folder"),
-        "{shown}"
-    );
+    assert!(shown.contains("All 3 encounters decided: w writes a table, o takes another folder"), "{shown}");
     let (_, asked, ..) = drive(&mut model, vec![keys("w"), vec![key(KeyCode::Enter)]].concat_all());
     assert_eq!(asked, [Effect::WriteDecisions("/g".into(), "decisions.csv".into())]);
 }
