@@ -227,7 +227,7 @@ fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
     let (name, rest, inner) = columns(head);
     let decides = entries.iter().any(|entry| entry.proposal.decision.is_some());
     // of a row that names somebody the probability is of the name, of another one that it is new
-    let (words, figure) = if decides { ("decision", "how sure") } else { ("nearest", "distance") };
+    let (words, figure) = if decides { ("decision", "sure") } else { ("nearest", "distance") };
     put(buf, inner.x + 2, head.y, name, "encounter", theme.quiet());
     put(buf, rest.x, rest.y, rest.width, words, theme.quiet());
     put_right(buf, rest, figure, theme.quiet());

@@ -163,7 +163,7 @@ fn a_new_individual_comes_after_a_look_at_the_nearest_and_never_under_a_known_na
     assert_eq!(ruled(&mut model, vec![keys("j"), vec![key(KeyCode::Enter)]].concat_all()), []);
     assert_eq!(model.place(), Place::Anew);
     let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
-    assert!(text(&buffer).contains("3 t3 0.600"), "{}", text(&buffer));
+    assert!(text(&buffer).contains("3 t3 distance 0.600"), "{}", text(&buffer));
     let typed = |name: &str| {
         let clear = Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
         vec![vec![clear], keys(name), vec![key(KeyCode::Enter)]].concat_all()
@@ -341,10 +341,10 @@ fn a_day_that_a_folder_is_called_after_is_told_from_a_cameras() {
     entries[0].photos = vec!["/week/2026-07-09 north/a/1.jpg".into()];
     (entries[1].date, entries[2].photos) = (None, vec!["/week/2026-07-08/1.jpg".into()]);
     drive(&mut model, vec![session(entries)]);
-    let mut shown = |pressed: &str| text(&drive(&mut model, keys(pressed)).0);
-    assert!(shown("").contains("a · 2026-07-09 by its folder"), "{}", shown(""));
-    assert!(shown("j").contains("b · undated"), "{}", shown(""));
-    assert!(shown("j").contains("c · 2026-07-09  "), "{}", shown(""));
+    for (pressed, told) in [("k", "a · 2026-07-09 by its folder"), ("j", "b · undated"), ("j", "c · 2026-07-09  ")] {
+        let shown = text(&drive(&mut model, keys(pressed)).0);
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
 }
 
 #[test]
@@ -574,7 +574,7 @@ fn what_is_all_but_sure_is_not_said_to_be() {
     let (buffer, ..) = drive(&mut model, vec![session(entries)]);
     let shown = text(&buffer);
     for part in
-        ["decision how sure", "known · probability >.99", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
+        ["decision    sure", "known · probability >.99", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
     {
         assert!(shown.contains(part), "{part}: {shown}");
     }
