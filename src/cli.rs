@@ -21,6 +21,7 @@ mod evaluate;
 mod follow;
 mod gallery;
 mod identify;
+mod lying;
 mod of_gallery;
 mod pair;
 mod pictures;

@@ -25,6 +25,7 @@ mod facts;
 mod field;
 pub mod groups;
 mod hash;
+pub mod held;
 pub mod identify;
 pub mod known;
 pub mod large;

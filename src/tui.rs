@@ -96,6 +96,7 @@ pub fn open(workspace: &Workspace, images: Option<&str>) -> Result<String, TuiEr
     model.home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     (model.runs.chosen, model.datasets.chosen) = (kept.run, kept.dataset);
     (model.runs.whole, model.runs.sort, model.runs.charts) = (kept.whole, kept.sort, kept.charts);
+    model.identify.left = kept.sitting;
     model.tab = Tab::ALL.into_iter().find(|tab| tab.name() == kept.tab).unwrap_or(Tab::Runs);
 
     let far = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| variable(name).is_some());

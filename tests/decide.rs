@@ -58,13 +58,17 @@ fn a_calibrated_gallery_decides_and_says_what_may_be_relied_on() {
     }
     assert_eq!(strings(&said["files"]).len(), 5);
 
-    // its own photo is as near as can be; the network's own turtles are not in the gallery
+    // what is in a photo's file twice is as near as can be; the network's own turtles are not in the gallery
     let photo = |folder: &str| {
         let mut reader = csv::Reader::from_path(stage.root.join(folder).join("metadata_splits.csv")).unwrap();
         let row: std::collections::BTreeMap<String, String> = reader.deserialize().next().unwrap().unwrap();
         (format!("{folder}/{}", row["file_name"]), row["identity"].clone())
     };
     let ((own, name), (other, _)) = (photo("strangers"), photo("turtles"));
+    let mut again = fs::read(stage.root.join(&own)).unwrap();
+    again.extend(b"behind its end"); // the same file would be told as held
+    let own = format!("again.{}", own.rsplit_once('.').unwrap().1);
+    fs::write(stage.root.join(&own), again).unwrap();
     let lines = stage.ok(&["identify", &own, &other, "--gallery", "g", "--json"]);
     let decisions: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&decisions[0]["photos"][0], decisions.len()), (&own.clone().into(), 2));

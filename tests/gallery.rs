@@ -33,6 +33,11 @@ struct Place {
     root: PathBuf,
 }
 
+/// The photo at `path` as another file that shows the same.
+fn another(path: &Path) -> Vec<u8> {
+    bytes(path).into_iter().chain(*b"behind its end").collect()
+}
+
 /// Photos of each individual: of all, more than are put in at once.
 const EACH: usize = 15;
 /// Where one batch is enough.
@@ -150,10 +155,16 @@ fn from_photos_to_names() {
     for (from, to) in [("t4/7", "week/a/1"), ("t4/8", "week/a/2"), ("t5/1", "week/b"), ("t6/1", "week/c")] {
         let to = place.root.join(format!("{to}.png"));
         fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(place.root.join(format!("photos/{from}.png")), to).unwrap();
+        fs::write(to, another(&place.root.join(format!("photos/{from}.png")))).unwrap();
     }
     fs::write(place.root.join("week/a/3.png"), "\x7fno photo").unwrap();
-    let found = place.lines(&["identify", "week/", "gone.png", "--gallery", "g"]);
+    // what is not there is told at the end, after the rest
+    let output = place.run(&["identify", "week/", "gone.png", "--gallery", "g"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("3 encounters: ranked") && said.contains("1 of 2 named was left out: gone.png"), "{said}");
+    fs::create_dir(place.root.join("week/empty")).unwrap();
+    let found = place.lines(&["identify", "week/", "--gallery", "g"]);
     let told: Vec<_> =
         found.iter().map(|d| (d["encounter"].as_str().unwrap(), d["individual"].as_str().unwrap())).collect();
     assert_eq!(told, [("week/a", "t4"), ("week/b.png", "t5"), ("week/c.png", "t6")]);
@@ -162,6 +173,14 @@ fn from_photos_to_names() {
         assert!(decision["decision"].is_null() && decision["probability"].is_null(), "not calibrated: {decision}");
         assert_eq!(decision["nearest"].as_array().unwrap().len(), 10);
     }
+    // one that the gallery holds is told, and is not near to itself
+    let held = &place.lines(&["identify", "photos/t4/7.png", "week/b.png", "--gallery", "g"]);
+    assert_eq!((&held[0]["already"][0]["individual"], &held[1]["already"]), (&"t4".into(), &serde_json::json!([])));
+    let near: Vec<_> =
+        held[0]["nearest"].as_array().unwrap().iter().map(|near| near["photo"].as_str().unwrap()).collect();
+    assert!(near.len() >= 9 && !near.contains(&"t4/7.png"), "{near:?}");
+    let told = place.ok(&["identify", "photos/t4/7.png", "--gallery", "g"]);
+    assert!(told.contains("decided already as t4 on 20"), "{told}");
     // into a file, killed in the middle of a line, and on
     let identify = ["identify", "week/", "--gallery", "g", "--output", "named.jsonl"];
     place.ok(&identify);
@@ -327,7 +346,7 @@ fn photos_are_named_as_they_arrive_also_after_a_kill() {
     let (incoming, named) = (place.root.join("incoming"), place.root.join("named.jsonl"));
     fs::create_dir_all(incoming.join("a")).unwrap();
     let arrive = |from: &str, to: &str| {
-        fs::copy(place.root.join("photos").join(from), incoming.join(to)).unwrap();
+        fs::write(incoming.join(to), another(&place.root.join("photos").join(from))).unwrap();
     };
     let watch = || {
         let args = ["watch", "incoming", "--gallery", "g", "--output", "named.jsonl", "--quiet", "0.2"];

@@ -8,10 +8,9 @@ use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
-use crate::gallery::decided_table::{by, ruling, table};
+use crate::gallery::decided_table::{by, ruling, write};
 use crate::gallery::decisions::Decided;
 use crate::gallery::store::Gallery;
-use crate::run::files;
 
 use super::of_gallery::GalleryFlag;
 use super::{Context, words};
@@ -24,7 +23,7 @@ use super::{Context, words};
 pub(super) struct DecisionsArgs {
     #[command(flatten)]
     gallery: GalleryFlag,
-    /// Write them as a table; one that is there is replaced
+    /// Write them as a table, in which `stands` marks the row of each encounter that counts; a former one is replaced
     #[arg(long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
 }
@@ -33,7 +32,7 @@ pub(super) fn decisions(context: &Context, args: &DecisionsArgs) -> Result<u8> {
     let gallery = Gallery::open(&args.gallery.gallery)?;
     let all = gallery.decided(None)?;
     if let Some(output) = &args.output {
-        files::replace(output, &table(&all)?).with_context(|| format!("--output {}", foreign::path(output)))?;
+        write(output, &all).with_context(|| format!("--output {}", foreign::path(output)))?;
     }
     context.answer(&json!({ "decisions": all }), || {
         let Some(output) = &args.output else { return shown(&all) };

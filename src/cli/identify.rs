@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
+use crate::data::manifest::Problem;
 use crate::eval::attention;
 use crate::eval::boxes::Looker;
 use crate::eval::embed::Source;
@@ -25,6 +26,7 @@ use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
 use super::args::{ByArg, PhotoFlags, Usage};
+use super::lying::{Lying, few, lying};
 use super::of_gallery::{ModelFlags, OfGallery, trained};
 use super::{Context, follow, words};
 
@@ -71,7 +73,9 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     let catalogue = Catalogue::of(Gallery::open(args.gallery.folder())?)?;
     let of = args.gallery.load(context, device, catalogue.gallery())?;
     let source = args.photos.source(context);
-    let given = given(context, &args.asked)?;
+    let lying = lying(context, &args.asked)?;
+    lying.say();
+    let Lying { given, mut missing, .. } = lying;
     if let Some((folder, count)) = loose_in(&given).filter(|_| args.encounters_by == ByArg::Folder) {
         let folder = foreign::path(folder);
         words::say(&words::wrapped(&format!(
@@ -106,6 +110,10 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
     bar.finish_and_clear();
     let groups = decided.map_err(anyhow::Error::from).and_then(|problems| {
         words::say_problems(&problems);
+        let is_named = |problem: &Problem| {
+            problem.photo.as_deref().is_some_and(|photo| args.asked.iter().any(|path| path.as_os_str() == photo))
+        };
+        missing.extend(problems.into_iter().filter(is_named));
         grouped(context, device, (&catalogue, &of, &source), &asked, (new, answers.as_mut()))
     });
     for decision in found.iter_mut().filter(|decision| decision.is_new()) {
@@ -127,13 +135,21 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
             if before > 0 { format!(", {before} there already, as they were decided then") } else { String::new() };
         words::say(&format!("{}: {}{also}", foreign::path(path), counted(found.len(), "encounter")));
     }
+    if !context.global.json && !found.is_empty() {
+        words::say(&words::wrapped(&sums(&found)));
+    }
     say_what_decided(&catalogue);
+    if !missing.is_empty() {
+        let paths: Vec<PathBuf> = missing.iter().filter_map(|one| Some(one.photo.as_ref()?.into())).collect();
+        let were = if paths.len() == 1 { "was" } else { "were" };
+        words::say(&format!("{} of {} named {were} left out: {}", paths.len(), args.asked.len(), few(&paths)));
+    }
     if is_interrupted {
         let goes_on = if args.output.is_some() { "; the same command goes on" } else { "" };
         words::say(&format!("interrupted after {}{goes_on}", counted(found.len(), "encounter")));
         return Ok(super::INTERRUPTED);
     }
-    Ok(if found.is_empty() && before == 0 { 1 } else { 0 })
+    Ok(u8::from(!missing.is_empty() || (found.is_empty() && before == 0)))
 }
 
 /// The groups of the encounters that are of new individuals, all that `answers` has with them, which are given theirs; empty
@@ -276,7 +292,7 @@ pub(super) fn say_what_is_decided_one_by_one(catalogue: &Catalogue) {
     words::say(&words::wrapped(&said));
 }
 
-/// What lies at the paths given.
+/// What lies at the paths given, all of which must be there.
 pub(super) fn given(context: &Context, paths: &[PathBuf]) -> Result<Vec<Given>> {
     let of = |path: &PathBuf| -> Result<Given> {
         if path.is_dir() {
@@ -325,33 +341,100 @@ pub(super) fn print_line(decision: &Decision) -> crate::gallery::Result<()> {
 /// The place of the group in a row.
 const GROUP: usize = 4;
 
+/// What stands above the cells of a row.
+pub(super) const HEAD: [&str; 6] =
+    ["encounter", "photos", "decision", "probability", "nearest, distance", "next, distance"];
+
+/// What the probability in a row is of.
+pub(super) const PROBABILITY: &str =
+    "Probability: that the decision in the row is right, a name or that it is new; of `look` that it is the nearest.";
+
+/// A decision for people, a cell for each of [`HEAD`].
+pub(super) fn cells(d: &Decision) -> [String; 6] {
+    let nearest = |place: usize| {
+        let near = d.individuals.get(place);
+        near.map_or_else(String::new, |near| format!("{} {:.3}", foreign::line(&near.individual), near.distance))
+    };
+    let decision = match d.decision {
+        Some(Verdict::Known) => d.individual.as_deref().map_or_else(String::new, foreign::line),
+        Some(Verdict::NewIndividual) => "new individual".into(),
+        Some(Verdict::Look) => "look".into(),
+        None => "—".into(),
+    };
+    let sure = d.probability.map_or_else(String::new, sure);
+    [foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)]
+}
+
+/// Who the photos of an encounter are already, by what the gallery holds; nothing where it holds none.
+pub(super) fn already(d: &Decision) -> String {
+    let Some(first) = d.already.first() else { return String::new() };
+    let (who, day) = (foreign::line(&first.individual), first.at.local());
+    let day = day.split(' ').next().unwrap_or_default();
+    match (d.already.len(), d.photos.len()) {
+        (held, all) if held == all => format!("decided already as {who} on {day}"),
+        (held, all) => format!("{held} of {all} decided already, as {who} on {day}"),
+    }
+}
+
 /// Decisions for people.
-pub(super) fn table(found: &[Decision]) -> String {
+fn table(found: &[Decision]) -> String {
     let has_groups = found.iter().any(|d| d.group.is_some());
+    let has_held = found.iter().any(|d| !d.already.is_empty());
     let row = |d: &Decision| {
-        let nearest = |place: usize| {
-            let near = d.individuals.get(place);
-            near.map_or_else(String::new, |near| format!("{} {:.3}", foreign::line(&near.individual), near.distance))
-        };
-        let decision = match d.decision {
-            Some(Verdict::Known) => d.individual.as_deref().map_or_else(String::new, foreign::line),
-            Some(Verdict::NewIndividual) => "new individual".into(),
-            Some(Verdict::Look) => "look".into(),
-            None => "—".into(),
-        };
-        let sure = d.probability.map_or_else(String::new, sure);
-        let group = d.group.clone().unwrap_or_default();
-        let mut row =
-            vec![foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)];
+        let mut row = cells(d).to_vec();
         if has_groups {
-            row.insert(GROUP, group);
+            row.insert(GROUP, d.group.clone().unwrap_or_default());
+        }
+        if has_held {
+            row.push(already(d));
         }
         row
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-    let mut head = vec!["encounter", "photos", "decision", "probability", "nearest", "next"];
+    let mut head = HEAD.to_vec();
     if has_groups {
         head.insert(GROUP, "group");
     }
+    if has_held {
+        head.push("in the gallery");
+    }
     words::table(&head, &rows)
+}
+
+/// How many encounters came to which decision.
+fn sums(found: &[Decision]) -> String {
+    let held = found.iter().filter(|d| !d.already.is_empty()).count();
+    let held = if held > 0 { format!(", {held} with photos that the gallery has") } else { String::new() };
+    let all = counted(found.len(), "encounter") + &held;
+    let count = |verdict| found.iter().filter(|d| d.decision == Some(verdict)).count();
+    let (known, new, look) = (count(Verdict::Known), count(Verdict::NewIndividual), count(Verdict::Look));
+    if known + new + look == 0 {
+        return format!("{all}: ranked, nothing decided.");
+    }
+    let groups: HashSet<&str> = found.iter().filter_map(|d| d.group.as_deref()).collect();
+    let groups = match groups.len() {
+        0 => String::new(),
+        n => format!(" ({})", counted(n, "individual")),
+    };
+    format!("{all}: {known} known, {new} new{groups}, {look} to look at. {PROBABILITY}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encounters_are_summed_by_decision() {
+        let decision = |decision: Option<Verdict>, group: Option<&str>| {
+            let near = serde_json::json!({ "photos": ["a/1.jpg"], "encounter": "a", "decision": decision, "group": group,
+                "individual": "t1", "probability": 0.9, "nearest": [], "individuals": [] });
+            serde_json::from_value::<Decision>(near).unwrap()
+        };
+        let new = |group| decision(Some(Verdict::NewIndividual), Some(group));
+        let look = || decision(Some(Verdict::Look), None);
+        let found = [decision(Some(Verdict::Known), None), new("new 1"), new("new 1"), new("new 2"), look(), look()];
+        let told = sums(&found);
+        assert!(told.starts_with("6 encounters: 1 known, 3 new (2 individuals), 2 to look at."), "{told}");
+        assert!(sums(&[decision(None, None)]).starts_with("1 encounter: ranked, nothing decided"));
+    }
 }

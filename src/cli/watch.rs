@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+use unicode_width::UnicodeWidthStr;
 
 use crate::data::counted::counted;
 use crate::data::foreign;
@@ -18,7 +19,7 @@ use crate::nn::ops::device::on_device;
 use crate::run::RunError;
 
 use super::args::{PhotoFlags, Usage};
-use super::identify::{print_line, say_what_is_decided_one_by_one, seen, table};
+use super::identify::{HEAD, PROBABILITY, already, cells, print_line, say_what_is_decided_one_by_one, seen};
 use super::of_gallery::ModelFlags;
 use super::{Context, words};
 
@@ -60,6 +61,12 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
     let mut watcher = Watcher::default();
     say_what_is_decided_one_by_one(&catalogue);
     words::say(&format!("watching {}; Ctrl-C ends it", foreign::path(&args.folder)));
+    if !context.global.json {
+        if catalogue.calibration().is_some() {
+            words::say(&words::wrapped(PROBABILITY));
+        }
+        words::print(&aligned(&HEAD.map(str::to_owned)))?;
+    }
     while !context.is_interrupted() {
         let mut asked = photos(context, &args.folder)?;
         words::say_problems(&watcher.untold(&asked.manifest.problems, quiet, Instant::now()));
@@ -105,8 +112,36 @@ fn photos(context: &Context, folder: &Path) -> Result<Asked> {
 }
 
 fn print(decision: &Decision) -> crate::gallery::Result<()> {
-    let text = table(std::slice::from_ref(decision));
-    let line = text.lines().last().unwrap_or_default();
     let fail = |e| crate::gallery::Error::from(RunError::io("write", "standard output", e));
-    words::print(&foreign::block(line)).map_err(fail)
+    let row = format!("{}  {}", aligned(&cells(decision)), already(decision));
+    words::print(&foreign::block(row.trim_end())).map_err(fail)
+}
+
+/// Columns that the cells of a row have at least: what comes later is not known when the first one is printed.
+const WIDTHS: [usize; 6] = [32, 6, 16, 11, 18, 18];
+
+/// A row whose cells stand below those of the others, as far as they fit.
+fn aligned(cells: &[String; 6]) -> String {
+    let padded = cells.iter().zip(WIDTHS).map(|(cell, columns)| {
+        let fill = " ".repeat(columns.saturating_sub(cell.width()));
+        format!("{cell}{fill}")
+    });
+    padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_below_their_heading() {
+        let head = aligned(&HEAD.map(str::to_owned));
+        let row = aligned(&["in/Zoë", "2", "t004", "0.93", "t004 0.412", "t001 0.700"].map(str::to_owned));
+        let place = |line: &str, word: &str| line.split_once(word).unwrap().0.chars().count();
+        for (above, below) in
+            [("decision", "t004"), ("probability", "0.93"), ("nearest", "t004 0.412"), ("next", "t001")]
+        {
+            assert_eq!(place(&head, above), place(&row, below), "{head}\n{row}");
+        }
+    }
 }

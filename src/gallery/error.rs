@@ -46,6 +46,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Something else lies where the table of decisions is to be written.
+    #[error("{}: this file is no table of decisions and stays as it is; choose another name", foreign::path(path))]
+    NotDecisions {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something lies where files are to be written.
     #[error("{}: this is there already; choose another place", foreign::path(path))]
     InTheWay {

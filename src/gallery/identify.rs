@@ -3,6 +3,9 @@
 //! Without a calibration nobody knows how near is near enough: then it ranks, and decides nothing. Individuals are ranked as
 //! the calibration ranked them ([`proposal`](super::proposal)).
 
+use std::path::Path;
+
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::manifest::Problem;
@@ -15,13 +18,14 @@ use super::calibrated::calibration_of;
 use super::calibration::Calibration;
 use super::decision::decide;
 use super::discover::Cut;
+use super::held::{Held, Holdings, Sha};
 use super::known::Known;
 use super::large::{EXACT_UP_TO, Large};
 use super::proposal::{Candidate, Proposal};
 use super::ranks::{Ranked, Ranking, rank_again};
 use super::search::{Near, Nearest, nearest};
 use super::store::{Counts, Gallery, Photo};
-use super::{Error, Result};
+use super::{Error, Result, hash};
 
 pub use super::decision::{Verdict, sure};
 
@@ -88,6 +92,9 @@ pub struct Decision {
     /// That a large gallery was searched, of which not all was measured; none where all was.
     #[serde(default)]
     pub approximate: Option<Approximate>,
+    /// Those of its photos that the gallery holds already; the nearest are without them.
+    #[serde(default)]
+    pub already: Vec<Held>,
 }
 
 impl Decision {
@@ -103,6 +110,7 @@ impl Decision {
             nearest: Vec::new(),
             individuals: Vec::new(),
             approximate: None,
+            already: Vec::new(),
         }
     }
 
@@ -237,6 +245,17 @@ impl Catalogue {
         }
     }
 
+    /// Takes the own copies of photos that the gallery holds out of `ranked`, which is of `query`.
+    ///
+    /// # Errors
+    /// As [`Catalogue::rank`].
+    pub(super) fn leave_out(&self, holdings: &Holdings, query: &[f32], ranked: &mut Ranked) -> Result<()> {
+        match &self.reach {
+            Reach::All(known) => holdings.leave_out(known, query, ranked),
+            Reach::Large(large) => holdings.leave_out(&**large, query, ranked),
+        }
+    }
+
     /// What decides; none where it was not calibrated.
     pub fn calibration(&self) -> Option<&Calibration> {
         self.calibration.as_ref()
@@ -304,6 +323,7 @@ impl Catalogue {
                 .map(|near| NearIndividual { individual: name(near.individual), distance: near.distance })
                 .collect(),
             approximate: self.approximate(),
+            already: Vec::new(),
         })
     }
 }
@@ -336,10 +356,22 @@ pub fn identify<D: Backend>(
     each_encounter(model, asked, source, progress, &mut |batch, _| {
         let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
         let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
-        for ((together, photos, rows), ranked) in batch.iter().zip(catalogue.rank(&queries)?) {
-            let photos = photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
+        let places: Vec<&Path> =
+            batch.iter().flat_map(|(_, photos, _)| *photos).map(|&i| &*asked.manifest.photos[i].path).collect();
+        // one that is gone meanwhile is not told
+        let file = |path: &&Path| hash::of_file(&asked.manifest.root.join(path)).ok();
+        let files: Vec<Option<Sha>> = places.par_iter().map(file).collect();
+        let mut files = files.into_iter();
+        for ((together, photos, rows), mut ranked) in batch.iter().zip(catalogue.rank(&queries)?) {
+            let photos: Vec<String> =
+                photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
+            let files: Vec<_> = files.by_ref().take(photos.len()).collect();
+            let there = photos.iter().zip(files).filter_map(|(photo, file)| Some((photo.as_str(), file?)));
+            let holdings = catalogue.gallery().holds(there, None)?;
+            catalogue.leave_out(&holdings, rows, &mut ranked)?;
             let (near, individuals) = (&ranked.photos, &ranked.individuals);
-            told(catalogue.decide(photos, together.encounter.clone(), near, individuals)?, rows)?;
+            let decision = catalogue.decide(photos, together.encounter.clone(), near, individuals)?;
+            told(Decision { already: holdings.held, ..decision }, rows)?;
         }
         Ok(())
     })

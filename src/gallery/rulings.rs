@@ -160,12 +160,13 @@ fn new_photo(folder: &Path, root: &str, encounter: &str, seen: &SeenPhoto) -> Re
     })
 }
 
-/// Takes back what was decided last in `folder`, and tells what it was: of all encounters that it decided of at once. Empty where
-/// nothing is decided.
+/// Takes back what was decided last in `folder`, and tells what it was: of all encounters that it decided of at once. What the
+/// program decided in one go, a change for each encounter, is taken back as a whole, as far as it came after the change `after`.
+/// Empty where nothing is decided.
 ///
 /// # Errors
-/// When the gallery cannot be changed.
-pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
+/// When the gallery cannot be changed; the last ones may be taken back then.
+pub(super) fn undo(gallery: &Path, folder: &Path, after: i64) -> Result<Vec<Decided>> {
     let mut writer = Writer::open(gallery)?;
     let mut decided = writer.decided(Some(&folder.to_string_lossy()))?;
     let stuck = correction::for_good(&writer)?;
@@ -173,11 +174,22 @@ pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
     let is_hidden = |one: &Decided| {
         stuck.iter().any(|(change, encounters)| one.change <= *change && encounters.contains(&one.encounter))
     };
-    let may_go = |one: &&Decided| !one.undone && !is_hidden(one);
-    let Some(last) = decided.iter().rfind(may_go).cloned() else {
-        return if stuck.is_empty() { Ok(Vec::new()) } else { Err(Error::CorrectedBeforeRebuild) };
-    };
-    writer.take_back(&last)?;
-    decided.retain(|decided| decided.change == last.change);
+    let mut together: Vec<Decided> = Vec::new();
+    for one in decided.iter().rev().filter(|one| !one.undone && !is_hidden(one)) {
+        let goes_on = |last: &Decided| {
+            let in_one_go = last.by == By::Program && one.by == By::Program && one.change + 1 == last.change;
+            in_one_go && one.change > after
+        };
+        match together.last() {
+            Some(last) if one.change == last.change => {}
+            Some(last) if !goes_on(last) => break,
+            _ => together.push(one.clone()),
+        }
+    }
+    if together.is_empty() && !stuck.is_empty() {
+        return Err(Error::CorrectedBeforeRebuild);
+    }
+    together.iter().try_for_each(|one| writer.take_back(one))?;
+    decided.retain(|decided| together.iter().any(|one| one.change == decided.change));
     Ok(decided)
 }

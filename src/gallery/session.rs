@@ -63,6 +63,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether a folder above its photos is called after its day, which is where that is from, unless a camera says the same.
+    pub fn is_dated_by_folder(&self) -> bool {
+        let (Some(date), Some(photo)) = (self.date, self.photos.first()) else { return false };
+        let begins = |folder: &Path| {
+            folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&date.to_string()))
+        };
+        photo.ancestors().skip(1).any(begins)
+    }
+
     /// What was decided of it that stays until it is taken back; a skipped one may still get a name.
     pub fn settled(&self) -> Option<&Decided> {
         self.decided.as_ref().filter(|decided| decided.ruling != Ruling::Skipped)

@@ -9,6 +9,7 @@ use crate::run::{files, lock};
 use super::about::Embedding;
 use super::decisions::{By, Decided};
 use super::groups::Groups;
+use super::held;
 use super::identify::{Catalogue, Decision};
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
@@ -29,6 +30,8 @@ pub struct Sitting {
     news: News,
     standing: Option<Standing>,
     groups: Groups,
+    /// The decision before those that the program made last, where it made them here.
+    before_program: i64,
     /// What was told last.
     told: Option<Arc<Session>>,
 }
@@ -59,6 +62,7 @@ impl Sitting {
             news: News::default(),
             standing: None,
             groups: Groups::default(),
+            before_program: 0,
             told: None,
         }
     }
@@ -188,15 +192,23 @@ impl Sitting {
     pub fn rule(&mut self, decided: &[Ruled<'_>], by: By, version: (u64, u64)) -> Result<Vec<(String, Error)>> {
         let about: About = files::read_json(&self.place.join(ABOUT_FILE))?;
         self.read_on(Some(&about.embedding))?;
+        if by == By::Program {
+            let before = Gallery::open(&self.gallery)?.decided(Some(&self.folder.to_string_lossy()))?;
+            self.before_program = before.last().map_or(0, |last| last.change);
+        }
         rulings::rule((&self.gallery, &self.folder), (&self.seen, &about.embedding), decided, by, version)
     }
 
-    /// Takes back what was decided last: see [`rulings`].
+    /// Takes back what was decided last, all that the program did in one go: see [`rulings`].
     ///
     /// # Errors
     /// As [`rulings::undo`].
     pub fn undo(&mut self) -> Result<Vec<Decided>> {
-        rulings::undo(&self.gallery, &self.folder)
+        let undone = rulings::undo(&self.gallery, &self.folder, self.before_program)?;
+        if undone.iter().any(|one| one.by == By::Program) {
+            self.before_program = 0;
+        }
+        Ok(undone)
     }
 }
 
@@ -277,8 +289,14 @@ impl Standing {
     fn entry(&self, folder: &Path, seen: &Seen, ranked: &Ranked) -> Result<Entry> {
         let photos: Vec<String> = seen.photos.iter().map(|photo| photo.path.clone()).collect();
         let paths = photos.iter().map(|path| folder.join(path)).collect();
+        let there = seen.photos.iter().filter_map(|photo| Some((photo.path.as_str(), held::sha(&photo.sha256)?)));
+        // what was decided of it here is not told as news
+        let holdings = self.catalogue.gallery().holds(there, Some(&folder.to_string_lossy()))?;
+        let mut ranked = ranked.clone();
+        self.catalogue.leave_out(&holdings, &seen.vectors, &mut ranked)?;
+        let proposal = self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?;
         Ok(Entry {
-            proposal: self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?,
+            proposal: Decision { already: holdings.held, ..proposal },
             photos: paths,
             unread: unread(folder, seen),
             date: seen.photos.iter().find_map(|photo| photo.date),
@@ -554,6 +572,43 @@ pub(super) mod tests {
         let last: Vec<&str> = changes.iter().rev().take(2).map(|change| change.said.as_str()).collect();
         assert_eq!(last, ["week/b is open again", "week/a is open again"], "an entry for each");
         decide(&mut sitting, &["a"], Ruling::Known("t1".into())).unwrap();
+    }
+
+    #[test]
+    fn what_the_program_decided_in_one_go_is_taken_back_in_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = (dir.path().join("g"), dir.path().join("week"));
+        drop(small(&gallery));
+        let turned = |n: u8| {
+            let angle = 0.1 + 0.01 * f32::from(n);
+            (char::from(b'a' + n).to_string(), vec![angle.cos(), angle.sin(), 0.0])
+        };
+        write(&gallery, &folder, &embedding(), &(0..5).map(turned).collect::<Vec<_>>());
+        let (mut sitting, t1) = (Sitting::new(&gallery, &folder), Ruling::Known("t1".into()));
+        let unseen = |sitting: &mut Sitting, encounters: &[&str]| {
+            let one = |one: &&str| [((*one).to_owned(), Proposed::default())];
+            let all: Vec<_> = encounters.iter().map(one).collect();
+            let all: Vec<_> = all.iter().map(|encounters| Ruled { encounters, ruling: &t1, corrects: None }).collect();
+            let version = Gallery::open(&gallery).unwrap().version().unwrap();
+            assert!(sitting.rule(&all, By::Program, version).unwrap().is_empty());
+        };
+        let undo = |sitting: &mut Sitting| {
+            let undone = sitting.undo().unwrap();
+            undone.into_iter().map(|one| one.encounter).collect::<Vec<_>>()
+        };
+        decide(&mut sitting, &["a"], t1.clone()).unwrap();
+        unseen(&mut sitting, &["b", "c"]);
+        unseen(&mut sitting, &["d", "e"]);
+        assert_eq!(undo(&mut sitting), ["d", "e"], "those before were another go");
+        assert_eq!(undo(&mut sitting), ["b", "c"]);
+        unseen(&mut sitting, &["b", "c", "d"]);
+        decide(&mut sitting, &["e"], t1.clone()).unwrap();
+        // who comes later has the log
+        let mut sitting = Sitting::new(&gallery, &folder);
+        assert_eq!([undo(&mut sitting), undo(&mut sitting)], [vec!["e"], vec!["b", "c", "d"]]);
+        assert_eq!([undo(&mut sitting), undo(&mut sitting)], [vec!["a"], vec![]]);
+        let said = |change: &super::super::store::Change| change.what == "identify" && !change.undone;
+        assert!(!Gallery::open(&gallery).unwrap().changes().unwrap().iter().any(said));
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::train::demo::{self, DemoPlan};
 use crate::train::worker::End;
 
 use super::message::{Amendment, Effect, Kept, Message, PictureKey, Purpose, Scanned, Watching};
+use super::popup::Asked;
 
 /// Something small to be done, whose order with others matters.
 type Work = Box<dyn FnOnce(&Workspace, &Sender<Message>) + Send>;
@@ -140,11 +141,27 @@ impl Effects {
                     tell(inbox, Message::Scanned(dataset, scanned));
                 }),
             ),
-            Effect::AddDataset(path) => later("add", Box::new(move |inbox| tell(inbox, added(&workspace, &path)))),
+            Effect::AddDataset(path) => later(
+                "add",
+                Box::new(move |inbox| match added(&workspace, &path) {
+                    Ok(dataset) => {
+                        tell(inbox, Message::Typed(Asked::Path, path, Ok(())));
+                        tell(inbox, Message::Added(dataset));
+                    }
+                    Err(why) => tell(inbox, Message::Typed(Asked::Path, path, Err(why))),
+                }),
+            ),
             Effect::ImportWeights(path) => later(
                 "import",
                 Box::new(move |inbox| {
-                    tell(inbox, imported(&workspace, &path).map_or_else(Message::Failed, Message::Said));
+                    let imported = imported(&workspace, &path);
+                    tell(
+                        inbox,
+                        Message::Typed(Asked::Weights, path, imported.as_ref().map(drop).map_err(Clone::clone)),
+                    );
+                    if let Ok(said) = imported {
+                        tell(inbox, Message::Said(said));
+                    }
                     tell(inbox, Message::Weights(weights_of(&workspace)));
                 }),
             ),
@@ -272,18 +289,16 @@ impl Effects {
                 }),
             ),
             Effect::AddGallery(path) => self.small(move |workspace, inbox| {
-                let path = expanded(&path);
-                match naming::add(workspace, &path) {
-                    Ok(()) => {
-                        tell(inbox, Message::Typed(Ok(())));
-                        tell(inbox, Message::Galleries(naming::galleries(workspace)));
-                        tell(inbox, Message::Said(format!("{} is in the list", path.display())));
-                    }
-                    Err(why) => tell(inbox, Message::Typed(Err(why))),
+                let lies_at = expanded(&path);
+                let added = naming::add(workspace, &lies_at);
+                tell(inbox, Message::Typed(Asked::Gallery, path, added.clone()));
+                if added.is_ok() {
+                    tell(inbox, Message::Galleries(naming::galleries(workspace)));
+                    tell(inbox, Message::Said(format!("{} is in the list", lies_at.display())));
                 }
             }),
-            Effect::Begin(gallery, folder) => self.small(move |_, inbox| {
-                let folder = expanded(&folder);
+            Effect::Begin(gallery, typed) => self.small(move |_, inbox| {
+                let folder = expanded(&typed);
                 let why = |error: std::io::Error| match error.kind() {
                     std::io::ErrorKind::NotFound => format!("there is no folder {}", folder.display()),
                     _ => format!("{}: {error}", folder.display()),
@@ -293,14 +308,16 @@ impl Effects {
                     true => Ok(found),
                     false => Err(format!("{} is no folder", folder.display())),
                 });
-                tell(inbox, Message::Typed(found.as_ref().map(drop).map_err(Clone::clone)));
+                let came = found.as_ref().map(drop).map_err(Clone::clone);
+                tell(inbox, Message::Typed(Asked::NewPhotos(gallery.clone()), typed, came));
                 if let Ok(folder) = found {
                     tell(inbox, Message::Begun(gallery, folder));
                 }
             }),
             Effect::WriteDecisions(gallery, path) => self.small(move |_, inbox| {
                 let written = naming::write_decisions(&gallery, &expanded(&path));
-                tell(inbox, Message::Typed(written.as_ref().map(drop).map_err(Clone::clone)));
+                let came = written.as_ref().map(drop).map_err(Clone::clone);
+                tell(inbox, Message::Typed(Asked::Decisions(gallery), path, came));
                 if let Ok(said) = written {
                     tell(inbox, Message::Said(said));
                 }
@@ -391,10 +408,9 @@ fn expanded(path: &Path) -> PathBuf {
     }
 }
 
-fn added(workspace: &Workspace, path: &Path) -> Message {
-    let path = expanded(path);
-    let adopted = workspace.adopt_dataset(&path, None);
-    adopted.map_or_else(|e| Message::Failed(e.to_string()), |(dataset, _)| Message::Added(dataset))
+fn added(workspace: &Workspace, path: &Path) -> Result<Dataset, String> {
+    let adopted = workspace.adopt_dataset(&expanded(path), None);
+    adopted.map(|(dataset, _)| dataset).map_err(|e| e.to_string())
 }
 
 fn imported(workspace: &Workspace, path: &Path) -> Result<String, String> {

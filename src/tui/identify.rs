@@ -65,6 +65,8 @@ pub(super) struct Identify {
     pub(super) at: usize,
     /// The session that is open.
     pub(super) session: Option<Arc<Session>>,
+    /// The one that was open when the screen was left; none since it was looked for.
+    pub(super) left: Option<(PathBuf, PathBuf)>,
     /// The session that is being opened: gallery and folder.
     pub(super) opening: Option<(PathBuf, PathBuf)>,
     /// The encounter chosen.
@@ -99,6 +101,11 @@ fn may_name(entry: &Entry) -> Result<(), String> {
     }
 }
 
+/// Whether something of the folder is open yet.
+fn is_unfinished(outline: &Outline) -> bool {
+    outline.decided < outline.encounters
+}
+
 /// Where a known photo lies.
 fn path_of(near: &NearPhoto) -> PathBuf {
     PathBuf::from(&near.root).join(&near.photo)
@@ -131,24 +138,45 @@ impl Identify {
         Some((line, row.session.and_then(|session| line.sessions.get(session))))
     }
 
-    /// Takes a new list; what was chosen stays chosen.
+    /// Goes on with the folder that was left when the screen was, as far as it is not done: gallery and folder.
+    pub(super) fn go_on(&mut self) -> Option<(PathBuf, PathBuf)> {
+        let (gallery, folder) = self.left.take().filter(|_| self.opening.is_none())?;
+        let line = self.galleries.as_ref()?.iter().find(|line| line.folder == gallery)?;
+        let at = line.sessions.iter().find(|outline| outline.folder == folder).filter(|outline| is_unfinished(outline));
+        self.opening = at.map(|outline| (gallery, outline.folder.clone()));
+        self.opening.clone()
+    }
+
+    /// Takes a new list; what was chosen stays chosen, and of a first one it is a folder that is not done.
     pub(super) fn list(&mut self, galleries: Vec<GalleryLine>) {
         let key = |(line, outline): (&GalleryLine, Option<&Outline>)| {
             (line.folder.clone(), outline.map(|outline| outline.folder.clone()))
         };
         let chosen = self.current().map(key);
-        self.galleries = Some(galleries);
-        let same = |row: &ListRow| {
+        let is_first = self.galleries.replace(galleries).is_none_or(|before| before.is_empty());
+        let of = |row: &ListRow| {
             let line = &self.galleries.as_ref()?[row.gallery];
-            Some(key((line, row.session.map(|session| &line.sessions[session]))))
+            Some((line, row.session.map(|session| &line.sessions[session])))
         };
+        let same = |row: &ListRow| chosen.is_some() && of(row).map(key) == chosen;
+        let left = |row: &ListRow| is_first && of(row).and_then(|(_, outline)| outline).is_some_and(is_unfinished);
         let rows = self.rows();
-        self.at = rows.iter().position(|row| chosen.is_some() && same(row) == chosen).unwrap_or(0);
+        self.at = rows.iter().position(same).or_else(|| rows.iter().position(left)).unwrap_or(0);
     }
 
     /// Takes a session as it stands now; the encounter chosen stays chosen, and so does who stands beside it; after a decision
     /// the next one that is open is chosen. One that was read before another is dropped.
     pub(super) fn take(&mut self, session: Arc<Session>) -> Vec<Effect> {
+        self.take_with(session, true)
+    }
+
+    /// As [`Identify::take`], after what was decided here: who stood beside an encounter by the names of before is nobody's choice.
+    pub(super) fn take_decided(&mut self, session: Arc<Session>) -> Vec<Effect> {
+        self.picked = None;
+        self.take_with(session, false)
+    }
+
+    fn take_with(&mut self, session: Arc<Session>, stays: bool) -> Vec<Effect> {
         let same = |before: &&Arc<Session>| (&before.gallery, &before.folder) == (&session.gallery, &session.folder);
         let before = self.session.as_ref().filter(same);
         if before.is_some_and(|before| before.version > session.version) {
@@ -159,7 +187,8 @@ impl Identify {
             // what was asked of another is its own matter
             (self.writing, self.told) = (false, 0);
         }
-        let beside = self.shown_name().map(str::to_owned).filter(|_| is_same && !self.is_likely_new());
+        let stays = stays && is_same && !self.is_likely_new();
+        let beside = self.shown_name().map(str::to_owned).filter(|_| stays);
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
         let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
         let wanted = self.wanted.take().filter(|_| is_same);
@@ -180,10 +209,14 @@ impl Identify {
                 self.encounter = at;
                 if closed {
                     self.advance_to_open();
-                } else if beside.as_deref() != self.shown_name() {
+                } else if beside.is_some() && beside.as_deref() != self.shown_name() {
                     // nobody is swapped under a finger
                     let names = self.session.as_ref().map_or(&[][..], |session| &session.names);
                     self.picked = beside.filter(|name| names.contains(name));
+                }
+                let stands = self.entry().and_then(Entry::settled).and_then(|decided| decided.ruling.individual());
+                if self.picked.as_deref() == stands {
+                    self.picked = None; // it is decided so
                 }
             }
             None => {
@@ -363,7 +396,11 @@ impl Identify {
             let entry = entry.ok_or_else(|| format!("{name} is gone"))?;
             match &ruling {
                 Ruling::Skipped if entry.decided.is_some() && entry.settled().is_none() => {
-                    let still = if entry.photos.is_empty() { "" } else { "; Enter, 1 to 9, / and n still name it" };
+                    let keys = self.namers();
+                    let still = match entry.photos.is_empty() {
+                        true => String::new(),
+                        false => format!("; Enter, {keys} and n still name it"),
+                    };
                     return Err(format!("this one is skipped already{still}"));
                 }
                 Ruling::Skipped => {}

@@ -27,6 +27,7 @@ use super::form::Cost;
 use super::graphics::{Graphics, Picture, Protocol};
 use super::identify::{GalleryLine, Profile};
 use super::keys::Action;
+use super::popup::Asked;
 use super::runs::{Charts, Sort};
 use super::system::Sample;
 
@@ -97,8 +98,8 @@ pub(super) enum Message {
     Started(String),
     /// A run could not be started; why.
     Refused(String),
-    /// What became of the path that was typed last; the error says what is wrong with it.
-    Typed(Result<(), String>),
+    /// What became of a path that was typed, by what it was for; the error says what is wrong with it.
+    Typed(Asked, PathBuf, Result<(), String>),
     /// Something long goes on; none when it is over.
     Progress(Option<String>),
     /// Something was done.
@@ -417,6 +418,8 @@ pub(super) struct Kept {
     pub(super) sort: Sort,
     /// How charts were drawn.
     pub(super) charts: Charts,
+    /// The folder that was gone through on the tab Identify, and with which gallery.
+    pub(super) sitting: Option<(PathBuf, PathBuf)>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What lies over a tab: help, palette, questions, and lines to type into. The topmost has the keys.
 
+pub(super) mod line;
 pub(super) mod view;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use super::form::Form;
 use super::identify::Matter;
 use super::keys::{Action, Keymap, Place, Row, TABLE};
 use super::message::Effect;
+use line::Line;
 
 /// One of them.
 #[derive(Debug)]
@@ -130,7 +132,9 @@ impl Asked {
                 "Enter makes it and adds the photos of the whole group, which is one decision; u takes that back"
             }
             Asked::NewName(..) => "Enter makes it and adds the photos of this encounter; u takes that back",
-            Asked::Decisions(_) => "a CSV file, a row a decision; one that is there is replaced; Tab completes",
+            Asked::Decisions(_) => {
+                "a CSV file, a row a decision: those with `yes` under `stands` count now; Tab completes"
+            }
             Asked::Turtles => "Enter draws them into the workspace; they are drawn by code, nothing is downloaded",
         }
     }
@@ -142,7 +146,7 @@ pub(super) struct Prompt {
     /// What it is for.
     pub(super) asked: Asked,
     /// What stands in the line.
-    pub(super) text: String,
+    pub(super) line: Line,
     /// What is wrong with it, as it was when Enter was pressed.
     pub(super) error: Option<String>,
 }
@@ -150,7 +154,12 @@ pub(super) struct Prompt {
 impl Prompt {
     /// A line in which `text` stands.
     pub(super) fn new(asked: Asked, text: String) -> Prompt {
-        Prompt { asked, text, error: None }
+        Prompt { asked, line: Line::new(text), error: None }
+    }
+
+    /// A line in which `text` is suggested: the first letter typed takes its place.
+    pub(super) fn suggesting(asked: Asked, text: String) -> Prompt {
+        Prompt { line: Line::suggesting(text), ..Prompt::new(asked, String::new()) }
     }
 }
 

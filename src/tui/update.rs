@@ -4,6 +4,7 @@
 mod popups;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -16,12 +17,17 @@ use super::form::{Form, Offer};
 use super::keys::{Action, Place, Tab};
 use super::message::{Effect, Kept, Message, Purpose, Written};
 use super::model::{Ending, Model};
+use super::popup::line::Line;
 use super::popup::{Asked, Layer, Page, Palette, Prompt};
 use super::theme::{Depth, NAMES, Theme};
 
 /// Takes `message` in and tells what is to be done.
 pub(super) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    let sitting = model.identify.opening.clone();
     let mut effects = take(model, message);
+    if model.identify.opening != sitting {
+        effects.push(kept(model)); // a screen that is killed says nothing at its end
+    }
     clamp(model);
     model.evaluate.look_around();
     let watching = model.watching();
@@ -110,7 +116,12 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 }
             }
         }
-        Message::Galleries(galleries) => model.identify.list(galleries),
+        Message::Galleries(galleries) => {
+            model.identify.list(galleries);
+            if let Some((gallery, folder)) = model.identify.go_on() {
+                return vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)];
+            }
+        }
         Message::Begun(gallery, folder) => {
             model.identify.opening = Some((gallery.clone(), folder.clone()));
             return vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)];
@@ -136,6 +147,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Ruled(gallery, folder, written) => {
             let Written { said, open_again, session } = *written;
+            let is_done = said.is_ok();
             match said {
                 Ok(words) => model.say(words, false),
                 Err(why) => model.say(why, true),
@@ -143,6 +155,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             if model.identify.opening.as_ref() == Some(&(gallery, folder)) {
                 (model.identify.writing, model.identify.wanted) = (false, open_again);
                 match session {
+                    Ok(session) if is_done => return model.identify.take_decided(session),
                     Ok(session) => return model.identify.take(session),
                     Err(why) => model.say(why, true),
                 }
@@ -174,9 +187,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         },
         Message::Completed(text) => {
             if let Some(Layer::Prompt(prompt)) = model.layers.last_mut()
-                && text.starts_with(&prompt.text)
+                && text.starts_with(prompt.line.text())
             {
-                prompt.text = text;
+                prompt.line = Line::new(text);
             }
         }
         Message::Picture(key, picture) => model.pictures.put(key, picture),
@@ -224,8 +237,10 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 None => model.say(why, true),
             }
         }
-        Message::Typed(came) => {
-            let at = model.layers.iter().rposition(|layer| matches!(layer, Layer::Prompt(p) if p.asked.is_path()));
+        Message::Typed(asked, path, came) => {
+            // another line may have been opened since, or the same one again with another path
+            let sent = |p: &Prompt| p.asked == asked && Path::new(p.line.text().trim()) == path;
+            let at = model.layers.iter().rposition(|layer| matches!(layer, Layer::Prompt(p) if sent(p)));
             match (at.map(|at| (at, &mut model.layers[at])), came) {
                 (Some((at, _)), Ok(())) => drop(model.layers.remove(at)),
                 (Some((_, Layer::Prompt(prompt))), Err(why)) => prompt.error = Some(why),
@@ -289,7 +304,7 @@ fn open_form(model: &mut Model, config: &Config) -> Vec<Effect> {
 fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
     let line: String = text.chars().filter(|c| !c.is_control()).collect();
     match model.layers.last_mut() {
-        Some(Layer::Prompt(prompt)) => prompt.text.push_str(&line),
+        Some(Layer::Prompt(prompt)) => prompt.line.insert(&line),
         Some(Layer::Form(form)) => form.type_text(&line),
         Some(Layer::Palette(palette)) => palette.text.push_str(&line),
         Some(Layer::Filter) => change_filter(model, |text| text.push_str(&line)),
@@ -362,6 +377,7 @@ fn kept(model: &Model) -> Effect {
         whole: model.runs.whole,
         sort: model.runs.sort,
         charts: model.runs.charts.clone(),
+        sitting: model.identify.opening.clone().or_else(|| model.identify.left.clone()),
     })
 }
 
@@ -402,7 +418,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Synthetic => {
             let plan = SynthPlan::default();
             let text = format!("{} x {} x {}", plan.individuals, plan.encounters, plan.photos);
-            model.layers.push(Layer::Prompt(Prompt::new(Asked::Turtles, text)));
+            model.layers.push(Layer::Prompt(Prompt::suggesting(Asked::Turtles, text)));
         }
         Action::Tour => return vec![Effect::Tour],
         Action::NewRun => {

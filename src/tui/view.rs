@@ -223,7 +223,11 @@ fn tab_keys(model: &Model, place: Place) -> Vec<(String, String)> {
     let rows = TABLE.iter().filter(|row| row.works_at(place) && !row.short.is_empty());
     let piece = |row: &keys::Row| {
         let key = model.keymap.keys(row).into_iter().next()?;
-        Some((keys::shown(&key), row.short.to_owned()))
+        let word = match model.tab {
+            Tab::Identify => model.identify.word(row)?,
+            _ => row.short.to_owned(),
+        };
+        Some((keys::shown(&key), word))
     };
     rows.filter_map(piece).collect()
 }

@@ -13,7 +13,7 @@ use crate::gallery::seen;
 use crate::gallery::session::{self, Session};
 use crate::gallery::sitting::Sitting;
 use crate::gallery::store::Gallery;
-use crate::run::{Workspace, files};
+use crate::run::Workspace;
 use crate::tui::identify::{GalleryLine, Profile};
 use crate::tui::message::{Message, Written};
 
@@ -144,8 +144,9 @@ pub(super) fn rule_all(
         all.iter().map(|(encounters, ruling)| Ruled { encounters, ruling, corrects: None }).collect();
     let refused = sitting.rule(&wanted, By::Program, version).map_err(|e| e.to_string())?;
     let done = counted(count - refused.len(), "encounter");
+    let taken_back = if count > 1 { "u takes all of them back" } else { "u takes it back" };
     match refused.first() {
-        None => Ok((format!("{done} named as proposed; u takes the last one back"), None)),
+        None => Ok((format!("{done} named as proposed; {taken_back}"), None)),
         Some((encounter, why)) => Err(format!("{done} named, {} not: {encounter}: {why}", refused.len())),
     }
 }
@@ -169,8 +170,7 @@ pub(super) fn undo(sitting: &mut Sitting) -> Result<(String, Option<String>), St
 pub(super) fn write_decisions(gallery: &Path, path: &Path) -> Result<String, String> {
     let read = || Gallery::open(gallery)?.decided(None);
     let all = read().map_err(|e| e.to_string())?;
-    let table = decided_table::table(&all).map_err(|e| e.to_string())?;
-    files::replace(path, &table).map_err(|e| e.to_string())?;
+    decided_table::write(path, &all).map_err(|e| e.to_string())?;
     Ok(format!("{}: {}", path.display(), counted(all.len(), "decision")))
 }
 

@@ -2,8 +2,8 @@
 
 use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
-use crate::gallery::identify::Verdict;
-use crate::tui::keys::{Action, Place};
+use crate::gallery::identify::{Verdict, sure};
+use crate::tui::keys::{Action, Place, Row};
 use crate::tui::message::{Effect, Window};
 use crate::tui::popup::{Asked, Confirm, Layer, Prompt};
 use crate::tui::widgets::list::{Step, moved};
@@ -12,8 +12,70 @@ use super::{Identify, may_name};
 
 /// New photos of a group that are shown below each other at once.
 pub(super) const SHOWN_OF_GROUP: usize = 3;
+/// Nearest individuals that are shown before a new one is made.
+pub(super) const SHOWN_ANEW: usize = 6;
+/// Nearest individuals that have a digit beside an encounter.
+pub(super) const DIGITS: usize = 9;
 
 impl Identify {
+    /// What is to be known before `all` known names are written down unseen: how weak the weakest is, and what stays open.
+    fn all_at_once(&self, all: &[(String, Ruling, Proposed)]) -> String {
+        let weakest = all.iter().filter_map(|(encounter, ruling, proposed)| {
+            Some((proposed.probability?, encounter, ruling.individual().unwrap_or_default()))
+        });
+        let weakest = weakest.min_by(|a, b| a.0.total_cmp(&b.0));
+        let weakest = weakest.map_or_else(String::new, |(probability, encounter, name)| {
+            let probability = sure(probability);
+            format!(" The lowest probability among them is {probability}: {encounter} as {name}.")
+        });
+        let stays = |verdict, word: &str| {
+            let open = self.entries().iter().filter(|entry| entry.decided.is_none() && !entry.photos.is_empty());
+            let count = open.filter(|entry| entry.proposal.decision == verdict).count();
+            (count > 0).then(|| format!("{count} {word}"))
+        };
+        let stays = [stays(Some(Verdict::NewIndividual), "new"), stays(Some(Verdict::Look), "to look at")];
+        let stays = stays.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let stays = if stays.is_empty() { stays } else { format!(" Open stay: {stays}.") };
+        let names = counted(all.len(), "known name");
+        format!(
+            "Write down {names} as proposed, without a look at each?{weakest}{stays} The log will say: by program; u takes \
+             all of them back."
+        )
+    }
+
+    /// The individuals that a digit puts beside the encounter, as they are shown.
+    fn by_digit(&self) -> Vec<&str> {
+        if self.anew {
+            return self.nearest().into_iter().take(SHOWN_ANEW).map(|near| near.individual.as_str()).collect();
+        }
+        let individuals = self.entry().into_iter().flat_map(|entry| &entry.proposal.individuals);
+        individuals.take(DIGITS).map(|near| near.individual.as_str()).collect()
+    }
+
+    /// The keys that put somebody beside it, in words.
+    pub(super) fn namers(&self) -> String {
+        match self.by_digit().len() {
+            0 => "/".to_owned(),
+            1 => "1, /".to_owned(),
+            most => format!("1 to {most}, /"),
+        }
+    }
+
+    /// The word that the footer has for a key; none where it does nothing here.
+    pub(in crate::tui) fn word(&self, row: &Row) -> Option<String> {
+        match (row.action, self.place()) {
+            (_, Place::Galleries) => {}
+            (Action::Take(1), _) => match self.by_digit().len() {
+                0 => return None,
+                1 => return Some("another".to_owned()),
+                most => return Some(format!("to {most} another")),
+            },
+            (Action::OnlyThis, _) if self.group().len() < 2 => return None,
+            _ => {}
+        }
+        Some(row.short.to_owned())
+    }
+
     /// Does what a key asks for; `Err` says why not.
     pub(in crate::tui) fn act(&mut self, action: Action) -> Result<(Vec<Effect>, Option<Layer>), String> {
         match self.place() {
@@ -69,9 +131,10 @@ impl Identify {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
                 may_name(entry)?;
                 if entry.settled().is_some_and(|decided| self.shown_name() == decided.ruling.individual()) {
-                    return Err(
-                        "this one is decided: 1 to 9, / and n name it anew, u undoes what was decided last".into()
-                    );
+                    let keys = self.namers();
+                    return Err(format!(
+                        "this one is decided: {keys} and n name it anew, u undoes what was decided last"
+                    ));
                 }
                 let name = self.shown_name().map(str::to_owned).ok_or("the gallery knows nobody: n makes a new one")?;
                 self.write(Ruling::Known(name))?
@@ -79,10 +142,7 @@ impl Identify {
             Action::Take(n) => {
                 let entry = self.entry().ok_or("there is no encounter yet")?;
                 may_name(entry)?;
-                let shown: Vec<&str> = match self.anew {
-                    true => self.nearest().into_iter().map(|near| near.individual.as_str()).collect(),
-                    false => entry.proposal.individuals.iter().map(|near| near.individual.as_str()).collect(),
-                };
+                let shown = self.by_digit();
                 let taken = shown.get(n - 1).ok_or_else(|| format!("there are {} to take", shown.len()))?;
                 let taken = (*taken).to_owned();
                 if self.anew {
@@ -108,7 +168,7 @@ impl Identify {
                 if action == Action::OnlyThis {
                     group.truncate(1);
                 }
-                let prompt = Prompt::new(Asked::NewName(self.matter()?, group), self.free_name());
+                let prompt = Prompt::suggesting(Asked::NewName(self.matter()?, group), self.free_name());
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
             Action::TakeAll => {
@@ -131,8 +191,7 @@ impl Identify {
                             .to_owned(),
                     );
                 }
-                let question =
-                    format!("Write down {} as proposed, without a look at each?", counted(all.len(), "known name"));
+                let question = self.all_at_once(&all);
                 let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all, session.version);
                 return Ok((Vec::new(), Some(Layer::Confirm(Confirm { question, effect }))));
             }
@@ -186,7 +245,7 @@ impl Identify {
             }
             Action::WriteDecisions => {
                 let gallery = self.session.as_ref().ok_or("no folder is open")?.gallery.clone();
-                let prompt = Prompt::new(Asked::Decisions(gallery), "decisions.csv".to_owned());
+                let prompt = Prompt::suggesting(Asked::Decisions(gallery), "decisions.csv".to_owned());
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
             Action::Back => {

@@ -11,7 +11,7 @@ use crate::data::counted::counted;
 use crate::gallery::decisions::Ruling;
 use crate::gallery::identify::{Verdict, sure};
 use crate::gallery::session::{Entry, Session};
-use crate::tui::identify::act::SHOWN_OF_GROUP;
+use crate::tui::identify::act::{DIGITS, SHOWN_ANEW, SHOWN_OF_GROUP};
 use crate::tui::identify::{Identify, ListRow};
 use crate::tui::keys::{Action, Place};
 use crate::tui::message::PictureKey;
@@ -26,8 +26,8 @@ use crate::tui::widgets::text::{fit, fit_end, fit_middle, put, put_all, put_righ
 const ENCOUNTERS: u16 = 38;
 /// From these columns on the list stands beside the photos.
 const WIDE: u16 = 100;
-/// Nearest individuals that are shown before a new one is made.
-const SHOWN_ANEW: usize = 6;
+/// From these columns on the distance above a photo is called so.
+const WITH_WORDS: u16 = 24;
 /// Rows of a line that is typed beside the photos, with what there is to say of it.
 const TYPED: u16 = 10;
 
@@ -218,19 +218,31 @@ fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
     let mut groups = HashMap::new();
     let open = entries.iter().filter(|entry| entry.decided.is_none());
     open.filter_map(|entry| entry.proposal.group.as_deref()).for_each(|group| *groups.entry(group).or_insert(0) += 1);
+    let columns = |line: Rect| {
+        let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
+        let name = inner.width.saturating_sub(2) / 2;
+        (name, Rect { x: inner.x + 3 + name, width: inner.width.saturating_sub(3 + name), ..inner }, inner)
+    };
+    let head = row(area, 0);
+    let (name, rest, inner) = columns(head);
+    let decides = entries.iter().any(|entry| entry.proposal.decision.is_some());
+    // of a row that names somebody the probability is of the name, of another one that it is new
+    let (words, figure) = if decides { ("decision", "sure") } else { ("nearest", "distance") };
+    put(buf, inner.x + 2, head.y, name, "encounter", theme.quiet());
+    put(buf, rest.x, rest.y, rest.width, words, theme.quiet());
+    put_right(buf, rest, figure, theme.quiet());
+    let area = below(area, 1);
     for (n, place) in (0..).zip(shown(state.encounter, entries.len(), area.height)) {
         let (entry, line) = (&entries[place], row(area, n));
         let is_chosen = place == state.encounter;
-        let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
+        let (name, rest, inner) = columns(line);
         if is_chosen {
             buf.set_style(Rect { width: line.width.saturating_sub(1), ..line }, theme.chosen(true));
         }
         let style = if is_chosen { theme.chosen(true) } else { style_of(theme, entry) };
         let (sign, words, figure) = standing(entry, &groups);
-        let name = inner.width.saturating_sub(2) / 2;
         let x = put(buf, inner.x, inner.y, 2, sign, style);
         put(buf, x.max(inner.x + 2), inner.y, name, &fit_middle(&entry.proposal.encounter, name), style);
-        let rest = Rect { x: inner.x + 3 + name, width: inner.width.saturating_sub(3 + name), ..inner };
         put(buf, rest.x, rest.y, rest.width, &fit(&words, rest.width.saturating_sub(width(&figure) + 1)), style);
         put_right(buf, rest, &figure, style);
     }
@@ -253,7 +265,12 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
     let zoom = if state.window.zoom > 0 { format!(" · {}x", 1u32 << state.window.zoom) } else { String::new() };
     let (at, of) = (state.photo + 1, entry.photos.len());
     let count = if of > 1 { format!(" · photo {at} of {of}") } else { String::new() };
-    let date = entry.date.map_or_else(String::new, |date| format!(" · {date}"));
+    let date = match entry.date {
+        None if entry.photos.is_empty() => String::new(),
+        None => " · undated".to_owned(),
+        Some(date) if entry.is_dated_by_folder() => format!(" · {date} by its folder"),
+        Some(date) => format!(" · {date}"),
+    };
     let unread = match entry.unread.len() {
         0 => String::new(),
         n => format!(" · {n} cannot be read"),
@@ -282,16 +299,16 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
     if state.is_done() {
         let key = |action| model.keymap.shown(action, Place::Encounters);
         let words = format!(
-            "All {} decided: {} writes the decisions to a table, {} takes another folder, {} the galleries",
+            "All {} decided: {} writes a table, {} takes another folder",
             counted(state.entries().len(), "encounter"),
             key(Action::WriteDecisions),
             key(Action::NewPhotos),
-            key(Action::Back),
         );
         put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.accent());
     } else if entry.settled().is_some() && state.picked.is_none() {
-        let words = "decided: 1 to 9, / and n name it anew, s takes the name away, ] goes to the next open one";
-        put(buf, below.x, below.y, below.width, &fit(words, below.width), theme.quiet());
+        let keys = state.namers();
+        let words = format!("decided: {keys} and n name it anew, s takes the name away");
+        put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.quiet());
     }
 }
 
@@ -316,15 +333,27 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
             _ => " · decided".to_owned(),
         },
         None if state.picked.is_some() => " · picked".to_owned(),
+        None if !entry.proposal.already.is_empty() => {
+            let held = &entry.proposal.already;
+            let when = held.iter().map(|held| held.at.local()).next().unwrap_or_default();
+            let day = when.split(' ').next().unwrap_or_default();
+            let who = held.first().map_or("", |held| held.individual.as_str());
+            match (held.len(), entry.photos.len()) {
+                (some, all) if some < all => format!(" · nearest; {some} of {all} are {who}'s since {day}"),
+                _ => format!(" · nearest; decided already as {who} on {day}"),
+            }
+        }
         None => {
-            let sure = entry.proposal.probability.map_or_else(String::new, |p| format!(" · {}", sure(p)));
+            let of = |what: &str| {
+                entry.proposal.probability.map_or_else(String::new, |p| format!(" · probability {what}{}", sure(p)))
+            };
             match entry.proposal.decision {
-                Some(Verdict::Known) => format!(" · known{sure}"),
-                Some(Verdict::Look) => format!(" · look{sure}"),
+                Some(Verdict::Known) => format!(" · known{}", of("")),
+                Some(Verdict::Look) => format!(" · look{}", of("")),
                 Some(Verdict::NewIndividual) => match (&entry.proposal.group, state.group().len()) {
-                    (Some(group), of) if of > 1 => format!(" · nearest; likely {group}, {of} encounters{sure}"),
-                    (Some(group), _) => format!(" · nearest; likely {group}{sure}"),
-                    (None, _) => format!(" · nearest; likely new{sure}"),
+                    (Some(group), n) if n > 1 => format!(" · nearest; likely {group}, {n} encounters{}", of("of new ")),
+                    (Some(group), _) => format!(" · nearest; likely {group}{}", of("of new ")),
+                    (None, _) => format!(" · nearest; likely new{}", of("")),
                 },
                 None => " · nearest".to_owned(),
             }
@@ -349,18 +378,15 @@ fn nearest(theme: &Theme, state: &Identify, entry: &Entry, line: Rect, buf: &mut
     if entry.proposal.individuals.is_empty() {
         return;
     }
-    let mut pieces = vec![("nearest  ".to_owned(), theme.quiet())];
-    for (n, near) in entry.proposal.individuals.iter().take(9).enumerate() {
+    let mut pieces = vec![("nearest by distance  ".to_owned(), theme.quiet())];
+    for (n, near) in entry.proposal.individuals.iter().take(DIGITS).enumerate() {
         let is_shown = state.shown_name() == Some(&near.individual);
         pieces.push((format!("{} ", n + 1), theme.accent()));
         let style = if is_shown { theme.bold() } else { theme.text() };
         let is_own = entry.best.get(n).is_some_and(|best| Identify::is_own(entry, best));
-        let named = matches!(entry.proposal.decision, Some(Verdict::Known | Verdict::Look));
-        let is_sure = entry.proposal.probability.filter(|_| n == 0 && named && entry.decided.is_none());
-        let how = match (is_own, is_sure) {
-            (true, _) => "·".to_owned(), // as it was decided, it is among theirs
-            (false, Some(p)) => format!("{:.3} ({})", near.distance, sure(p)),
-            (false, None) => format!("{:.3}", near.distance),
+        let how = match is_own {
+            true => "·".to_owned(), // as it was decided, it is among theirs
+            false => format!("{:.3}", near.distance),
         };
         pieces.push((format!("{} {how}   ", near.individual), style));
     }
@@ -396,19 +422,20 @@ fn anew_words(model: &Model, area: Rect, buf: &mut Buffer) {
         put(buf, place.x, place.y, place.width, &fit_middle(encounter, place.width), theme.bold());
     }
     for (n, (tile, best)) in tiles.iter().zip(nearest).enumerate() {
+        let distance = if tile.width < WITH_WORDS { "" } else { "distance " };
         let pieces = [
             (format!("{} ", n + 1), theme.accent()),
             (format!("{} ", best.individual), theme.bold()),
-            (format!("{:.3}", best.distance), theme.quiet()),
+            (format!("{distance}{:.3}", best.distance), theme.quiet()),
         ];
         put_all(buf, row(*tile, 0), &pieces);
     }
     let words = match (&entry.proposal.group, group) {
         (Some(name), of) if of > 1 => {
-            let more = if state.group_photos().len() > new.len() { ", l shows more photos" } else { "" };
-            format!("{name}, {of} encounters: none of these? Enter names all, o only this one, Esc goes back{more}")
+            let more = if state.group_photos().len() > new.len() { ", l shows more" } else { "" };
+            format!("{name} ({of}): none of these? Enter names all, o only this{more}")
         }
-        _ => "Is it none of these? Enter or n gives it a new name, Esc goes back".into(),
+        _ => "None of these? Enter gives it a new name, Esc goes back".into(),
     };
     put(buf, area.x, area.bottom().saturating_sub(1), area.width, &fit(&words, area.width), theme.accent());
 }

@@ -8,7 +8,7 @@ use crate::tui::identify;
 use crate::tui::model::Model;
 use crate::tui::popup::{Layer, help};
 use crate::tui::widgets::list::shown;
-use crate::tui::widgets::text::{put, put_all, row, width, wrap};
+use crate::tui::widgets::text::{fit_end, put, put_all, row, width, wrap};
 
 /// Draws `layer` over `area`.
 pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut Buffer) {
@@ -43,7 +43,7 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
         Layer::Palette(palette) => {
             let found = palette.found();
             let inner = clear(model, "do what?", (90, found.len() as u16 + 1), area, buf);
-            typed(model, &palette.text, row(inner, 0), buf);
+            typed(model, (&palette.text, "", false), row(inner, 0), buf);
             let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
             for (n, place) in (0..).zip(shown(palette.at, found.len(), list.height)) {
                 let line = row(list, n);
@@ -86,7 +86,7 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
             let said: Vec<_> = error.into_iter().chain(lines(prompt.asked.help(), theme.quiet())).collect();
             let height = if layer.is_beside_photos() { area.height } else { said.len().max(2) as u16 + 2 };
             let inner = clear(model, prompt.asked.title(), (84, height), area, buf);
-            typed(model, &prompt.text, row(inner, 0), buf);
+            typed(model, prompt.line.parts(), row(inner, 0), buf);
             for (n, (line, style)) in (2..inner.height).zip(&said) {
                 put(buf, inner.x, inner.y + n, inner.width, line, *style);
             }
@@ -103,13 +103,16 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
 /// Where the next character goes; the terminal's own cursor is hidden.
 pub(in crate::tui) const CURSOR: &str = "▏";
 
-/// A line that is being typed; its end is always seen.
-fn typed(model: &Model, text: &str, line: Rect, buf: &mut Buffer) {
-    let text = crate::tui::widgets::text::fit_end(text, line.width.saturating_sub(3));
+/// A line that is being typed: what stands before the cursor, of which the end is always seen, what stands after it, and whether
+/// it is only suggested.
+fn typed(model: &Model, (before, after, is_suggested): (&str, &str, bool), line: Rect, buf: &mut Buffer) {
+    let before = fit_end(before, line.width.saturating_sub(3));
+    let style = if is_suggested { model.theme.chosen(true) } else { model.theme.text() };
     let pieces = [
         ("› ".to_owned(), model.theme.accent()),
-        (text, model.theme.text()),
+        (before, style),
         (CURSOR.to_owned(), model.theme.cursor()),
+        (after.to_owned(), style),
     ];
     put_all(buf, line, &pieces);
 }
@@ -160,7 +163,7 @@ pub(in crate::tui) fn keys(layer: &Layer) -> Vec<(String, String)> {
         Layer::Palette(_) => &[("↑↓", "choose"), ("Enter", "do it"), ("Esc", "back")],
         Layer::Filter => &[("Enter", "keep"), ("↑↓", "move"), ("Esc", "all rows again")],
         Layer::Confirm(_) => &[("y", "yes"), ("Esc", "no")],
-        Layer::Prompt(_) => &[("Enter", "go on"), ("Ctrl-U", "clear"), ("Esc", "back")],
+        Layer::Prompt(_) => &[("Enter", "go on"), ("←→", "move"), ("Ctrl-U", "clear"), ("Esc", "back")],
         Layer::Page(_) => &[("↑↓", "move"), ("Esc", "back")],
         Layer::Choices(_) => &[("↑↓", "point"), ("←→", "choice"), ("Enter", "measure"), ("Esc", "back")],
         Layer::Form(_) => &[("↑↓", "field"), ("←→", "choice"), ("Ctrl-S", "start"), ("Esc", "leave")],

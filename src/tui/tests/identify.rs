@@ -9,7 +9,7 @@ use crate::run::stamp::Stamp;
 use crate::tui::identify::{GalleryLine, Profile};
 use crate::tui::keys::Place;
 use crate::tui::message::Written;
-use crate::tui::popup::Layer;
+use crate::tui::popup::{Asked, Layer};
 
 /// An encounter of two photos near to t1, t2 and t3.
 fn entry(name: &str, decision: Option<Verdict>) -> Entry {
@@ -33,6 +33,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         nearest: best.clone(),
         individuals,
         approximate: None,
+        already: Vec::new(),
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
     Entry { proposal, photos, unread: Vec::new(), date: Some(jiff::civil::date(2026, 7, 9)), best, decided: None }
@@ -164,7 +165,7 @@ fn a_new_individual_comes_after_a_look_at_the_nearest_and_never_under_a_known_na
     assert_eq!(ruled(&mut model, vec![keys("j"), vec![key(KeyCode::Enter)]].concat_all()), []);
     assert_eq!(model.place(), Place::Anew);
     let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
-    assert!(text(&buffer).contains("3 t3 0.600"), "{}", text(&buffer));
+    assert!(text(&buffer).contains("3 t3 distance 0.600"), "{}", text(&buffer));
     let typed = |name: &str| {
         let clear = Message::Key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
         vec![vec![clear], keys(name), vec![key(KeyCode::Enter)]].concat_all()
@@ -227,6 +228,50 @@ fn all_known_names_are_taken_only_after_a_yes() {
 }
 
 #[test]
+fn before_all_known_names_are_taken_it_is_told_how_weak_they_are() {
+    let mut model = open((160, 50));
+    let mut entries = vec![entry("d", Some(Verdict::Known)), entry("e", Some(Verdict::Look))];
+    entries[0].proposal.probability = Some(0.41);
+    (entries[0].proposal.individual, entries[1].proposal.probability) = (Some("t2".into()), Some(0.2));
+    let entries = [three(), entries].concat();
+    let (buffer, ..) = drive(&mut model, vec![vec![session(entries)], keys("A")].concat_all());
+    // over the photos, a line of it at a time
+    let shown = text(&buffer).split(['│', '\n']).map(str::trim).collect::<Vec<_>>().join(" ");
+    for part in [
+        "2 known names",
+        "lowest probability",
+        "0.41: d as t2",
+        "1 new, 1 to look at",
+        "by program",
+        "all of them back",
+    ] {
+        let at = part.split(' ').all(|word| shown.contains(word));
+        assert!(at, "{part}: {shown}");
+    }
+}
+
+#[test]
+fn after_all_known_names_are_taken_nobody_stands_picked_beside_an_open_one() {
+    let mut model = open((160, 50));
+    let mut entries = three();
+    entries[2] = entry("c", Some(Verdict::Look));
+    drive(&mut model, vec![vec![session(entries.clone())], keys("jj")].concat_all());
+    assert_eq!(model.identify.shown_name(), Some("t1"));
+    let (_, asked, ..) = drive(&mut model, keys("Ay"));
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::RuleAll(..))), "{asked:?}");
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [], "not while they are written down");
+    // by the photos that came with the names another is nearest now
+    entries[0] = decided(entries[0].clone(), Ruling::Known("t1".into()));
+    entries[2].proposal.individuals.swap(0, 1);
+    entries[2].best.swap(0, 1);
+    entries[2].proposal.individual = Some("t2".into());
+    let (buffer, ..) = drive(&mut model, vec![written(None, entries)]);
+    let shown = text(&buffer);
+    assert!(shown.contains("t2 · look") && !shown.contains("picked"), "{shown}");
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("c".into(), Ruling::Known("t2".into()))]);
+}
+
+#[test]
 fn the_nearest_is_taken_by_its_digit_where_a_new_one_is_proposed() {
     let mut model = open((160, 50));
     drive(&mut model, vec![keys("j"), vec![key(KeyCode::Enter)], keys("1")].concat_all());
@@ -276,18 +321,80 @@ fn a_group_of_new_ones_is_named_in_one_decision_after_a_look_at_who_is_near_to_a
     assert!(text(&buffer).contains("new 1 (3)") && text(&buffer).contains("new 2  "), "{}", text(&buffer));
     let (buffer, ..) = drive(&mut model, keys("n"));
     let shown = text(&buffer);
-    assert!(shown.contains("new 1, 3 encounters: none of these? Enter names all, o only this one"), "{shown}");
-    assert!(shown.contains("1 t3 0.100"), "who is near to one of them is shown first: {shown}");
+    assert!(shown.contains("new 1 (3): none of these? Enter names all, o only this, l shows more"), "{shown}");
+    assert!(shown.contains("1 t3 distance 0.100"), "who is near to one of them is shown first: {shown}");
     let photos: Vec<_> = model.identify.group_photos().into_iter().map(|(encounter, _)| encounter).collect();
     assert_eq!(photos, ["a", "c", "d", "a", "c", "d"]);
-    let typed = vec![vec![key(KeyCode::Enter)], keys("x"), vec![key(KeyCode::Enter)]].concat_all();
-    assert_eq!(ruled(&mut model, typed), [("a c d".into(), Ruling::New("new-001x".into()))]);
+    let typed = vec![vec![key(KeyCode::Enter)], keys("Rosa"), vec![key(KeyCode::Enter)]].concat_all();
+    let rosa = || Ruling::New("Rosa".into()); // in place of the name that is suggested
+    assert_eq!(ruled(&mut model, typed), [("a c d".into(), rosa())]);
     let named = |entry: Entry| match entry.proposal.group.as_deref() {
-        Some("new 1") => decided(entry, Ruling::New("new-001x".into())),
+        Some("new 1") => decided(entry, rosa()),
         _ => entry,
     };
     drive(&mut model, vec![written(None, grouped().into_iter().map(named).collect())]);
     assert_eq!((model.identify.encounter, model.identify.done()), (1, (3, 1)), "three encounters, one new individual");
+}
+
+#[test]
+fn a_day_that_a_folder_is_called_after_is_told_from_a_cameras() {
+    let mut model = open((160, 50));
+    let mut entries = three();
+    entries[0].photos = vec!["/week/2026-07-09 north/a/1.jpg".into()];
+    (entries[1].date, entries[2].photos) = (None, vec!["/week/2026-07-08/1.jpg".into()]);
+    drive(&mut model, vec![session(entries)]);
+    for (pressed, told) in [("k", "a · 2026-07-09 by its folder"), ("j", "b · undated"), ("j", "c · 2026-07-09  ")] {
+        let shown = text(&drive(&mut model, keys(pressed)).0);
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+}
+
+#[test]
+fn the_tab_opens_where_it_was_left() {
+    let goes_on = |effects: &[Effect]| effects.contains(&Effect::Session("/g".into(), "/week".into()));
+    // opened, and kept at once: a screen that is killed says nothing
+    let mut model = model((160, 50));
+    let (_, asked, ..) = drive(&mut model, vec![full(), opened_session()].concat_all());
+    let kept = asked.iter().rev().find_map(|effect| if let Effect::Keep(kept) = effect { Some(kept) } else { None });
+    let left = kept.and_then(|kept| kept.sitting.clone());
+    assert_eq!(left, Some(("/g".into(), "/week".into())));
+    let mut again = super::model((160, 50));
+    again.identify.left = left.clone();
+    let (_, asked, ..) = drive(&mut again, vec![full(), keys("5"), vec![listed(), session(three())]].concat_all());
+    assert!(goes_on(&asked) && again.place() == Place::Encounters, "{asked:?}");
+    // Esc is an answer
+    let (_, asked, ..) = drive(&mut again, vec![key(KeyCode::Esc), listed()]);
+    assert!(!goes_on(&asked) && again.place() == Place::Galleries, "{asked:?}");
+    let kept = asked.iter().rev().find_map(|effect| if let Effect::Keep(kept) = effect { Some(kept) } else { None });
+    assert_eq!(kept.map(|kept| kept.sitting.clone()), Some(None));
+    // nobody knows where it was left: the folder that is not done is chosen
+    let mut model = super::model((160, 50));
+    drive(&mut model, vec![full(), keys("5"), vec![listed()]].concat_all());
+    assert!(model.identify.current().is_some_and(|(_, outline)| outline.is_some()));
+    let mut done = listed();
+    let Message::Galleries(lines) = &mut done else { panic!("no list") };
+    lines[0].sessions[0].decided = 3;
+    let mut model = super::model((160, 50));
+    model.identify.left = left;
+    let (_, asked, ..) = drive(&mut model, vec![full(), keys("5"), vec![done]].concat_all());
+    assert!(!goes_on(&asked) && model.identify.current().is_some_and(|(_, outline)| outline.is_none()), "it is done");
+}
+
+#[test]
+fn only_keys_that_do_something_here_are_told() {
+    let mut model = open_grouped();
+    let footer = |model: &mut Model, pressed: Vec<Message>| {
+        let shown = text(&drive(model, pressed).0);
+        shown.lines().last().unwrap_or_default().to_owned()
+    };
+    let shown = footer(&mut model, keys("n"));
+    assert!(shown.contains("1 to 3 another") && shown.contains("o only this"), "{shown}");
+    let mut entries = grouped();
+    entries[1].proposal.individuals.truncate(1);
+    entries[1].best.truncate(1);
+    let alone = vec![vec![key(KeyCode::Esc), session(entries)], keys("jn")].concat_all();
+    let shown = footer(&mut model, alone);
+    assert!(shown.contains("1 another") && !shown.contains("only this"), "it is a group of its own: {shown}");
 }
 
 #[test]
@@ -343,6 +450,10 @@ fn a_decided_encounter_is_gone_back_to_and_named_anew() {
     entries[0] = entry;
     drive(&mut model, vec![written(None, entries)]);
     assert_eq!((model.identify.encounter, model.identify.shown_name()), (0, Some("t3")));
+    let (buffer, ..) = drive(&mut model, vec![Message::Tick(1001.0)]);
+    let shown = text(&buffer);
+    assert!(shown.contains("t3 · decided") && !shown.contains("picked"), "{shown}");
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [], "t3 it is");
     // and the nearest before a new one is made are without itself
     drive(&mut model, keys("n"));
     assert_eq!(model.place(), Place::Anew);
@@ -401,12 +512,13 @@ fn a_folder_that_is_misspelt_stays_to_be_mended() {
     let mut model = open((160, 50));
     let (_, asked, ..) = drive(&mut model, vec![keys("o/wek"), vec![key(KeyCode::Enter)]].concat_all());
     assert_eq!(asked, [Effect::Begin("/g".into(), "/wek".into())]);
-    let (buffer, ..) = drive(&mut model, vec![Message::Typed(Err("/wek: there is none".into()))]);
+    let typed = |path: &str, came| Message::Typed(Asked::NewPhotos("/g".into()), path.into(), came);
+    let (buffer, ..) = drive(&mut model, vec![typed("/wek", Err("/wek: there is none".into()))]);
     let shown = text(&buffer);
     assert!(shown.contains("› /wek") && shown.contains("/wek: there is none"), "{shown}");
     let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Backspace)]);
     assert!(!text(&buffer).contains("there is none"));
-    drive(&mut model, vec![Message::Typed(Ok(())), Message::Begun("/g".into(), "/other".into())]);
+    drive(&mut model, vec![typed("/we", Ok(())), Message::Begun("/g".into(), "/other".into())]);
     assert!(model.layers.is_empty());
     // where it cannot be opened, the one that is there goes on
     drive(&mut model, vec![Message::Session("/g".into(), "/other".into(), Err("no photos".into()))]);
@@ -451,10 +563,7 @@ fn at_the_end_of_a_folder_it_is_said_what_comes_next() {
     let all = three().into_iter().map(|entry| decided(entry, Ruling::Skipped)).collect();
     let (buffer, ..) = drive(&mut model, vec![written(None, all)]);
     let shown = text(&buffer);
-    assert!(
-        shown.contains("All 3 encounters decided: w writes the decisions to a table, o takes another folder"),
-        "{shown}"
-    );
+    assert!(shown.contains("All 3 encounters decided: w writes a table, o takes another folder"), "{shown}");
     let (_, asked, ..) = drive(&mut model, vec![keys("w"), vec![key(KeyCode::Enter)]].concat_all());
     assert_eq!(asked, [Effect::WriteDecisions("/g".into(), "decisions.csv".into())]);
 }
@@ -466,7 +575,9 @@ fn what_is_all_but_sure_is_not_said_to_be() {
     (entries[0].proposal.probability, entries[1].proposal.probability) = (Some(0.9999), Some(0.001));
     let (buffer, ..) = drive(&mut model, vec![session(entries)]);
     let shown = text(&buffer);
-    for part in ["known · >.99", "1 t1 0.400 (>.99)   2 t2 0.500 ", "<.01"] {
+    for part in
+        ["decision    sure", "known · probability >.99", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
+    {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }

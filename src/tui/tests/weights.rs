@@ -7,7 +7,7 @@ use crate::nn::backbone::Backbone;
 use crate::nn::ops::Normalisation;
 use crate::run::stamp::Stamp;
 use crate::tui::form::Form;
-use crate::tui::popup::Layer;
+use crate::tui::popup::{Asked, Layer};
 
 fn weights(name: &str, backbone: &str) -> Imported {
     let source = Source {
@@ -43,7 +43,15 @@ fn weights_are_imported_by_a_path_and_listed() {
     assert!(text(&buffer).contains("File of weights"), "{}", text(&buffer));
     let (_, asked, ..) = drive(&mut model, vec![keys("/a.pth"), vec![key(KeyCode::Enter)]].concat_all());
     assert_eq!(asked, [Effect::ImportWeights("/a.pth".into())]);
-    let (buffer, ..) = drive(&mut model, vec![listed()]);
+    // a path that is misspelt stays to be mended, whatever came of another line
+    let typed = |path: &str, came| Message::Typed(Asked::Weights, path.into(), came);
+    let other = Message::Typed(Asked::Path, "/a.pth".into(), Ok(()));
+    let (buffer, ..) = drive(&mut model, vec![typed("/a.pth", Err("there is no such file".into())), other]);
+    let shown = text(&buffer);
+    assert!(shown.contains("› /a.pth") && shown.contains("there is no such file"), "{shown}");
+    let (buffer, ..) = drive(&mut model, vec![keys("2"), vec![typed("/a.pth", Ok(()))]].concat_all());
+    assert!(text(&buffer).contains("› /a.pth2"), "that was the line as it was");
+    let (buffer, ..) = drive(&mut model, vec![typed("/a.pth2", Ok(())), listed()]);
     let shown = text(&buffer);
     assert!(shown.contains("imported weights") && shown.contains("lite0") && shown.contains("resnet18"), "{shown}");
 }

@@ -63,7 +63,8 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         }
         (Layer::Confirm(_), _) => drop(model.layers.pop()),
         (Layer::Prompt(prompt), KeyCode::Enter) => {
-            let (asked, text) = (prompt.asked.clone(), prompt.text.trim().to_owned());
+            let (asked, text) = (prompt.asked.clone(), prompt.line.text().trim().to_owned());
+            let is_path = asked.is_path();
             let answer = match asked {
                 Asked::NewPhotos(gallery) => Ok(model.identify.begin(gallery, text)),
                 Asked::Decisions(_) if text.is_empty() => Err("the table needs a name, as decisions.csv".to_owned()),
@@ -74,10 +75,8 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             };
             match answer {
                 Ok(effects) => {
-                    // what nothing lies at stays to be mended
-                    let is_looked_up =
-                        |one| matches!(one, &Effect::Begin(..) | &Effect::AddGallery(_) | &Effect::WriteDecisions(..));
-                    if !effects.iter().any(is_looked_up) {
+                    // a path at which nothing lies stays to be mended
+                    if !is_path || effects.is_empty() {
                         model.layers.pop();
                     }
                     return effects;
@@ -91,16 +90,11 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             }
         }
         (Layer::Prompt(prompt), KeyCode::Tab) if prompt.asked.is_path() => {
-            return vec![Effect::Complete(prompt.text.clone())];
+            return vec![Effect::Complete(prompt.line.text().to_owned())];
         }
         (Layer::Prompt(prompt), code) => {
             prompt.error = None;
-            match code {
-                KeyCode::Backspace => drop(prompt.text.pop()),
-                KeyCode::Char('u') if !plain => prompt.text.clear(),
-                KeyCode::Char(c) if plain => prompt.text.push(c),
-                _ => {}
-            }
+            prompt.line.key(code, plain);
         }
         (Layer::Palette(palette), KeyCode::Enter) => {
             let (found, place) = (palette.found().get(palette.at).copied(), palette.place);

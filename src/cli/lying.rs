@@ -1,0 +1,129 @@
+//! What lies at the paths that a person named: photos, folders of them, and what is neither.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::data::counted::counted;
+use crate::data::foreign;
+use crate::data::manifest::{LEFT_OUT, Manifest, Problem, ProblemKind};
+use crate::gallery::asked::Given;
+
+use super::{Context, words};
+
+/// Names that a sentence has at most.
+const FEW: usize = 3;
+
+/// What lies at the paths.
+pub(super) struct Lying {
+    /// What can be asked about.
+    pub(super) given: Vec<Given>,
+    /// Paths at which there is nothing to ask about, and why.
+    pub(super) missing: Vec<Problem>,
+    /// Folders below those named in and below which there is no photo.
+    pub(super) empty: Vec<PathBuf>,
+}
+
+/// Looks at `paths`. One at which nothing lies is no error: the others are asked about all the same.
+///
+/// # Errors
+/// When the folder that paths start from cannot be told.
+pub(super) fn lying(context: &Context, paths: &[PathBuf]) -> Result<Lying> {
+    let mut lying = Lying { given: Vec::new(), missing: Vec::new(), empty: Vec::new() };
+    for path in paths {
+        if !path.is_dir() {
+            match path.try_exists() {
+                Ok(true) => lying.given.push(Given::Photo(path.clone())),
+                Ok(false) => lying.missing.push(missing(path, "there is no such photo or folder".into())),
+                Err(error) => lying.missing.push(missing(path, error.to_string())),
+            }
+            continue;
+        }
+        let absolute = std::path::absolute(path)?;
+        match context.workspace.photos_below(&absolute) {
+            Ok(manifest) => {
+                let before = lying.empty.len();
+                if manifest.photos.is_empty() {
+                    lying.missing.push(missing(path, "there is no photo in it that can be read".into()));
+                } else {
+                    empty_below(&absolute, &manifest, &mut lying.empty);
+                }
+                let shown = |empty: &PathBuf| path.join(empty.strip_prefix(&absolute).unwrap_or(empty));
+                lying.empty[before..].iter_mut().for_each(|empty| *empty = shown(empty));
+                lying.given.push(Given::Folder(path.clone(), manifest));
+            }
+            Err(error) => lying.missing.push(missing(path, error.to_string())),
+        }
+    }
+    Ok(lying)
+}
+
+impl Lying {
+    /// Says what there is nothing to ask about of.
+    pub(super) fn say(&self) {
+        words::say_problems(&self.missing);
+        if !self.empty.is_empty() {
+            let folders = counted(self.empty.len(), "folder");
+            words::say(&format!("{LEFT_OUT}: {folders} without a photo: {}", few(&self.empty)));
+        }
+    }
+}
+
+/// The first of `paths`, for a sentence.
+pub(super) fn few(paths: &[PathBuf]) -> String {
+    let more = if paths.len() > FEW { ", …" } else { "" };
+    paths.iter().take(FEW).map(|path| foreign::path(path)).collect::<Vec<_>>().join(", ") + more
+}
+
+fn missing(path: &Path, reason: String) -> Problem {
+    Problem { kind: ProblemKind::Unreadable, photo: Some(path.to_string_lossy().into_owned()), line: None, reason }
+}
+
+/// Adds the folders below `folder` in and below which `manifest` has neither a photo nor one that cannot be read, without those
+/// below them.
+fn empty_below(folder: &Path, manifest: &Manifest, empty: &mut Vec<PathBuf>) {
+    let unread = manifest.problems.iter().filter_map(|problem| problem.photo.as_deref().map(Path::new));
+    let photos = manifest.photos.iter().map(|photo| photo.path.as_path()).chain(unread);
+    let full: HashSet<PathBuf> =
+        photos.flat_map(|photo| photo.ancestors().skip(1)).map(|above| folder.join(above)).collect();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(one) = open.pop() {
+        // what cannot be read was told as a problem
+        for entry in std::fs::read_dir(&one).into_iter().flatten().flatten() {
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if is_hidden || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            match full.contains(&entry.path()) {
+                true => open.push(entry.path()),
+                false => empty.push(entry.path()),
+            }
+        }
+    }
+    empty.sort();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::corrections::Corrections;
+    use crate::data::formats::photos_below;
+
+    #[test]
+    fn folders_without_a_photo_are_found_and_those_below_them_are_not_told_again() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["a/deep", "b", "c/empty/d", ".hidden", "unread"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        let photo = image::RgbImage::new(4, 4);
+        photo.save(dir.path().join("a/deep/1.png")).unwrap();
+        photo.save(dir.path().join("c/1.png")).unwrap();
+        std::fs::write(dir.path().join("unread/1.jpg"), "text").unwrap();
+        std::fs::write(dir.path().join("b/notes.txt"), "text").unwrap();
+        let manifest = photos_below(dir.path(), &Corrections::default()).unwrap();
+        let mut empty = Vec::new();
+        empty_below(dir.path(), &manifest, &mut empty);
+        assert_eq!(empty, [dir.path().join("b"), dir.path().join("c/empty")]);
+    }
+}
