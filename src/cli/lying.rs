@@ -43,14 +43,12 @@ pub(super) fn lying(context: &Context, paths: &[PathBuf]) -> Result<Lying> {
         let absolute = std::path::absolute(path)?;
         match context.workspace.photos_below(&absolute) {
             Ok(manifest) => {
-                let before = lying.empty.len();
                 if manifest.photos.is_empty() {
                     lying.missing.push(missing(path, "there is no photo in it that can be read".into()));
                 } else {
-                    empty_below(&absolute, &manifest, &mut lying.empty);
+                    let shown = |empty: PathBuf| path.join(empty.strip_prefix(&absolute).unwrap_or(&empty));
+                    lying.empty.extend(empty_below(&absolute, &manifest).into_iter().map(shown));
                 }
-                let shown = |empty: &PathBuf| path.join(empty.strip_prefix(&absolute).unwrap_or(empty));
-                lying.empty[before..].iter_mut().for_each(|empty| *empty = shown(empty));
                 lying.given.push(Given::Folder(path.clone(), manifest));
             }
             Err(error) => lying.missing.push(missing(path, error.to_string())),
@@ -80,14 +78,14 @@ fn missing(path: &Path, reason: String) -> Problem {
     Problem { kind: ProblemKind::Unreadable, photo: Some(path.to_string_lossy().into_owned()), line: None, reason }
 }
 
-/// Adds the folders below `folder` in and below which `manifest` has neither a photo nor one that cannot be read, without those
+/// The folders below `folder` in and below which `manifest` has neither a photo nor one that cannot be read, without those
 /// below them.
-fn empty_below(folder: &Path, manifest: &Manifest, empty: &mut Vec<PathBuf>) {
+fn empty_below(folder: &Path, manifest: &Manifest) -> Vec<PathBuf> {
     let unread = manifest.problems.iter().filter_map(|problem| problem.photo.as_deref().map(Path::new));
     let photos = manifest.photos.iter().map(|photo| photo.path.as_path()).chain(unread);
     let full: HashSet<PathBuf> =
         photos.flat_map(|photo| photo.ancestors().skip(1)).map(|above| folder.join(above)).collect();
-    let mut open = vec![folder.to_path_buf()];
+    let (mut open, mut empty) = (vec![folder.to_path_buf()], Vec::new());
     while let Some(one) = open.pop() {
         // what cannot be read was told as a problem
         for entry in std::fs::read_dir(&one).into_iter().flatten().flatten() {
@@ -102,6 +100,7 @@ fn empty_below(folder: &Path, manifest: &Manifest, empty: &mut Vec<PathBuf>) {
         }
     }
     empty.sort();
+    empty
 }
 
 #[cfg(test)]
@@ -122,8 +121,6 @@ mod tests {
         std::fs::write(dir.path().join("unread/1.jpg"), "text").unwrap();
         std::fs::write(dir.path().join("b/notes.txt"), "text").unwrap();
         let manifest = photos_below(dir.path(), &Corrections::default()).unwrap();
-        let mut empty = Vec::new();
-        empty_below(dir.path(), &manifest, &mut empty);
-        assert_eq!(empty, [dir.path().join("b"), dir.path().join("c/empty")]);
+        assert_eq!(empty_below(dir.path(), &manifest), [dir.path().join("b"), dir.path().join("c/empty")]);
     }
 }

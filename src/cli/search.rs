@@ -11,7 +11,7 @@ use crate::data::foreign;
 use crate::eval::dataset::thumbnail;
 use crate::eval::figures::{Drawing, Hit, QueryRow, Shown, query_sheet};
 use crate::gallery::asked::{Asked, EncountersBy, Given};
-use crate::gallery::identify::{Approximate, Catalogue, Decision, NearIndividual, NearPhoto, identify};
+use crate::gallery::identify::{Approximate, Catalogue, Decision, NearIndividual, NearPhoto, look_up};
 use crate::gallery::store::Gallery;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
@@ -49,7 +49,7 @@ fn search_on<D: Backend>(context: &Context, args: &SearchArgs, device: &D) -> Re
     let bar = follow::bar(2 * asked.manifest.photos.len() as u64, "searching", context.global.json);
     let mut found: Vec<Decision> = Vec::new();
     let searched =
-        identify(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut |decision, _| {
+        look_up(&catalogue, &of.model, &asked, &source, &mut follow::ticks(context, &bar), &mut |decision, _| {
             found.push(decision);
             Ok(())
         });

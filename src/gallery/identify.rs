@@ -353,13 +353,39 @@ pub fn identify<D: Backend>(
     progress: &mut dyn FnMut(usize, usize) -> bool,
     told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
+    decide_each((catalogue, true), model, asked, source, progress, told)
+}
+
+/// As [`identify`], for a search: what the gallery holds of the photos is found like any other.
+///
+/// # Errors
+/// As [`identify`].
+pub fn look_up<D: Backend>(
+    catalogue: &Catalogue,
+    model: &Model<D>,
+    asked: &Asked,
+    source: &Source,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+    told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
+) -> Result<Vec<Problem>> {
+    decide_each((catalogue, false), model, asked, source, progress, told)
+}
+
+fn decide_each<D: Backend>(
+    (catalogue, without_own): (&Catalogue, bool),
+    model: &Model<D>,
+    asked: &Asked,
+    source: &Source,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+    told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
+) -> Result<Vec<Problem>> {
     each_encounter(model, asked, source, progress, &mut |batch, _| {
         let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
         let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
         let places: Vec<&Path> =
             batch.iter().flat_map(|(_, photos, _)| *photos).map(|&i| &*asked.manifest.photos[i].path).collect();
         // one that is gone meanwhile is not told
-        let file = |path: &&Path| hash::of_file(&asked.manifest.root.join(path)).ok();
+        let file = |path: &&Path| without_own.then(|| hash::of_file(&asked.manifest.root.join(path)).ok()).flatten();
         let files: Vec<Option<Sha>> = places.par_iter().map(file).collect();
         let mut files = files.into_iter();
         for ((together, photos, rows), mut ranked) in batch.iter().zip(catalogue.rank(&queries)?) {
