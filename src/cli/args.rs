@@ -72,7 +72,7 @@ impl From<MethodArg> for Method {
 /// How exactly convolutions multiply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PrecisionArg {
-    /// Exact products of f32.
+    /// To f32's own rounding.
     Fp32,
     /// TF32 on a card, three products of bf16 on a processor with AMX.
     High,
@@ -150,7 +150,7 @@ pub(super) struct TrainingFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX), fp32 (exact), amp (bf16 with AMX)
+    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX), fp32, amp (bf16 with AMX)
     #[arg(long, value_name = "HOW")]
     precision: Option<String>,
     /// What is seen of a photo: drawn (its box, if any) or attention (else the box where the weights to begin with look)
@@ -273,7 +273,7 @@ pub(super) struct DeviceFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: String,
-    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX), fp32 (exact), amp (bf16 with AMX)
+    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX), fp32, amp (bf16 with AMX)
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = PrecisionArg::High, value_name = "HOW")]
     precision: PrecisionArg,
 }
@@ -282,7 +282,7 @@ impl DeviceFlags {
     /// The device asked for, as exact as asked for.
     pub(super) fn open(&self) -> Result<AnyDevice> {
         let device = device(&self.device)?;
-        device.set_precision(self.precision.into())?;
+        device.set_precision(self.precision.into());
         Ok(device)
     }
 

@@ -128,7 +128,7 @@ fn train(session: &mut Session, surroundings: Surroundings) -> Result<End> {
     let (device, note) =
         device::open_at(&config.train.device, &taken.place).map_err(|e| no_device(&config.train.device, &e))?;
     let precision = Precision::named(&config.train.precision).unwrap_or(Precision::High);
-    device.set_precision(precision).map_err(|e| no_device(&config.train.device, &e))?;
+    device.set_precision(precision);
     let stopped = |session: &Session| surroundings.stopped(session);
     let setup = {
         let corrections = match on_device!(&device, device => surroundings.corrections(device, session, &config)) {

@@ -3,8 +3,8 @@
 //! A map is `[N][C/16][H][W][16]`, its channels padded to sixteen with zeros that every kernel keeps zero (a map of
 //! at most three channels, a photo, stays `[N][C][H][W]`). Inner loops then load sixteen channels of one pixel at
 //! constant displacements, whatever the processor: `simd.rs` has sixteen lanes as one register of AVX-512, two of
-//! AVX2, or a plain array. On AMX convolutions are products of tiles (`tiled.rs`). Work is cut into tasks by shape alone and every task writes memory of its own, so results
-//! do not depend on the number of threads.
+//! AVX2, or a plain array. On AMX most convolutions are products of tiles (`tiled.rs`). Work is cut into tasks by shape
+//! alone and every task writes memory of its own, so results do not depend on the number of threads.
 
 mod access;
 #[cfg(target_arch = "x86_64")]
@@ -41,7 +41,7 @@ mod weights;
 
 pub use distances::{distance, distances};
 pub use memory::keep_memory;
-pub use plan::{kernels, set_precision};
+pub use plan::{kernels, set_precision, with_vectors};
 pub use scan::{FACTOR as SCAN_FACTOR, STEP as SCAN_STEP, scan};
 pub use simd::{Isa, isa};
 pub use threads::thread_count;

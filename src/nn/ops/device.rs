@@ -171,10 +171,6 @@ pub enum DeviceError {
          `cargo build --release --features cuda`; or leave --device out"
     )]
     NotBuilt,
-    /// A card was asked for products of bf16.
-    #[cfg(feature = "cuda")]
-    #[error("--precision amp is for processors with AMX; a card has high (TF32) and fp32")]
-    NoAmp,
     /// The card cannot be used.
     #[cfg(feature = "cuda")]
     #[error(transparent)]
@@ -183,18 +179,12 @@ pub enum DeviceError {
 
 impl AnyDevice {
     /// Says how convolutions multiply from now on.
-    ///
-    /// # Errors
-    /// When the device has no such precision.
-    pub fn set_precision(&self, precision: Precision) -> Result<(), DeviceError> {
+    pub fn set_precision(&self, precision: Precision) {
         match self {
             AnyDevice::Cpu(_) => super::cpu::set_precision(precision),
             #[cfg(feature = "cuda")]
-            AnyDevice::Cuda(_) if precision == Precision::Amp => return Err(DeviceError::NoAmp),
-            #[cfg(feature = "cuda")]
             AnyDevice::Cuda(_) => super::cuda::allow_tf32(precision != Precision::Fp32),
         }
-        Ok(())
     }
 
     /// The name that [`open`] knows it by.

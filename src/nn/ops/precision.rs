@@ -11,7 +11,7 @@ pub enum Precision {
     /// What a device does faster with little loss: TF32 on a card, three products of bf16 on a processor with AMX. As
     /// [`Precision::Fp32`] elsewhere.
     High,
-    /// Rounded to bf16 on a processor with AMX; as [`Precision::Fp32`] on others.
+    /// Rounded to bf16 on a processor with AMX; as [`Precision::Fp32`] on others, as [`Precision::High`] on a card.
     Amp,
 }
 

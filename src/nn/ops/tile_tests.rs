@@ -2,7 +2,8 @@
 //! that no part holds come out as from vectors.
 
 use super::cpu::parts::Products;
-use super::cpu::plan::tests::{on_tiles, without_tiles};
+use super::cpu::plan::tests::on_tiles;
+use super::cpu::with_vectors;
 use super::tests::{Case, Outcome, random};
 use super::*;
 use crate::nn::param::Shape;
@@ -63,7 +64,7 @@ fn amx_and_its_twin_give_the_same_bytes() {
 fn parts_are_as_exact_as_they_say() {
     for (spec, dims) in shapes() {
         let x = random(dims.count(), 3);
-        let exact = without_tiles(|| outcome(spec, dims, &x));
+        let exact = with_vectors(|| outcome(spec, dims, &x));
         // (largest allowed, least expected) of a sum's root mean square: fewer products are worse, and are what was asked for
         for (products, most, least) in
             [(Products::One, 3e-2, 1e-3), (Products::Three, 1e-4, 1e-6), (Products::Six, 1e-5, 0.0)]
@@ -81,11 +82,12 @@ fn parts_are_as_exact_as_they_say() {
 #[test]
 fn infinities_and_what_is_no_number_come_out_as_from_vectors() {
     for (spec, dims) in shapes() {
-        for strange in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX] {
+        let all_ones = [u32::MAX, u32::MAX >> 1].map(f32::from_bits);
+        for strange in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX].into_iter().chain(all_ones) {
             let mut x = random(dims.count(), 3);
             let middle = x.len() / 2;
             x[middle] = strange;
-            let exact = without_tiles(|| outcome(spec, dims, &x));
+            let exact = with_vectors(|| outcome(spec, dims, &x));
             let tiles = on_tiles(true, Products::Three, || outcome(spec, dims, &x)).unwrap();
             for ((what, a), (_, b)) in each(&tiles).into_iter().zip(each(&exact)) {
                 for (a, b) in a.iter().zip(b) {

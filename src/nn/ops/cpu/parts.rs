@@ -68,6 +68,8 @@ impl Splitter for Anywhere {
             for part in 0..PARTS {
                 let mut halves = [0u32; 2];
                 for (left, half) in left.iter_mut().zip(&mut halves) {
+                    // some of what is no number would become one by the rounding
+                    finite &= left.is_finite();
                     // half a unit of bf16 on, then the rest cut off: to nearest, ties away from zero
                     *half = left.to_bits().wrapping_add(0x8000) & 0xffff_0000;
                     let rounded = f32::from_bits(*half);
@@ -117,7 +119,10 @@ impl Splitter for Avx512 {
                 let y = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(b), half), high);
                 if part == 0 {
                     // quiet NaN, both infinities, signalling NaN; later parts are differences of finite numbers
-                    strange = _mm512_fpclass_ps_mask::<0x99>(_mm512_castsi512_ps(x))
+                    // (before rounding, which makes numbers of some that are none, and after it, which may overflow)
+                    strange = _mm512_fpclass_ps_mask::<0x99>(a)
+                        | _mm512_fpclass_ps_mask::<0x99>(b)
+                        | _mm512_fpclass_ps_mask::<0x99>(_mm512_castsi512_ps(x))
                         | _mm512_fpclass_ps_mask::<0x99>(_mm512_castsi512_ps(y));
                 }
                 let both = _mm512_or_si512(_mm512_srli_epi32::<16>(x), y);

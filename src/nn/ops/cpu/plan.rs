@@ -1,5 +1,6 @@
 //! Which kernel serves a convolution, and how its work is cut: by shape and processor alone, never by threads.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -97,7 +98,7 @@ impl Way {
             return way;
         }
         match isa() {
-            Isa::Avx512 => Way { tiles: tiles(), ..Way::WIDE },
+            Isa::Avx512 => Way { tiles: tiles().filter(|_| !VECTORS_ALONE.get()), ..Way::WIDE },
             isa => Way { isa, ..Way::NARROW },
         }
     }
@@ -112,9 +113,24 @@ impl Way {
 /// the exact results of other libraries.
 static PRECISION: AtomicU8 = AtomicU8::new(if cfg!(test) { Precision::Fp32 as u8 } else { Precision::High as u8 });
 
-/// Says how exactly products are computed from now on, where a processor gives the choice.
+/// Says how exactly products are computed from now on, where a processor gives the choice. Tests share a process and are
+/// left as they are.
 pub fn set_precision(precision: Precision) {
-    PRECISION.store(precision as u8, Ordering::Relaxed);
+    if !cfg!(test) {
+        PRECISION.store(precision as u8, Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    static VECTORS_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Computes what `work` asks for from this thread without tile products: what those are held against.
+pub fn with_vectors<T>(work: impl FnOnce() -> T) -> T {
+    let before = VECTORS_ALONE.replace(true);
+    let result = work();
+    VECTORS_ALONE.set(before);
+    result
 }
 
 fn precision() -> Precision {
@@ -191,11 +207,6 @@ pub(in crate::nn) mod tests {
     pub(in crate::nn) fn on_tiles<T>(twin: bool, products: Products, test: impl FnOnce() -> T) -> Option<T> {
         let (isa, machine) = if twin { (Isa::Plain, Machine::Twin) } else { (Isa::Avx512, Machine::Amx) };
         (twin || has_amx()).then(|| forced(Way { isa, tiles: Some(Tiles { machine, products }), ..Way::WIDE }, test))
-    }
-
-    /// Runs `test` with vectors alone.
-    pub(in crate::nn) fn without_tiles<T>(test: impl FnOnce() -> T) -> T {
-        forced(Way { tiles: None, ..Way::of_process() }, test)
     }
 
     proptest! {

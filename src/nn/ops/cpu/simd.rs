@@ -31,6 +31,7 @@ impl Isa {
     }
 
     /// Whether `CARETTA_CPU` names a way, so that nothing wider is used.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn is_limited() -> bool {
         static LIMITED: OnceLock<bool> = OnceLock::new();
         *LIMITED.get_or_init(|| {

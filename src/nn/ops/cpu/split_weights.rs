@@ -29,8 +29,8 @@ pub(super) unsafe fn pack<E: Engine, const PARTS: usize>(
     let pairs = in_blocks.div_ceil(2);
     let all = out_blocks.div_ceil(PANEL);
     let panel_bytes = pairs * taps * PARTS * PANEL * TILE;
-    let memory = lines(all * panel_bytes);
-    let to = Bytes(memory.as_ptr().cast_mut().cast());
+    let mut memory = lines(all * panel_bytes);
+    let to = Bytes(memory.as_mut_ptr().cast());
     let strange = AtomicBool::new(false);
     let from: Vec<_> = panels(out_blocks, way.panel).collect();
     parallel(all, &|panel| {

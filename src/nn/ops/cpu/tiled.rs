@@ -64,12 +64,12 @@ impl Task for Whole {
         let Whole { way, images, source, weights, bias, target, window } = self;
         let plan = Plan::new::<PARTS>(images, source, target, window);
         // SAFETY: the caller's.
-        let Some(split_weights) =
+        let Some(mut split_weights) =
             (unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) })
         else {
             return false;
         };
-        let split_weights = Bytes(split_weights.as_ptr().cast_mut().cast());
+        let split_weights = Bytes(split_weights.as_mut_ptr().cast());
         let vectors = |photos: Range<usize>, rows: Range<usize>, panel_group: Range<usize>| {
             let plan = direct::Plan::new(way, images, source, target, window);
             let blocks = panel_group.start * PANEL..(panel_group.end * PANEL).min(target.blocks);
@@ -119,8 +119,8 @@ impl Task for Whole {
             plan.laid(&photos, &rows).bytes(PARTS)
         });
         let bytes = most.max().unwrap_or_else(|| each.bytes(PARTS)).next_multiple_of(LINE);
-        let memory = lines(bytes * strips);
-        let first = Bytes(memory.as_ptr().cast_mut().cast());
+        let mut memory = lines(bytes * strips);
+        let first = Bytes(memory.as_mut_ptr().cast());
         let strange: Vec<_> = (0..strips).map(|_| AtomicBool::new(false)).collect();
         parallel(strips, &|strip| {
             let (photos, rows) = plan.strip(strip);

@@ -62,8 +62,8 @@ impl Task for Whole<'_> {
         let plan = Plan::new::<PARTS>(images, source, gradient, window, into.len());
         let groups = plan.groups.len();
         let length = plan.pairs_out() * plan.sums_of_pair();
-        let sums = lines(length * groups * size_of::<f32>());
-        let sums = Bytes(sums.as_ptr().cast_mut().cast());
+        let mut sums = lines(length * groups * size_of::<f32>());
+        let sums = Bytes(sums.as_mut_ptr().cast());
         // SAFETY: the caller's.
         let finite = unsafe {
             if groups > 1 { plan.by_groups::<E, PARTS>(sums, length) } else { plan.together::<E, PARTS>(sums) }
@@ -136,8 +136,8 @@ impl Plan {
             (self.source.blocks * strip.block(PARTS), self.gradient.blocks * strip.gradient_block(PARTS))
         };
         let most = strips.iter().map(sizes).fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
-        let memory = lines(most.0 + most.1);
-        let right = Bytes(memory.as_ptr().cast_mut().cast());
+        let mut memory = lines(most.0 + most.1);
+        let right = Bytes(memory.as_mut_ptr().cast());
         let (pairs_out, pairs_in) = (self.pairs_out(), self.pairs_in());
         // a task's blocks of the gradient stay close while the input's pass by; enough tasks for many threads
         let outs: Vec<_> = pieces(pairs_out, OUTS).collect();
