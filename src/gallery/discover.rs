@@ -506,7 +506,7 @@ mod tests {
             let ari = |groups: Vec<Group>| judge(&groups, &met, &names).unwrap().ari;
             let before = ari(group(&met, Some(&known), choose(&known, true).unwrap().distance).unwrap());
             let now = ari(group_decided(&met, &known, &decided, calibration.groups.unwrap().distance).unwrap());
-            assert!(now > before - 0.02, "{spread}: {before} before, {now} now");
+            assert!(now > before - 0.03, "{spread}: {before} before, {now} now");
         }
     }
 

@@ -88,9 +88,9 @@ pub(super) unsafe fn run(
     target: Target,
     window: Window,
 ) {
-    // SAFETY: the caller's.
     if tiled::serves(&source, &window)
         && let Some(tiles) = way.tiles
+        // SAFETY: the caller's.
         && unsafe { tiled::run(way, tiles, images, source, weights, bias, target, window) }
     {
         return;

@@ -81,7 +81,7 @@ impl Unit for Twin {
         for row in 0..block.rows {
             for column in 0..block.columns {
                 let there = to[row * 2 + column].cast::<[[f32; LANES]; LANES]>();
-                // SAFETY: the caller's, here and below.
+                // SAFETY: the caller's.
                 let mut sum = if block.add { unsafe { there.read() } } else { [[0.0; LANES]; LANES] };
                 for round in 0..block.rounds {
                     for step in block.steps {
@@ -93,10 +93,12 @@ impl Unit for Twin {
                                     + tile * block.second[side]
                             };
                             let (a, b) = (block.left.wrapping_add(at(0, row)), block.right.wrapping_add(at(1, column)));
+                            // SAFETY: the caller's.
                             unsafe { multiply(a.cast(), b.cast(), &mut sum) }
                         }
                     }
                 }
+                // SAFETY: the caller's.
                 unsafe { there.write(sum) }
             }
         }

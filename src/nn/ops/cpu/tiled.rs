@@ -317,7 +317,7 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
             if plan.shape.flat { [1, rows.len()] } else { [rows.len(), plan.target.count[1]] };
         // maps without padding are one row of pixels over all photos
         let runs: Vec<Range<usize>> = if plan.shape.flat {
-            vec![0..laid.photos * plane]
+            Vec::from([Range { start: 0, end: laid.photos * plane }])
         } else {
             let length = (count_down - 1) * laid.plane[1] + count_across;
             (0..laid.photos).map(|photo| photo * plane..photo * plane + length).collect()

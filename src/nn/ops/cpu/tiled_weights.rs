@@ -268,7 +268,7 @@ impl Places<'_> {
     fn runs(&self) -> Vec<Range<usize>> {
         let plane = self.plane();
         if self.plan.shape.flat {
-            return vec![0..plane * self.photos.len()];
+            return Vec::from([Range { start: 0, end: plane * self.photos.len() }]);
         }
         let length = (self.rows.len() - 1) * self.laid().plane[1] + self.plan.gradient.size[1];
         (0..self.photos.len()).map(|photo| photo * plane..photo * plane + length).collect()

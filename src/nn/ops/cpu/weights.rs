@@ -142,9 +142,9 @@ pub(super) unsafe fn run(
     window: Window,
     into: &mut [f32],
 ) {
-    // SAFETY: the caller's.
     if tiled::serves(&source, &window)
         && let Some(tiles) = way.tiles
+        // SAFETY: the caller's.
         && unsafe { tiled_weights::run(way, tiles, images, source, gradient, window, into) }
     {
         return;
