@@ -99,6 +99,8 @@ impl Backend for Cpu {}
 impl Backend for dfdx::prelude::Cuda {}
 
 #[cfg(test)]
+mod conv_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tile_tests;
