@@ -42,7 +42,7 @@ impl Place {
     /// Decides of `encounter`, of which another decision may stand.
     fn proposed(&mut self, encounter: &str, ruling: Ruling, proposed: Proposed) -> Result<(), Error> {
         let version = self.open().version()?;
-        let standing = self.open().decided(None)?;
+        let standing = self.open().decided(self.folder.to_str())?;
         let standing = standing.iter().rfind(|one| !one.undone && one.encounter == encounter && !one.unread);
         let encounters = [(encounter.to_owned(), proposed)];
         let ruled = Ruled { encounters: &encounters, ruling: &ruling, corrects: standing.map(|one| one.change) };
@@ -57,6 +57,23 @@ impl Place {
     fn all(&self) -> Vec<String> {
         let all = self.open().individuals().unwrap();
         all.iter().map(|one| format!("{} {}", one.individual, one.photos)).collect()
+    }
+
+    /// Goes through `folder` from now on.
+    fn go_to(&mut self, folder: PathBuf) {
+        (self.sitting, self.folder) = (Sitting::new(&self.gallery, &folder), folder);
+    }
+
+    /// Rebuilds as older versions did, without the photos as they were before corrections.
+    fn forget(&mut self) {
+        self.write(|writer| {
+            writer.facts.connection.execute("DELETE FROM photos WHERE gone IS NOT NULL", []).unwrap();
+        });
+    }
+
+    /// Takes back, and tells of which encounters.
+    fn taken_back(&mut self) -> Vec<String> {
+        self.sitting.undo().unwrap().into_iter().map(|one| one.encounter).collect()
     }
 
     fn undo(&mut self) -> Result<(), String> {
@@ -222,10 +239,7 @@ fn what_a_rebuild_left_nothing_of_stays_and_what_is_older_can_be_taken_back() {
     place.decide("a", known("t1")).unwrap();
     place.decide("b", known("t1")).unwrap();
     place.decide("b", known("t2")).unwrap();
-    // as older versions rebuilt
-    place.write(|writer| {
-        writer.facts.connection.execute("DELETE FROM photos WHERE gone IS NOT NULL", []).unwrap();
-    });
+    place.forget();
     place.undo().unwrap();
     assert_eq!(place.all(), ["t1 2", "t2 2", "t3 1"], "a is open again, and b stays");
     let error = place.undo().unwrap_err();
@@ -242,6 +256,27 @@ fn what_a_rebuild_left_nothing_of_stays_and_what_is_older_can_be_taken_back() {
     assert!(said.starts_with("taken back: add: more"), "{said}");
     place.write(|writer| said = writer.undo().unwrap_err().to_string());
     assert!(said.contains("rebuilt since"), "{said}");
+}
+
+#[test]
+fn a_correction_that_stays_hides_nothing_of_another_folder() {
+    let mut place = Place::new();
+    let (week, other) = (place.folder.clone(), place.folder.with_file_name("week2"));
+    let turned = [0.2_f32.cos(), 0.2_f32.sin(), 0.0];
+    // encounters of the same names
+    write(&place.gallery, &other, &embedding(), &[("a".into(), turned.to_vec()), ("b".into(), turned.to_vec())]);
+    place.go_to(other.clone());
+    place.decide("b", Ruling::Skipped).unwrap();
+    place.decide("a", Ruling::Skipped).unwrap();
+    place.go_to(week);
+    place.decide("a", known("t1")).unwrap();
+    place.decide("a", Ruling::Skipped).unwrap();
+    place.forget();
+    let error = place.undo().unwrap_err();
+    assert!(error.contains("rebuilt since"), "{error}");
+    place.go_to(other);
+    assert_eq!([place.taken_back(), place.taken_back()], [["a"], ["b"]]);
+    assert!(place.taken_back().is_empty(), "nothing is decided there");
 }
 
 #[test]
