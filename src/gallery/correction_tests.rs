@@ -280,6 +280,25 @@ fn a_correction_that_stays_hides_nothing_of_another_folder() {
 }
 
 #[test]
+fn of_a_group_that_is_taken_back_who_was_corrected_for_good_is_not_told_to_be_open() {
+    let mut place = Place::new();
+    let version = place.open().version().unwrap();
+    let both = ["a", "b"].map(|one| (one.to_owned(), Proposed::default()));
+    let ruled = Ruled { encounters: &both, ruling: &new("t9"), corrects: None };
+    assert!(place.sitting.rule(&[ruled], By::Person, version).unwrap().is_empty());
+    place.decide("a", Ruling::Skipped).unwrap();
+    place.forget();
+    assert_eq!(place.taken_back(), ["b"]);
+    assert_eq!(place.all(), ["t1 2", "t2 1"]);
+    let said: Vec<String> = place.open().changes().unwrap().into_iter().map(|change| change.said).collect();
+    assert_eq!(said.last().map(String::as_str), Some("week/b is open again"));
+    assert!(!said.iter().any(|said| said.contains("week/a is open")), "{said:?}");
+    let entries = Session::read(&place.gallery, &place.folder).unwrap().entries.clone();
+    let stands: Vec<_> = entries.iter().map(|entry| entry.decided.as_ref().map(|one| one.ruling.clone())).collect();
+    assert_eq!(stands, [Some(Ruling::Skipped), None]);
+}
+
+#[test]
 fn who_skipped_what_could_not_be_read_decides_when_good_copies_come() {
     let mut place = Place::new();
     let path = super::seen::place(&place.gallery, &place.folder).join(SEEN_FILE);

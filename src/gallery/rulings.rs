@@ -190,6 +190,6 @@ pub(super) fn undo(gallery: &Path, folder: &Path, after: i64) -> Result<Vec<Deci
         return Err(Error::CorrectedBeforeRebuild);
     }
     together.iter().try_for_each(|one| writer.take_back(one))?;
-    decided.retain(|decided| together.iter().any(|one| one.change == decided.change));
+    decided.retain(|decided| !is_hidden(decided) && together.iter().any(|one| one.change == decided.change));
     Ok(decided)
 }
