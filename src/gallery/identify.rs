@@ -3,9 +3,6 @@
 //! Without a calibration nobody knows how near is near enough: then it ranks, and decides nothing. Individuals are ranked as
 //! the calibration ranked them ([`proposal`](super::proposal)).
 
-use std::path::Path;
-
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::manifest::Problem;
@@ -18,14 +15,14 @@ use super::calibrated::calibration_of;
 use super::calibration::Calibration;
 use super::decision::decide;
 use super::discover::Cut;
-use super::held::{Held, Holdings, Sha};
+use super::held::{self, Held, Holdings};
 use super::known::Known;
 use super::large::{EXACT_UP_TO, Large};
 use super::proposal::{Candidate, Proposal};
 use super::ranks::{Ranked, Ranking, rank_again};
 use super::search::{Near, Nearest, nearest};
 use super::store::{Counts, Gallery, Photo};
-use super::{Error, Result, hash};
+use super::{Error, Result};
 
 pub use super::decision::{Verdict, sure};
 
@@ -245,14 +242,14 @@ impl Catalogue {
         }
     }
 
-    /// Takes the own copies of photos that the gallery holds out of `ranked`, which is of `query`.
+    /// As [`Catalogue::rank`], each without the own copies of its photos that the gallery holds.
     ///
     /// # Errors
     /// As [`Catalogue::rank`].
-    pub(super) fn leave_out(&self, holdings: &Holdings, query: &[f32], ranked: &mut Ranked) -> Result<()> {
+    pub(super) fn rank_without(&self, asked: &[(&[f32], &Holdings)]) -> Result<Vec<Ranked>> {
         match &self.reach {
-            Reach::All(known) => holdings.leave_out(known, query, ranked),
-            Reach::Large(large) => holdings.leave_out(&**large, query, ranked),
+            Reach::All(known) => held::rank_without(known, asked),
+            Reach::Large(large) => held::rank_without(&**large, asked),
         }
     }
 
@@ -381,20 +378,16 @@ fn decide_each<D: Backend>(
 ) -> Result<Vec<Problem>> {
     each_encounter(model, asked, source, progress, &mut |batch, _| {
         let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
-        let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
-        let places: Vec<&Path> =
-            batch.iter().flat_map(|(_, photos, _)| *photos).map(|&i| &*asked.manifest.photos[i].path).collect();
-        // one that is gone meanwhile is not told
-        let file = |path: &&Path| without_own.then(|| hash::of_file(&asked.manifest.root.join(path)).ok()).flatten();
-        let files: Vec<Option<Sha>> = places.par_iter().map(file).collect();
-        let mut files = files.into_iter();
-        for ((together, photos, rows), mut ranked) in batch.iter().zip(catalogue.rank(&queries)?) {
+        let photos: Vec<&[usize]> = batch.iter().map(|(_, photos, _)| *photos).collect();
+        let holdings = match without_own {
+            true => catalogue.gallery().holds_of_each(&asked.manifest, &photos)?,
+            false => vec![Holdings::default(); batch.len()],
+        };
+        let queries: Vec<(&[f32], &Holdings)> = batch.iter().map(|(.., rows)| *rows).zip(&holdings).collect();
+        let ranked = catalogue.rank_without(&queries)?;
+        for (((together, photos, rows), holdings), ranked) in batch.iter().zip(holdings).zip(ranked) {
             let photos: Vec<String> =
                 photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
-            let files: Vec<_> = files.by_ref().take(photos.len()).collect();
-            let there = photos.iter().zip(files).filter_map(|(photo, file)| Some((photo.as_str(), file?)));
-            let holdings = catalogue.gallery().holds(there, None)?;
-            catalogue.leave_out(&holdings, rows, &mut ranked)?;
             let (near, individuals) = (&ranked.photos, &ranked.individuals);
             let decision = catalogue.decide(photos, together.encounter.clone(), near, individuals)?;
             told(Decision { already: holdings.held, ..decision }, rows)?;

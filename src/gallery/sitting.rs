@@ -9,7 +9,7 @@ use crate::run::{files, lock};
 use super::about::Embedding;
 use super::decisions::{By, Decided};
 use super::groups::Groups;
-use super::held;
+use super::held::{self, Holdings};
 use super::identify::{Catalogue, Decision};
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
@@ -263,8 +263,15 @@ impl Standing {
                 None => standing.ranked.push(ranked), // in their order
             }
         }
-        for at in (0..changed.len()).filter(|&at| changed[at]) {
-            let entry = standing.entry(folder, &seen.all()[at], &standing.ranked[at])?;
+        let due: Vec<usize> = (0..changed.len()).filter(|&at| changed[at]).collect();
+        let holdings = due.iter().map(|&at| standing.holds(folder, &seen.all()[at])).collect::<Result<Vec<_>>>()?;
+        let held = due.iter().zip(&holdings).filter(|(_, holdings)| !holdings.is_empty());
+        let held: Vec<(&[f32], &Holdings)> = held.map(|(&at, holdings)| (rows(at), holdings)).collect();
+        let mut without = standing.catalogue.rank_without(&held)?.into_iter();
+        for (at, holdings) in due.into_iter().zip(holdings) {
+            let without = if holdings.is_empty() { None } else { without.next() };
+            let ranked = without.as_ref().unwrap_or(&standing.ranked[at]);
+            let entry = standing.entry(folder, &seen.all()[at], (ranked, holdings))?;
             match standing.entries.get_mut(at) {
                 Some(before) => *before = Arc::new(Entry { decided: before.decided.clone(), ..entry }),
                 None => standing.entries.push(entry.into()),
@@ -286,14 +293,15 @@ impl Standing {
         Ok(Standing { version, generation, counts, names, catalogue, ranked, entries, unread: Vec::new() })
     }
 
-    fn entry(&self, folder: &Path, seen: &Seen, ranked: &Ranked) -> Result<Entry> {
+    /// What the gallery holds of an encounter's photos; what was decided of it here is not told as news.
+    fn holds(&self, folder: &Path, seen: &Seen) -> Result<Holdings> {
+        let there = seen.photos.iter().filter_map(|photo| Some((photo.path.as_str(), held::sha(&photo.sha256)?)));
+        self.catalogue.gallery().holds(there, Some(&folder.to_string_lossy()))
+    }
+
+    fn entry(&self, folder: &Path, seen: &Seen, (ranked, holdings): (&Ranked, Holdings)) -> Result<Entry> {
         let photos: Vec<String> = seen.photos.iter().map(|photo| photo.path.clone()).collect();
         let paths = photos.iter().map(|path| folder.join(path)).collect();
-        let there = seen.photos.iter().filter_map(|photo| Some((photo.path.as_str(), held::sha(&photo.sha256)?)));
-        // what was decided of it here is not told as news
-        let holdings = self.catalogue.gallery().holds(there, Some(&folder.to_string_lossy()))?;
-        let mut ranked = ranked.clone();
-        self.catalogue.leave_out(&holdings, &seen.vectors, &mut ranked)?;
         let proposal = self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?;
         Ok(Entry {
             proposal: Decision { already: holdings.held, ..proposal },
