@@ -30,6 +30,12 @@ pub struct Held {
     pub at: Stamp,
 }
 
+/// Who so many photos are that a gallery holds, where it holds all of them as one individual.
+pub(super) fn as_one(held: &[Held], photos: usize) -> Option<&str> {
+    let first = held.first().filter(|_| held.len() == photos)?;
+    held.iter().all(|other| other.individual == first.individual).then_some(&first.individual)
+}
+
 /// What a gallery holds of photos asked about together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Holdings {
@@ -164,6 +170,14 @@ mod tests {
     use super::super::testing::on_circle;
     use super::super::tests::small;
     use super::*;
+
+    #[test]
+    fn photos_are_one_that_is_decided_only_where_all_are_held_as_that() {
+        let held =
+            |individual: &str| Held { photo: "a.jpg".into(), individual: individual.into(), at: Stamp::from_millis(0) };
+        let (one, two) = ([held("t1"), held("t1")], [held("t1"), held("t2")]);
+        assert_eq!((as_one(&one, 2), as_one(&one, 3), as_one(&two, 2), as_one(&[], 0)), (Some("t1"), None, None, None));
+    }
 
     #[test]
     fn digits_are_a_number_or_none() {

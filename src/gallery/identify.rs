@@ -72,11 +72,12 @@ pub struct Decision {
     pub photos: Vec<String>,
     /// Its folder or photo, as given.
     pub encounter: String,
-    /// None without a calibration.
+    /// None without a calibration. Where the gallery holds all of its photos as one individual, it is that one.
     pub decision: Option<Verdict>,
     /// Who it is; who is nearest, where that is not decided or to be looked at; none where it is a new individual.
     pub individual: Option<String>,
-    /// That the decision is right, of `look` that the individual is; none without a calibration.
+    /// That the decision is right, of `look` that the individual is; none without a calibration, and where the gallery has the
+    /// individual.
     pub probability: Option<f64>,
     /// Of `new_individual` the proposed individual: one on several encounters has one group ([`groups`](super::groups)). None
     /// before all are seen, and where no calibration says how far apart groups stay.
@@ -109,6 +110,21 @@ impl Decision {
             approximate: None,
             already: Vec::new(),
         }
+    }
+
+    /// With what the gallery holds of its photos. Whom all of them are held as it is, whoever else is near: it is decided.
+    pub(super) fn with(self, already: Vec<Held>) -> Decision {
+        let mut decision = Decision { already, ..self };
+        if let Some(name) = decision.held_as().map(str::to_owned) {
+            decision.decision = decision.decision.map(|_| Verdict::Known);
+            (decision.individual, decision.probability) = (Some(name), None);
+        }
+        decision
+    }
+
+    /// Who it is by what the gallery holds, where that has all of its photos as one individual.
+    pub fn held_as(&self) -> Option<&str> {
+        held::as_one(&self.already, self.photos.len())
     }
 
     /// Whether it is that of a new individual.
@@ -390,7 +406,7 @@ fn decide_each<D: Backend>(
                 photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
             let (near, individuals) = (&ranked.photos, &ranked.individuals);
             let decision = catalogue.decide(photos, together.encounter.clone(), near, individuals)?;
-            told(Decision { already: holdings.held, ..decision }, rows)?;
+            told(decision.with(holdings.held), rows)?;
         }
         Ok(())
     })
@@ -457,6 +473,26 @@ fn batches(encounters: &[Together]) -> Vec<&[Together]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_the_gallery_has_is_no_new_individual() {
+        let photos = vec!["a/1.jpg".to_owned(), "a/2.jpg".to_owned()];
+        let new = Decision {
+            decision: Some(Verdict::NewIndividual),
+            probability: Some(0.9),
+            ..Decision::open("a".into(), photos.clone())
+        };
+        let at = crate::run::stamp::Stamp::from_millis(0);
+        let held = photos.into_iter().map(|photo| Held { photo, individual: "t7".into(), at });
+        let held: Vec<Held> = held.collect();
+        let some = new.clone().with(held[..1].to_vec());
+        assert_eq!(some, Decision { already: held[..1].to_vec(), ..new.clone() }, "of one photo nobody knows");
+        let all = new.with(held.clone());
+        assert_eq!((all.is_new(), all.held_as(), all.probability), (false, Some("t7"), None));
+        assert_eq!((all.decision, all.individual.as_deref()), (Some(Verdict::Known), Some("t7")));
+        let ranked = Decision::open("a".into(), all.photos).with(held);
+        assert_eq!((ranked.decision, ranked.individual.as_deref()), (None, Some("t7")), "nothing is calibrated");
+    }
 
     #[test]
     fn batches_keep_encounters_whole_and_lose_none() {

@@ -304,7 +304,7 @@ impl Standing {
         let paths = photos.iter().map(|path| folder.join(path)).collect();
         let proposal = self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?;
         Ok(Entry {
-            proposal: Decision { already: holdings.held, ..proposal },
+            proposal: proposal.with(holdings.held),
             photos: paths,
             unread: unread(folder, seen),
             date: seen.photos.iter().find_map(|photo| photo.date),
@@ -506,6 +506,31 @@ pub(super) mod tests {
         sitting.undo().unwrap();
         sitting.undo().unwrap();
         assert_eq!(groups(&mut sitting), ["new 1", "new 2", "new 1", "new 2"]);
+    }
+
+    #[test]
+    fn who_the_gallery_has_by_these_very_photos_is_in_no_group_of_new_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder, copy) = (dir.path().join("g"), dir.path().join("week"), dir.path().join("copy"));
+        let known = drawn(80, 3, 0.2, 3);
+        let open = calibrated(&gallery, &known);
+        calibrate_gallery(&open, Asked { false_new: 0.1, wrong_name: 0.1 }, None).unwrap();
+        let strangers = drawn(2, 2, 0.05, 99); // rows 0 and 1 are one animal, 2 and 3 the other
+        let all = |of: &[usize]| -> Vec<(String, Vec<f32>)> {
+            of.iter().map(|&row| (format!("e{row}"), strangers.embedding(row).to_vec())).collect()
+        };
+        write(&gallery, &folder, open.embedding(), &all(&[0]));
+        decide(&mut Sitting::new(&gallery, &folder), &["e0"], Ruling::New("Zoe".into())).unwrap();
+        // the same file elsewhere
+        write(&gallery, &copy, open.embedding(), &all(&[0, 2, 3]));
+        let session = Session::read(&gallery, &copy).unwrap();
+        let told: Vec<_> = (session.entries.iter())
+            .map(|entry| (entry.proposal.individual.as_deref(), entry.proposal.group.as_deref()))
+            .collect();
+        assert_eq!(told, [(Some("Zoe"), None), (None, Some("new 1")), (None, Some("new 1"))]);
+        let first = &session.entries[0].proposal;
+        assert_eq!((first.held_as(), first.probability), (Some("Zoe"), None));
+        assert!(!first.individuals.iter().any(|near| near.individual == "Zoe"), "nobody is near to itself");
     }
 
     #[test]
