@@ -42,7 +42,7 @@ pub(super) struct Holdings {
     /// Those that it holds.
     pub(super) held: Vec<Held>,
     /// The numbers of their copies.
-    ids: HashSet<u64>,
+    pub(super) ids: HashSet<u64>,
 }
 
 /// A file's number from its digits; none where they are none.
@@ -129,6 +129,11 @@ pub(super) fn rank_without<R: Ranking>(known: &R, asked: &[(&[f32], &Holdings)])
 }
 
 impl Holdings {
+    /// Whether the photo of number `id` is one of them.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.ids.contains(&id)
+    }
+
     /// Whether it is nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.ids.is_empty()
