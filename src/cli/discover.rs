@@ -79,7 +79,8 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
     unsorted.asked = seen(context, device, unsorted.asked, looker.as_ref(), &source)?;
     let bar = follow::bar(2 * unsorted.asked.manifest.photos.len() as u64, "embedding", context.global.json);
     let ask = (args.distance, &trained);
-    let around = known.as_ref().map(|known| (known, calibration.as_ref()));
+    let around = gallery.as_ref().zip(known.as_ref());
+    let around = around.map(|(gallery, known)| (gallery, known, calibration.as_ref()));
     let grouped = group(&unsorted, &model, around, ask, &source, &mut follow::ticks(context, &bar));
     bar.finish_and_clear();
     if let Err(crate::gallery::Error::Interrupted) = grouped {

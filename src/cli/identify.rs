@@ -356,6 +356,7 @@ pub(super) fn cells(d: &Decision) -> [String; 6] {
         near.map_or_else(String::new, |near| format!("{} {:.3}", foreign::line(&near.individual), near.distance))
     };
     let decision = match d.decision {
+        _ if d.held_as().is_some() => "decided already".into(),
         Some(Verdict::Known) => d.individual.as_deref().map_or_else(String::new, foreign::line),
         Some(Verdict::NewIndividual) => "new individual".into(),
         Some(Verdict::Look) => "look".into(),
@@ -370,9 +371,10 @@ pub(super) fn already(d: &Decision) -> String {
     let Some(first) = d.already.first() else { return String::new() };
     let (who, day) = (foreign::line(&first.individual), first.at.local());
     let day = day.split(' ').next().unwrap_or_default();
-    match (d.already.len(), d.photos.len()) {
-        (held, all) if held == all => format!("decided already as {who} on {day}"),
-        (held, all) => format!("{held} of {all} decided already, as {who} on {day}"),
+    match d.held_as() {
+        Some(_) => format!("decided already as {who} on {day}"),
+        // of several individuals the first
+        None => format!("{} of {} decided already, as {who} on {day}", d.already.len(), d.photos.len()),
     }
 }
 
@@ -403,10 +405,19 @@ fn table(found: &[Decision]) -> String {
 
 /// How many encounters came to which decision.
 fn sums(found: &[Decision]) -> String {
-    let held = found.iter().filter(|d| !d.already.is_empty()).count();
-    let held = if held > 0 { format!(", {held} with photos that the gallery has") } else { String::new() };
-    let all = counted(found.len(), "encounter") + &held;
-    let count = |verdict| found.iter().filter(|d| d.decision == Some(verdict)).count();
+    let (decided, open): (Vec<&Decision>, Vec<&Decision>) = found.iter().partition(|d| d.held_as().is_some());
+    let mut all = counted(found.len(), "encounter");
+    if open.is_empty() {
+        return format!("{all}: decided already.");
+    }
+    if !decided.is_empty() {
+        all += &format!(", {} decided already", decided.len());
+    }
+    let held = open.iter().filter(|d| !d.already.is_empty()).count();
+    if held > 0 {
+        all += &format!(", {held} with photos that the gallery has");
+    }
+    let count = |verdict| open.iter().filter(|d| d.decision == Some(verdict)).count();
     let (known, new, look) = (count(Verdict::Known), count(Verdict::NewIndividual), count(Verdict::Look));
     if known + new + look == 0 {
         return format!("{all}: ranked, nothing decided.");
@@ -422,6 +433,8 @@ fn sums(found: &[Decision]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gallery::held::Held;
+    use crate::run::stamp::Stamp;
 
     #[test]
     fn encounters_are_summed_by_decision() {
@@ -436,5 +449,19 @@ mod tests {
         let told = sums(&found);
         assert!(told.starts_with("6 encounters: 1 known, 3 new (2 individuals), 2 to look at."), "{told}");
         assert!(sums(&[decision(None, None)]).starts_with("1 encounter: ranked, nothing decided"));
+        // who the gallery has by these photos is counted apart
+        let held = || Held { photo: "a/1.jpg".into(), individual: "t7".into(), at: Stamp::from_millis(0) };
+        let decided = || Decision { already: vec![held()], ..decision(Some(Verdict::Known), None) };
+        let some = Decision { photos: vec!["a/1.jpg".into(), "a/2.jpg".into()], ..decided() };
+        let told = sums(&[decided(), look(), some]);
+        assert!(
+            told.starts_with(
+                "3 encounters, 1 decided already, 1 with photos that the gallery has: 1 known, 0 new, 1 to look at."
+            ),
+            "{told}"
+        );
+        assert_eq!(sums(&[decided(), decided()]), "2 encounters: decided already.");
+        assert_eq!(cells(&decided())[2], "decided already");
+        assert!(already(&decided()).starts_with("decided already as t7 on "));
     }
 }

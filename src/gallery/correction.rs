@@ -106,8 +106,8 @@ fn day(text: &str) -> Option<Date> {
 }
 
 /// A correction that stands and cannot be taken back any more, as a rebuild has left out the photos of before; with it the
-/// encounters whose earlier decisions it hides.
-pub(super) fn for_good(gallery: &Gallery) -> Result<HashMap<i64, Vec<String>>> {
+/// encounters of `folder` whose earlier decisions it hides.
+pub(super) fn for_good(gallery: &Gallery, folder: &str) -> Result<HashMap<i64, Vec<String>>> {
     let found = || -> rusqlite::Result<HashMap<i64, Vec<String>>> {
         let all = &gallery.facts.connection;
         let query =
@@ -120,9 +120,13 @@ pub(super) fn for_good(gallery: &Gallery) -> Result<HashMap<i64, Vec<String>>> {
             let Ok(Detail::Correct { photos }) = serde_json::from_str(&detail) else { continue };
             let before: usize = all.query_row("SELECT count(*) FROM photos WHERE gone = ?1", [id], |row| row.get(0))?;
             if before < photos {
-                let of = "SELECT encounter FROM decisions WHERE change = ?1";
-                let of = all.prepare(of)?.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-                stay.insert(id, of);
+                let of = "SELECT encounter FROM decisions WHERE change = ?1 AND folder = ?2";
+                let mut of = all.prepare(of)?;
+                let of: Vec<String> =
+                    of.query_map(params![id, folder], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+                if !of.is_empty() {
+                    stay.insert(id, of);
+                }
             }
         }
         Ok(stay)

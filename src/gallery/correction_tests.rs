@@ -42,7 +42,7 @@ impl Place {
     /// Decides of `encounter`, of which another decision may stand.
     fn proposed(&mut self, encounter: &str, ruling: Ruling, proposed: Proposed) -> Result<(), Error> {
         let version = self.open().version()?;
-        let standing = self.open().decided(None)?;
+        let standing = self.open().decided(self.folder.to_str())?;
         let standing = standing.iter().rfind(|one| !one.undone && one.encounter == encounter && !one.unread);
         let encounters = [(encounter.to_owned(), proposed)];
         let ruled = Ruled { encounters: &encounters, ruling: &ruling, corrects: standing.map(|one| one.change) };
@@ -57,6 +57,23 @@ impl Place {
     fn all(&self) -> Vec<String> {
         let all = self.open().individuals().unwrap();
         all.iter().map(|one| format!("{} {}", one.individual, one.photos)).collect()
+    }
+
+    /// Goes through `folder` from now on.
+    fn go_to(&mut self, folder: PathBuf) {
+        (self.sitting, self.folder) = (Sitting::new(&self.gallery, &folder), folder);
+    }
+
+    /// Rebuilds as older versions did, without the photos as they were before corrections.
+    fn forget(&mut self) {
+        self.write(|writer| {
+            writer.facts.connection.execute("DELETE FROM photos WHERE gone IS NOT NULL", []).unwrap();
+        });
+    }
+
+    /// Takes back, and tells of which encounters.
+    fn taken_back(&mut self) -> Vec<String> {
+        self.sitting.undo().unwrap().into_iter().map(|one| one.encounter).collect()
     }
 
     fn undo(&mut self) -> Result<(), String> {
@@ -222,10 +239,7 @@ fn what_a_rebuild_left_nothing_of_stays_and_what_is_older_can_be_taken_back() {
     place.decide("a", known("t1")).unwrap();
     place.decide("b", known("t1")).unwrap();
     place.decide("b", known("t2")).unwrap();
-    // as older versions rebuilt
-    place.write(|writer| {
-        writer.facts.connection.execute("DELETE FROM photos WHERE gone IS NOT NULL", []).unwrap();
-    });
+    place.forget();
     place.undo().unwrap();
     assert_eq!(place.all(), ["t1 2", "t2 2", "t3 1"], "a is open again, and b stays");
     let error = place.undo().unwrap_err();
@@ -242,6 +256,46 @@ fn what_a_rebuild_left_nothing_of_stays_and_what_is_older_can_be_taken_back() {
     assert!(said.starts_with("taken back: add: more"), "{said}");
     place.write(|writer| said = writer.undo().unwrap_err().to_string());
     assert!(said.contains("rebuilt since"), "{said}");
+}
+
+#[test]
+fn a_correction_that_stays_hides_nothing_of_another_folder() {
+    let mut place = Place::new();
+    let (week, other) = (place.folder.clone(), place.folder.with_file_name("week2"));
+    let turned = [0.2_f32.cos(), 0.2_f32.sin(), 0.0];
+    // encounters of the same names
+    write(&place.gallery, &other, &embedding(), &[("a".into(), turned.to_vec()), ("b".into(), turned.to_vec())]);
+    place.go_to(other.clone());
+    place.decide("b", Ruling::Skipped).unwrap();
+    place.decide("a", Ruling::Skipped).unwrap();
+    place.go_to(week);
+    place.decide("a", known("t1")).unwrap();
+    place.decide("a", Ruling::Skipped).unwrap();
+    place.forget();
+    let error = place.undo().unwrap_err();
+    assert!(error.contains("rebuilt since"), "{error}");
+    place.go_to(other);
+    assert_eq!([place.taken_back(), place.taken_back()], [["a"], ["b"]]);
+    assert!(place.taken_back().is_empty(), "nothing is decided there");
+}
+
+#[test]
+fn of_a_group_that_is_taken_back_who_was_corrected_for_good_is_not_told_to_be_open() {
+    let mut place = Place::new();
+    let version = place.open().version().unwrap();
+    let both = ["a", "b"].map(|one| (one.to_owned(), Proposed::default()));
+    let ruled = Ruled { encounters: &both, ruling: &new("t9"), corrects: None };
+    assert!(place.sitting.rule(&[ruled], By::Person, version).unwrap().is_empty());
+    place.decide("a", Ruling::Skipped).unwrap();
+    place.forget();
+    assert_eq!(place.taken_back(), ["b"]);
+    assert_eq!(place.all(), ["t1 2", "t2 1"]);
+    let said: Vec<String> = place.open().changes().unwrap().into_iter().map(|change| change.said).collect();
+    assert_eq!(said.last().map(String::as_str), Some("week/b is open again"));
+    assert!(!said.iter().any(|said| said.contains("week/a is open")), "{said:?}");
+    let entries = Session::read(&place.gallery, &place.folder).unwrap().entries.clone();
+    let stands: Vec<_> = entries.iter().map(|entry| entry.decided.as_ref().map(|one| one.ruling.clone())).collect();
+    assert_eq!(stands, [Some(Ruling::Skipped), None]);
 }
 
 #[test]

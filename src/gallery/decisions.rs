@@ -351,7 +351,11 @@ impl Writer {
     /// When the database cannot be written.
     pub fn take_back(&mut self, decided: &Decided) -> Result<()> {
         let all = self.decided(Some(&decided.folder))?;
-        let of_these = all.iter().filter(|other| other.change == decided.change);
+        let stands = |after: &Decided, one: &Decided| {
+            !after.undone && after.encounter == one.encounter && after.change > one.change
+        };
+        // of one that was decided otherwise since, nothing changes
+        let of_these = all.iter().filter(|one| one.change == decided.change && !all.iter().any(|o| stands(o, one)));
         let said = |one: &Decided| {
             let before = |other: &&Decided| {
                 !other.undone && other.encounter == one.encounter && other.change < one.change // which stands then

@@ -18,8 +18,10 @@ use super::decision::{Decision, Verdict, decide};
 use super::discover::{self, Cut, Encounters, Group};
 use super::groups;
 use super::hash;
+use super::held::{self, Holdings};
 use super::known::{Known, KnownPhoto};
 use super::proposal;
+use super::store::Gallery;
 use super::trained::Trained;
 use super::{Error, Result};
 
@@ -121,8 +123,9 @@ pub struct Found {
     pub next: Option<f64>,
 }
 
-/// Groups the photos of `unsorted`, around the individuals of `known` if given. Who is known and who is new is what its calibration
-/// says, if it has one; else known individuals draw as encounters do. How far apart groups stay is `distance`, else what the
+/// Groups the photos of `unsorted`, around what is `known` of a gallery's individuals if given. Who is known and who is new is what
+/// its calibration says, if it has one, as for [`identify`](super::identify::identify): no photo is near to its own copy. Else known
+/// individuals draw as encounters do. How far apart groups stay is `distance`, else what the
 /// calibration says, else chosen on the gallery's individuals, else on the folder's own where they have names, without the photos that are of `trained`. The
 /// problems are of photos that cannot be read. `progress` is called with the number done, of how many, and says whether to go on.
 ///
@@ -131,7 +134,7 @@ pub struct Found {
 pub fn discover<D: Backend>(
     unsorted: &Unsorted,
     model: &Model<D>,
-    known: Option<(&Known, Option<&Calibration>)>,
+    known: Option<(&Gallery, &Known, Option<&Calibration>)>,
     (distance, trained): (Option<f64>, &Trained),
     source: &Source,
     progress: &mut dyn FnMut(usize, usize) -> bool,
@@ -146,8 +149,9 @@ pub fn discover<D: Backend>(
     let readable = Readable::of(unsorted, &usable, &vectors, model.about.embedding_dim);
     let encounters = Encounters::new(readable.dims, readable.rows.iter().copied())?;
     let has_names = readable.names.iter().any(Option::is_some);
+    let (gallery, known) = known.map(|(gallery, known, calibration)| (gallery, (known, calibration))).unzip();
     let (known, calibration) = known.unzip();
-    let calibration = calibration.flatten();
+    let calibration: Option<&Calibration> = calibration.flatten();
     let calibrated = calibration.and_then(|calibration| calibration.groups);
     let (cut, by) = match (distance, calibrated, known) {
         (Some(distance), ..) => (Err(distance), None),
@@ -161,8 +165,13 @@ pub fn discover<D: Backend>(
     let distance = match &cut {
         Ok(Cut { distance, .. }) | Err(distance) => *distance,
     };
-    let decided =
-        known.zip(calibration).map(|(known, calibration)| readable.decided(known, calibration)).transpose()?;
+    let decided = match (gallery, known, calibration) {
+        (Some(gallery), Some(known), Some(calibration)) => {
+            let holdings = gallery.holds_of_each(manifest, &readable.photos)?;
+            Some(readable.decided(known, calibration, &holdings)?)
+        }
+        _ => None,
+    };
     let groups = match (known, &decided) {
         (Some(known), Some(decided)) => discover::group_decided(&encounters, known, decided, distance)?,
         _ => discover::group(&encounters, known, distance)?,
@@ -218,16 +227,17 @@ impl<'a> Readable<'a> {
         readable
     }
 
-    /// What is decided of each.
-    fn decided(&self, known: &Known, calibration: &Calibration) -> Result<Vec<Decision>> {
+    /// What is decided of each, without what the gallery holds of its photos; of all of them as one individual, that is decided.
+    fn decided(&self, known: &Known, calibration: &Calibration, holdings: &[Holdings]) -> Result<Vec<Decision>> {
         if known.dims != self.dims {
             let reason = format!("they have {} dimensions, and the gallery {}", self.dims, known.dims);
             return Err(Error::Query { reason });
         }
-        let all: Vec<Result<Vec<Decision>>> = (self.rows.par_chunks(TOGETHER))
-            .map(|rows| {
+        let all: Vec<Result<Vec<Decision>>> = (self.rows.par_chunks(TOGETHER).zip(holdings.par_chunks(TOGETHER)))
+            .map(|(rows, holdings)| {
                 let photos: Vec<Vec<f32>> = rows.iter().map(|rows| rows.to_vec()).collect();
-                let apart = apart::each_encounter(known, &photos, |_, _| true);
+                let counts = |of: usize, row: usize| !holdings[of].has(known.photos[row].id);
+                let apart = apart::each_encounter(known, &photos, counts);
                 let decided = rows.iter().zip(apart).map(|(rows, apart)| {
                     let proposal = proposal::propose(self.dims, rows, proposal::candidates(&apart))?;
                     Ok(decide(&proposal, calibration))
@@ -235,7 +245,15 @@ impl<'a> Readable<'a> {
                 decided.collect()
             })
             .collect();
-        Ok(all.into_iter().collect::<Result<Vec<_>>>()?.concat())
+        let mut all = all.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        for ((decision, holdings), photos) in all.iter_mut().zip(holdings).zip(&self.photos) {
+            let held = held::as_one(&holdings.held, photos.len());
+            let held = held.and_then(|name| known.individuals.iter().position(|other| other == name));
+            if held.is_some() {
+                *decision = Decision { decision: Verdict::Known, individual: held, probability: None };
+            }
+        }
+        Ok(all)
     }
 
     /// Those with a name, as if they were a gallery.
@@ -257,5 +275,55 @@ impl<'a> Readable<'a> {
             embeddings.extend(self.rows[encounter]);
         }
         Known::new(self.dims, embeddings, photos, individuals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::calibration::calibrate;
+    use super::super::held::Held;
+    use super::super::testing::{drawn, proposed};
+    use super::super::thresholds::Asked as Rates;
+    use super::*;
+    use crate::run::stamp::Stamp;
+
+    #[test]
+    fn who_a_photo_shows_is_decided_without_its_own_copy() {
+        let known = drawn(80, 3, 0.2, 3);
+        let calibration = calibrate(&known, Rates { false_new: 0.1, wrong_name: 0.1 }, None, &HashSet::new()).unwrap();
+        // the first photo of each individual and another, of which the gallery holds that first
+        let (dims, count) = (known.dims, 2 * TOGETHER + 3);
+        let strange: Vec<f32> = drawn(1, 1, 0.2, 99).embeddings;
+        let rows: Vec<Vec<f32>> = (0..count).map(|who| [known.embedding(3 * who), &strange].concat()).collect();
+        let readable = |photos: &'static [usize]| Readable {
+            dims,
+            rows: rows.iter().map(Vec::as_slice).collect(),
+            photos: vec![photos; count],
+            encounters: vec!["a"; count],
+            names: vec![None; count],
+        };
+        let held = |who: usize| Held {
+            photo: "a/1.jpg".into(),
+            individual: known.individuals[who].clone(),
+            at: Stamp::from_millis(0),
+        };
+        let holdings: Vec<Holdings> =
+            (0..count).map(|who| Holdings { held: vec![held(who)], ids: [known.photos[3 * who].id].into() }).collect();
+        let found = readable(&[0, 1]).decided(&known, &calibration, &holdings).unwrap();
+        let mut others = 0;
+        for (who, found) in found.iter().enumerate() {
+            let without: Vec<usize> = (0..known.len()).filter(|row| *row != 3 * who).collect();
+            let without = discover::part(&known, &without).unwrap();
+            let expected = decide(&proposed(&without, &rows[who]).unwrap(), &calibration);
+            assert_eq!(*found, expected, "{who}");
+            others += usize::from(*found != decide(&proposed(&known, &rows[who]).unwrap(), &calibration));
+        }
+        assert!(others > count / 2, "else this shows nothing: {others} of {count}");
+        // where it is all of an encounter, that is decided already
+        let found = readable(&[0]).decided(&known, &calibration, &holdings).unwrap();
+        for (who, found) in found.into_iter().enumerate() {
+            let decided = Decision { decision: Verdict::Known, individual: Some(who), probability: None };
+            assert_eq!(found, decided);
+        }
     }
 }

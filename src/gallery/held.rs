@@ -1,16 +1,19 @@
 //! Photos asked about that a gallery holds already: they are told as such, and no photo is near to itself.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use rayon::prelude::*;
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
+use crate::data::manifest::Manifest;
 use crate::run::stamp::Stamp;
 
 use super::Result;
+use super::hash;
 use super::proposal::Candidate;
 use super::ranks::{Ranked, Ranking};
-use super::search::{Near, nearest};
+use super::search::{NEAREST, Near, nearest};
 use super::store::Gallery;
 
 /// What is in a photo's file, as one number.
@@ -27,13 +30,19 @@ pub struct Held {
     pub at: Stamp,
 }
 
+/// Who so many photos are that a gallery holds, where it holds all of them as one individual.
+pub(super) fn as_one(held: &[Held], photos: usize) -> Option<&str> {
+    let first = held.first().filter(|_| held.len() == photos)?;
+    held.iter().all(|other| other.individual == first.individual).then_some(&first.individual)
+}
+
 /// What a gallery holds of photos asked about together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Holdings {
     /// Those that it holds.
     pub(super) held: Vec<Held>,
     /// The numbers of their copies.
-    ids: HashSet<u64>,
+    pub(super) ids: HashSet<u64>,
 }
 
 /// A file's number from its digits; none where they are none.
@@ -76,31 +85,71 @@ impl Gallery {
         }
         Ok(holdings)
     }
+
+    /// What it holds of the photos of each of `encounters`, which are places in `manifest`.
+    ///
+    /// # Errors
+    /// As [`Gallery::holds`].
+    pub(super) fn holds_of_each(&self, manifest: &Manifest, encounters: &[&[usize]]) -> Result<Vec<Holdings>> {
+        // one that is gone meanwhile is not told
+        let file = |&photo: &usize| hash::of_file(&manifest.full_path(photo)).ok();
+        let files: Vec<Option<Sha>> = encounters.concat().par_iter().map(file).collect();
+        let mut files = files.into_iter();
+        let of_one = |photos: &&[usize]| {
+            let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
+            let paths: Vec<String> = photos.iter().map(path).collect();
+            let files: Vec<Option<Sha>> = files.by_ref().take(photos.len()).collect();
+            self.holds(paths.iter().zip(files).filter_map(|(path, file)| Some((path.as_str(), file?))), None)
+        };
+        encounters.iter().map(of_one).collect()
+    }
+}
+
+/// What is nearest to each of `asked`, by what is `known` without the own copies of its photos, which those behind replace.
+///
+/// # Errors
+/// When a query is no photos of the gallery's dimensions.
+pub(super) fn rank_without<R: Ranking>(known: &R, asked: &[(&[f32], &Holdings)]) -> Result<Vec<Ranked>> {
+    let mut together: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, (_, holdings)) in asked.iter().enumerate() {
+        // as many more as are left out, or a little more
+        let more = if holdings.is_empty() { 0 } else { holdings.ids.len().next_power_of_two() };
+        together.entry(NEAREST + more).or_default().push(at);
+    }
+    let mut all = vec![None; asked.len()];
+    for (keep, places) in together {
+        let queries: Vec<&[f32]> = places.iter().map(|&at| asked[at].0).collect();
+        for (at, mut ranked) in places.into_iter().zip(known.rank_up_to(&queries, keep)?) {
+            let (query, holdings) = asked[at];
+            holdings.leave_out(known, query, &mut ranked)?;
+            all[at] = Some(ranked);
+        }
+    }
+    Ok(all.into_iter().flatten().collect())
 }
 
 impl Holdings {
-    /// Takes the photos' own copies out of `ranked`, which is of `query` by what is `known`; whose they are is as near as the
-    /// others of that individual.
-    ///
-    /// # Errors
-    /// When a query is no photos of the gallery's dimensions.
-    pub(super) fn leave_out<R: Ranking>(&self, known: &R, query: &[f32], ranked: &mut Ranked) -> Result<()> {
-        if self.ids.is_empty() {
-            return Ok(());
-        }
-        let own = || known.photos().filter(|(_, id, _)| self.ids.contains(id));
-        let gone: HashSet<usize> = own().map(|(row, ..)| row).collect();
-        let mut others: BTreeMap<usize, Vec<usize>> = own().map(|(.., whose)| (whose, Vec::new())).collect();
-        for (row, _, whose) in known.photos().filter(|(row, ..)| !gone.contains(row)) {
-            if let Some(rows) = others.get_mut(&whose) {
-                rows.push(row);
-            }
-        }
-        ranked.photos.retain(|near| !gone.contains(&near.row));
-        for (whose, rows) in others {
+    /// Whether the photo of number `id` is one of them.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// Whether it is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Takes the photos' own copies out of `ranked`, which is of `query` by what is `known` and has as many more than [`NEAREST`],
+    /// and leaves so many; whose they are is as near as the others of that individual.
+    fn leave_out<R: Ranking>(&self, known: &R, query: &[f32], ranked: &mut Ranked) -> Result<()> {
+        let own: HashMap<usize, usize> = self.ids.iter().filter_map(|&id| known.row_of(id)).collect();
+        ranked.photos.retain(|near| !own.contains_key(&near.row));
+        for whose in own.values().copied().collect::<BTreeSet<_>>() {
             let Some(at) = ranked.individuals.iter().position(|near| near.individual == whose) else { continue };
             ranked.individuals.remove(at);
             ranked.best.remove(at);
+            let mut rows = known.rows_of(whose);
+            rows.retain(|row| !own.contains_key(row));
             if rows.is_empty() {
                 continue; // nothing else is known of it
             }
@@ -111,15 +160,29 @@ impl Holdings {
             ranked.individuals.insert(at, Candidate { individual: whose, distance });
             ranked.best.insert(at, Near { row: rows[best.row], distance: best.distance });
         }
+        ranked.photos.truncate(NEAREST);
+        ranked.individuals.truncate(NEAREST);
+        ranked.best.truncate(NEAREST);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::discover::part;
     use super::super::identify::Catalogue;
+    use super::super::large::Large;
+    use super::super::testing::on_circle;
     use super::super::tests::small;
     use super::*;
+
+    #[test]
+    fn photos_are_one_that_is_decided_only_where_all_are_held_as_that() {
+        let held =
+            |individual: &str| Held { photo: "a.jpg".into(), individual: individual.into(), at: Stamp::from_millis(0) };
+        let (one, two) = ([held("t1"), held("t1")], [held("t1"), held("t2")]);
+        assert_eq!((as_one(&one, 2), as_one(&one, 3), as_one(&two, 2), as_one(&[], 0)), (Some("t1"), None, None, None));
+    }
 
     #[test]
     fn digits_are_a_number_or_none() {
@@ -146,13 +209,13 @@ mod tests {
             let told: Vec<_> = holdings.held.iter().map(|held| (held.photo.as_str(), &held.individual)).collect();
             assert_eq!(told, [("a.jpg", who)]);
             let query = known.embedding(row);
-            let mut ranked = catalogue.rank(&[query]).unwrap().swap_remove(0);
-            assert!(ranked.photos.iter().any(|near| near.row == row));
-            catalogue.leave_out(&holdings, query, &mut ranked).unwrap();
+            let found = catalogue.rank(&[query]).unwrap().swap_remove(0);
+            assert!(found.photos.iter().any(|near| near.row == row));
+            let ranked = catalogue.rank_without(&[(query, &holdings)]).unwrap().swap_remove(0);
             assert!(ranked.photos.iter().chain(&ranked.best).all(|near| near.row != row));
             // as if it had never been there
             let others: Vec<usize> = (0..known.len()).filter(|other| *other != row).collect();
-            let without = super::super::discover::part(&known, &others).unwrap();
+            let without = part(&known, &others).unwrap();
             let expected = Ranking::rank(&without, &[query]).unwrap().swap_remove(0);
             let named = |known: &super::super::known::Known, ranked: &Ranked| {
                 let all = ranked.individuals.iter();
@@ -163,5 +226,44 @@ mod tests {
             assert_eq!(ranked.best.iter().map(|near| near.row).collect::<Vec<_>>(), rows);
         }
         assert_eq!(catalogue.gallery().holds([("a.jpg", [99; 32])].into_iter(), None).unwrap(), Holdings::default());
+    }
+
+    /// Holds what `known` ranks without the photos in `own` against `without`, which never had them.
+    fn same<R: Ranking>((known, without): (&R, &R), query: &[f32], own: &[usize]) {
+        let others: Vec<usize> = (0..known.rows()).filter(|row| !own.contains(row)).collect();
+        let ids = known.photos().filter(|(row, ..)| own.contains(row)).map(|(_, id, _)| id).collect();
+        let (holdings, none) = (Holdings { ids, ..Holdings::default() }, Holdings::default());
+        let plain = known.rank(&[query]).unwrap();
+        let mut ranked = rank_without(known, &[(query, &none), (query, &holdings), (query, &none)]).unwrap();
+        let found = ranked.remove(1);
+        assert_eq!(ranked, [plain.clone(), plain].concat(), "what holds nothing is ranked as ever, in its place");
+        let expected = without.rank(&[query]).unwrap().swap_remove(0);
+        assert_eq!((expected.photos.len(), expected.individuals.len(), expected.best.len()), (10, 10, 10));
+        let moved = |near: &[Near]| near.iter().map(|near| (others[near.row], near.distance)).collect::<Vec<_>>();
+        let there = |near: &[Near]| near.iter().map(|near| (near.row, near.distance)).collect::<Vec<_>>();
+        assert_eq!(there(&found.photos), moved(&expected.photos));
+        assert_eq!(there(&found.best), moved(&expected.best));
+        let named = |known: &R, ranked: &Ranked| {
+            let all = ranked.individuals.iter();
+            all.map(|near| (known.names()[near.individual].clone(), near.distance)).collect::<Vec<_>>()
+        };
+        assert_eq!(named(known, &found), named(without, &expected));
+    }
+
+    #[test]
+    fn those_behind_move_up_to_the_places_of_own_copies() {
+        // thirty individuals around a circle, of two photos each, no two of which are as far from any other
+        let names: Vec<String> = (0..30).map(|who| format!("{who:02}")).collect();
+        let angle = |row: usize| row as f32 * 5.9 + (row as f32).sin() * 1.5;
+        let photos: Vec<(&str, usize, f32)> = (0..60).map(|row| (&*names[row / 2], row, angle(row))).collect();
+        let known = on_circle(&photos);
+        // two of one individual, and one of two of the next
+        for own in [vec![4, 5, 6], vec![20], (10..24).collect()] {
+            let query: Vec<f32> = own.iter().flat_map(|&row| known.embedding(row).to_vec()).collect();
+            let others: Vec<usize> = (0..known.len()).filter(|row| !own.contains(row)).collect();
+            let without = part(&known, &others).unwrap();
+            same((&known, &without), &query, &own);
+            same((&Large::of(&known), &Large::of(&without)), &query, &own);
+        }
     }
 }

@@ -3,9 +3,6 @@
 //! Without a calibration nobody knows how near is near enough: then it ranks, and decides nothing. Individuals are ranked as
 //! the calibration ranked them ([`proposal`](super::proposal)).
 
-use std::path::Path;
-
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::manifest::Problem;
@@ -18,14 +15,14 @@ use super::calibrated::calibration_of;
 use super::calibration::Calibration;
 use super::decision::decide;
 use super::discover::Cut;
-use super::held::{Held, Holdings, Sha};
+use super::held::{self, Held, Holdings};
 use super::known::Known;
 use super::large::{EXACT_UP_TO, Large};
 use super::proposal::{Candidate, Proposal};
 use super::ranks::{Ranked, Ranking, rank_again};
 use super::search::{Near, Nearest, nearest};
 use super::store::{Counts, Gallery, Photo};
-use super::{Error, Result, hash};
+use super::{Error, Result};
 
 pub use super::decision::{Verdict, sure};
 
@@ -75,11 +72,12 @@ pub struct Decision {
     pub photos: Vec<String>,
     /// Its folder or photo, as given.
     pub encounter: String,
-    /// None without a calibration.
+    /// None without a calibration. Where the gallery holds all of its photos as one individual, it is that one.
     pub decision: Option<Verdict>,
     /// Who it is; who is nearest, where that is not decided or to be looked at; none where it is a new individual.
     pub individual: Option<String>,
-    /// That the decision is right, of `look` that the individual is; none without a calibration.
+    /// That the decision is right, of `look` that the individual is; none without a calibration, and where the gallery has the
+    /// individual.
     pub probability: Option<f64>,
     /// Of `new_individual` the proposed individual: one on several encounters has one group ([`groups`](super::groups)). None
     /// before all are seen, and where no calibration says how far apart groups stay.
@@ -112,6 +110,21 @@ impl Decision {
             approximate: None,
             already: Vec::new(),
         }
+    }
+
+    /// With what the gallery holds of its photos. Whom all of them are held as it is, whoever else is near: it is decided.
+    pub(super) fn with(self, already: Vec<Held>) -> Decision {
+        let mut decision = Decision { already, ..self };
+        if let Some(name) = decision.held_as().map(str::to_owned) {
+            decision.decision = decision.decision.map(|_| Verdict::Known);
+            (decision.individual, decision.probability) = (Some(name), None);
+        }
+        decision
+    }
+
+    /// Who it is by what the gallery holds, where that has all of its photos as one individual.
+    pub fn held_as(&self) -> Option<&str> {
+        held::as_one(&self.already, self.photos.len())
     }
 
     /// Whether it is that of a new individual.
@@ -245,14 +258,14 @@ impl Catalogue {
         }
     }
 
-    /// Takes the own copies of photos that the gallery holds out of `ranked`, which is of `query`.
+    /// As [`Catalogue::rank`], each without the own copies of its photos that the gallery holds.
     ///
     /// # Errors
     /// As [`Catalogue::rank`].
-    pub(super) fn leave_out(&self, holdings: &Holdings, query: &[f32], ranked: &mut Ranked) -> Result<()> {
+    pub(super) fn rank_without(&self, asked: &[(&[f32], &Holdings)]) -> Result<Vec<Ranked>> {
         match &self.reach {
-            Reach::All(known) => holdings.leave_out(known, query, ranked),
-            Reach::Large(large) => holdings.leave_out(&**large, query, ranked),
+            Reach::All(known) => held::rank_without(known, asked),
+            Reach::Large(large) => held::rank_without(&**large, asked),
         }
     }
 
@@ -381,23 +394,19 @@ fn decide_each<D: Backend>(
 ) -> Result<Vec<Problem>> {
     each_encounter(model, asked, source, progress, &mut |batch, _| {
         let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
-        let queries: Vec<&[f32]> = batch.iter().map(|(.., rows)| *rows).collect();
-        let places: Vec<&Path> =
-            batch.iter().flat_map(|(_, photos, _)| *photos).map(|&i| &*asked.manifest.photos[i].path).collect();
-        // one that is gone meanwhile is not told
-        let file = |path: &&Path| without_own.then(|| hash::of_file(&asked.manifest.root.join(path)).ok()).flatten();
-        let files: Vec<Option<Sha>> = places.par_iter().map(file).collect();
-        let mut files = files.into_iter();
-        for ((together, photos, rows), mut ranked) in batch.iter().zip(catalogue.rank(&queries)?) {
+        let photos: Vec<&[usize]> = batch.iter().map(|(_, photos, _)| *photos).collect();
+        let holdings = match without_own {
+            true => catalogue.gallery().holds_of_each(&asked.manifest, &photos)?,
+            false => vec![Holdings::default(); batch.len()],
+        };
+        let queries: Vec<(&[f32], &Holdings)> = batch.iter().map(|(.., rows)| *rows).zip(&holdings).collect();
+        let ranked = catalogue.rank_without(&queries)?;
+        for (((together, photos, rows), holdings), ranked) in batch.iter().zip(holdings).zip(ranked) {
             let photos: Vec<String> =
                 photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
-            let files: Vec<_> = files.by_ref().take(photos.len()).collect();
-            let there = photos.iter().zip(files).filter_map(|(photo, file)| Some((photo.as_str(), file?)));
-            let holdings = catalogue.gallery().holds(there, None)?;
-            catalogue.leave_out(&holdings, rows, &mut ranked)?;
             let (near, individuals) = (&ranked.photos, &ranked.individuals);
             let decision = catalogue.decide(photos, together.encounter.clone(), near, individuals)?;
-            told(Decision { already: holdings.held, ..decision }, rows)?;
+            told(decision.with(holdings.held), rows)?;
         }
         Ok(())
     })
@@ -464,6 +473,26 @@ fn batches(encounters: &[Together]) -> Vec<&[Together]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_the_gallery_has_is_no_new_individual() {
+        let photos = vec!["a/1.jpg".to_owned(), "a/2.jpg".to_owned()];
+        let new = Decision {
+            decision: Some(Verdict::NewIndividual),
+            probability: Some(0.9),
+            ..Decision::open("a".into(), photos.clone())
+        };
+        let at = crate::run::stamp::Stamp::from_millis(0);
+        let held = photos.into_iter().map(|photo| Held { photo, individual: "t7".into(), at });
+        let held: Vec<Held> = held.collect();
+        let some = new.clone().with(held[..1].to_vec());
+        assert_eq!(some, Decision { already: held[..1].to_vec(), ..new.clone() }, "of one photo nobody knows");
+        let all = new.with(held.clone());
+        assert_eq!((all.is_new(), all.held_as(), all.probability), (false, Some("t7"), None));
+        assert_eq!((all.decision, all.individual.as_deref()), (Some(Verdict::Known), Some("t7")));
+        let ranked = Decision::open("a".into(), all.photos).with(held);
+        assert_eq!((ranked.decision, ranked.individual.as_deref()), (None, Some("t7")), "nothing is calibrated");
+    }
 
     #[test]
     fn batches_keep_encounters_whole_and_lose_none() {

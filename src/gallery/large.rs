@@ -18,7 +18,7 @@ use super::known::{Known, KnownPhoto};
 use super::owners::Owners;
 use super::proposal::Candidate;
 use super::recall::{self, Recall};
-use super::search::{Near, Nearest, first};
+use super::search::{NEAREST, Near, Nearest, first};
 use super::store::{Counts, Gallery, Standing, is_unit};
 use super::vectors::{Rows, Vectors};
 use super::{Error, Result};
@@ -152,6 +152,13 @@ impl Large {
         self.owners.rows_of(individual).iter().map(|&row| row as usize).collect()
     }
 
+    /// The row of the photo of number `id`, and whose it is; none where it is gone.
+    pub(super) fn row_of(&self, id: u64) -> Option<(usize, usize)> {
+        let row = self.owners.ids.binary_search(&id).ok()?;
+        let whose = self.owners.whose[row];
+        (whose != GONE).then_some((row, whose as usize))
+    }
+
     /// The number of the photo in `row`.
     pub(super) fn id(&self, row: usize) -> u64 {
         self.owners.ids[row]
@@ -162,6 +169,14 @@ impl Large {
     /// # Errors
     /// When an embedding of the gallery is none.
     pub(super) fn nearest(&self, queries: &[&[f32]]) -> Result<Vec<Nearest>> {
+        self.nearest_up_to(queries, NEAREST)
+    }
+
+    /// As [`Large::nearest`], `keep` of each instead of [`NEAREST`], as far as so many are measured.
+    ///
+    /// # Errors
+    /// As [`Large::nearest`].
+    pub(super) fn nearest_up_to(&self, queries: &[&[f32]], keep: usize) -> Result<Vec<Nearest>> {
         let photos: Vec<&[f32]> = queries.iter().flat_map(|query| query.chunks_exact(self.dims)).collect();
         let mut found = photos.chunks(SIDE_BY_SIDE).flat_map(|photos| {
             let coded: Vec<_> = photos.iter().map(|photo| self.codes.coder().query(photo)).collect();
@@ -180,12 +195,12 @@ impl Large {
         queries
             .par_iter()
             .zip(looks)
-            .map(|(query, (individuals, rows))| self.measured(query, &individuals, &rows))
+            .map(|(query, (individuals, rows))| self.measured(query, (&individuals, &rows), keep))
             .collect()
     }
 
     /// The individuals and rows that look near to the photos of `query`, measured.
-    fn measured(&self, query: &[f32], individuals: &[usize], rows: &[Looks]) -> Result<Nearest> {
+    fn measured(&self, query: &[f32], (individuals, rows): (&[usize], &[Looks]), keep: usize) -> Result<Nearest> {
         let coded: Vec<_> = query.chunks_exact(self.dims).map(|photo| self.codes.coder().query(photo)).collect();
         let mut of_individuals = Vec::with_capacity(individuals.len());
         for &individual in individuals {
@@ -234,8 +249,8 @@ impl Large {
         // of each individual the first of the nearest
         whose.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.distance.total_cmp(&b.1.distance)));
         whose.dedup_by_key(|(who, _)| *who);
-        let individuals = first(whose.into_iter().map(|(_, near)| near).collect());
-        Ok(Nearest { photos: first(near), individuals, candidates })
+        let individuals = first(whose.into_iter().map(|(_, near)| near).collect(), keep);
+        Ok(Nearest { photos: first(near, keep), individuals, candidates })
     }
 }
 

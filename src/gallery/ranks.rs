@@ -11,7 +11,7 @@ use super::discover::part;
 use super::known::Known;
 use super::large::Large;
 use super::proposal::{Candidate, propose};
-use super::search::{NEAREST, Near, Nearest, nearest};
+use super::search::{NEAREST, Near, Nearest, nearest, nearest_up_to};
 
 /// Individuals touched at once beyond which all is measured anew.
 const FEW: usize = NEAREST;
@@ -22,9 +22,9 @@ const SMALL: usize = 1000;
 /// What is nearest to one encounter.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ranked {
-    /// The nearest photos, at most [`NEAREST`].
+    /// The nearest photos, at most [`NEAREST`] unless otherwise asked.
     pub(super) photos: Vec<Near>,
-    /// The nearest individuals as a proposal ranks them, at most [`NEAREST`].
+    /// The nearest individuals as a proposal ranks them, as many.
     pub(super) individuals: Vec<Candidate>,
     /// Of each of `individuals` its nearest photo.
     pub(super) best: Vec<Near>,
@@ -38,6 +38,10 @@ pub(super) trait Ranking {
     fn photos(&self) -> impl Iterator<Item = (usize, u64, usize)>;
     /// Rows, those of photos that are gone included.
     fn rows(&self) -> usize;
+    /// The row of the photo of number `id`, and whose it is; none where it is not there.
+    fn row_of(&self, id: u64) -> Option<(usize, usize)>;
+    /// The rows of `individual`, in order.
+    fn rows_of(&self, individual: usize) -> Vec<usize>;
     /// Names of the individuals.
     fn names(&self) -> &[String];
     /// The gallery that some of the rows make, individuals in the order of their first.
@@ -49,7 +53,14 @@ pub(super) trait Ranking {
     ///
     /// # Errors
     /// When a query is no photos of the gallery's dimensions.
-    fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>>;
+    fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+        self.rank_up_to(queries, NEAREST)
+    }
+    /// As [`Ranking::rank`], `keep` of each instead of [`NEAREST`].
+    ///
+    /// # Errors
+    /// As [`Ranking::rank`].
+    fn rank_up_to(&self, queries: &[&[f32]], keep: usize) -> Result<Vec<Ranked>>;
 }
 
 impl Ranking for Known {
@@ -65,6 +76,16 @@ impl Ranking for Known {
         self.len()
     }
 
+    fn row_of(&self, id: u64) -> Option<(usize, usize)> {
+        // rows come in the order of numbers
+        let row = self.photos.binary_search_by_key(&id, |photo| photo.id).ok()?;
+        Some((row, self.photos[row].individual))
+    }
+
+    fn rows_of(&self, individual: usize) -> Vec<usize> {
+        (0..self.len()).filter(|&row| self.photos[row].individual == individual).collect()
+    }
+
     fn names(&self) -> &[String] {
         &self.individuals
     }
@@ -73,8 +94,8 @@ impl Ranking for Known {
         part(self, rows)
     }
 
-    fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
-        rank(self, queries)
+    fn rank_up_to(&self, queries: &[&[f32]], keep: usize) -> Result<Vec<Ranked>> {
+        rank(self, queries, keep)
     }
 }
 
@@ -91,6 +112,14 @@ impl Ranking for Large {
         self.rows()
     }
 
+    fn row_of(&self, id: u64) -> Option<(usize, usize)> {
+        self.row_of(id)
+    }
+
+    fn rows_of(&self, individual: usize) -> Vec<usize> {
+        self.rows_of(individual)
+    }
+
     fn names(&self) -> &[String] {
         self.individuals()
     }
@@ -99,8 +128,8 @@ impl Ranking for Large {
         self.part(rows)
     }
 
-    fn rank(&self, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
-        rank_large(self, queries)
+    fn rank_up_to(&self, queries: &[&[f32]], keep: usize) -> Result<Vec<Ranked>> {
+        rank_large(self, queries, keep)
     }
 }
 
@@ -108,28 +137,28 @@ impl Ranking for Large {
 ///
 /// # Errors
 /// When a query is no photos of the gallery's dimensions.
-fn rank(known: &Known, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+fn rank(known: &Known, queries: &[&[f32]], keep: usize) -> Result<Vec<Ranked>> {
     let rows = OnceCell::new();
     let ranked = |(query, near): (&&[f32], Nearest)| {
         let whose = |row: usize| known.photos[row].individual;
-        together(known.dims, query, near, whose, |candidate| {
+        together((known.dims, keep), query, near, whose, |candidate| {
             let rows = &rows.get_or_init(|| known.rows_of_individuals())[candidate.individual];
             nearest_of(known, rows, query, candidate)
         })
     };
-    queries.iter().zip(nearest(known, queries)).map(ranked).collect()
+    queries.iter().zip(nearest_up_to(known, queries, keep)).map(ranked).collect()
 }
 
 /// As [`rank`], of a large gallery.
 ///
 /// # Errors
 /// As [`rank`], and when an embedding of the gallery is none.
-fn rank_large(large: &Large, queries: &[&[f32]]) -> Result<Vec<Ranked>> {
+fn rank_large(large: &Large, queries: &[&[f32]], keep: usize) -> Result<Vec<Ranked>> {
     let ranked = |(query, near): (&&[f32], Nearest)| {
         let other = |candidate: &Candidate| nearest_of(large, &large.rows_of(candidate.individual), query, candidate);
-        together(large.dims(), query, near, |row| large.whose(row), other)
+        together((large.dims(), keep), query, near, |row| large.whose(row), other)
     };
-    queries.iter().zip(large.nearest(queries)?).map(ranked).collect()
+    queries.iter().zip(large.nearest_up_to(queries, keep)?).map(ranked).collect()
 }
 
 /// Of the photos of `candidate`, whose rows these are, the nearest to any of `query`'s.
@@ -139,17 +168,17 @@ fn nearest_of(known: &impl Ranking, rows: &[usize], query: &[f32], candidate: &C
     Ok(own.photos.first().map_or(first, |near| Near { row: rows[near.row], ..*near }))
 }
 
-/// `near` with its individuals as a proposal ranks them; `other` is a photo of one who is near by its photos together, by none
+/// `near` with its individuals as a proposal ranks them, `keep` of them; `other` is a photo of one who is near by its photos together, by none
 /// alone.
 fn together(
-    dims: usize,
+    (dims, keep): (usize, usize),
     query: &[f32],
     near: Nearest,
     whose: impl Fn(usize) -> usize,
     other: impl Fn(&Candidate) -> Result<Near>,
 ) -> Result<Ranked> {
     let mut individuals = propose(dims, query, near.candidates)?.candidates;
-    individuals.truncate(NEAREST);
+    individuals.truncate(keep);
     let best = |candidate: &Candidate| {
         let own = near.individuals.iter().find(|near| whose(near.row) == candidate.individual);
         own.map_or_else(|| other(candidate), |near| Ok(*near))
@@ -365,10 +394,10 @@ mod tests {
             }
             let (before, now) = (part(&full, &was).unwrap(), part(&full, &is).unwrap());
             prop_assume!(!before.is_empty() && !now.is_empty());
-            let old = rank(&before, &queries).unwrap();
+            let old = before.rank(&queries).unwrap();
             let mut ranked = old.clone();
             let changed = rank_again((&before, &now), &queries, &mut ranked).unwrap();
-            prop_assert_eq!(&ranked, &rank(&now, &queries).unwrap());
+            prop_assert_eq!(&ranked, &now.rank(&queries).unwrap());
             for (at, changed) in changed.into_iter().enumerate() {
                 prop_assert!(changed || told(&before, &old[at]) == told(&now, &ranked[at]));
             }
@@ -388,7 +417,7 @@ mod tests {
         let mut now = before.clone();
         now.photos.push(super::super::known::KnownPhoto { id: 99, ..before.photos[3] });
         now.embeddings.extend(before.embedding(4)); // 3 looks like 4, too
-        let mut ranked = rank(&before, &queries).unwrap();
+        let mut ranked = before.rank(&queries).unwrap();
         let change = Change::between(&before, &now).unwrap();
         assert_eq!((&change.touched, &change.rows), (&vec![3], &vec![3, 20]));
         let touched = part(&now, &change.rows).unwrap();

@@ -15,7 +15,7 @@ use crate::run::lock::{self, Lock};
 use super::codes::{self, Codes};
 use super::field::{SIDE_BY_SIDE, scan};
 use super::large::{MEASURED, distances};
-use super::search::{Near, first};
+use super::search::{NEAREST, Near, first};
 use super::store::{Gallery, Standing};
 use super::vectors::{Header, Rows, Vectors};
 use super::writer::LOCK;
@@ -178,12 +178,13 @@ pub(super) fn exact(rows: &[f32], dims: usize, queries: &[f32], own: &[usize]) -
         let count = (numbers.len() / dims).max(1);
         let near = apart.chunks_exact(count).enumerate().map(|(query, apart)| {
             let near = (block * BLOCK..).zip(apart).map(|(row, &distance)| Near { row, distance });
-            first(near.filter(|near| own.get(query) != Some(&near.row)).collect())
+            first(near.filter(|near| own.get(query) != Some(&near.row)).collect(), NEAREST)
         });
         near.collect()
     };
-    let both =
-        |a: Vec<Vec<Near>>, b: Vec<Vec<Near>>| a.into_iter().zip(b).map(|(a, b)| first([a, b].concat())).collect();
+    let both = |a: Vec<Vec<Near>>, b: Vec<Vec<Near>>| {
+        a.into_iter().zip(b).map(|(a, b)| first([a, b].concat(), NEAREST)).collect()
+    };
     let found = rows.par_chunks(dims * BLOCK).enumerate().map(of_block).reduce_with(both);
     found.unwrap_or_default()
 }

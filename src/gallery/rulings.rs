@@ -169,7 +169,7 @@ fn new_photo(folder: &Path, root: &str, encounter: &str, seen: &SeenPhoto) -> Re
 pub(super) fn undo(gallery: &Path, folder: &Path, after: i64) -> Result<Vec<Decided>> {
     let mut writer = Writer::open(gallery)?;
     let mut decided = writer.decided(Some(&folder.to_string_lossy()))?;
-    let stuck = correction::for_good(&writer)?;
+    let stuck = correction::for_good(&writer, &folder.to_string_lossy())?;
     // what such a correction hides, it hides for good; what came after it is another matter
     let is_hidden = |one: &Decided| {
         stuck.iter().any(|(change, encounters)| one.change <= *change && encounters.contains(&one.encounter))
@@ -190,6 +190,6 @@ pub(super) fn undo(gallery: &Path, folder: &Path, after: i64) -> Result<Vec<Deci
         return Err(Error::CorrectedBeforeRebuild);
     }
     together.iter().try_for_each(|one| writer.take_back(one))?;
-    decided.retain(|decided| together.iter().any(|one| one.change == decided.change));
+    decided.retain(|decided| !is_hidden(decided) && together.iter().any(|one| one.change == decided.change));
     Ok(decided)
 }

@@ -38,12 +38,17 @@ const AT_ONCE: usize = 1 << 24;
 
 /// The nearest to each of `queries`, whose embeddings are one or more rows of `known.dims` values each.
 pub fn nearest(known: &Known, queries: &[&[f32]]) -> Vec<Nearest> {
-    let most = queries.iter().map(|query| query.len() / known.dims.max(1)).max().unwrap_or(1).max(1);
-    let at_once = (AT_ONCE / (known.len().max(1) * most)).max(1);
-    queries.chunks(at_once).flat_map(|queries| nearest_at_once(known, queries)).collect()
+    nearest_up_to(known, queries, NEAREST)
 }
 
-fn nearest_at_once(known: &Known, queries: &[&[f32]]) -> Vec<Nearest> {
+/// As [`nearest`], `keep` of each instead of [`NEAREST`].
+pub(super) fn nearest_up_to(known: &Known, queries: &[&[f32]], keep: usize) -> Vec<Nearest> {
+    let most = queries.iter().map(|query| query.len() / known.dims.max(1)).max().unwrap_or(1).max(1);
+    let at_once = (AT_ONCE / (known.len().max(1) * most)).max(1);
+    queries.chunks(at_once).flat_map(|queries| nearest_at_once(known, queries, keep)).collect()
+}
+
+fn nearest_at_once(known: &Known, queries: &[&[f32]], keep: usize) -> Vec<Nearest> {
     let dims = known.dims.max(1);
     if device::has_card() {
         let all: Vec<f32> = queries.concat();
@@ -52,7 +57,7 @@ fn nearest_at_once(known: &Known, queries: &[&[f32]]) -> Vec<Nearest> {
             let of_query = |query: &&[f32]| {
                 let mut measured = Measured::new(known);
                 found.by_ref().take(query.len() / dims).for_each(|apart| measured.take(apart));
-                measured.ranked()
+                measured.ranked(keep)
             };
             return queries.iter().map(of_query).collect();
         }
@@ -60,7 +65,7 @@ fn nearest_at_once(known: &Known, queries: &[&[f32]]) -> Vec<Nearest> {
     let of_query = |query: &&[f32]| {
         let mut measured = Measured::new(known);
         each_photo(known, query, |apart| measured.take(apart));
-        measured.ranked()
+        measured.ranked(keep)
     };
     queries.par_iter().map(of_query).collect()
 }
@@ -83,14 +88,14 @@ impl<'a> Measured<'a> {
         self.individuals.take(apart, |_| true);
     }
 
-    fn ranked(self) -> Nearest {
-        Nearest { candidates: candidates(&self.individuals.means()), ..ranked(self.known, &self.rows) }
+    fn ranked(self, keep: usize) -> Nearest {
+        Nearest { candidates: candidates(&self.individuals.means()), ..ranked(self.known, &self.rows, keep) }
     }
 }
 
 /// The first of all by `apart`, how far each row is.
-fn ranked(known: &Known, apart: &[f64]) -> Nearest {
-    let photos = first(apart.iter().enumerate().map(|(row, &distance)| Near { row, distance }).collect());
+fn ranked(known: &Known, apart: &[f64], keep: usize) -> Nearest {
+    let photos = first(apart.iter().enumerate().map(|(row, &distance)| Near { row, distance }).collect(), keep);
     let mut of_individual: Vec<Option<Near>> = vec![None; known.individuals.len()];
     for (row, (&distance, photo)) in apart.iter().zip(&known.photos).enumerate() {
         let best = &mut of_individual[photo.individual];
@@ -98,15 +103,15 @@ fn ranked(known: &Known, apart: &[f64]) -> Nearest {
             *best = Some(Near { row, distance });
         }
     }
-    Nearest { photos, individuals: first(of_individual.into_iter().flatten().collect()), candidates: Vec::new() }
+    Nearest { photos, individuals: first(of_individual.into_iter().flatten().collect(), keep), candidates: Vec::new() }
 }
 
-/// The first of them, at most [`NEAREST`], in order.
-pub(super) fn first(mut all: Vec<Near>) -> Vec<Near> {
+/// The first of them, at most `keep`, in order.
+pub(super) fn first(mut all: Vec<Near>, keep: usize) -> Vec<Near> {
     let order = |a: &Near, b: &Near| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row));
-    if all.len() > NEAREST {
-        all.select_nth_unstable_by(NEAREST, order);
-        all.truncate(NEAREST);
+    if all.len() > keep {
+        all.select_nth_unstable_by(keep, order);
+        all.truncate(keep);
     }
     all.sort_by(order);
     all

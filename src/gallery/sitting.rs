@@ -9,7 +9,7 @@ use crate::run::{files, lock};
 use super::about::Embedding;
 use super::decisions::{By, Decided};
 use super::groups::Groups;
-use super::held;
+use super::held::{self, Holdings};
 use super::identify::{Catalogue, Decision};
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
@@ -263,8 +263,15 @@ impl Standing {
                 None => standing.ranked.push(ranked), // in their order
             }
         }
-        for at in (0..changed.len()).filter(|&at| changed[at]) {
-            let entry = standing.entry(folder, &seen.all()[at], &standing.ranked[at])?;
+        let due: Vec<usize> = (0..changed.len()).filter(|&at| changed[at]).collect();
+        let holdings = due.iter().map(|&at| standing.holds(folder, &seen.all()[at])).collect::<Result<Vec<_>>>()?;
+        let held = due.iter().zip(&holdings).filter(|(_, holdings)| !holdings.is_empty());
+        let held: Vec<(&[f32], &Holdings)> = held.map(|(&at, holdings)| (rows(at), holdings)).collect();
+        let mut without = standing.catalogue.rank_without(&held)?.into_iter();
+        for (at, holdings) in due.into_iter().zip(holdings) {
+            let without = if holdings.is_empty() { None } else { without.next() };
+            let ranked = without.as_ref().unwrap_or(&standing.ranked[at]);
+            let entry = standing.entry(folder, &seen.all()[at], (ranked, holdings))?;
             match standing.entries.get_mut(at) {
                 Some(before) => *before = Arc::new(Entry { decided: before.decided.clone(), ..entry }),
                 None => standing.entries.push(entry.into()),
@@ -286,17 +293,18 @@ impl Standing {
         Ok(Standing { version, generation, counts, names, catalogue, ranked, entries, unread: Vec::new() })
     }
 
-    fn entry(&self, folder: &Path, seen: &Seen, ranked: &Ranked) -> Result<Entry> {
+    /// What the gallery holds of an encounter's photos; what was decided of it here is not told as news.
+    fn holds(&self, folder: &Path, seen: &Seen) -> Result<Holdings> {
+        let there = seen.photos.iter().filter_map(|photo| Some((photo.path.as_str(), held::sha(&photo.sha256)?)));
+        self.catalogue.gallery().holds(there, Some(&folder.to_string_lossy()))
+    }
+
+    fn entry(&self, folder: &Path, seen: &Seen, (ranked, holdings): (&Ranked, Holdings)) -> Result<Entry> {
         let photos: Vec<String> = seen.photos.iter().map(|photo| photo.path.clone()).collect();
         let paths = photos.iter().map(|path| folder.join(path)).collect();
-        let there = seen.photos.iter().filter_map(|photo| Some((photo.path.as_str(), held::sha(&photo.sha256)?)));
-        // what was decided of it here is not told as news
-        let holdings = self.catalogue.gallery().holds(there, Some(&folder.to_string_lossy()))?;
-        let mut ranked = ranked.clone();
-        self.catalogue.leave_out(&holdings, &seen.vectors, &mut ranked)?;
         let proposal = self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?;
         Ok(Entry {
-            proposal: Decision { already: holdings.held, ..proposal },
+            proposal: proposal.with(holdings.held),
             photos: paths,
             unread: unread(folder, seen),
             date: seen.photos.iter().find_map(|photo| photo.date),
@@ -498,6 +506,31 @@ pub(super) mod tests {
         sitting.undo().unwrap();
         sitting.undo().unwrap();
         assert_eq!(groups(&mut sitting), ["new 1", "new 2", "new 1", "new 2"]);
+    }
+
+    #[test]
+    fn who_the_gallery_has_by_these_very_photos_is_in_no_group_of_new_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder, copy) = (dir.path().join("g"), dir.path().join("week"), dir.path().join("copy"));
+        let known = drawn(80, 3, 0.2, 3);
+        let open = calibrated(&gallery, &known);
+        calibrate_gallery(&open, Asked { false_new: 0.1, wrong_name: 0.1 }, None).unwrap();
+        let strangers = drawn(2, 2, 0.05, 99); // rows 0 and 1 are one animal, 2 and 3 the other
+        let all = |of: &[usize]| -> Vec<(String, Vec<f32>)> {
+            of.iter().map(|&row| (format!("e{row}"), strangers.embedding(row).to_vec())).collect()
+        };
+        write(&gallery, &folder, open.embedding(), &all(&[0]));
+        decide(&mut Sitting::new(&gallery, &folder), &["e0"], Ruling::New("Zoe".into())).unwrap();
+        // the same file elsewhere
+        write(&gallery, &copy, open.embedding(), &all(&[0, 2, 3]));
+        let session = Session::read(&gallery, &copy).unwrap();
+        let told: Vec<_> = (session.entries.iter())
+            .map(|entry| (entry.proposal.individual.as_deref(), entry.proposal.group.as_deref()))
+            .collect();
+        assert_eq!(told, [(Some("Zoe"), None), (None, Some("new 1")), (None, Some("new 1"))]);
+        let first = &session.entries[0].proposal;
+        assert_eq!((first.held_as(), first.probability), (Some("Zoe"), None));
+        assert!(!first.individuals.iter().any(|near| near.individual == "Zoe"), "nobody is near to itself");
     }
 
     #[test]
