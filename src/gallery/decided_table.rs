@@ -122,6 +122,7 @@ mod tests {
             proposed: Proposed::default(),
             undone,
             unread: false,
+            go: None,
         }
     }
 

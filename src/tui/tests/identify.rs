@@ -123,6 +123,7 @@ fn decided(mut entry: Entry, ruling: Ruling) -> Entry {
         proposed: Proposed::default(),
         unread: false,
         undone: false,
+        go: None,
     });
     entry
 }
