@@ -349,6 +349,7 @@ pub(super) mod tests {
             embedding: embedding.clone(),
             encounters: encounters.len(),
             problems: Vec::new(),
+            unread: None,
         };
         files::replace_json(&place.join(ABOUT_FILE), &about).unwrap();
         let mut lines = String::new();
@@ -511,7 +512,8 @@ pub(super) mod tests {
         assert!(text.starts_with(&fs::read_to_string(kept.join(SEEN_FILE)).unwrap()));
         // seen by another network
         let other = Embedding { identity: "cd".repeat(32), ..embedding() };
-        let about = About { folder: folder.clone(), embedding: other, encounters: 2, problems: Vec::new() };
+        let about =
+            About { folder: folder.clone(), embedding: other, encounters: 2, problems: Vec::new(), unread: None };
         files::replace_json(&kept.join(ABOUT_FILE), &about).unwrap();
         let session = Session::read(&gallery, &folder).unwrap();
         assert!(session.entries.is_empty());
@@ -698,10 +700,18 @@ pub(super) mod tests {
         // and stays so when all is measured anew
         sitting.standing = None;
         assert_eq!(sitting.look().unwrap().0.entries.len(), 3);
+        let listed = || {
+            let open = Gallery::open(&gallery).unwrap();
+            drop(Looking::at(&open, &folder).unwrap()); // somebody looks again
+            Session::list(&open).unwrap().remove(0)
+        };
+        assert_eq!((listed().encounters, listed().decided), (3, 1));
         // a better copy came
         fs::write(&path, format!("{seen}{line}\n{}\n", seen.lines().last().unwrap().replace("\"b\"", "\"c\"")))
             .unwrap();
         let session = sitting.look().unwrap().0;
         assert_eq!((session.entries.len(), session.entries[2].photos.len(), session.problems.len()), (3, 1, 0));
+        assert_eq!(session.entries[2].decided, None);
+        assert_eq!((listed().encounters, listed().decided), (3, 0), "the list counts as the session does");
     }
 }
