@@ -10,6 +10,7 @@ use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::gallery::decided_table::{by, ruling, write};
 use crate::gallery::decisions::Decided;
+use crate::gallery::seen::Unread;
 use crate::gallery::store::Gallery;
 
 use super::of_gallery::GalleryFlag;
@@ -32,7 +33,7 @@ pub(super) fn decisions(context: &Context, args: &DecisionsArgs) -> Result<u8> {
     let gallery = Gallery::open(&args.gallery.gallery)?;
     let all = gallery.decided(None)?;
     if let Some(output) = &args.output {
-        write(output, &all).with_context(|| format!("--output {}", foreign::path(output)))?;
+        write(output, &all, &Unread::of(&gallery)).with_context(|| format!("--output {}", foreign::path(output)))?;
     }
     context.answer(&json!({ "decisions": all }), || {
         let Some(output) = &args.output else { return shown(&all) };

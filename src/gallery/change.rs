@@ -176,20 +176,30 @@ impl Writer {
         })
     }
 
-    /// Takes back change `id`, whatever came after it, with an entry in the log for each of `said`.
-    pub(super) fn undo_one(&mut self, id: i64, mut said: Vec<String>) -> Result<Made> {
-        let last = said.pop().unwrap_or_default();
-        self.change("undo", |all| {
-            let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-            let (what, detail) = all.query_row("SELECT what, detail FROM changes WHERE id = ?1", [id], read)?;
-            let taken = take_back(all, id, &what, &detail)?;
-            if taken.is_ok() {
-                for one in &said {
-                    changed(all, "undo", one, &Detail::Undo { of: id })?;
+    /// Takes back changes in one transaction, in this order and whatever came after them, with an entry in the log for each of what
+    /// is said of each.
+    pub(super) fn undo_all(&mut self, changes: &[(i64, Vec<String>)]) -> Result<()> {
+        let undone = || -> rusqlite::Result<Result<()>> {
+            let all = self.facts.connection.unchecked_transaction()?;
+            let before = names::unreachable(&all)?;
+            for (id, said) in changes {
+                let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+                let mut change = all.prepare_cached("SELECT what, detail FROM changes WHERE id = ?1")?;
+                let (what, detail) = change.query_row([id], read)?;
+                if let Err(error) = take_back_but_names(&all, *id, &what, &detail)? {
+                    return Ok(Err(error));
+                }
+                for one in said {
+                    changed(&all, "undo", one, &Detail::Undo { of: *id })?;
                 }
             }
-            Ok(taken.map(|()| (last, Detail::Undo { of: id })))
-        })
+            if let Err(error) = names::lead_again(&all, &before)? {
+                return Ok(Err(error));
+            }
+            all.commit()?;
+            Ok(Ok(()))
+        };
+        self.facts.told(undone())?
     }
 
     /// One change in one transaction: `make` makes it and tells what it was, or why not.
@@ -284,16 +294,21 @@ fn merge(all: &Transaction<'_>, from: i64, into: i64) -> rusqlite::Result<Merged
 
 /// Takes back change `id`, which was `what` with that `detail`, for the change that is about to be written.
 fn take_back(all: &Transaction<'_>, id: i64, what: &str, detail: &str) -> rusqlite::Result<Result<()>> {
+    let before = names::unreachable(all)?;
+    match take_back_but_names(all, id, what, detail)? {
+        Ok(()) => names::lead_again(all, &before),
+        refused => Ok(refused),
+    }
+}
+
+/// As [`take_back`]; that names lead to those whose photos are there again is left to do.
+fn take_back_but_names(all: &Transaction<'_>, id: i64, what: &str, detail: &str) -> rusqlite::Result<Result<()>> {
     let Ok(detail) = serde_json::from_str::<Detail>(detail) else {
         return Ok(Err(Error::Unreadable { change: id, what: what.into() }));
     };
     let undo: i64 = all.query_row("SELECT coalesce(max(id), 0) + 1 FROM changes", [], |row| row.get(0))?;
     deferred(all)?;
-    let before = names::unreachable(all)?;
     if let Err(error) = reverse(all, id, undo, &detail)? {
-        return Ok(Err(error));
-    }
-    if let Err(error) = names::lead_again(all, &before)? {
         return Ok(Err(error));
     }
     all.execute("UPDATE changes SET undone = ?2 WHERE id = ?1", params![id, undo])?;

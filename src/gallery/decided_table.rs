@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::run::{RunError, files};
 
 use super::decisions::{By, Decided, Ruling};
+use super::seen::Unread;
 use super::{Error, Result};
 
 /// What was decided, in a word.
@@ -44,11 +45,12 @@ const COLUMNS: [&str; 12] = [
     "proposed_distance",
 ];
 
-/// Writes all that was decided to the table at `path`. A former table of decisions is replaced.
+/// Writes all that was decided to the table at `path`, of which that counts that the sessions count, by what is `unread` in them. A
+/// former table of decisions is replaced.
 ///
 /// # Errors
 /// When something else lies there, or it cannot be read or written.
-pub fn write(path: &Path, all: &[Decided]) -> Result<()> {
+pub fn write(path: &Path, all: &[Decided], unread: &Unread) -> Result<()> {
     let mut beginning = Vec::new();
     let read = files::open(path).and_then(|file| file.take(BEGINNING.len() as u64).read_to_end(&mut beginning));
     match read {
@@ -58,7 +60,7 @@ pub fn write(path: &Path, all: &[Decided]) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(RunError::io("write", path, error).into()),
     }
-    Ok(files::replace(path, &table(all)?)?)
+    Ok(files::replace(path, &table(all, unread)?)?)
 }
 
 /// The change by which each encounter of a folder stands as it does: what was decided of it last and not taken back.
@@ -71,13 +73,14 @@ fn standing(all: &[Decided]) -> HashMap<(&str, &str), i64> {
 ///
 /// # Errors
 /// When memory fails.
-fn table(all: &[Decided]) -> Result<Vec<u8>> {
+fn table(all: &[Decided], unread: &Unread) -> Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let fail = |e: csv::Error| RunError::io("write", "the table of decisions", e.into());
     table.write_record(COLUMNS).map_err(fail)?;
     let standing = standing(all);
     for decided in all {
         let stands = standing.get(&(&*decided.folder, &*decided.encounter)) == Some(&decided.change);
+        let stands = stands && unread.let_count(decided);
         let (at, proposed) = (decided.at.to_string(), &decided.proposed);
         let said = proposed
             .decision
@@ -122,6 +125,7 @@ mod tests {
             proposed: Proposed::default(),
             undone,
             unread: false,
+            go: None,
         }
     }
 
@@ -136,11 +140,16 @@ mod tests {
             decided(5, "c", known("t1"), true),
         ];
         all.push(Decided { folder: "/other".into(), ..decided(6, "a", Ruling::Skipped, false) });
-        let table = table(&all).unwrap();
+        // two were skipped as nothing of them could be read; good copies of one have come
+        for (change, encounter) in [(7, "d"), (8, "e")] {
+            all.push(Decided { unread: true, ..decided(change, encounter, Ruling::Skipped, false) });
+        }
+        let unread = Unread([("/week".to_owned(), ["e".to_owned()].into())].into());
+        let table = table(&all, &unread).unwrap();
         let mut table = csv::Reader::from_reader(&table[..]);
         let at = table.headers().unwrap().iter().position(|column| column == "stands").unwrap();
         let stands: Vec<String> = table.records().map(|row| row.unwrap()[at].to_owned()).collect();
-        assert_eq!(stands, ["no", "yes", "yes", "no", "no", "yes"]);
+        assert_eq!(stands, ["no", "yes", "yes", "no", "no", "yes", "no", "yes"]);
     }
 
     #[test]
@@ -148,16 +157,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("decisions.csv");
         let all = [decided(1, "a", Ruling::Skipped, false)];
-        write(&path, &all).unwrap();
+        write(&path, &all, &Unread::default()).unwrap();
         let whole = std::fs::read_to_string(&path).unwrap();
         assert!(whole.starts_with(BEGINNING), "{whole}");
         std::fs::write(&path, whole.replace(",stands,", ",").replace(",yes,", ",")).unwrap();
-        write(&path, &all).unwrap();
+        write(&path, &all, &Unread::default()).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "one from before is a table of decisions, too");
         std::fs::write(&path, "photo,individual\n").unwrap();
-        let error = write(&path, &all).unwrap_err().to_string();
+        let error = write(&path, &all, &Unread::default()).unwrap_err().to_string();
         assert!(error.contains("decisions.csv: this file is no table of decisions"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "photo,individual\n");
-        assert!(write(dir.path(), &all).is_err());
+        assert!(write(dir.path(), &all, &Unread::default()).is_err());
     }
 }

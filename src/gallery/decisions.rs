@@ -1,7 +1,7 @@
 //! What was decided of encounters of new photos, beside what the program had proposed. Part of a gallery, so that a
 //! decision and the photos that it brings are one step, and one step back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::{OptionalExtension, Row, params};
@@ -90,12 +90,20 @@ pub struct Decided {
     pub unread: bool,
     /// Whether it was taken back.
     pub undone: bool,
+    /// The first change of the go that it was decided in, where that is another.
+    #[serde(skip)]
+    pub go: Option<i64>,
 }
 
 impl Decided {
     /// The encounter with the folder that was gone through, told apart from those of others.
     pub fn place(&self) -> String {
         shown(&self.folder, &self.encounter)
+    }
+
+    /// What is the same of all that is taken back in one step: the first change of the go.
+    pub(super) fn step(&self) -> i64 {
+        self.go.unwrap_or(self.change)
     }
 
     /// Whether it still counts of an encounter of so many readable photos: who skipped what could not be read has not seen the
@@ -194,6 +202,7 @@ fn decided(row: &Row<'_>) -> rusqlite::Result<Decided> {
         unread: ruled.unread,
         proposed: json(row, 5)?,
         undone: row.get(6)?,
+        go: ruled.go,
     })
 }
 
@@ -212,6 +221,9 @@ struct Ruled {
     /// It was skipped as no photo of it could be read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unread: bool,
+    /// The first change of the go that it was decided in; none of the first one, and of what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    go: Option<i64>,
 }
 
 impl Writer {
@@ -224,12 +236,18 @@ impl Writer {
     /// When something else than that it is skipped is decided of one already, by another change than `corrects`; when the name of a known individual is nobody's, that of a new one
     /// somebody's or empty; when a photo is in the gallery as somebody else; when a file cannot be written. Nothing was
     /// changed then.
-    pub fn rule(
+    pub fn rule(&mut self, folder: &str, matters: &[Matter<'_>], ruling: (&Ruling, By, Option<i64>)) -> Result<()> {
+        self.rule_in(None, folder, matters, ruling).map(drop)
+    }
+
+    /// As [`Writer::rule`], in the go that began with the change `go`, or beginning one; the change that it is.
+    pub(super) fn rule_in(
         &mut self,
+        go: Option<i64>,
         folder: &str,
         matters: &[Matter<'_>],
         (ruling, by, corrects): (&Ruling, By, Option<i64>),
-    ) -> Result<()> {
+    ) -> Result<i64> {
         let standing = "SELECT d.change, d.ruling, d.proposed FROM decisions d JOIN changes c ON c.id = d.change
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
         let mut once = HashSet::new();
@@ -309,7 +327,7 @@ impl Writer {
             value.map_err(|e| Error::from(crate::run::RunError::io("write", self.folder(), e.into())))
         };
         let log = |one: &Matter<'_>| {
-            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread };
+            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread, go };
             let proposed = match first.remove(one.encounter) {
                 Some(first) => first,
                 // by the photos that the gallery holds since, it would be who was decided
@@ -342,7 +360,6 @@ impl Writer {
             }
             Ok(change)
         })
-        .map(|_| ())
     }
 
     /// Takes `decided` back, and with it the photos that it brought, and what the same change decided of other encounters.
@@ -351,22 +368,35 @@ impl Writer {
     /// When the database cannot be written.
     pub fn take_back(&mut self, decided: &Decided) -> Result<()> {
         let all = self.decided(Some(&decided.folder))?;
-        let stands = |after: &Decided, one: &Decided| {
-            !after.undone && after.encounter == one.encounter && after.change > one.change
-        };
-        // of one that was decided otherwise since, nothing changes
-        let of_these = all.iter().filter(|one| one.change == decided.change && !all.iter().any(|o| stands(o, one)));
+        self.take_back_all(&all, &BTreeSet::from([decided.change]))
+    }
+
+    /// Takes `changes` back in one step, with the photos that they brought; `all` is what was ever decided of their folder.
+    ///
+    /// # Errors
+    /// When one cannot be taken back, or the database cannot be written. Nothing was taken back then.
+    pub(super) fn take_back_all(&mut self, all: &[Decided], changes: &BTreeSet<i64>) -> Result<()> {
+        let mut standing: HashMap<&str, Vec<&Decided>> = HashMap::new();
+        for one in all.iter().filter(|one| !one.undone && !changes.contains(&one.change)) {
+            standing.entry(&one.encounter).or_default().push(one);
+        }
         let said = |one: &Decided| {
-            let before = |other: &&Decided| {
-                !other.undone && other.encounter == one.encounter && other.change < one.change // which stands then
-            };
-            match all.iter().rfind(before) {
+            let before = |other: &&&Decided| other.change < one.change; // which stands then
+            match standing.get(&*one.encounter).and_then(|all| all.iter().rfind(before)) {
                 Some(before) => format!("{} again", before.ruling.told(&[&one.place()])),
                 None => format!("{} is open again", one.place()),
             }
         };
-        let said = of_these.map(said).collect();
-        self.undo_one(decided.change, said).map(|_| ())
+        let mut of_each: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for one in all.iter().filter(|one| changes.contains(&one.change)) {
+            let words = of_each.entry(one.change).or_default();
+            // of one that was decided otherwise since, nothing changes
+            if !standing.get(&*one.encounter).is_some_and(|all| all.iter().any(|other| other.change > one.change)) {
+                words.push(said(one));
+            }
+        }
+        // from the last to the first
+        self.undo_all(&of_each.into_iter().rev().collect::<Vec<_>>())
     }
 }
 

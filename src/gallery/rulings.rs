@@ -1,6 +1,6 @@
 //! What was decided of a folder's encounters, written down in the gallery, and taken back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use crate::data::crop::Crop;
@@ -24,7 +24,8 @@ pub struct Ruled<'a> {
     pub corrects: Option<i64>,
 }
 
-/// Writes down what was decided of encounters of `folder`, of which `seen` was by what made `embedding`, and adds their photos to the gallery, a step for each of `decided`.
+/// Writes down what was decided of encounters of `folder`, of which `seen` was by what made `embedding`, and adds their photos to the gallery, a step for each of `decided`; what
+/// the program decides is one go, which is written down with it.
 /// `version` is the gallery's that was looked at: a new individual is made only while nobody else has changed it since. Tells
 /// which could not be written down, by their first encounters, and why; the others are.
 ///
@@ -41,7 +42,7 @@ pub(super) fn rule(
     writer.accept(embedding)?;
     let is_current = writer.version()? == version;
     let twins = twins(seen);
-    let mut refused = Vec::new();
+    let (mut refused, mut go) = (Vec::new(), None);
     for &Ruled { encounters, ruling, corrects } in decided {
         let find = |(encounter, proposed): &'_ (String, Proposed)| {
             let seen = seen.get(encounter).ok_or_else(|| Error::Unseen { encounter: encounter.clone() })?;
@@ -55,22 +56,26 @@ pub(super) fn rule(
             Ruling::New(_) if !is_current => Err(Error::ChangedMeanwhile { folder: gallery.into() }),
             _ => found.and_then(|found| {
                 alike(&writer, folder, &twins, &found, ruling)?;
-                write(&mut writer, folder, &found, (ruling, by, corrects))
+                write((&mut writer, go), folder, &found, (ruling, by, corrects))
             }),
         };
-        if let Err(error) = done {
-            refused.push((encounters.first().map(|(first, _)| first.clone()).unwrap_or_default(), error));
+        match done {
+            Ok(change) if by == By::Program => go = go.or(Some(change)),
+            Ok(_) => {}
+            Err(error) => {
+                refused.push((encounters.first().map(|(first, _)| first.clone()).unwrap_or_default(), error));
+            }
         }
     }
     Ok(refused)
 }
 
 fn write(
-    writer: &mut Writer,
+    (writer, go): (&mut Writer, Option<i64>),
     folder: &Path,
     found: &[(&Seen, Proposed)],
     ruling: (&Ruling, By, Option<i64>),
-) -> Result<()> {
+) -> Result<i64> {
     let root = folder.to_str().ok_or_else(|| Error::NotUnicode { path: folder.into() })?;
     let mut of_each = Vec::with_capacity(found.len());
     for (seen, _) in found {
@@ -93,7 +98,7 @@ fn write(
         let unread = seen.photos.is_empty();
         matters.push(Matter { encounter: &seen.encounter, proposed, photos, embeddings, unread });
     }
-    writer.rule(root, &matters, ruling)
+    writer.rule_in(go, root, &matters, ruling)
 }
 
 /// Encounters by the photos that they share, byte for byte and seen in the same part.
@@ -161,12 +166,11 @@ fn new_photo(folder: &Path, root: &str, encounter: &str, seen: &SeenPhoto) -> Re
 }
 
 /// Takes back what was decided last in `folder`, and tells what it was: of all encounters that it decided of at once. What the
-/// program decided in one go, a change for each encounter, is taken back as a whole, as far as it came after the change `after`.
-/// Empty where nothing is decided.
+/// program decided in one go, a change for each encounter, is taken back as a whole. Empty where nothing is decided.
 ///
 /// # Errors
-/// When the gallery cannot be changed; the last ones may be taken back then.
-pub(super) fn undo(gallery: &Path, folder: &Path, after: i64) -> Result<Vec<Decided>> {
+/// When the gallery cannot be changed; nothing is taken back then.
+pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
     let mut writer = Writer::open(gallery)?;
     let mut decided = writer.decided(Some(&folder.to_string_lossy()))?;
     let stuck = correction::for_good(&writer, &folder.to_string_lossy())?;
@@ -174,22 +178,14 @@ pub(super) fn undo(gallery: &Path, folder: &Path, after: i64) -> Result<Vec<Deci
     let is_hidden = |one: &Decided| {
         stuck.iter().any(|(change, encounters)| one.change <= *change && encounters.contains(&one.encounter))
     };
-    let mut together: Vec<Decided> = Vec::new();
-    for one in decided.iter().rev().filter(|one| !one.undone && !is_hidden(one)) {
-        let goes_on = |last: &Decided| {
-            let in_one_go = last.by == By::Program && one.by == By::Program && one.change + 1 == last.change;
-            in_one_go && one.change > after
-        };
-        match together.last() {
-            Some(last) if one.change == last.change => {}
-            Some(last) if !goes_on(last) => break,
-            _ => together.push(one.clone()),
-        }
+    let stands = |one: &&Decided| !one.undone && !is_hidden(one);
+    let last = decided.iter().rfind(stands).map(Decided::step);
+    let together = decided.iter().filter(stands).filter(|one| Some(one.step()) == last).map(|one| one.change);
+    let together: BTreeSet<i64> = together.collect();
+    if together.is_empty() {
+        return if stuck.is_empty() { Ok(Vec::new()) } else { Err(Error::CorrectedBeforeRebuild) };
     }
-    if together.is_empty() && !stuck.is_empty() {
-        return Err(Error::CorrectedBeforeRebuild);
-    }
-    together.iter().try_for_each(|one| writer.take_back(one))?;
-    decided.retain(|decided| !is_hidden(decided) && together.iter().any(|one| one.change == decided.change));
+    writer.take_back_all(&decided, &together)?;
+    decided.retain(|decided| !is_hidden(decided) && together.contains(&decided.change));
     Ok(decided)
 }

@@ -22,6 +22,7 @@ use crate::run::{RunError, files};
 
 use super::about::Embedding;
 use super::asked::{Asked, Embeddable, Together};
+use super::decisions::Decided;
 use super::identify::each_encounter;
 use super::store::Gallery;
 use super::trained::Trained;
@@ -53,6 +54,48 @@ pub(super) struct About {
     pub(super) encounters: usize,
     /// Photos that could not be read then, and why.
     pub(super) problems: Vec<String>,
+    /// Encounters of which no photo could be read by then; none of what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unread: Option<BTreeSet<String>>,
+}
+
+impl About {
+    /// Takes in that `seen` was seen, of which something `was_seen` before; whether it is one that can be read only now.
+    fn take(&mut self, seen: &Seen, was_seen: bool) -> bool {
+        let unread = self.unread.get_or_insert_default();
+        if !seen.photos.is_empty() {
+            return unread.remove(&seen.encounter);
+        }
+        // what was seen before of one that was readable stays
+        if !was_seen && !seen.unread.is_empty() {
+            unread.insert(seen.encounter.clone());
+        }
+        false
+    }
+}
+
+/// What the sessions of the gallery in the folder `gallery` are about; one that cannot be read is none.
+pub(super) fn abouts(gallery: &Path) -> impl Iterator<Item = About> {
+    let places = std::fs::read_dir(gallery.join(SESSIONS)).into_iter().flatten().flatten();
+    places.filter_map(|place| files::read_json(&place.path().join(ABOUT_FILE)).ok())
+}
+
+/// The encounters of which no photo can be read, by the folders that they were seen in.
+#[derive(Debug, Default)]
+pub struct Unread(pub(super) HashMap<String, BTreeSet<String>>);
+
+impl Unread {
+    /// Those of all sessions with `gallery`.
+    pub fn of(gallery: &Gallery) -> Unread {
+        let of = |about: About| Some((about.folder.to_string_lossy().into_owned(), about.unread?));
+        Unread(abouts(gallery.folder()).filter_map(of).collect())
+    }
+
+    /// Whether `decided`, which stands, counts: who skipped what could not be read has not seen the good copies that came.
+    pub(super) fn let_count(&self, decided: &Decided) -> bool {
+        let Some(unread) = self.0.get(&decided.folder) else { return true };
+        decided.counts_with(usize::from(!unread.contains(&decided.encounter)))
+    }
 }
 
 /// An encounter as it was seen. One that has changed is seen again: what was written last counts.
@@ -333,6 +376,7 @@ impl Looking {
             embedding: gallery.embedding().clone(),
             encounters: 0,
             problems: Vec::new(),
+            unread: None,
         };
         let before: Option<About> = files::read_json(&place.join(ABOUT_FILE)).ok();
         let path = place.join(SEEN_FILE);
@@ -342,7 +386,8 @@ impl Looking {
         }
         let mut read = SeenFile::at(&place);
         read.read_on(Some(&about.embedding))?;
-        let about = About { encounters: read.all.len() + read.unread.len(), ..about };
+        let unread = Some(read.unread.keys().cloned().collect());
+        let about = About { encounters: read.all.len() + read.unread.len(), unread, ..about };
         files::replace_json(&place.join(ABOUT_FILE), &about)?;
         let mut file = files::open_to_append(&path).map_err(io)?;
         file.set_len(read.whole).map_err(io)?;
@@ -435,6 +480,10 @@ impl Looking {
             let mut line = serde_json::to_vec(&piece).map_err(|e| io(e.into()))?;
             line.push(b'\n');
             self.file.write_all(&line).map_err(io)?;
+        }
+        if self.about.take(&seen, self.seen.contains_key(&seen.encounter)) {
+            // it is open again at once, also for who is killed now
+            files::replace_json(&self.place.join(ABOUT_FILE), &self.about)?;
         }
         self.seen.insert(seen.encounter.clone(), seen.into());
         Ok(())
@@ -534,6 +583,32 @@ mod tests {
         files::remove(&place.join(SEEN_FILE)).unwrap();
         append(place, &[seen("z", 1, 1)]);
         assert_eq!(read(Some(&ours)), (false, vec![0], of(&[("z", 1)])));
+    }
+
+    #[test]
+    fn an_encounter_is_unread_until_one_of_its_photos_is_read() {
+        let mut about =
+            About { folder: "/week".into(), embedding: embedding(), encounters: 0, problems: Vec::new(), unread: None };
+        let none = |encounter: &str| {
+            let unread = vec![("1.jpg".to_owned(), "it is no photo".to_owned())];
+            Seen { encounter: encounter.into(), unread, ..Seen::default() }
+        };
+        let one = |encounter: &str| Seen { photos: vec![photo(1)], ..none(encounter) };
+        let steps = [
+            (none("a"), false, false, &["a"][..]),
+            (none("a"), true, false, &["a"]),
+            (one("b"), false, false, &["a"]),
+            (none("b"), true, false, &["a"]), // its photos were seen before
+            (one("a"), true, true, &[]),
+        ];
+        for (seen, was_seen, is_news, unread) in steps {
+            assert_eq!(about.take(&seen, was_seen), is_news);
+            assert_eq!(about.unread.iter().flatten().collect::<Vec<_>>(), unread);
+        }
+        // what older versions wrote does not say
+        let mut text = serde_json::to_value(&about).unwrap();
+        text.as_object_mut().unwrap().remove("unread");
+        assert_eq!(serde_json::from_value::<About>(text).unwrap().unread, None);
     }
 
     #[test]

@@ -4,20 +4,18 @@
 //! at once, and a session that was killed goes on where it was: what was decided is the gallery's own. [`sitting`](super::sitting)
 //! keeps it up.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::Serialize;
 
-use crate::run::files;
-
 use super::Result;
 use super::calibration::Calibration;
 use super::decisions::{Decided, Ruling};
 use super::identify::{Decision, NearPhoto};
-use super::seen::{ABOUT_FILE, About, SESSIONS};
+use super::seen::{Unread, abouts};
 use super::share::Share;
 use super::sitting::Sitting;
 use super::store::{Counts, Gallery};
@@ -41,7 +39,7 @@ pub struct Outline {
     pub folder: PathBuf,
     /// Encounters seen.
     pub encounters: usize,
-    /// Those decided.
+    /// Those decided, as the session itself counts them.
     pub decided: usize,
 }
 
@@ -117,13 +115,13 @@ impl Session {
     /// # Errors
     /// When the gallery cannot be read.
     pub fn list(gallery: &Gallery) -> Result<Vec<Outline>> {
-        let mut all = BTreeMap::new();
-        for entry in std::fs::read_dir(gallery.folder().join(SESSIONS)).into_iter().flatten().flatten() {
-            let Ok(about) = files::read_json::<About>(&entry.path().join(ABOUT_FILE)) else { continue };
+        let (mut all, unread) = (BTreeMap::new(), Unread::of(gallery));
+        for about in abouts(gallery.folder()) {
             let decided = gallery.decided(Some(&about.folder.to_string_lossy()))?;
             // one that was corrected has several decisions
-            let standing = decided.iter().filter(|decided| !decided.undone).map(|decided| &decided.encounter);
-            let decided = standing.collect::<HashSet<_>>().len();
+            let standing = decided.iter().filter(|decided| !decided.undone);
+            let standing: HashMap<&str, &Decided> = standing.map(|one| (one.encounter.as_str(), one)).collect();
+            let decided = standing.into_values().filter(|one| unread.let_count(one)).count();
             let encounters = about.encounters.max(decided);
             let outline = Outline { folder: about.folder.clone(), encounters, decided };
             all.insert(about.folder, outline);

@@ -30,8 +30,6 @@ pub struct Sitting {
     news: News,
     standing: Option<Standing>,
     groups: Groups,
-    /// The decision before those that the program made last, where it made them here.
-    before_program: i64,
     /// What was told last.
     told: Option<Arc<Session>>,
 }
@@ -62,7 +60,6 @@ impl Sitting {
             news: News::default(),
             standing: None,
             groups: Groups::default(),
-            before_program: 0,
             told: None,
         }
     }
@@ -192,10 +189,6 @@ impl Sitting {
     pub fn rule(&mut self, decided: &[Ruled<'_>], by: By, version: (u64, u64)) -> Result<Vec<(String, Error)>> {
         let about: About = files::read_json(&self.place.join(ABOUT_FILE))?;
         self.read_on(Some(&about.embedding))?;
-        if by == By::Program {
-            let before = Gallery::open(&self.gallery)?.decided(Some(&self.folder.to_string_lossy()))?;
-            self.before_program = before.last().map_or(0, |last| last.change);
-        }
         rulings::rule((&self.gallery, &self.folder), (&self.seen, &about.embedding), decided, by, version)
     }
 
@@ -203,12 +196,8 @@ impl Sitting {
     ///
     /// # Errors
     /// As [`rulings::undo`].
-    pub fn undo(&mut self) -> Result<Vec<Decided>> {
-        let undone = rulings::undo(&self.gallery, &self.folder, self.before_program)?;
-        if undone.iter().any(|one| one.by == By::Program) {
-            self.before_program = 0;
-        }
-        Ok(undone)
+    pub fn undo(&self) -> Result<Vec<Decided>> {
+        rulings::undo(&self.gallery, &self.folder)
     }
 }
 
@@ -333,7 +322,7 @@ fn unread(folder: &Path, seen: &Seen) -> Vec<(PathBuf, String)> {
 pub(super) mod tests {
     use super::super::calibrated::calibrate_gallery;
     use super::super::calibrated::tests::put as calibrated;
-    use super::super::decisions::{Proposed, Ruling};
+    use super::super::decisions::{Matter, Proposed, Ruling};
     use super::super::hash;
     use super::super::seen::{Looking, SEEN_FILE, SeenPhoto};
     use super::super::session::Outline;
@@ -368,6 +357,7 @@ pub(super) mod tests {
             embedding: embedding.clone(),
             encounters: encounters.len(),
             problems: Vec::new(),
+            unread: None,
         };
         files::replace_json(&place.join(ABOUT_FILE), &about).unwrap();
         let mut lines = String::new();
@@ -555,7 +545,8 @@ pub(super) mod tests {
         assert!(text.starts_with(&fs::read_to_string(kept.join(SEEN_FILE)).unwrap()));
         // seen by another network
         let other = Embedding { identity: "cd".repeat(32), ..embedding() };
-        let about = About { folder: folder.clone(), embedding: other, encounters: 2, problems: Vec::new() };
+        let about =
+            About { folder: folder.clone(), embedding: other, encounters: 2, problems: Vec::new(), unread: None };
         files::replace_json(&kept.join(ABOUT_FILE), &about).unwrap();
         let session = Session::read(&gallery, &folder).unwrap();
         assert!(session.entries.is_empty());
@@ -607,41 +598,79 @@ pub(super) mod tests {
         decide(&mut sitting, &["a"], Ruling::Known("t1".into())).unwrap();
     }
 
-    #[test]
-    fn what_the_program_decided_in_one_go_is_taken_back_in_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let (gallery, folder) = (dir.path().join("g"), dir.path().join("week"));
+    /// Encounters `a` to `e`, all near to t1.
+    fn five(dir: &Path) -> (PathBuf, PathBuf) {
+        let (gallery, folder) = (dir.join("g"), dir.join("week"));
         drop(small(&gallery));
         let turned = |n: u8| {
             let angle = 0.1 + 0.01 * f32::from(n);
             (char::from(b'a' + n).to_string(), vec![angle.cos(), angle.sin(), 0.0])
         };
         write(&gallery, &folder, &embedding(), &(0..5).map(turned).collect::<Vec<_>>());
+        (gallery, folder)
+    }
+
+    /// The program decides that these are t1, in one go; what was refused.
+    fn unseen(sitting: &mut Sitting, encounters: &[&str]) -> Vec<String> {
+        let t1 = Ruling::Known("t1".into());
+        let all: Vec<_> = encounters.iter().map(|one| [((*one).to_owned(), Proposed::default())]).collect();
+        let all: Vec<_> = all.iter().map(|encounters| Ruled { encounters, ruling: &t1, corrects: None }).collect();
+        let version = Gallery::open(&sitting.gallery).unwrap().version().unwrap();
+        sitting.rule(&all, By::Program, version).unwrap().into_iter().map(|(encounter, _)| encounter).collect()
+    }
+
+    fn undo(sitting: &Sitting) -> Vec<String> {
+        sitting.undo().unwrap().into_iter().map(|one| one.encounter).collect()
+    }
+
+    #[test]
+    fn what_the_program_decided_in_one_go_is_taken_back_in_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = five(dir.path());
         let (mut sitting, t1) = (Sitting::new(&gallery, &folder), Ruling::Known("t1".into()));
-        let unseen = |sitting: &mut Sitting, encounters: &[&str]| {
-            let one = |one: &&str| [((*one).to_owned(), Proposed::default())];
-            let all: Vec<_> = encounters.iter().map(one).collect();
-            let all: Vec<_> = all.iter().map(|encounters| Ruled { encounters, ruling: &t1, corrects: None }).collect();
-            let version = Gallery::open(&gallery).unwrap().version().unwrap();
-            assert!(sitting.rule(&all, By::Program, version).unwrap().is_empty());
-        };
-        let undo = |sitting: &mut Sitting| {
-            let undone = sitting.undo().unwrap();
-            undone.into_iter().map(|one| one.encounter).collect::<Vec<_>>()
-        };
+        let none: [&str; 0] = [];
         decide(&mut sitting, &["a"], t1.clone()).unwrap();
-        unseen(&mut sitting, &["b", "c"]);
-        unseen(&mut sitting, &["d", "e"]);
-        assert_eq!(undo(&mut sitting), ["d", "e"], "those before were another go");
-        assert_eq!(undo(&mut sitting), ["b", "c"]);
-        unseen(&mut sitting, &["b", "c", "d"]);
+        assert_eq!(unseen(&mut sitting, &["b", "c"]), none);
+        assert_eq!(unseen(&mut sitting, &["d", "e"]), none);
+        assert_eq!(undo(&sitting), ["d", "e"], "those before were another go");
+        assert_eq!(undo(&sitting), ["b", "c"]);
+        assert_eq!(unseen(&mut sitting, &["b", "c", "d"]), none);
         decide(&mut sitting, &["e"], t1.clone()).unwrap();
         // who comes later has the log
+        let sitting = Sitting::new(&gallery, &folder);
+        assert_eq!([undo(&sitting), undo(&sitting)], [vec!["e"], vec!["b", "c", "d"]]);
+        assert_eq!([undo(&sitting), undo(&sitting)], [vec!["a"], vec![]]);
+        let changes = Gallery::open(&gallery).unwrap().changes().unwrap();
+        assert!(!changes.iter().any(|change| change.what == "identify" && !change.undone));
+        let last: Vec<&str> = changes.iter().rev().take(4).map(|change| change.said.as_str()).collect();
+        let again = |one: &str| format!("week/{one} is open again");
+        assert_eq!(last, [again("a"), again("b"), again("c"), again("d")], "an entry for each, from the last on");
+        assert_eq!(Gallery::open(&gallery).unwrap().counts().unwrap().photos, 3);
+    }
+
+    #[test]
+    fn goes_are_told_apart_whatever_was_refused_and_whoever_takes_them_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = five(dir.path());
         let mut sitting = Sitting::new(&gallery, &folder);
-        assert_eq!([undo(&mut sitting), undo(&mut sitting)], [vec!["e"], vec!["b", "c", "d"]]);
-        assert_eq!([undo(&mut sitting), undo(&mut sitting)], [vec!["a"], vec![]]);
-        let said = |change: &super::super::store::Change| change.what == "identify" && !change.undone;
-        assert!(!Gallery::open(&gallery).unwrap().changes().unwrap().iter().any(said));
+        fs::write(folder.join("c/1.jpg"), "another").unwrap();
+        assert_eq!(unseen(&mut sitting, &["a", "c", "b"]), ["c"]);
+        assert_eq!(unseen(&mut sitting, &["c"]), ["c"], "nothing is written down by this one");
+        assert_eq!(undo(&sitting), ["a", "b"]);
+        for go in [&["a", "b"][..], &["d"], &["e"]] {
+            assert!(unseen(&mut sitting, go).is_empty());
+        }
+        assert_eq!([undo(&sitting), undo(&sitting)], [["e"], ["d"]]);
+        assert_eq!(undo(&Sitting::new(&gallery, &folder)), ["a", "b"], "also by who comes later");
+        // as versions wrote it that knew no goes
+        for encounter in ["d", "e"] {
+            let (photos, embeddings, proposed) = (&[][..], &[][..], &Proposed::default());
+            let matter = Matter { encounter, proposed, photos, embeddings, unread: false };
+            let ruling = (&Ruling::Known("t1".into()), By::Program, None);
+            Writer::open(&gallery).unwrap().rule(&folder.to_string_lossy(), &[matter], ruling).unwrap();
+        }
+        assert_eq!([undo(&sitting), undo(&sitting)], [["e"], ["d"]]);
+        assert!(undo(&sitting).is_empty());
     }
 
     #[test]
@@ -704,10 +733,18 @@ pub(super) mod tests {
         // and stays so when all is measured anew
         sitting.standing = None;
         assert_eq!(sitting.look().unwrap().0.entries.len(), 3);
+        let listed = || {
+            let open = Gallery::open(&gallery).unwrap();
+            drop(Looking::at(&open, &folder).unwrap()); // somebody looks again
+            Session::list(&open).unwrap().remove(0)
+        };
+        assert_eq!((listed().encounters, listed().decided), (3, 1));
         // a better copy came
         fs::write(&path, format!("{seen}{line}\n{}\n", seen.lines().last().unwrap().replace("\"b\"", "\"c\"")))
             .unwrap();
         let session = sitting.look().unwrap().0;
         assert_eq!((session.entries.len(), session.entries[2].photos.len(), session.problems.len()), (3, 1, 0));
+        assert_eq!(session.entries[2].decided, None);
+        assert_eq!((listed().encounters, listed().decided), (3, 0), "the list counts as the session does");
     }
 }

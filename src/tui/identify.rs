@@ -93,9 +93,10 @@ pub(super) struct Identify {
     pub(super) wanted: Option<String>,
 }
 
-/// Whether somebody may be named on `entry`; `Err` says why not. One that is decided may be named anew.
+/// Whether somebody may be named on `entry`; `Err` says why not. One that is decided may be named anew, also where its files cannot
+/// be read any more: the gallery has its photos.
 fn may_name(entry: &Entry) -> Result<(), String> {
-    match entry.photos.is_empty() {
+    match entry.photos.is_empty() && entry.settled().is_none() {
         true => Err("no photo of this one can be read: s skips it".to_owned()),
         false => Ok(()),
     }

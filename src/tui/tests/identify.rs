@@ -1,5 +1,7 @@
 //! The tab where new photos get their names: what each key writes down, and what no key does.
 
+mod unread;
+
 use super::*;
 use crate::gallery::decisions::{By, Decided, Proposed, Ruling};
 use crate::gallery::identify::{Decision, NearIndividual, NearPhoto, Verdict};
@@ -123,6 +125,7 @@ fn decided(mut entry: Entry, ruling: Ruling) -> Entry {
         proposed: Proposed::default(),
         unread: false,
         undone: false,
+        go: None,
     });
     entry
 }
@@ -525,36 +528,6 @@ fn a_folder_that_is_misspelt_stays_to_be_mended() {
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("a".into(), Ruling::Known("t1".into()))]);
     drive(&mut model, vec![written(None, three())]);
     assert!(!model.identify.writing);
-}
-
-#[test]
-fn what_cannot_be_read_is_said_once_and_can_be_skipped() {
-    let mut model = open((160, 50));
-    let mut entries = three();
-    entries[0].unread = vec![("/week/a/3.jpg".into(), "it is no photo".into())];
-    let mut none = entry("d", None);
-    (none.photos, none.best) = (Vec::new(), Vec::new());
-    (none.proposal.photos, none.proposal.individuals) = (Vec::new(), Vec::new());
-    none.unread = vec![("/week/d/1.jpg".into(), "it ends too early".into())];
-    entries.push(none);
-    let problems = vec!["a/3.jpg: it is no photo".to_owned(), "d/1.jpg: it ends too early".to_owned()];
-    let seen = Session { problems, ..(*read(entries, (9, 1))).clone() };
-    let told = || Message::Session("/g".into(), "/week".into(), Ok(seen.clone().into()));
-    let (buffer, ..) = drive(&mut model, vec![told()]);
-    assert!(text(&buffer).contains("2 photos cannot be read: a/3.jpg: it is no photo"), "{}", text(&buffer));
-    let (buffer, ..) = drive(&mut model, vec![keys("jk"), vec![told()]].concat_all());
-    let shown = text(&buffer);
-    assert!(!shown.contains("2 photos cannot"), "once is enough: {shown}");
-    assert!(shown.contains("1 cannot be read") && shown.contains("cannot be read: a/3.jpg: it is no photo"), "{shown}");
-    let (buffer, ..) = drive(&mut model, keys("jjj"));
-    let shown = text(&buffer);
-    assert!(shown.contains("✗ d") && shown.contains("/week/d/1.jpg: it ends too early"), "{shown}");
-    for name in [keys("n"), keys("1"), vec![key(KeyCode::Enter)]] {
-        assert_eq!(ruled(&mut model, name), []);
-        assert_eq!(model.place(), Place::Encounters);
-        assert!(model.notice.as_ref().is_some_and(|(words, _)| words.contains("s skips it")), "{:?}", model.notice);
-    }
-    assert_eq!(ruled(&mut model, keys("s")), [("d".into(), Ruling::Skipped)]);
 }
 
 #[test]
