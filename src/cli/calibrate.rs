@@ -126,7 +126,7 @@ fn undated(single: u64) -> Option<String> {
     (single > 0).then(|| {
         format!(
             "{} of one photo without a date, beside others of the same individual: what was taken in one go finds itself, and the errors will be higher than \
-             this; date them, or put those of a day into a folder called after it (t1/2026-07-09/).",
+             this; date them, or put those of a day into a folder called after it (t1/2026-07-09/), and build the gallery anew (`caretta gallery build`).",
             counted(single as usize, "encounter"),
         )
     })
