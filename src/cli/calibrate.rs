@@ -126,7 +126,7 @@ fn undated(single: u64) -> Option<String> {
     (single > 0).then(|| {
         format!(
             "{} of one photo without a date, beside others of the same individual: what was taken in one go finds itself, and the errors will be higher than \
-             this; date them, or put those of a day into a folder called after it (t1/2026-07-09/).",
+             this; date them, or put those of a day into a folder called after it (t1/2026-07-09/), and build the gallery anew (`caretta gallery build`).",
             counted(single as usize, "encounter"),
         )
     })
@@ -148,14 +148,17 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
     );
     if held.is_drawn() {
         let asked = held.new_encounters.max(held.known_encounters);
+        let eligible = counted(held.eligible_individuals, "individual");
+        let whose = match held.individuals < held.eligible_individuals {
+            true => format!("{} of {eligible}", held.individuals),
+            false => format!("all {eligible}"),
+        };
         said.insert(
             0,
             format!(
-                "Asked about, each in the whole gallery: {asked} of {}, of {} of {} that were drawn at random (seed {}); the intervals are those \
-                 of so many.",
+                "Asked about, each in the whole gallery: {asked} of {}, of {whose}, drawn at random (seed {}); the intervals are those of so \
+                 many.",
                 counted(held.eligible_encounters, "encounter"),
-                held.individuals,
-                counted(held.eligible_individuals, "individual"),
                 held.seed
             ),
         );

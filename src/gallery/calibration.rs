@@ -86,6 +86,9 @@ pub struct Population {
     /// All encounters of those that can be asked about.
     #[serde(default)]
     pub eligible_encounters: usize,
+    /// As many of those as are asked about where none are drawn: of one individual a few at most.
+    #[serde(default)]
+    pub askable_encounters: usize,
     /// What they were drawn with.
     #[serde(default)]
     pub seed: u64,
@@ -105,8 +108,13 @@ pub struct Population {
 }
 
 impl Population {
-    /// Whether those held out are some of very many, who were drawn.
+    /// Whether those held out are some of very many, that were drawn: individuals, or of all some encounters only.
     pub fn is_drawn(&self) -> bool {
+        self.are_individuals_drawn() || self.known_encounters.max(self.new_encounters) < self.askable_encounters
+    }
+
+    /// Whether some of the individuals were not asked about.
+    fn are_individuals_drawn(&self) -> bool {
         self.individuals < self.eligible_individuals
     }
 }
@@ -213,7 +221,7 @@ fn calibrate_within(
         });
     }
     let thresholds = Thresholds::choose(&strangers, &asked).map_err(|mut error| {
-        if let (Error::TooFew { drawn_from, .. }, true) = (&mut error, population.is_drawn()) {
+        if let (Error::TooFew { drawn_from, .. }, true) = (&mut error, population.are_individuals_drawn()) {
             *drawn_from = Some(population.eligible_individuals);
         }
         error
@@ -291,6 +299,7 @@ fn held_out((numbers, needed): (u64, usize), known: &Known, by_program: &HashSet
     let of_individual = drawn::eligible(known, encounters);
     let strange = || of_individual.iter().zip(&is_trained).filter(|(all, is_trained)| !**is_trained && !all.is_empty());
     let (eligible_individuals, eligible_encounters) = (strange().count(), strange().map(|(all, _)| all.len()).sum());
+    let askable_encounters = strange().map(|(all, _)| all.len().min(drawn::MOST_OF_ONE)).sum();
     let to_group = drawn::to_group(numbers, known.dims, &of_individual, &is_trained, SEED);
     let most = numbers / (known.embeddings.len() as u64).max(1);
     let encounters = drawn::to_ask((most, needed), of_individual, &is_trained, SEED);
@@ -304,6 +313,7 @@ fn held_out((numbers, needed): (u64, usize), known: &Known, by_program: &HashSet
         individuals: individuals(true),
         eligible_individuals,
         eligible_encounters,
+        askable_encounters,
         seed: SEED,
         individuals_known: individuals(false),
         known_encounters: asked(false).count(),
@@ -504,6 +514,10 @@ mod tests {
         assert_eq!((held.individuals, held.known_encounters, held.new_encounters), (600, 600, 600));
         assert_eq!((held.eligible_individuals, held.eligible_encounters, held.seed), (700, 2100, SEED));
         assert!(held.is_drawn() && held.gallery_individuals == 700);
+        // where there is room for all of them, but for 1000 photos only
+        let held = within(1000 * known.embeddings.len() as u64).population;
+        assert_eq!((held.individuals, held.new_encounters, held.askable_encounters), (700, 1000, 2100));
+        assert!(held.is_drawn());
         let [false_new, of_known, of_new] = errors(&known, &drawn.thresholds);
         let reached = drawn.reached.as_ref().unwrap();
         for (share, all) in [

@@ -350,4 +350,6 @@ fn one_photo_in_two_encounters_is_not_two_animals() {
     place.decide("b", Ruling::Skipped).unwrap();
     place.decide("a", known("t2")).unwrap();
     assert_eq!(place.all(), ["t1 2", "t2 3"]);
+    place.decide("b", known("t2")).unwrap();
+    assert_eq!(place.all(), ["t1 2", "t2 3"], "the photo is there once");
 }

@@ -13,7 +13,7 @@ const ENOUGH: usize = 5000;
 const FEWEST: usize = 600;
 /// Encounters of one individual that are asked about, drawn from its own: one that is met all the time stands for nobody else,
 /// and a bound over individuals is as wide as what one of them can do.
-const MOST_OF_ONE: usize = 3;
+pub(super) const MOST_OF_ONE: usize = 3;
 
 /// Those of `encounters` that can be asked about, by individual: of none of their photos is it known that it trained the network.
 pub(super) fn eligible(known: &Known, encounters: Vec<Vec<usize>>) -> Vec<Vec<Vec<usize>>> {

@@ -418,7 +418,7 @@ pub enum Error {
     },
     /// One photo that would be two animals.
     #[error(
-        "{}: this very photo is in {}, too, which is decided as {}; decide both alike, or skip one of them",
+        "{}: this very photo is in {}, too, which is decided as {}; skip that one first, then name both",
         line(photo),
         line(encounter),
         line(known_as)
