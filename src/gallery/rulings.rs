@@ -24,8 +24,8 @@ pub struct Ruled<'a> {
     pub corrects: Option<i64>,
 }
 
-/// Writes down what was decided of encounters of `folder`, of which `seen` was by what made `embedding`, and adds their photos to the gallery, a step for each of `decided`; what
-/// the program decides is one go, which is written down with it.
+/// Writes down what was decided of encounters of `folder`, of which `seen` was by what made `embedding`, and adds their photos to
+/// the gallery, a step for each of `decided`; what the program decides is one go, and is written down as that.
 /// `version` is the gallery's that was looked at: a new individual is made only while nobody else has changed it since. Tells
 /// which could not be written down, by their first encounters, and why; the others are.
 ///

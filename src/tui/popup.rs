@@ -149,12 +149,25 @@ pub(super) struct Prompt {
     pub(super) line: Line,
     /// What is wrong with it, as it was when Enter was pressed.
     pub(super) error: Option<String>,
+    /// The paths that Enter sent and nobody has said yet what came of.
+    pub(super) sent: Vec<String>,
 }
 
 impl Prompt {
     /// A line in which `text` stands.
     pub(super) fn new(asked: Asked, text: String) -> Prompt {
-        Prompt { asked, line: Line::new(text), error: None }
+        Prompt { asked, line: Line::new(text), error: None, sent: Vec::new() }
+    }
+
+    /// What stands in the line, without spaces around it.
+    pub(super) fn text(&self) -> &str {
+        self.line.text().trim()
+    }
+
+    /// What is being done with what stands in the line; none where nobody was told to.
+    pub(super) fn under_way(&self) -> Option<&'static str> {
+        let words = if matches!(self.asked, Asked::Decisions(_)) { "writing …" } else { "reading …" };
+        self.sent.iter().any(|sent| sent == self.text()).then_some(words)
     }
 
     /// A line in which `text` is suggested: the first letter typed takes its place.

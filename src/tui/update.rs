@@ -238,8 +238,15 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
         }
         Message::Typed(asked, path, came) => {
+            for layer in &mut model.layers {
+                if let Layer::Prompt(prompt) = layer
+                    && prompt.asked == asked
+                {
+                    prompt.sent.retain(|sent| Path::new(sent) != path);
+                }
+            }
             // another line may have been opened since, or the same one again with another path
-            let sent = |p: &Prompt| p.asked == asked && Path::new(p.line.text().trim()) == path;
+            let sent = |p: &Prompt| p.asked == asked && Path::new(p.text()) == path;
             let at = model.layers.iter().rposition(|layer| matches!(layer, Layer::Prompt(p) if sent(p)));
             match (at.map(|at| (at, &mut model.layers[at])), came) {
                 (Some((at, _)), Ok(())) => drop(model.layers.remove(at)),

@@ -83,7 +83,9 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
             let width = 84.min(area.width.saturating_sub(4));
             let lines = |text: &str, style| wrap(text, width).into_iter().map(move |line| (line, style));
             let error = prompt.error.as_deref().map_or_else(Vec::new, |why| lines(why, theme.wrong()).collect());
-            let said: Vec<_> = error.into_iter().chain(lines(prompt.asked.help(), theme.quiet())).collect();
+            let under_way = prompt.under_way().map(|words| (words.to_owned(), theme.accent()));
+            let said: Vec<_> =
+                error.into_iter().chain(under_way).chain(lines(prompt.asked.help(), theme.quiet())).collect();
             let height = if layer.is_beside_photos() { area.height } else { said.len().max(2) as u16 + 2 };
             let inner = clear(model, prompt.asked.title(), (84, height), area, buf);
             typed(model, prompt.line.parts(), row(inner, 0), buf);

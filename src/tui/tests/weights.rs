@@ -57,6 +57,35 @@ fn weights_are_imported_by_a_path_and_listed() {
 }
 
 #[test]
+fn a_path_is_sent_once_while_what_comes_of_it_is_not_known() {
+    let mut model = model((160, 50));
+    let sent =
+        |model: &mut Model, typed: Vec<Message>| drive(model, vec![typed, vec![key(KeyCode::Enter)]].concat_all());
+    let import = |path: &str| Effect::ImportWeights(path.into());
+    let typed =
+        |path: &str, came: Result<(), &str>| Message::Typed(Asked::Weights, path.into(), came.map_err(Into::into));
+    drive(&mut model, vec![full(), keys("4"), keys("i")].concat_all());
+    let (buffer, asked, ..) = sent(&mut model, keys("/a.pth"));
+    assert_eq!(asked, [import("/a.pth")]);
+    assert!(text(&buffer).contains("reading …"), "{}", text(&buffer));
+    assert_eq!(sent(&mut model, vec![]).1, []);
+    assert_eq!(sent(&mut model, vec![key(KeyCode::Left), key(KeyCode::End)]).1, [], "it is the same path still");
+    // another one is another matter
+    let (buffer, asked, ..) = sent(&mut model, keys("2"));
+    assert!(asked == [import("/a.pth2")] && text(&buffer).contains("reading …"), "{asked:?}");
+    assert_eq!(sent(&mut model, vec![key(KeyCode::Backspace)]).1, [], "the first one is read still");
+    let (buffer, ..) = drive(&mut model, vec![key(KeyCode::Backspace)]);
+    assert!(!text(&buffer).contains("reading …"), "{}", text(&buffer));
+    // and one that failed may be tried again
+    let (buffer, ..) = drive(&mut model, vec![keys("h2"), vec![typed("/a.pth2", Err("it is torn"))]].concat_all());
+    assert!(text(&buffer).contains("it is torn") && !text(&buffer).contains("reading …"), "{}", text(&buffer));
+    let (buffer, asked, ..) = sent(&mut model, vec![]);
+    assert!(asked == [import("/a.pth2")] && !text(&buffer).contains("it is torn"), "{asked:?}");
+    drive(&mut model, vec![typed("/a.pth2", Ok(()))]);
+    assert!(model.layers.is_empty());
+}
+
+#[test]
 fn the_form_offers_weights_that_fit_the_backbone_and_refuses_others() {
     let mut model = model((160, 50));
     let (_, asked, ..) = drive(&mut model, vec![full(), keys("n")].concat_all());

@@ -63,8 +63,11 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         }
         (Layer::Confirm(_), _) => drop(model.layers.pop()),
         (Layer::Prompt(prompt), KeyCode::Enter) => {
-            let (asked, text) = (prompt.asked.clone(), prompt.line.text().trim().to_owned());
-            let is_path = asked.is_path();
+            if prompt.under_way().is_some() {
+                return Vec::new(); // once is enough
+            }
+            let (asked, text) = (prompt.asked.clone(), prompt.text().to_owned());
+            let sent = asked.is_path().then(|| text.clone());
             let answer = match asked {
                 Asked::NewPhotos(gallery) => Ok(model.identify.begin(gallery, text)),
                 Asked::Decisions(_) if text.is_empty() => Err("the table needs a name, as decisions.csv".to_owned()),
@@ -75,9 +78,13 @@ pub(super) fn layer_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             };
             match answer {
                 Ok(effects) => {
-                    // a path at which nothing lies stays to be mended
-                    if !is_path || effects.is_empty() {
-                        model.layers.pop();
+                    match (sent.filter(|_| !effects.is_empty()), model.layers.last_mut()) {
+                        // a path at which nothing lies stays to be mended
+                        (Some(sent), Some(Layer::Prompt(prompt))) => {
+                            prompt.error = None;
+                            prompt.sent.push(sent);
+                        }
+                        _ => drop(model.layers.pop()),
                     }
                     return effects;
                 }
