@@ -271,14 +271,36 @@ impl Identify {
         let entry = self.entry()?;
         let first = || match entry.settled() {
             Some(decided) => decided.ruling.individual(),
-            None => entry.proposal.individuals.first().map(|near| near.individual.as_str()),
+            None => Identify::candidates(entry).next().map(|(name, _)| name),
         };
         self.picked.as_deref().or_else(first)
     }
 
-    /// Whether a new individual is proposed, and nobody was put beside it.
+    /// Who `entry` may be, with the place of those among the nearest: first whom the gallery holds photos of it as, then the nearest.
+    pub(super) fn candidates(entry: &Entry) -> impl Iterator<Item = (&str, Option<usize>)> {
+        let individuals = &entry.proposal.individuals;
+        let held = Identify::held(entry);
+        let near = |name: &str| individuals.iter().position(|near| near.individual == name);
+        let first: Vec<(&str, Option<usize>)> = held.iter().map(|&name| (name, near(name))).collect();
+        let others = (0..).zip(individuals).filter(move |(_, near)| !held.contains(&near.individual.as_str()));
+        first.into_iter().chain(others.map(|(at, near)| (near.individual.as_str(), Some(at))))
+    }
+
+    /// Whom the gallery holds photos of `entry` as: it can be named as nobody else.
+    pub(super) fn held(entry: &Entry) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for held in &entry.proposal.already {
+            if !names.contains(&held.individual.as_str()) {
+                names.push(&held.individual);
+            }
+        }
+        names
+    }
+
+    /// Whether a new individual is proposed, and nobody was put beside it nor has photos of it.
     fn is_likely_new(&self) -> bool {
-        let is_new = |entry: &Entry| entry.settled().is_none() && entry.proposal.is_new();
+        let is_new =
+            |entry: &Entry| entry.settled().is_none() && entry.proposal.is_new() && entry.proposal.already.is_empty();
         self.entry().is_some_and(is_new) && self.picked.is_none()
     }
 
@@ -346,6 +368,9 @@ impl Identify {
                 && own.decided.is_none()
                 && own.proposal.group.is_some()
                 && entry.proposal.group == own.proposal.group
+                // with a photo of somebody known the name of all would be refused
+                && own.proposal.already.is_empty()
+                && entry.proposal.already.is_empty()
         };
         std::iter::once(own).chain(self.entries().iter().map(|entry| &**entry).filter(is_other)).collect()
     }
