@@ -191,7 +191,8 @@ impl Identify {
         let stays = stays && is_same && !self.is_likely_new();
         let beside = self.shown_name().map(str::to_owned).filter(|_| stays);
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
-        let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
+        let change = |entry: &Entry| entry.decided.as_ref().map(|decided| decided.change);
+        let stood = self.entry().and_then(change);
         let wanted = self.wanted.take().filter(|_| is_same);
         // who is called otherwise now goes by that
         self.picked = self.picked.take().filter(|name| session.names.contains(name));
@@ -206,9 +207,12 @@ impl Identify {
         let at = chosen.and_then(|name| entries.iter().position(|entry| entry.proposal.encounter == name));
         match at {
             Some(at) => {
-                let closed = was_open && entries[at].decided.is_some();
+                let now = change(&entries[at]);
                 self.encounter = at;
-                if closed {
+                if now.is_some() && now != stood {
+                    self.look_at_nearest(false); // it has its name
+                }
+                if now.is_some() && stood.is_none() {
                     self.advance_to_open();
                 } else if beside.is_some() && beside.as_deref() != self.shown_name() {
                     // nobody is swapped under a finger
