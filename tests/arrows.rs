@@ -86,6 +86,8 @@ fn files_stay_readable() {
     let long: Vec<_> = all()
         .into_iter()
         .filter_map(|(path, text)| {
+            // others may borrow what they are set up with
+            let text = text.replace("#[cfg(test)]\npub(super) mod tests {", "#[cfg(test)]\nmod tests {");
             let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             let lines = before_tests.lines().count();
             (lines > 600).then(|| format!("src/{}: {lines} lines", path.display()))

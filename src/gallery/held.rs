@@ -56,24 +56,27 @@ pub(super) fn sha(digits: &str) -> Option<Sha> {
 
 impl Gallery {
     /// Which of `photos`, by their paths as given with what is in their files, are there; those that came by a decision of
-    /// `session`, a folder that is gone through, are not told.
+    /// `own`, an encounter of a folder that is gone through, are not told: it is that encounter that is decided.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub(super) fn holds<'a>(
         &self,
         photos: impl Iterator<Item = (&'a str, Sha)>,
-        session: Option<&str>,
+        own: Option<(&str, &str)>,
     ) -> Result<Holdings> {
         let query = "SELECT p.id, i.name, c.at FROM photos p JOIN encounters e ON e.id = p.encounter
             JOIN individuals i ON i.id = e.individual JOIN changes c ON c.id = p.added
             WHERE p.gone IS NULL AND p.sha256 = ?1
-                AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.change = p.added AND d.folder = ?2) ORDER BY p.id";
+                AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.change = p.added AND d.folder = ?2
+                    AND d.encounter = ?3) ORDER BY p.id";
+        let (folder, encounter) = own.unzip();
         let mut holdings = Holdings::default();
         for (photo, sha) in photos {
             let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, Stamp::from_millis(row.get(2)?)));
-            let found =
-                || self.facts.connection.prepare_cached(query)?.query_map(params![sha, session], read)?.collect();
+            let found = || {
+                self.facts.connection.prepare_cached(query)?.query_map(params![sha, folder, encounter], read)?.collect()
+            };
             let found: Vec<(u64, String, Stamp)> = self.facts.told(found())?;
             holdings.ids.extend(found.iter().map(|(id, ..)| id));
             // of one that is there with several crops the first

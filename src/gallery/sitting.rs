@@ -282,10 +282,11 @@ impl Standing {
         Ok(Standing { version, generation, counts, names, catalogue, ranked, entries, unread: Vec::new() })
     }
 
-    /// What the gallery holds of an encounter's photos; what was decided of it here is not told as news.
+    /// What the gallery holds of an encounter's photos, copies in others of this folder that are decided among it; what was decided
+    /// of itself here is not told as news.
     fn holds(&self, folder: &Path, seen: &Seen) -> Result<Holdings> {
         let there = seen.photos.iter().filter_map(|photo| Some((photo.path.as_str(), held::sha(&photo.sha256)?)));
-        self.catalogue.gallery().holds(there, Some(&folder.to_string_lossy()))
+        self.catalogue.gallery().holds(there, Some((&folder.to_string_lossy(), &seen.encounter)))
     }
 
     fn entry(&self, folder: &Path, seen: &Seen, (ranked, holdings): (&Ranked, Holdings)) -> Result<Entry> {
@@ -521,6 +522,32 @@ pub(super) mod tests {
         let first = &session.entries[0].proposal;
         assert_eq!((first.held_as(), first.probability), (Some("Zoe"), None));
         assert!(!first.individuals.iter().any(|near| near.individual == "Zoe"), "nobody is near to itself");
+    }
+
+    #[test]
+    fn a_copy_in_another_encounter_of_the_folder_is_no_photo_near_to_it_after_a_decision_either() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let path = place(&gallery, &folder).join(SEEN_FILE);
+        let seen = fs::read_to_string(&path).unwrap();
+        let copy = seen.lines().last().unwrap().replace("\"b\"", "\"c\""); // of the same file
+        fs::write(&path, format!("{seen}{copy}\n")).unwrap();
+        let mut sitting = Sitting::new(&gallery, &folder);
+        let told = |sitting: &mut Sitting| {
+            let session = sitting.look().unwrap().0;
+            assert_eq!(format!("{session:?}"), format!("{:?}", Session::read(&gallery, &folder).unwrap()));
+            let proposal = |at: usize| {
+                let proposal = &session.entries[at].proposal;
+                let is_near = proposal.individuals.iter().any(|near| near.individual == "t9");
+                (proposal.held_as().map(str::to_owned), is_near)
+            };
+            [proposal(1), proposal(2)]
+        };
+        assert_eq!(told(&mut sitting), [(None, false), (None, false)]);
+        decide(&mut sitting, &["b"], Ruling::New("t9".into())).unwrap();
+        assert_eq!(told(&mut sitting), [(None, true), (Some("t9".into()), false)], "only the copy is told as one");
+        sitting.undo().unwrap();
+        assert_eq!(told(&mut sitting), [(None, false), (None, false)]);
     }
 
     #[test]

@@ -191,7 +191,8 @@ impl Identify {
         let stays = stays && is_same && !self.is_likely_new();
         let beside = self.shown_name().map(str::to_owned).filter(|_| stays);
         let chosen = self.entry().map(|entry| entry.proposal.encounter.clone()).filter(|_| is_same);
-        let was_open = self.entry().is_some_and(|entry| entry.decided.is_none());
+        let change = |entry: &Entry| entry.decided.as_ref().map(|decided| decided.change);
+        let stood = self.entry().and_then(change);
         let wanted = self.wanted.take().filter(|_| is_same);
         // who is called otherwise now goes by that
         self.picked = self.picked.take().filter(|name| session.names.contains(name));
@@ -206,9 +207,12 @@ impl Identify {
         let at = chosen.and_then(|name| entries.iter().position(|entry| entry.proposal.encounter == name));
         match at {
             Some(at) => {
-                let closed = was_open && entries[at].decided.is_some();
+                let now = change(&entries[at]);
                 self.encounter = at;
-                if closed {
+                if now.is_some() && now != stood {
+                    self.look_at_nearest(false); // it has its name
+                }
+                if now.is_some() && stood.is_none() {
                     self.advance_to_open();
                 } else if beside.is_some() && beside.as_deref() != self.shown_name() {
                     // nobody is swapped under a finger
@@ -271,14 +275,36 @@ impl Identify {
         let entry = self.entry()?;
         let first = || match entry.settled() {
             Some(decided) => decided.ruling.individual(),
-            None => entry.proposal.individuals.first().map(|near| near.individual.as_str()),
+            None => Identify::candidates(entry).next().map(|(name, _)| name),
         };
         self.picked.as_deref().or_else(first)
     }
 
-    /// Whether a new individual is proposed, and nobody was put beside it.
+    /// Who `entry` may be, with the place of those among the nearest: first whom the gallery holds photos of it as, then the nearest.
+    pub(super) fn candidates(entry: &Entry) -> impl Iterator<Item = (&str, Option<usize>)> {
+        let individuals = &entry.proposal.individuals;
+        let held = Identify::held(entry);
+        let near = |name: &str| individuals.iter().position(|near| near.individual == name);
+        let first: Vec<(&str, Option<usize>)> = held.iter().map(|&name| (name, near(name))).collect();
+        let others = (0..).zip(individuals).filter(move |(_, near)| !held.contains(&near.individual.as_str()));
+        first.into_iter().chain(others.map(|(at, near)| (near.individual.as_str(), Some(at))))
+    }
+
+    /// Whom the gallery holds photos of `entry` as: it can be named as nobody else.
+    pub(super) fn held(entry: &Entry) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for held in &entry.proposal.already {
+            if !names.contains(&held.individual.as_str()) {
+                names.push(&held.individual);
+            }
+        }
+        names
+    }
+
+    /// Whether a new individual is proposed, and nobody was put beside it nor has photos of it.
     fn is_likely_new(&self) -> bool {
-        let is_new = |entry: &Entry| entry.settled().is_none() && entry.proposal.is_new();
+        let is_new =
+            |entry: &Entry| entry.settled().is_none() && entry.proposal.is_new() && entry.proposal.already.is_empty();
         self.entry().is_some_and(is_new) && self.picked.is_none()
     }
 
@@ -346,6 +372,9 @@ impl Identify {
                 && own.decided.is_none()
                 && own.proposal.group.is_some()
                 && entry.proposal.group == own.proposal.group
+                // with a photo of somebody known the name of all would be refused
+                && own.proposal.already.is_empty()
+                && entry.proposal.already.is_empty()
         };
         std::iter::once(own).chain(self.entries().iter().map(|entry| &**entry).filter(is_other)).collect()
     }

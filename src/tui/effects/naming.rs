@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use crate::data::counted::counted;
+use crate::data::foreign;
+use crate::gallery::Error;
 use crate::gallery::calibrated::calibration_of;
 use crate::gallery::decided_table;
 use crate::gallery::decisions::{By, Proposed, Ruling};
@@ -125,7 +127,7 @@ pub(super) fn rule(
 ) -> Result<(String, Option<String>), String> {
     let refused = sitting.rule(&[Ruled { encounters, ruling, corrects }], By::Person, version);
     if let Some((_, error)) = refused.map_err(|e| e.to_string())?.first() {
-        return Err(error.to_string());
+        return Err(told(error));
     }
     let names: Vec<&str> = encounters.iter().map(|(encounter, _)| encounter.as_str()).collect();
     let taken_back = if names.len() > 1 { "u takes all back" } else { "u takes it back" };
@@ -147,7 +149,17 @@ pub(super) fn rule_all(
     let taken_back = if count > 1 { "u takes all of them back" } else { "u takes it back" };
     match refused.first() {
         None => Ok((format!("{done} named as proposed; {taken_back}"), None)),
-        Some((encounter, why)) => Err(format!("{done} named, {} not: {encounter}: {why}", refused.len())),
+        Some((encounter, why)) => Err(format!("{done} named, {} not: {encounter}: {}", refused.len(), told(why))),
+    }
+}
+
+/// Why a decision was refused, with the keys that help.
+fn told(error: &Error) -> String {
+    match error {
+        Error::KnownOtherwise { known_as, .. } => {
+            format!("{error}; / with {} takes the encounter as that one, s skips it", foreign::line(known_as))
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -172,7 +184,7 @@ pub(super) fn write_decisions(gallery: &Path, path: &Path) -> Result<String, Str
         let gallery = Gallery::open(gallery)?;
         Ok((gallery.decided(None)?, Unread::of(&gallery)))
     };
-    let (all, unread) = read().map_err(|e: crate::gallery::Error| e.to_string())?;
+    let (all, unread) = read().map_err(|e: Error| e.to_string())?;
     decided_table::write(path, &all, &unread).map_err(|e| e.to_string())?;
     Ok(format!("{}: {}", path.display(), counted(all.len(), "decision")))
 }
@@ -194,4 +206,21 @@ pub(super) fn profile(gallery: &Path, name: &str) -> Result<Profile, String> {
         photos: photos.iter().map(|photo| (photo.file().path, photo.encounter.clone())).collect(),
         met: (individual.encounters, individual.first, individual.last),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_as_a_photo_is_somebody_elses_is_told_the_keys_that_help() {
+        let error = Error::KnownOtherwise { photo: "a/1.jpg".into(), known_as: "t8".into() };
+        let said = told(&error);
+        assert!(
+            said.starts_with(&error.to_string()) && said.contains("/ with t8") && said.contains("s skips"),
+            "{said}"
+        );
+        let error = Error::AlreadyDecided { encounter: "a".into() };
+        assert_eq!(told(&error), error.to_string());
+    }
 }

@@ -3,6 +3,7 @@
 use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
 use crate::gallery::identify::{Verdict, sure};
+use crate::gallery::session::Entry;
 use crate::tui::keys::{Action, Place, Row};
 use crate::tui::message::{Effect, Window};
 use crate::tui::popup::{Asked, Confirm, Layer, Prompt};
@@ -16,6 +17,11 @@ pub(super) const SHOWN_OF_GROUP: usize = 3;
 pub(super) const SHOWN_ANEW: usize = 6;
 /// Nearest individuals that have a digit beside an encounter.
 pub(super) const DIGITS: usize = 9;
+
+/// Whether the gallery holds no photo of `entry` as somebody else than is proposed, whose name would be refused.
+fn is_free(entry: &Entry) -> bool {
+    Identify::held(entry).iter().all(|name| entry.proposal.individual.as_deref() == Some(*name))
+}
 
 impl Identify {
     /// What is to be known before `all` known names are written down unseen: how weak the weakest is, and what stays open.
@@ -33,7 +39,15 @@ impl Identify {
             let count = open.filter(|entry| entry.proposal.decision == verdict).count();
             (count > 0).then(|| format!("{count} {word}"))
         };
-        let stays = [stays(Some(Verdict::NewIndividual), "new"), stays(Some(Verdict::Look), "to look at")];
+        let otherwise = self.entries().iter().filter(|entry| {
+            entry.decided.is_none() && entry.proposal.decision == Some(Verdict::Known) && !is_free(entry)
+        });
+        let otherwise = Some(otherwise.count()).filter(|count| *count > 0);
+        let stays = [
+            stays(Some(Verdict::NewIndividual), "new"),
+            stays(Some(Verdict::Look), "to look at"),
+            otherwise.map(|count| format!("{count} with photos of somebody else")),
+        ];
         let stays = stays.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let stays = if stays.is_empty() { stays } else { format!(" Open stay: {stays}.") };
         let names = counted(all.len(), "known name");
@@ -48,8 +62,7 @@ impl Identify {
         if self.anew {
             return self.nearest().into_iter().take(SHOWN_ANEW).map(|near| near.individual.as_str()).collect();
         }
-        let individuals = self.entry().into_iter().flat_map(|entry| &entry.proposal.individuals);
-        individuals.take(DIGITS).map(|near| near.individual.as_str()).collect()
+        self.entry().into_iter().flat_map(Identify::candidates).take(DIGITS).map(|(name, _)| name).collect()
     }
 
     /// The keys that put somebody beside it, in words.
@@ -177,7 +190,7 @@ impl Identify {
                     return Err("the decision before is being written down".to_owned());
                 }
                 let open = session.entries.iter().filter(|entry| entry.decided.is_none());
-                let proposed = open.filter(|entry| entry.proposal.decision == Some(Verdict::Known));
+                let proposed = open.filter(|entry| entry.proposal.decision == Some(Verdict::Known) && is_free(entry));
                 let all: Vec<(String, Ruling, Proposed)> = proposed
                     .filter_map(|entry| {
                         let name = entry.proposal.individual.clone()?;
@@ -187,7 +200,7 @@ impl Identify {
                     .collect();
                 if all.is_empty() {
                     return Err(
-                        "no open encounter is proposed as known: look, new and uncalibrated ones need a person"
+                        "no open encounter is proposed as known: look, new and uncalibrated ones, and copies, need a person"
                             .to_owned(),
                     );
                 }

@@ -183,6 +183,9 @@ fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, Stri
     }
     let proposal = &entry.proposal;
     let sure = proposal.probability.map_or_else(String::new, sure);
+    if let Some(name) = Identify::held(entry).first().filter(|_| proposal.held_as().is_none()) {
+        return ("?", format!("look: {name}?"), String::new()); // a part of it is theirs, who is near is another matter
+    }
     let near = || proposal.individual.clone().or_else(|| Some(proposal.individuals.first()?.individual.clone()));
     match proposal.decision {
         Some(Verdict::Known) => ("?", near().unwrap_or_default(), sure),
@@ -216,7 +219,7 @@ fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.identify);
     let entries = state.entries();
     let mut groups = HashMap::new();
-    let open = entries.iter().filter(|entry| entry.decided.is_none());
+    let open = entries.iter().filter(|entry| entry.decided.is_none() && entry.proposal.already.is_empty());
     open.filter_map(|entry| entry.proposal.group.as_deref()).for_each(|group| *groups.entry(group).or_insert(0) += 1);
     let columns = |line: Rect| {
         let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
@@ -337,10 +340,10 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
             let held = &entry.proposal.already;
             let when = held.iter().map(|held| held.at.local()).next().unwrap_or_default();
             let day = when.split(' ').next().unwrap_or_default();
-            let who = held.first().map_or("", |held| held.individual.as_str());
-            match (held.len(), entry.photos.len()) {
-                (some, all) if some < all => format!(" · nearest; {some} of {all} are {who}'s since {day}"),
-                _ => format!(" · nearest; decided already as {who} on {day}"),
+            let theirs = held.iter().filter(|held| held.individual == name).count();
+            match (theirs, entry.photos.len()) {
+                (some, all) if some < all => format!(" · {some} of {all} photos are theirs since {day}"),
+                _ => format!(" · decided already on {day}"),
             }
         }
         None => {
@@ -375,20 +378,21 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
 
 /// The nearest individuals with the digits that take them.
 fn nearest(theme: &Theme, state: &Identify, entry: &Entry, line: Rect, buf: &mut Buffer) {
-    if entry.proposal.individuals.is_empty() {
+    let mut candidates = Identify::candidates(entry).take(DIGITS).enumerate().peekable();
+    if candidates.peek().is_none() {
         return;
     }
     let mut pieces = vec![("nearest by distance  ".to_owned(), theme.quiet())];
-    for (n, near) in entry.proposal.individuals.iter().take(DIGITS).enumerate() {
-        let is_shown = state.shown_name() == Some(&near.individual);
+    for (n, (name, at)) in candidates {
+        let is_shown = state.shown_name() == Some(name);
         pieces.push((format!("{} ", n + 1), theme.accent()));
         let style = if is_shown { theme.bold() } else { theme.text() };
-        let is_own = entry.best.get(n).is_some_and(|best| Identify::is_own(entry, best));
-        let how = match is_own {
-            true => "·".to_owned(), // as it was decided, it is among theirs
-            false => format!("{:.3}", near.distance),
+        let is_own = at.and_then(|at| entry.best.get(at)).is_some_and(|best| Identify::is_own(entry, best));
+        let how = match at.and_then(|at| entry.proposal.individuals.get(at)).filter(|_| !is_own) {
+            None => "·".to_owned(), // a photo of it is among theirs, and maybe none else
+            Some(near) => format!("{:.3}", near.distance),
         };
-        pieces.push((format!("{} {how}   ", near.individual), style));
+        pieces.push((format!("{name} {how}   "), style));
     }
     put_all(buf, line, &pieces);
 }

@@ -1,5 +1,6 @@
 //! The tab where new photos get their names: what each key writes down, and what no key does.
 
+mod held;
 mod unread;
 
 use super::*;
@@ -460,6 +461,13 @@ fn a_decided_encounter_is_gone_back_to_and_named_anew() {
     // and the nearest before a new one is made are without itself
     drive(&mut model, keys("n"));
     assert_eq!(model.place(), Place::Anew);
+    let named = ruled(&mut model, vec![key(KeyCode::Enter), key(KeyCode::Enter)]);
+    assert_eq!(named, [("a".into(), Ruling::New("new-001".into()))]);
+    let mut entries = three();
+    entries[0] = decided(entries[0].clone(), Ruling::New("new-001".into()));
+    entries[0].decided.as_mut().unwrap().change = 2;
+    drive(&mut model, vec![written(None, entries)]);
+    assert_eq!((model.place(), model.identify.encounter), (Place::Encounters, 0), "they are shown until it is made");
 }
 
 #[test]
