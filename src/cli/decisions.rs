@@ -58,14 +58,23 @@ fn shown(all: &[Row]) -> String {
                 foreign::line(&individual(row)),
                 by(decided).to_owned(),
                 foreign::line(decided.proposed.individual.as_deref().unwrap_or("·")),
-                if decided.undone { "taken back".to_owned() } else { String::new() },
+                stands(row).to_owned(),
             ]
         })
         .collect();
-    let head = ["when", "encounter", "decision", "individual", "by", "proposed", ""];
+    let head = ["when", "encounter", "decision", "individual", "by", "proposed", "stands"];
     let more = all.len().saturating_sub(MOST);
     let more = if more > 0 { format!("\n{more} before these; --output has all") } else { String::new() };
     words::table(&head, &rows) + &more
+}
+
+/// Whether it counts, in a word or two.
+fn stands(row: &Row) -> &'static str {
+    match (row.decided.undone, row.stands) {
+        (true, _) => "taken back",
+        (false, true) => "yes",
+        (false, false) => "no",
+    }
 }
 
 /// Who it is, and what it is called now.
@@ -74,5 +83,43 @@ fn individual(row: &Row) -> String {
         (Some(then), Some(now)) if then != now => format!("{then}, now {now}"),
         (Some(then), _) => then.to_owned(),
         (None, _) => "·".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gallery::decisions::{By, Decided, Proposed, Ruling};
+    use crate::run::stamp::Stamp;
+
+    #[test]
+    fn of_an_encounter_that_was_corrected_one_row_stands_and_present_names_are_told() {
+        let row = |name: &str, now: Option<&str>, (stands, undone): (bool, bool)| Row {
+            decided: Decided {
+                change: 1,
+                at: Stamp::from_millis(0),
+                folder: "/week".into(),
+                encounter: "boat 5".into(),
+                ruling: Ruling::Known(name.into()),
+                by: By::Person,
+                proposed: Proposed::default(),
+                unread: false,
+                undone,
+                go: None,
+            },
+            stands,
+            individual_now: now.map(str::to_owned),
+        };
+        let all = [
+            row("Nina", Some("Nora"), (false, false)),
+            row("Otto", None, (false, true)),
+            row("Quin", Some("Quin"), (true, false)),
+        ];
+        let told = shown(&all);
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines[0].ends_with("stands"), "{told}");
+        assert!(lines[1].contains("Nina, now Nora") && lines[1].ends_with("no"), "{told}");
+        assert!(lines[2].ends_with("taken back"), "{told}");
+        assert!(lines[3].contains("Quin") && !lines[3].contains("now") && lines[3].ends_with("yes"), "{told}");
     }
 }
