@@ -48,7 +48,7 @@ pub struct Proposed {
     pub individual: Option<String>,
     /// That the decision is right; none without a calibration.
     pub probability: Option<f64>,
-    /// The distance of the nearest photo.
+    /// The distance of the nearest photo of that individual; where none is proposed, of the nearest of all.
     pub distance: Option<f64>,
 }
 
