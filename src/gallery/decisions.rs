@@ -338,6 +338,9 @@ impl Writer {
         let log: Vec<(String, String, String)> = matters.iter().map(log).collect::<Result<_>>()?;
         let places: Vec<String> = matters.iter().map(|one| shown(folder, one.encounter)).collect();
         let mut said = ruling.told(&places.iter().map(String::as_str).collect::<Vec<_>>());
+        if by == By::Program {
+            said += ", by program";
+        }
         if let Some(before) = &before {
             said += &format!("; it was {before}");
         }
@@ -552,6 +555,8 @@ mod tests {
             paths
         };
         assert_eq!(named(&writer), ["7.jpg", "8.jpg"]);
+        let log: Vec<String> = writer.changes().unwrap().into_iter().map(|change| change.said).collect();
+        assert_eq!(log[log.len() - 3..], ["week/a is t1", "week/b is t2, by program", "week/c is t2, by program"]);
         writer.undo().unwrap();
         assert_eq!(named(&writer), ["7.jpg"]);
     }
