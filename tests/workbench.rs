@@ -503,7 +503,7 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
     screen.sees("▀▀▀▀");
     // a new individual: the nearest first, then a name; then back
     screen.press("n");
-    screen.sees("Is it none of these?");
+    screen.sees("None of these?");
     screen.press("\r");
     screen.sees("new-001");
     screen.press("\r");
@@ -527,9 +527,8 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
         before = now;
         screen = Screen::open(&workspace);
         screen.sees("5 Identify");
+        // it opens where it was left
         screen.press("5");
-        screen.sees("/week");
-        screen.press("j\r");
         screen.sees(&format!("6 encounters · {now} done"));
     }
     for done in before..6 {

@@ -54,7 +54,7 @@ pub(super) enum GalleryVerb {
     Rm(change::RemoveArgs),
     /// Note something on an individual
     Note(change::NoteArgs),
-    /// Take back the last change
+    /// Take back the last change; what the program named in one go is one
     Undo(change::LogArgs),
     /// List all that was changed
     Log(change::LogArgs),

@@ -10,6 +10,7 @@ use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::data::manifest::is_nobody;
 
+use super::decisions;
 use super::names;
 use super::store::find;
 use super::writer::{Detail, Writer, changed};
@@ -135,8 +136,8 @@ impl Writer {
         })
     }
 
-    /// Takes back the last change that was not taken back yet; building and rebuilding stay, and so does what a rebuild has left
-    /// nothing of, which is said. One from before a rebuild is said to be so.
+    /// Takes back the last change that was not taken back yet, and what the program decided in one go as a whole; building and
+    /// rebuilding stay, and so does what a rebuild has left nothing of, which is said. One from before a rebuild is said to be so.
     ///
     /// # Errors
     /// When there is none, or the database cannot be written.
@@ -166,12 +167,30 @@ impl Writer {
                     Err(error) => return Ok(Err(error)),
                     Ok(()) => all.execute_batch("RELEASE one")?,
                 }
+                let mut undone = vec![id];
+                for other in decisions::rest_of_go(all, id)? {
+                    let one = "SELECT what, detail FROM changes WHERE id = ?1";
+                    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+                    let (what, detail) = all.query_row(one, [other], read)?;
+                    if let Err(error) = take_back(all, other, &what, &detail)? {
+                        return Ok(Err(error));
+                    }
+                    undone.insert(0, other);
+                }
+                let others = match undone.len() {
+                    1 => String::new(),
+                    all => format!(", and with it {} more that the program decided in the same go", all - 1),
+                };
+                let again = match decisions::stand_again(all, &undone)? {
+                    again if again.is_empty() => again,
+                    again => format!("; {again}"),
+                };
                 let rebuilt = "SELECT EXISTS (SELECT 1 FROM changes WHERE what = 'rebuild' AND id > ?1)";
                 let stays = match all.query_row(rebuilt, [id], |row| row.get(0))? {
                     true => "; it was made before the rebuild, which stays",
                     false => "",
                 };
-                return Ok(Ok((format!("taken back: {told}{stays}{stay}"), Detail::Undo { of: id })));
+                return Ok(Ok((format!("taken back: {told}{others}{again}{stays}{stay}"), Detail::Undo { of: id })));
             }
         })
     }

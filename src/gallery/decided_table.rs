@@ -4,11 +4,50 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::run::{RunError, files};
 
 use super::decisions::{By, Decided, Ruling};
 use super::seen::Unread;
+use super::store::Gallery;
 use super::{Error, Result};
+
+/// A decision with what it says by now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The decision as it was written down.
+    #[serde(flatten)]
+    pub decided: Decided,
+    /// Whether it is what counts of its encounter.
+    pub stands: bool,
+    /// What the individual that it names is called now; none where it names nobody or was taken back.
+    pub individual_now: Option<String>,
+}
+
+/// All that was decided with `gallery`, the first first, of which that stands that the sessions count.
+///
+/// # Errors
+/// When the database cannot be read, or a row is not as this program writes it.
+pub fn rows(gallery: &Gallery) -> Result<Vec<Row>> {
+    let all = gallery.decided(None)?;
+    Ok(rows_of(all, &gallery.called_otherwise()?, &Unread::of(gallery)))
+}
+
+/// What `all` that was decided says by now, where some are `called` otherwise since and some is `unread`.
+fn rows_of(all: Vec<Decided>, called: &HashMap<String, String>, unread: &Unread) -> Vec<Row> {
+    let standing: HashMap<(String, String), i64> = (all.iter().filter(|decided| !decided.undone))
+        .map(|decided| ((decided.folder.clone(), decided.encounter.clone()), decided.change))
+        .collect();
+    let row = |decided: Decided| {
+        let last = standing.get(&(decided.folder.clone(), decided.encounter.clone()));
+        let stands = last == Some(&decided.change) && unread.let_count(&decided);
+        let named = decided.ruling.individual().filter(|_| !decided.undone);
+        let individual_now = named.map(|name| called.get(name).map_or(name, String::as_str).to_owned());
+        Row { decided, stands, individual_now }
+    };
+    all.into_iter().map(row).collect()
+}
 
 /// What was decided, in a word.
 pub fn ruling(decided: &Decided) -> &'static str {
@@ -29,8 +68,9 @@ pub fn by(decided: &Decided) -> &'static str {
 
 /// How the first line of such a table begins, also of one that was written before `stands` was a column.
 const BEGINNING: &str = "at,folder,encounter,decision,individual,by,";
-/// The columns of the table; `stands` is `yes` in the row of each encounter that counts now.
-const COLUMNS: [&str; 12] = [
+/// The columns of the table; `stands` is `yes` in the row of each encounter that counts now, and `individual_now` the present
+/// name of who was called `individual` then.
+const COLUMNS: [&str; 13] = [
     "at",
     "folder",
     "encounter",
@@ -38,6 +78,7 @@ const COLUMNS: [&str; 12] = [
     "individual",
     "by",
     "stands",
+    "individual_now",
     "undone",
     "proposed_decision",
     "proposed_individual",
@@ -45,12 +86,11 @@ const COLUMNS: [&str; 12] = [
     "proposed_distance",
 ];
 
-/// Writes all that was decided to the table at `path`, of which that counts that the sessions count, by what is `unread` in them. A
-/// former table of decisions is replaced.
+/// Writes all that was decided to the table at `path`. A former table of decisions is replaced.
 ///
 /// # Errors
 /// When something else lies there, or it cannot be read or written.
-pub fn write(path: &Path, all: &[Decided], unread: &Unread) -> Result<()> {
+pub fn write(path: &Path, all: &[Row]) -> Result<()> {
     let mut beginning = Vec::new();
     let read = files::open(path).and_then(|file| file.take(BEGINNING.len() as u64).read_to_end(&mut beginning));
     match read {
@@ -60,27 +100,18 @@ pub fn write(path: &Path, all: &[Decided], unread: &Unread) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(RunError::io("write", path, error).into()),
     }
-    Ok(files::replace(path, &table(all, unread)?)?)
-}
-
-/// The change by which each encounter of a folder stands as it does: what was decided of it last and not taken back.
-fn standing(all: &[Decided]) -> HashMap<(&str, &str), i64> {
-    let standing = all.iter().filter(|decided| !decided.undone);
-    standing.map(|decided| ((decided.folder.as_str(), decided.encounter.as_str()), decided.change)).collect()
+    Ok(files::replace(path, &table(all)?)?)
 }
 
 /// All that was decided, as CSV.
 ///
 /// # Errors
 /// When memory fails.
-fn table(all: &[Decided], unread: &Unread) -> Result<Vec<u8>> {
+fn table(all: &[Row]) -> Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let fail = |e: csv::Error| RunError::io("write", "the table of decisions", e.into());
     table.write_record(COLUMNS).map_err(fail)?;
-    let standing = standing(all);
-    for decided in all {
-        let stands = standing.get(&(&*decided.folder, &*decided.encounter)) == Some(&decided.change);
-        let stands = stands && unread.let_count(decided);
+    for Row { decided, stands, individual_now } in all {
         let (at, proposed) = (decided.at.to_string(), &decided.proposed);
         let said = proposed
             .decision
@@ -96,7 +127,8 @@ fn table(all: &[Decided], unread: &Unread) -> Result<Vec<u8>> {
             ruling(decided),
             decided.ruling.individual().unwrap_or_default(),
             by(decided),
-            if stands { "yes" } else { "no" },
+            if *stands { "yes" } else { "no" },
+            individual_now.as_deref().unwrap_or_default(),
             if decided.undone { "true" } else { "false" },
             said.as_ref().and_then(|word| word.as_str()).unwrap_or_default(),
             proposed.individual.as_deref().unwrap_or_default(),
@@ -145,7 +177,7 @@ mod tests {
             all.push(Decided { unread: true, ..decided(change, encounter, Ruling::Skipped, false) });
         }
         let unread = Unread([("/week".to_owned(), ["e".to_owned()].into())].into());
-        let table = table(&all, &unread).unwrap();
+        let table = table(&rows_of(all, &HashMap::new(), &unread)).unwrap();
         let mut table = csv::Reader::from_reader(&table[..]);
         let at = table.headers().unwrap().iter().position(|column| column == "stands").unwrap();
         let stands: Vec<String> = table.records().map(|row| row.unwrap()[at].to_owned()).collect();
@@ -153,20 +185,64 @@ mod tests {
     }
 
     #[test]
+    fn each_row_has_the_present_name_beside_the_one_of_then() {
+        let known = |name: &str| Ruling::Known(name.into());
+        let all = vec![
+            decided(1, "a", known("t1"), false),
+            decided(2, "b", known("t2"), false),
+            decided(3, "c", known("t1"), true),
+            decided(4, "d", Ruling::Skipped, false),
+        ];
+        let called = HashMap::from([("t1".to_owned(), "Zoe".to_owned())]);
+        let table = table(&rows_of(all, &called, &Unread::default())).unwrap();
+        let mut table = csv::Reader::from_reader(&table[..]);
+        let head = table.headers().unwrap().clone();
+        let at = |name: &str| head.iter().position(|column| column == name).unwrap();
+        let (then, now) = (at("individual"), at("individual_now"));
+        let names = table.records().map(|row| row.unwrap()).map(|row| (row[then].to_owned(), row[now].to_owned()));
+        let names: Vec<(String, String)> = names.collect();
+        let pairs = [("t1", "Zoe"), ("t2", "t2"), ("t1", ""), ("", "")];
+        assert_eq!(names, pairs.map(|(then, now)| (then.to_owned(), now.to_owned())));
+    }
+
+    #[test]
+    fn the_names_of_a_gallery_are_those_after_renames_and_merges() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = super::super::tests::small(&dir.path().join("g"));
+        for (encounter, name) in [("a", "t1"), ("b", "t2")] {
+            let proposed = Proposed::default();
+            let matter = super::super::decisions::Matter {
+                encounter,
+                proposed: &proposed,
+                photos: &[],
+                embeddings: &[],
+                unread: false,
+            };
+            writer.rule("/week", &[matter], (&Ruling::Known(name.into()), By::Person, None)).unwrap();
+        }
+        writer.rename("t1", "Nora").unwrap();
+        writer.merge("t2", "Nora").unwrap();
+        let now = |writer: &Gallery| rows(writer).unwrap().into_iter().map(|row| row.individual_now.unwrap());
+        assert_eq!(now(&writer).collect::<Vec<_>>(), ["Nora", "Nora"]);
+        writer.undo().unwrap();
+        assert_eq!(now(&writer).collect::<Vec<_>>(), ["Nora", "t2"]);
+    }
+
+    #[test]
     fn only_a_former_table_of_decisions_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("decisions.csv");
-        let all = [decided(1, "a", Ruling::Skipped, false)];
-        write(&path, &all, &Unread::default()).unwrap();
+        let all = rows_of(vec![decided(1, "a", Ruling::Skipped, false)], &HashMap::new(), &Unread::default());
+        write(&path, &all).unwrap();
         let whole = std::fs::read_to_string(&path).unwrap();
         assert!(whole.starts_with(BEGINNING), "{whole}");
         std::fs::write(&path, whole.replace(",stands,", ",").replace(",yes,", ",")).unwrap();
-        write(&path, &all, &Unread::default()).unwrap();
+        write(&path, &all).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "one from before is a table of decisions, too");
         std::fs::write(&path, "photo,individual\n").unwrap();
-        let error = write(&path, &all, &Unread::default()).unwrap_err().to_string();
+        let error = write(&path, &all).unwrap_err().to_string();
         assert!(error.contains("decisions.csv: this file is no table of decisions"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "photo,individual\n");
-        assert!(write(dir.path(), &all, &Unread::default()).is_err());
+        assert!(write(dir.path(), &all).is_err());
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use crate::data::counted::counted;
@@ -48,7 +48,7 @@ pub struct Proposed {
     pub individual: Option<String>,
     /// That the decision is right; none without a calibration.
     pub probability: Option<f64>,
-    /// The distance of the nearest photo.
+    /// The distance of the nearest photo of that individual; where none is proposed, of the nearest of all.
     pub distance: Option<f64>,
 }
 
@@ -140,17 +140,67 @@ impl Ruling {
 
     /// What it makes of encounters that are one animal, in words.
     pub fn told(&self, encounters: &[&str]) -> String {
-        let (which, is) = match encounters {
-            [one] => ((*one).to_owned(), "is"),
-            [first, ..] => (format!("{} ({first} and others)", counted(encounters.len(), "encounter")), "are"),
-            [] => (counted(0_usize, "encounter"), "are"),
-        };
+        let (which, is) = these(encounters);
         match self {
             Ruling::Known(name) => format!("{which} {is} {name}"),
             Ruling::New(name) => format!("{which} {is} {name}, a new individual"),
             Ruling::Skipped => format!("{which} {is} skipped"),
         }
     }
+}
+
+/// `encounters` in few words, and the verb that goes with them.
+fn these(encounters: &[&str]) -> (String, &'static str) {
+    match encounters {
+        [one] => ((*one).to_owned(), "is"),
+        [first, ..] => (format!("{} ({first} and others)", counted(encounters.len(), "encounter")), "are"),
+        [] => (counted(0_usize, "encounter"), "are"),
+    }
+}
+
+/// The other changes of the go of the program that `change` was of, from the last on, as far as they stand and are older; none of
+/// any other change.
+pub(super) fn rest_of_go(all: &Connection, change: i64) -> rusqlite::Result<Vec<i64>> {
+    let go = "SELECT json_extract(ruling, '$.go') FROM decisions WHERE change = ?1 LIMIT 1";
+    let go: Option<Option<i64>> = all.query_row(go, [change], |row| row.get(0)).optional()?;
+    let Some(go) = go.flatten() else { return Ok(Vec::new()) };
+    let rest = "SELECT DISTINCT d.change FROM decisions d JOIN changes c ON c.id = d.change WHERE c.undone IS NULL AND c.id < ?1
+        AND (d.change = ?2 OR json_extract(d.ruling, '$.go') = ?2) ORDER BY d.change DESC";
+    all.prepare(rest)?.query_map([change, go], |row| row.get(0))?.collect()
+}
+
+/// How the encounters stand that were decided by `changes`, which are taken back, in words; empty where none changed by that.
+pub(super) fn stand_again(all: &Connection, changes: &[i64]) -> rusqlite::Result<String> {
+    let mut of = all.prepare("SELECT folder, encounter FROM decisions WHERE change = ?1 ORDER BY rowid")?;
+    let mut last = all.prepare(
+        "SELECT d.change, d.ruling FROM decisions d JOIN changes c ON c.id = d.change
+            WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1",
+    )?;
+    let (mut open, mut told) = (Vec::new(), Vec::new());
+    for &change in changes {
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let encounters: Vec<(String, String)> = of.query_map([change], read)?.collect::<rusqlite::Result<_>>()?;
+        for (folder, encounter) in encounters {
+            let place = shown(&folder, &encounter);
+            let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?.ruling));
+            match last.query_row([&folder, &encounter], read).optional()? {
+                None => open.push(place),
+                Some((before, ruling)) if before < change => {
+                    // it may be called otherwise since
+                    let now = ruling.individual().map(|name| find(all, name)).transpose()?.flatten();
+                    let ruling = now.map_or_else(|| ruling.clone(), |(_, name)| ruling.of(name));
+                    told.push(format!("{} again", ruling.told(&[&place])));
+                }
+                // it was decided otherwise since
+                Some(_) => {}
+            }
+        }
+    }
+    if !open.is_empty() {
+        let (which, is) = these(&open.iter().map(String::as_str).collect::<Vec<_>>());
+        told.insert(0, format!("{which} {is} open again"));
+    }
+    Ok(told.join("; "))
 }
 
 impl Gallery {
@@ -338,6 +388,9 @@ impl Writer {
         let log: Vec<(String, String, String)> = matters.iter().map(log).collect::<Result<_>>()?;
         let places: Vec<String> = matters.iter().map(|one| shown(folder, one.encounter)).collect();
         let mut said = ruling.told(&places.iter().map(String::as_str).collect::<Vec<_>>());
+        if by == By::Program {
+            said += ", by program";
+        }
         if let Some(before) = &before {
             said += &format!("; it was {before}");
         }
@@ -552,8 +605,41 @@ mod tests {
             paths
         };
         assert_eq!(named(&writer), ["7.jpg", "8.jpg"]);
+        let log: Vec<String> = writer.changes().unwrap().into_iter().map(|change| change.said).collect();
+        assert_eq!(log[log.len() - 3..], ["week/a is t1", "week/b is t2, by program", "week/c is t2, by program"]);
         writer.undo().unwrap();
         assert_eq!(named(&writer), ["7.jpg"]);
+    }
+
+    #[test]
+    fn a_go_of_the_program_is_taken_back_whole_also_as_the_last_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = small(&dir.path().join("g"));
+        let before = writer.counts().unwrap();
+        rule(&mut writer, "a", Ruling::Skipped, &[]).unwrap();
+        let mut go = None;
+        for (encounter, n) in [("a", 5), ("b", 6), ("c", 7)] {
+            let (photo, row) = photo(n, "");
+            let photos = &[photo];
+            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false };
+            let ruling = (&Ruling::Known("t1".into()), By::Program, None);
+            let change = writer.rule_in(go, "/week", &[matter], ruling).unwrap();
+            go = go.or(Some(change));
+        }
+        assert_eq!(
+            writer.undo().unwrap().said,
+            "taken back: identify: week/c is t1, by program, and with it 2 more that the program decided in the same go; \
+             2 encounters (week/b and others) are open again; week/a is skipped again"
+        );
+        assert_eq!(writer.counts().unwrap(), before);
+        assert_eq!(writer.undo().unwrap().said, "taken back: identify: week/a is skipped; week/a is open again");
+        assert!(writer.decided(None).unwrap().iter().all(|one| one.undone));
+        assert!(writer.undo().is_err(), "nothing else was done");
+        // what a person decided is taken back one by one
+        rule(&mut writer, "a", Ruling::Known("t1".into()), &[5]).unwrap();
+        rule(&mut writer, "b", Ruling::Known("t1".into()), &[6]).unwrap();
+        assert_eq!(writer.undo().unwrap().said, "taken back: identify: week/b is t1; week/b is open again");
+        assert_eq!(writer.counts().unwrap().photos, before.photos + 1);
     }
 
     #[test]

@@ -70,6 +70,15 @@ impl Entry {
         photo.ancestors().skip(1).any(begins)
     }
 
+    /// The distance of the nearest photo of who is proposed; where nobody is, of the nearest of all.
+    pub fn proposed_distance(&self) -> Option<f64> {
+        let nearest = match &self.proposal.individual {
+            Some(name) => self.best.iter().chain(&self.proposal.nearest).find(|near| near.individual == *name),
+            None => self.proposal.nearest.first(),
+        };
+        nearest.map(|near| near.distance)
+    }
+
     /// What was decided of it that stays until it is taken back; a skipped one may still get a name.
     pub fn settled(&self) -> Option<&Decided> {
         self.decided.as_ref().filter(|decided| decided.ruling != Ruling::Skipped)
@@ -127,5 +136,38 @@ impl Session {
             all.insert(about.folder, outline);
         }
         Ok(all.into_values().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::identify::Verdict;
+    use super::*;
+
+    #[test]
+    fn the_distance_of_a_proposal_is_that_of_who_is_proposed() {
+        let near = |individual: &str, distance: f64| NearPhoto {
+            photo: format!("{individual}.jpg"),
+            root: "/known".into(),
+            individual: individual.into(),
+            encounter: String::new(),
+            distance,
+        };
+        // of several photos the mean decides, so that another may have the nearest one
+        let proposed = |decision: Verdict, individual: Option<&str>| {
+            let proposal = Decision {
+                decision: Some(decision),
+                individual: individual.map(str::to_owned),
+                nearest: vec![near("t2", 0.3), near("t1", 0.5)],
+                ..Decision::open("a".into(), Vec::new())
+            };
+            let best = vec![near("t1", 0.5), near("t2", 0.3), near("t3", 0.7)];
+            let entry = Entry { proposal, photos: vec![], unread: vec![], date: None, best, decided: None };
+            entry.proposed_distance()
+        };
+        assert_eq!(proposed(Verdict::Known, Some("t1")), Some(0.5));
+        assert_eq!(proposed(Verdict::Look, Some("t3")), Some(0.7));
+        assert_eq!(proposed(Verdict::NewIndividual, None), Some(0.3));
+        assert_eq!(proposed(Verdict::Known, Some("t9")), None, "of who is not near nothing is said");
     }
 }

@@ -336,7 +336,7 @@ impl Identify {
             decision: proposal.decision,
             individual: proposal.individual.clone(),
             probability: proposal.probability,
-            distance: proposal.nearest.first().map(|near| near.distance),
+            distance: entry.proposed_distance(),
         }
     }
 

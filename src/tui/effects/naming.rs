@@ -11,7 +11,7 @@ use crate::gallery::calibrated::calibration_of;
 use crate::gallery::decided_table;
 use crate::gallery::decisions::{By, Proposed, Ruling};
 use crate::gallery::rulings::Ruled;
-use crate::gallery::seen::{self, Unread};
+use crate::gallery::seen;
 use crate::gallery::session::{self, Session};
 use crate::gallery::sitting::Sitting;
 use crate::gallery::store::Gallery;
@@ -180,12 +180,9 @@ pub(super) fn undo(sitting: &mut Sitting) -> Result<(String, Option<String>), St
 
 /// Writes all that was decided with the gallery at `gallery` to the table at `path`, and says so.
 pub(super) fn write_decisions(gallery: &Path, path: &Path) -> Result<String, String> {
-    let read = || {
-        let gallery = Gallery::open(gallery)?;
-        Ok((gallery.decided(None)?, Unread::of(&gallery)))
-    };
-    let (all, unread) = read().map_err(|e: Error| e.to_string())?;
-    decided_table::write(path, &all, &unread).map_err(|e| e.to_string())?;
+    let read = || decided_table::rows(&Gallery::open(gallery)?);
+    let all = read().map_err(|e| e.to_string())?;
+    decided_table::write(path, &all).map_err(|e| e.to_string())?;
     Ok(format!("{}: {}", path.display(), counted(all.len(), "decision")))
 }
 
