@@ -14,6 +14,7 @@ use crate::gallery::store::Gallery;
 use crate::gallery::thresholds::Asked;
 
 use super::discover::agreement;
+use super::identify::no_groups;
 use super::of_gallery::GalleryFlag;
 use super::{Context, pictures, words};
 
@@ -196,6 +197,7 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
             agreement(&groups.reached)
         ));
     }
+    said.extend(calibration.too_few_for_groups().map(no_groups));
     if held.photos_of_unknown_training > 0 {
         said.push(format!(
             "Nobody knows whether the network was trained on {} of these: if it was, the errors will be higher.",

@@ -267,6 +267,13 @@ impl Calibration {
         (!self.groups.as_ref().is_none_or(is_distance)).then_some("its distance of groups is none")
     }
 
+    /// How many individuals could choose how far apart groups stay, where those were too few: it takes [`discover::LEAST`]. None where
+    /// they were enough, and of a version that chose nothing.
+    pub fn too_few_for_groups(&self) -> Option<usize> {
+        let could = self.population.eligible_individuals;
+        (self.groups.is_none() && (1..discover::LEAST).contains(&could)).then_some(could)
+    }
+
     /// Whether the gallery has grown so much since that it should be calibrated anew.
     pub fn has_grown(&self, individuals: usize) -> bool {
         individuals as f64 > GROWN * self.population.gallery_individuals as f64
@@ -613,6 +620,16 @@ mod tests {
         let groups = calibration.groups.unwrap();
         assert_eq!((groups.chosen_on, groups.reached.individuals, groups.reached.photos), (75, 75, 225));
         assert!(groups.reached.ari > 0.8 && groups.distance > 0.1 && groups.distance < 1.2, "{groups:?}");
+    }
+
+    #[test]
+    fn too_few_individuals_to_group_by_are_told_from_a_file_of_before() {
+        let any = Asked { false_new: 0.9, wrong_name: 0.9 };
+        let few = calibrate(&drawn(3, 3, 0.3, 3), any, None, &HashSet::new()).unwrap();
+        assert_eq!((few.groups, few.too_few_for_groups()), (None, Some(3)));
+        let enough = calibrated(&drawn(150, 3, 0.2, 2));
+        assert_eq!(enough.too_few_for_groups(), None);
+        assert_eq!(Calibration { groups: None, ..enough }.too_few_for_groups(), None, "this one never tried");
     }
 
     #[test]

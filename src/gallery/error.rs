@@ -225,12 +225,14 @@ pub enum Error {
     },
     /// Too few names to choose a distance by.
     #[error(
-        "{individuals} individuals with names, of whom the network was trained on none, cannot choose how far apart groups stay: it takes \
-         {least}; give --distance"
+        "{individuals} of {of} individuals with names are ones that the network was not trained on: it takes {least} to choose how far \
+         apart groups stay; give --distance"
     )]
     NothingToChoose {
-        /// How many there are.
+        /// How many there are that the network was not trained on.
         individuals: usize,
+        /// How many there are at all.
+        of: usize,
         /// How many it takes.
         least: usize,
     },
