@@ -673,7 +673,7 @@ mod tests {
         refused(&Known::default(), ASKED, None, "0 individuals");
         refused(&drawn(2, 9, 0.3, 3), ASKED, None, "2 individuals");
         refused(&drawn(12, 3, 0.3, 3), ASKED, None, "--false-new 0.221 --wrong-name 0.221");
-        refused(&drawn(80, 1, 0.3, 3), ASKED, None, "0 held-out individuals");
+        refused(&drawn(80, 1, 0.3, 3), ASKED, None, "0 of 80 held-out individuals");
         refused(&good, Asked { false_new: 0.0, ..ASKED }, None, "false-new rate of 0");
         refused(&good, Asked { wrong_name: f64::NAN, ..ASKED }, None, "wrong-name rate of NaN");
         refused(&good, ASKED, Some(1.0), "share-new");

@@ -537,10 +537,10 @@ mod tests {
         refused(group(&met, Some(&drawn(2, 1, 0.1, 1)), 1.0).unwrap_err(), "12");
         refused(Encounters::new(2, [&[][..]].into_iter()).unwrap_err(), "0 numbers");
         refused(Encounters::new(1, [&[f32::NAN][..]].into_iter()).unwrap_err(), "NaN");
-        refused(choose(&drawn(3, 3, 0.1, 1), false).unwrap_err(), "3");
+        refused(choose(&drawn(3, 3, 0.1, 1), false).unwrap_err(), "3 of 3 individuals");
         let mut trained = drawn(9, 3, 0.1, 1);
         trained.photos[..18].iter_mut().for_each(|photo| photo.trained = Some(true));
-        refused(choose(&trained, true).unwrap_err(), "3");
+        refused(choose(&trained, true).unwrap_err(), "3 of 9 individuals");
         let many = vec![[1.0_f32]; MOST + 1];
         let many = Encounters::new(1, many.iter().map(<[f32; 1]>::as_slice)).unwrap();
         refused(group(&many, None, 1.0).unwrap_err(), "20000");
