@@ -7,13 +7,14 @@ use serde::Serialize;
 use crate::data::counted::{counted, thousandths};
 use crate::data::foreign;
 use crate::gallery::calibrated::calibrate_gallery;
-use crate::gallery::calibration::{Calibration, Reached};
+use crate::gallery::calibration::{Calibration, Population, Reached};
 use crate::gallery::calibration_charts::RELIABILITY_FILE;
 use crate::gallery::share::Share;
 use crate::gallery::store::Gallery;
 use crate::gallery::thresholds::Asked;
 
 use super::discover::agreement;
+use super::identify::no_groups;
 use super::of_gallery::GalleryFlag;
 use super::{Context, pictures, words};
 
@@ -79,10 +80,11 @@ fn told(calibration: &Calibration, single: u64) -> String {
     let Calibration { asked, thresholds, population: held, .. } = calibration;
     let known_up_to = thresholds.known_up_to.map_or_else(|| "no score".to_owned(), thousandths);
     let mut text = format!(
-        "{} held out: {} as known, {} as new\n\
+        "{} held out: {}{} as known, {} as new\n\
          known up to a score of {known_up_to}, new above {}, to look at between\n\n",
         counted(held.individuals, "individual"),
         counted(held.known_encounters, "encounter"),
+        met_twice(held),
         counted(held.new_encounters, "encounter"),
         thousandths(thresholds.new_above)
     );
@@ -101,6 +103,14 @@ fn told(calibration: &Calibration, single: u64) -> String {
         text += &format!("\n{}", words::wrapped(&remark));
     }
     text
+}
+
+/// Of how many individuals the known encounters are, where that is not all that were held out.
+fn met_twice(held: &Population) -> String {
+    match held.individuals_known < held.individuals {
+        true => format!(" of {} of them (the others were met once)", held.individuals_known),
+        false => String::new(),
+    }
 }
 
 fn rows(reached: &Reached, asked: &Asked) -> Vec<Vec<String>> {
@@ -199,6 +209,7 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
             agreement(&groups.reached)
         ));
     }
+    said.extend(calibration.too_few_for_groups().map(no_groups));
     if held.photos_of_unknown_training > 0 {
         said.push(format!(
             "Nobody knows whether the network was trained on {} of these: if it was, the errors will be higher.",

@@ -16,7 +16,7 @@ use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given, loose_in};
-use crate::gallery::discover::few_enough;
+use crate::gallery::discover::{LEAST, few_enough};
 use crate::gallery::groups::NewOnes;
 use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide, sure};
 use crate::gallery::seen::Looking;
@@ -265,13 +265,23 @@ pub(super) fn say_what_is_searched(catalogue: &Catalogue) {
 /// Says what the decisions may be held to, or why there are none.
 pub(super) fn say_what_decided(catalogue: &Catalogue) {
     say_what_is_decided_one_by_one(catalogue);
-    if catalogue.calibration().is_some_and(|calibration| calibration.groups.is_none()) {
-        let gallery = foreign::path(catalogue.gallery().folder());
-        words::say(&words::wrapped(&format!(
+    let Some(calibration) = catalogue.calibration().filter(|calibration| calibration.groups.is_none()) else { return };
+    let gallery = foreign::path(catalogue.gallery().folder());
+    words::say(&words::wrapped(&match calibration.too_few_for_groups() {
+        Some(few) => no_groups(few),
+        None => format!(
             "Nothing says yet how far apart new animals stay, so that they have no groups: \
              `caretta gallery calibrate --gallery {gallery}` chooses it."
-        )));
-    }
+        ),
+    }));
+}
+
+/// Why nothing says how far apart new animals stay in a gallery that is calibrated, on so few individuals.
+pub(super) fn no_groups(few: usize) -> String {
+    format!(
+        "How far apart new animals stay could not be chosen, so that they have no groups: it takes {LEAST} individuals that the network \
+         was not trained on and that people have named, and when the gallery was calibrated it had {few}."
+    )
 }
 
 /// As [`say_what_decided`], where there are no groups.

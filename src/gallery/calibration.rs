@@ -275,6 +275,13 @@ impl Calibration {
         (!self.groups.as_ref().is_none_or(is_distance)).then_some("its distance of groups is none")
     }
 
+    /// How many individuals could choose how far apart groups stay, where those were too few: it takes [`discover::LEAST`]. None where
+    /// they were enough, and of a version that chose nothing.
+    pub fn too_few_for_groups(&self) -> Option<usize> {
+        let could = self.population.eligible_individuals;
+        (self.groups.is_none() && (1..discover::LEAST).contains(&could)).then_some(could)
+    }
+
     /// Whether the gallery has grown so much since that it should be calibrated anew.
     pub fn has_grown(&self, individuals: usize) -> bool {
         individuals as f64 > GROWN * self.population.gallery_individuals as f64
@@ -630,6 +637,16 @@ mod tests {
     }
 
     #[test]
+    fn too_few_individuals_to_group_by_are_told_from_a_file_of_before() {
+        let any = Asked { false_new: 0.9, wrong_name: 0.9 };
+        let few = calibrate(&drawn(3, 3, 0.3, 3), any, None, &HashSet::new()).unwrap();
+        assert_eq!((few.groups, few.too_few_for_groups()), (None, Some(3)));
+        let enough = calibrated(&drawn(150, 3, 0.2, 2));
+        assert_eq!(enough.too_few_for_groups(), None);
+        assert_eq!(Calibration { groups: None, ..enough }.too_few_for_groups(), None, "this one never tried");
+    }
+
+    #[test]
     fn it_comes_back_from_its_file_and_decides_the_same() {
         let known = drawn(100, 3, 0.3, 3);
         let calibration = calibrated(&known);
@@ -670,7 +687,7 @@ mod tests {
         refused(&Known::default(), ASKED, None, "0 individuals");
         refused(&drawn(2, 9, 0.3, 3), ASKED, None, "2 individuals");
         refused(&drawn(12, 3, 0.3, 3), ASKED, None, "--false-new 0.221 --wrong-name 0.221");
-        refused(&drawn(80, 1, 0.3, 3), ASKED, None, "0 held-out individuals");
+        refused(&drawn(80, 1, 0.3, 3), ASKED, None, "0 of 80 held-out individuals");
         refused(&good, Asked { false_new: 0.0, ..ASKED }, None, "false-new rate of 0");
         refused(&good, Asked { wrong_name: f64::NAN, ..ASKED }, None, "wrong-name rate of NaN");
         refused(&good, ASKED, Some(1.0), "share-new");

@@ -44,7 +44,7 @@ pub fn few_enough(things: usize) -> Result<()> {
 /// Distances that are tried when one is chosen.
 const TRIED: usize = 100;
 /// Individuals with names that a choice takes, half to choose and half to judge; and as many as it looks at.
-const LEAST: usize = 4;
+pub const LEAST: usize = 4;
 const ENOUGH: usize = 1000;
 const SEED: u64 = 666;
 
@@ -301,7 +301,8 @@ pub fn choose(known: &Known, anchored: bool) -> Result<Cut> {
     });
     let mut individuals: Vec<usize> = (0..known.individuals.len()).filter(|who| !trained.contains(who)).collect();
     if individuals.len() < LEAST {
-        return Err(Error::NothingToChoose { individuals: individuals.len(), least: LEAST });
+        let of = known.individuals.len();
+        return Err(Error::NothingToChoose { individuals: individuals.len(), of, least: LEAST });
     }
     individuals.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
     individuals.truncate(ENOUGH);
@@ -321,7 +322,8 @@ pub fn choose(known: &Known, anchored: bool) -> Result<Cut> {
     }
     let distance = best.1;
     let reached = Scene::of(known, judging, anchored)?.judge(distance);
-    let reached = reached.ok_or(Error::NothingToChoose { individuals: individuals.len(), least: LEAST })?;
+    let of = known.individuals.len();
+    let reached = reached.ok_or(Error::NothingToChoose { individuals: individuals.len(), of, least: LEAST })?;
     Ok(Cut { distance, chosen_on: choosing.len(), reached })
 }
 
@@ -535,10 +537,10 @@ mod tests {
         refused(group(&met, Some(&drawn(2, 1, 0.1, 1)), 1.0).unwrap_err(), "12");
         refused(Encounters::new(2, [&[][..]].into_iter()).unwrap_err(), "0 numbers");
         refused(Encounters::new(1, [&[f32::NAN][..]].into_iter()).unwrap_err(), "NaN");
-        refused(choose(&drawn(3, 3, 0.1, 1), false).unwrap_err(), "3");
+        refused(choose(&drawn(3, 3, 0.1, 1), false).unwrap_err(), "3 of 3 individuals");
         let mut trained = drawn(9, 3, 0.1, 1);
         trained.photos[..18].iter_mut().for_each(|photo| photo.trained = Some(true));
-        refused(choose(&trained, true).unwrap_err(), "3");
+        refused(choose(&trained, true).unwrap_err(), "3 of 9 individuals");
         let many = vec![[1.0_f32]; MOST + 1];
         let many = Encounters::new(1, many.iter().map(<[f32; 1]>::as_slice)).unwrap();
         refused(group(&many, None, 1.0).unwrap_err(), "20000");

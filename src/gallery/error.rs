@@ -157,8 +157,9 @@ pub enum Error {
     },
     /// Too few individuals for a promise.
     #[error(
-        "{individuals} held-out individuals{} cannot promise a false-new rate of {} with a wrong-name rate of {}: it takes {needed} with \
+        "{}{} cannot promise a false-new rate of {} with a wrong-name rate of {}: it takes {needed} with \
          equally many encounters, even if nothing goes wrong; {}",
+        of_held_out(*individuals, *held_out),
         drawn(*drawn_from),
         asked.false_new,
         asked.wrong_name,
@@ -167,8 +168,10 @@ pub enum Error {
     TooFew {
         /// The rates asked for.
         asked: Asked,
-        /// Individuals that could be held out.
+        /// Individuals that were held out and count for the promise: where they are fewer than all, those met more than once.
         individuals: usize,
+        /// All that were held out.
+        held_out: usize,
         /// The lowest rates, of those asked for or above, that they can promise; none where nothing can be.
         least: Option<Asked>,
         /// How many it takes, with an encounter each.
@@ -225,12 +228,14 @@ pub enum Error {
     },
     /// Too few names to choose a distance by.
     #[error(
-        "{individuals} individuals with names, of whom the network was trained on none, cannot choose how far apart groups stay: it takes \
-         {least}; give --distance"
+        "{individuals} of {of} individuals with names are ones that the network was not trained on: it takes {least} to choose how far \
+         apart groups stay; give --distance"
     )]
     NothingToChoose {
-        /// How many there are.
+        /// How many there are that the network was not trained on.
         individuals: usize,
+        /// How many there are at all.
+        of: usize,
         /// How many it takes.
         least: usize,
     },
@@ -476,6 +481,14 @@ fn line(name: &str) -> String {
 /// Whose a name is, in words.
 fn taken(name: &str, known_as: &str) -> String {
     if name == known_as { "another individual's name".into() } else { format!("an old name of {}", line(known_as)) }
+}
+
+/// Those who count of all that were held out, in words.
+fn of_held_out(individuals: usize, held_out: usize) -> String {
+    match individuals < held_out {
+        true => format!("{individuals} of {held_out} held-out individuals (the others were met once)"),
+        false => format!("{individuals} held-out individuals"),
+    }
 }
 
 /// Of how many some were drawn, in words.

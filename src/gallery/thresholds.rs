@@ -5,7 +5,7 @@
 //! holds without a correction for having looked at the others (Bates et al., "Distribution-free, risk-controlling prediction
 //! sets", 2021).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,16 @@ impl Thresholds {
             return Ok(());
         }
         let least = is_possible.then_some(can);
-        Err(Error::TooFew { asked: *asked, individuals: fewest, least, needed, drawn_from: None, folder: None })
+        let held_out = held.iter().map(|one| one.individual).collect::<BTreeSet<_>>().len();
+        Err(Error::TooFew {
+            asked: *asked,
+            individuals: fewest,
+            held_out,
+            least,
+            needed,
+            drawn_from: None,
+            folder: None,
+        })
     }
 
     /// The thresholds that `held` promises `asked` with.
@@ -211,10 +220,15 @@ mod tests {
         assert!(said.contains("--gallery PATH --false-new 0.14 --wrong-name 0.14"), "{said}");
         let Error::TooFew { least: Some(least), .. } = error else { panic!("{said}") };
         Thresholds::choose(&even(20, 1.0, 1.0), &least).unwrap();
+        // those who were met once count for nothing where known ones are called new
+        let some: Vec<HeldOut> =
+            even(12, 1.0, 1.0).into_iter().filter(|one| one.is_new || one.individual < 9).collect();
+        let said = Thresholds::choose(&some, &ASKED).unwrap_err().to_string();
+        assert!(said.starts_with("9 of 12 held-out individuals (the others were met once) cannot"), "{said}");
         // nobody was met twice: nothing can be promised, and no command is told
         let once: Vec<HeldOut> = even(20, 1.0, 1.0).into_iter().filter(|one| one.is_new).collect();
         let said = Thresholds::choose(&once, &ASKED).unwrap_err().to_string();
-        assert!(said.starts_with("0 held-out") && said.ends_with("none of them was met twice"), "{said}");
+        assert!(said.starts_with("0 of 20 held-out") && said.ends_with("none of them was met twice"), "{said}");
         assert!(Thresholds::choose(&[], &ASKED).is_err());
     }
 
