@@ -120,6 +120,6 @@ mod tests {
         assert!(lines[0].ends_with("stands"), "{told}");
         assert!(lines[1].contains("Nina, now Nora") && lines[1].ends_with("no"), "{told}");
         assert!(lines[2].ends_with("taken back"), "{told}");
-        assert!(lines[3].contains("Quin") && !lines[3].contains("now") && lines[3].ends_with("yes"), "{told}");
+        assert!(lines[3].contains("Quin") && !lines[3].contains(", now") && lines[3].ends_with("yes"), "{told}");
     }
 }
