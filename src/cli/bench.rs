@@ -108,6 +108,8 @@ fn retrieval(context: &Context, args: &BenchArgs) -> Result<u8> {
 /// What was measured, and beside it what another reached.
 #[derive(Serialize)]
 struct Measured<'a> {
+    /// The kernels, and what stands for a product of fp32 in them.
+    device: &'a str,
     #[serde(flatten)]
     report: &'a BenchReport,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,7 +195,8 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
         threads: thread_count(),
     };
     let peer = args.peer.as_ref().map(|python| peer::beside(python, &plan, ground, &report)).transpose()?;
-    let answer = Measured { report: &report, peer: &peer };
+    let described = device.describe();
+    let answer = Measured { device: &described, report: &report, peer: &peer };
     context.answer(&answer, || {
         let rows = [
             ("training", report.train_photos_per_s, report.train_photos_per_s_median),
