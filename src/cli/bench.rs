@@ -184,8 +184,9 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
         patience: Duration::from_secs(args.seconds),
         workers: args.photos.workers,
     };
+    let described = device.describe();
     if !context.global.json {
-        words::say(&device.describe());
+        words::say(&described);
     }
     let report = on_device!(&device, device => crate::train::bench::bench(device, &plan))?;
     let ground = Ground {
@@ -195,7 +196,6 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
         threads: thread_count(),
     };
     let peer = args.peer.as_ref().map(|python| peer::beside(python, &plan, ground, &report)).transpose()?;
-    let described = device.describe();
     let answer = Measured { device: &described, report: &report, peer: &peer };
     context.answer(&answer, || {
         let rows = [

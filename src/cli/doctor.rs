@@ -109,8 +109,8 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
         }
     }
     let tests = {
-        let exact = |yes| device.set_precision(if yes { Precision::Fp32 } else { Precision::High });
-        on_device!(&device, device => tests(device, card.is_some(), &exact))?
+        let set_precision = |precision| device.set_precision(precision);
+        on_device!(&device, device => tests(device, card.is_some(), &set_precision))?
     };
     device.set_precision(Precision::Fp32);
     let networks = if args.networks { on_device!(&device, device => networks(device, args))? } else { Vec::new() };
@@ -125,19 +125,19 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
 }
 
 /// The self-test in exact products, and once more as convolutions usually run.
-fn tests<D: Backend>(device: &D, is_card: bool, exact: &dyn Fn(bool)) -> Result<Vec<Tested>> {
+fn tests<D: Backend>(device: &D, is_card: bool, set_precision: &dyn Fn(Precision)) -> Result<Vec<Tested>> {
     // sums of some hundred products in another order
     const EXACT: f64 = 2e-5;
     /// Ten bits of a factor's fraction are kept.
     const TF32: f64 = 5e-3;
     /// Sixteen bits are.
     const THREE_PRODUCTS: f64 = 1e-4;
-    exact(true);
-    let mut tests = vec![Tested { precision: "fp32", checks: selftest::run(device, EXACT)? }];
-    exact(false);
     let high = if is_card { TF32 } else { THREE_PRODUCTS };
-    tests.push(Tested { precision: "high", checks: selftest::run(device, high)? });
-    Ok(tests)
+    let each = [(Precision::Fp32, EXACT), (Precision::High, high)].into_iter().map(|(precision, limit)| {
+        set_precision(precision);
+        Ok(Tested { precision: precision.name(), checks: selftest::run(device, limit)? })
+    });
+    each.collect()
 }
 
 fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {

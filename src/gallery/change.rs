@@ -63,7 +63,7 @@ impl Writer {
                 _ => {}
             }
             all.execute("UPDATE individuals SET name = ?2 WHERE id = ?1", params![individual, to])?;
-            lead(all, to, Some(individual))?;
+            names::lead(all, to, Some(individual))?;
             let said = format!("{from} is called {to}");
             Ok(Ok((said, Detail::Rename { individual, from: from.clone(), to: to.to_owned(), owner })))
         })
@@ -169,9 +169,7 @@ impl Writer {
                 }
                 let mut undone = vec![id];
                 for other in decisions::rest_of_go(all, id)? {
-                    let one = "SELECT what, detail FROM changes WHERE id = ?1";
-                    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-                    let (what, detail) = all.query_row(one, [other], read)?;
+                    let (what, detail) = written(all, other)?;
                     if let Err(error) = take_back(all, other, &what, &detail)? {
                         return Ok(Err(error));
                     }
@@ -202,9 +200,7 @@ impl Writer {
             let all = self.facts.connection.unchecked_transaction()?;
             let before = names::unreachable(&all)?;
             for (id, said) in changes {
-                let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-                let mut change = all.prepare_cached("SELECT what, detail FROM changes WHERE id = ?1")?;
-                let (what, detail) = change.query_row([id], read)?;
+                let (what, detail) = written(&all, *id)?;
                 if let Err(error) = take_back_but_names(&all, *id, &what, &detail)? {
                     return Ok(Err(error));
                 }
@@ -261,19 +257,10 @@ fn owner(all: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
     all.query_row("SELECT individual FROM names WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
-/// Has `name` lead to an individual, or to nobody.
-fn lead(all: &Connection, name: &str, to: Option<i64>) -> rusqlite::Result<()> {
-    match to {
-        Some(to) => {
-            let lead = "INSERT INTO names (name, individual) VALUES (?1, ?2)
-                ON CONFLICT (name) DO UPDATE SET individual = excluded.individual";
-            all.execute(lead, params![name, to])?;
-        }
-        None => {
-            all.execute("DELETE FROM names WHERE name = ?1", [name])?;
-        }
-    }
-    Ok(())
+/// What change `id` was, and its detail, as they were written down.
+fn written(all: &Connection, id: i64) -> rusqlite::Result<(String, String)> {
+    let mut change = all.prepare_cached("SELECT what, detail FROM changes WHERE id = ?1")?;
+    change.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 fn column<T: rusqlite::types::FromSql>(all: &Connection, query: &str, of: i64) -> rusqlite::Result<Vec<T>> {
@@ -349,11 +336,11 @@ fn reverse(all: &Transaction<'_>, id: i64, undo: i64, detail: &Detail) -> rusqli
         }
         Detail::Rename { individual, from, to, owner } => {
             all.execute("UPDATE individuals SET name = ?2 WHERE id = ?1", params![individual, from])?;
-            lead(all, to, *owner)?;
+            names::lead(all, to, *owner)?;
         }
         Detail::Merge(Merged { from, into, names, encounters, photos, note }) => {
             for name in names {
-                lead(all, name, Some(*from))?;
+                names::lead(all, name, Some(*from))?;
             }
             for encounter in encounters {
                 all.execute("UPDATE encounters SET individual = ?2 WHERE id = ?1", params![encounter, from])?;

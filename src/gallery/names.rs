@@ -50,6 +50,21 @@ fn ever(all: &Connection) -> rusqlite::Result<HashSet<String>> {
     Ok(taken)
 }
 
+/// Has `name` lead to an individual, or to nobody.
+pub(super) fn lead(all: &Connection, name: &str, to: Option<i64>) -> rusqlite::Result<()> {
+    match to {
+        Some(to) => {
+            let lead = "INSERT INTO names (name, individual) VALUES (?1, ?2)
+                ON CONFLICT (name) DO UPDATE SET individual = excluded.individual";
+            all.execute(lead, params![name, to])?;
+        }
+        None => {
+            all.execute("DELETE FROM names WHERE name = ?1", [name])?;
+        }
+    }
+    Ok(())
+}
+
 /// The individuals with a photo whom their own name does not lead to.
 pub(super) fn unreachable(all: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
     let query = "SELECT i.id, i.name FROM individuals i
@@ -70,9 +85,7 @@ pub(super) fn lead_again(all: &Connection, before: &[(i64, String)]) -> rusqlite
         if all.query_row(holder, [&name], |row| row.get(0))? {
             return Ok(Err(Error::NameReused { name }));
         }
-        let lead = "INSERT INTO names (name, individual) VALUES (?1, ?2)
-            ON CONFLICT (name) DO UPDATE SET individual = excluded.individual";
-        all.execute(lead, params![name, individual])?;
+        lead(all, &name, Some(individual))?;
     }
     Ok(Ok(()))
 }
