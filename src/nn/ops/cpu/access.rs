@@ -46,16 +46,16 @@ pub(super) struct In(pub(super) *const f32);
 
 /// A pointer that tasks write through, each to places of its own.
 #[derive(Clone, Copy)]
-pub(super) struct Out(pub(super) *mut f32);
+pub(super) struct Out<T = f32>(pub(super) *mut T);
 
 // SAFETY: only an address; every use names the memory that a task owns or shares for reading.
 unsafe impl Send for In {}
 // SAFETY: as above.
 unsafe impl Sync for In {}
 // SAFETY: as above.
-unsafe impl Send for Out {}
+unsafe impl<T> Send for Out<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Out {}
+unsafe impl<T> Sync for Out<T> {}
 
 impl In {
     /// The pointer `offset` values on.
@@ -69,13 +69,13 @@ impl In {
     }
 }
 
-impl Out {
+impl<T> Out<T> {
     /// The pointer `offset` values on.
     ///
     /// # Safety
     /// Within the memory that the pointer was made for.
     #[inline(always)]
-    pub(super) unsafe fn at(self, offset: usize) -> *mut f32 {
+    pub(super) unsafe fn at(self, offset: usize) -> *mut T {
         // SAFETY: the caller's.
         unsafe { self.0.add(offset) }
     }

@@ -8,7 +8,7 @@ use crate::nn::param::Shape;
 
 use super::access::{In, Out, filled, host, host_mut};
 use super::depthwise::{self, Sizes};
-use super::direct::{self, Source, Target, Window};
+use super::direct::{self, Source, Target, Window, Work};
 use super::layout::panel_weights;
 use super::plan::{self, Path, Way, blocks, is_planes, path};
 use super::simd::LANES;
@@ -204,7 +204,7 @@ unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), weight: In, bias: Op
             };
             let weight = In(weight.at(group * panel_weights(spec)));
             let bias = bias.map(|bias| In(bias.0.add(group_blocks(y.c, spec.groups, group).1 * LANES)));
-            direct::run(way, x.n, source, weight, bias, target, window(spec));
+            direct::run(way, Work { images: x.n, source, weights: weight, bias, target, window: window(spec) });
         }
     }
 }
@@ -292,7 +292,8 @@ unsafe fn backward_data(way: Way, spec: &ConvSpec, x: (Dims, Out), weight: In, y
                         padding: [down.padding, across.padding],
                     };
                     let source = source(y, gradient, spec.groups, group);
-                    direct::run(way, x.n, source, In(turned.0), None, target, window);
+                    let weights = In(turned.0);
+                    direct::run(way, Work { images: x.n, source, weights, bias: None, target, window });
                 }
             }
         }

@@ -61,6 +61,30 @@ impl Window {
     }
 }
 
+/// A convolution of `images` photos. `weights` are panels, `bias` has one value a channel.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    pub(super) images: usize,
+    pub(super) source: Source,
+    pub(super) weights: In,
+    pub(super) bias: Option<In>,
+    pub(super) target: Target,
+    pub(super) window: Window,
+}
+
+impl Work {
+    /// A 1x1 window at stride one sees a map as one long row: whether this is one, and the same so.
+    pub(super) fn flattened(mut self) -> (bool, Work) {
+        let flat = self.window.is_point() && self.window.stride == 1 && self.target.step == 1;
+        if flat {
+            self.source.size = [1, self.source.size[0] * self.source.size[1]];
+            self.target.size = self.source.size;
+            self.target.count = self.source.size;
+        }
+        (flat, self)
+    }
+}
+
 /// Source values as a task sees them: where they start, and the distances between blocks, rows and photos.
 #[derive(Clone, Copy)]
 struct Laid {
@@ -74,39 +98,32 @@ struct Laid {
     out_row: usize,
 }
 
-/// Convolves `images` photos.
+/// Convolves.
 ///
 /// # Safety
-/// The pointers must be good for the maps that `source`, `target` describe, `weights` for their panels, `bias` for one
-/// value a channel.
-pub(super) unsafe fn run(
-    way: Way,
-    images: usize,
-    source: Source,
-    weights: In,
-    bias: Option<In>,
-    target: Target,
-    window: Window,
-) {
-    if tiled::serves(&source, &window)
+/// The pointers of `work` must be good for the maps that `source`, `target` describe, `weights` for their panels, `bias`
+/// for one value a channel.
+pub(super) unsafe fn run(way: Way, work: Work) {
+    if tiled::serves(&work.source, &work.window)
         && let Some(tiles) = way.tiles
         // SAFETY: the caller's.
-        && unsafe { tiled::run(way, tiles, images, source, weights, bias, target, window) }
+        && unsafe { tiled::run(way, tiles, work) }
     {
         return;
     }
-    let plan = Plan::new(way, images, source, target, window);
-    let bias = bias.unwrap_or(In(std::ptr::null()));
+    let plan = Plan::new(way, work);
     parallel(plan.tasks(), &|task| {
         let (photos, rows, panel_range) = plan.task(task);
         // SAFETY: the caller's; a task writes only its own photos, rows and panels.
-        unsafe { plan.run_task(weights, bias, photos, rows, panel_range) }
+        unsafe { plan.run_task(photos, rows, panel_range) }
     });
 }
 
 pub(super) struct Plan {
     way: Way,
     source: Source,
+    weights: In,
+    bias: Option<In>,
     target: Target,
     window: Window,
     /// A 1x1 window at stride one sees a map as one long row.
@@ -118,13 +135,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(way: Way, images: usize, mut source: Source, mut target: Target, window: Window) -> Plan {
-        let flat = window.is_point() && window.stride == 1 && target.step == 1;
-        if flat {
-            source.size = [1, source.size[0] * source.size[1]];
-            target.size = source.size;
-            target.count = source.size;
-        }
+    pub(super) fn new(way: Way, work: Work) -> Plan {
+        let (flat, Work { images, source, weights, bias, target, window }) = work.flattened();
         // values of the source behind one row of output (or one pixel of a flat map)
         let lanes = if source.planes { 1 } else { LANES };
         let depth = source.blocks * lanes;
@@ -143,7 +155,7 @@ impl Plan {
         // enough tasks for many threads, each with enough to do
         let groups = (32usize).div_ceil(photos.len() * rows.len()).min(panels.len().div_ceil(4)).max(1);
         let panel_groups = pieces(panels.len(), panels.len().div_ceil(groups)).collect();
-        Plan { way, source, target, window, flat, photos, rows, panels, panel_groups }
+        Plan { way, source, weights, bias, target, window, flat, photos, rows, panels, panel_groups }
     }
 
     fn tasks(&self) -> usize {
@@ -158,14 +170,7 @@ impl Plan {
 
     /// # Safety
     /// That of [`run`].
-    pub(super) unsafe fn run_task(
-        &self,
-        weights: In,
-        bias: In,
-        photos: Range<usize>,
-        rows: Range<usize>,
-        group: Range<usize>,
-    ) {
+    pub(super) unsafe fn run_task(&self, photos: Range<usize>, rows: Range<usize>, group: Range<usize>) {
         let Source { data, image, blocks, size: [_, width], .. } = self.source;
         let block = self.source.size[0] * width * self.lanes();
         // SAFETY: the caller's; strips stay inside the scratch memory asked for.
@@ -174,7 +179,7 @@ impl Plan {
                 let step = self.lanes();
                 let data = data.at(photos.start * image + rows.start * step);
                 let laid = Laid { data, image, block, row: 0, step, out_row: 0 };
-                return self.cover(weights, bias, laid, photos, 0..1, rows, group);
+                return self.cover(laid, photos, 0..1, rows, group);
             }
             let point = self.window.is_point();
             // a 1x1 window with a stride reads only every second pixel: gather those
@@ -212,7 +217,7 @@ impl Plan {
                     step: stride * self.lanes(),
                     out_row: row * stride,
                 };
-                self.cover(weights, bias, laid, photos, rows, 0..self.target.count[1], group);
+                self.cover(laid, photos, rows, 0..self.target.count[1], group);
             });
         }
     }
@@ -226,11 +231,8 @@ impl Plan {
     ///
     /// # Safety
     /// That of [`run`].
-    #[allow(clippy::too_many_arguments)]
     unsafe fn cover(
         &self,
-        weights: In,
-        bias: In,
         laid: Laid,
         photos: Range<usize>,
         rows: Range<usize>,
@@ -270,11 +272,11 @@ impl Plan {
                             let panel = first_block * in_blocks + inputs.start * blocks;
                             kernel(&Tile {
                                 source,
-                                weights: weights.at(panel * block_weights),
+                                weights: self.weights.at(panel * block_weights),
                                 target: data.at(photo * image + first_block * target_block + place * LANES),
-                                bias: match bias.0 {
-                                    bias if bias.is_null() || inputs.start > 0 => std::ptr::null(),
-                                    bias => bias.add(first_block * LANES),
+                                bias: match self.bias {
+                                    Some(bias) if inputs.start == 0 => bias.at(first_block * LANES),
+                                    _ => std::ptr::null(),
                                 },
                                 in_blocks: inputs.len(),
                                 source_block: laid.block,

@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::access::In;
+use super::access::{In, Out};
 use super::parts::{LINE, Splitter};
 use super::plan::{Way, panels};
 use super::product_of_tiles::Unit;
 use super::simd::LANES;
 use super::threads::parallel;
-use super::tiles::{Bytes, Engine, Job, Line, TILE, lines};
+use super::tiles::{Engine, Job, Line, TILE, lines};
 
 /// Blocks of output channels that a panel of split weights holds.
 pub(super) const PANEL: usize = 2;
@@ -30,7 +30,7 @@ pub(super) unsafe fn pack<E: Engine, const PARTS: usize>(
     let all = out_blocks.div_ceil(PANEL);
     let panel_bytes = pairs * taps * PARTS * PANEL * TILE;
     let mut memory = lines(all * panel_bytes);
-    let to = Bytes(memory.as_mut_ptr().cast());
+    let to = Out(memory.as_mut_ptr().cast::<u8>());
     let strange = AtomicBool::new(false);
     let from: Vec<_> = panels(out_blocks, way.panel).collect();
     parallel(all, &|panel| {

@@ -8,8 +8,8 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::access::{In, scratch};
-use super::direct::{self, Source, Target, Window};
+use super::access::{In, Out, scratch};
+use super::direct::{self, Source, Target, Window, Work};
 use super::parts::{LINE, Splitter};
 use super::plan::{Way, pieces};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
@@ -17,7 +17,7 @@ use super::simd::LANES;
 use super::split_weights::{PANEL, pack};
 use super::strips::{Laid, Shape};
 use super::threads::parallel;
-use super::tiles::{Bytes, Engine, Job, TILE, Task, Tiles, lines, on_machine};
+use super::tiles::{Engine, Job, TILE, Task, Tiles, lines, on_machine};
 
 /// Bytes of a split strip: what stays in a core's second-level cache beside a panel of weights.
 const STRIP: usize = 512 << 10;
@@ -27,55 +27,40 @@ pub(super) fn serves(source: &Source, window: &Window) -> bool {
     !source.planes && source.blocks * window.size[0] * window.size[1] > 1
 }
 
-/// Convolves `images` photos as [`direct::run`] does; false where weights are left to it.
+/// Convolves as [`direct::run`] does; false where weights are left to it.
 ///
 /// # Safety
 /// That of [`direct::run`].
-#[allow(clippy::too_many_arguments)]
-pub(super) unsafe fn run(
-    way: Way,
-    tiles: Tiles,
-    images: usize,
-    source: Source,
-    weights: In,
-    bias: Option<In>,
-    target: Target,
-    window: Window,
-) -> bool {
+pub(super) unsafe fn run(way: Way, tiles: Tiles, work: Work) -> bool {
     // SAFETY: the caller's.
-    unsafe { on_machine(tiles, Whole { way, images, source, weights, bias, target, window }) }
+    unsafe { on_machine(tiles, Whole { way, work }) }
 }
 
 /// A convolution, before its kernels are chosen.
 struct Whole {
     way: Way,
-    images: usize,
-    source: Source,
-    weights: In,
-    bias: Option<In>,
-    target: Target,
-    window: Window,
+    work: Work,
 }
 
 impl Task for Whole {
     type Output = bool;
 
     unsafe fn run<E: Engine, const PARTS: usize>(self) -> bool {
-        let Whole { way, images, source, weights, bias, target, window } = self;
-        let plan = Plan::new::<PARTS>(images, source, target, window);
+        let Whole { way, work } = self;
+        let Work { source, weights, target, window, .. } = work;
+        let plan = Plan::new::<PARTS>(work);
         // SAFETY: the caller's.
         let Some(mut split_weights) =
             (unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) })
         else {
             return false;
         };
-        let split_weights = Bytes(split_weights.as_mut_ptr().cast());
-        let vectors = |photos: Range<usize>, rows: Range<usize>, panel_group: Range<usize>| {
-            let plan = direct::Plan::new(way, images, source, target, window);
-            let blocks = panel_group.start * PANEL..(panel_group.end * PANEL).min(target.blocks);
+        let split_weights = Out(split_weights.as_mut_ptr().cast::<u8>());
+        let vectors = |photos: Range<usize>, rows: Range<usize>, panels: &Range<usize>| {
+            let blocks = panels.start * PANEL..(panels.end * PANEL).min(target.blocks);
             let narrow = blocks.start / way.panel..blocks.end.div_ceil(way.panel);
             // SAFETY: the caller's; the same photos, rows and channels as the task's.
-            unsafe { plan.run_task(weights, bias.unwrap_or(In(std::ptr::null())), photos, rows, narrow) }
+            unsafe { direct::Plan::new(way, work).run_task(photos, rows, narrow) }
         };
         let strips = plan.photos.len() * plan.rows.len();
         let groups = plan.panel_groups.len();
@@ -90,37 +75,27 @@ impl Task for Whole {
                         let finite =
                             E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to: memory });
                         if finite {
-                            let weights = split_weights.at(0);
-                            let (photos, rows, panels) = (&photos, &rows, 0..1);
-                            E::run(Cover::<PARTS> {
-                                plan: &plan,
-                                laid,
-                                photos,
-                                rows,
-                                panels,
-                                from: memory,
-                                weights,
-                                bias,
-                            });
+                            let (photos, rows, panels) = (&photos, &rows, &plan.panel_groups[0]);
+                            let (from, weights) = (memory.cast_const(), split_weights.at(0));
+                            E::run(Cover::<PARTS> { plan: &plan, laid, photos, rows, panels, from, weights });
                         }
                         finite
                     }
                 });
                 if !finite {
-                    vectors(photos, rows, plan.panel_groups[0].clone());
+                    vectors(photos, rows, &plan.panel_groups[0]);
                 }
             });
             return true;
         }
         // few strips and many channels: the strips are split first, then shared
-        let each = plan.laid(&plan.photos[0], &plan.rows[0]);
-        let most = (0..strips).map(|s| {
+        let sizes = (0..strips).map(|s| {
             let (photos, rows) = plan.strip(s);
             plan.laid(&photos, &rows).bytes(PARTS)
         });
-        let bytes = most.max().unwrap_or_else(|| each.bytes(PARTS)).next_multiple_of(LINE);
+        let bytes = sizes.max().unwrap_or(0).next_multiple_of(LINE);
         let mut memory = lines(bytes * strips);
-        let first = Bytes(memory.as_mut_ptr().cast());
+        let first = Out(memory.as_mut_ptr().cast::<u8>());
         let strange: Vec<_> = (0..strips).map(|_| AtomicBool::new(false)).collect();
         parallel(strips, &|strip| {
             let (photos, rows) = plan.strip(strip);
@@ -136,14 +111,14 @@ impl Task for Whole {
             let (strip, group) = (task / groups, task % groups);
             let (photos, rows) = plan.strip(strip);
             if strange[strip].load(Ordering::Relaxed) {
-                return vectors(photos, rows, plan.panel_groups[group].clone());
+                return vectors(photos, rows, &plan.panel_groups[group]);
             }
             let laid = plan.laid(&photos, &rows);
             // SAFETY: the caller's; a task writes its own photos, rows and channels.
             unsafe {
                 let (from, weights) = (first.at(strip * bytes).cast_const(), split_weights.at(0));
-                let (photos, rows, panels) = (&photos, &rows, group..group + 1);
-                E::run(Cover::<PARTS> { plan: &plan, laid, photos, rows, panels, from, weights, bias });
+                let (photos, rows, panels) = (&photos, &rows, &plan.panel_groups[group]);
+                E::run(Cover::<PARTS> { plan: &plan, laid, photos, rows, panels, from, weights });
             }
         });
         true
@@ -152,6 +127,7 @@ impl Task for Whole {
 
 struct Plan {
     source: Source,
+    bias: Option<In>,
     target: Target,
     shape: Shape,
     photos: Vec<Range<usize>>,
@@ -161,13 +137,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new<const PARTS: usize>(images: usize, mut source: Source, mut target: Target, window: Window) -> Plan {
-        let flat = window.is_point() && window.stride == 1 && target.step == 1;
-        if flat {
-            source.size = [1, source.size[0] * source.size[1]];
-            target.size = source.size;
-            target.count = source.size;
-        }
+    fn new<const PARTS: usize>(work: Work) -> Plan {
+        let (flat, Work { images, source, bias, target, window, .. }) = work.flattened();
         let shape = Shape::new(window, flat, target.count);
         let place = source.blocks.div_ceil(2) * PARTS * LINE;
         let row = if flat { place } else { place * shape.phases() * (target.count[1] + shape.beyond[1]) };
@@ -180,7 +151,7 @@ impl Plan {
         let panels = target.blocks.div_ceil(PANEL);
         let groups = (16usize).div_ceil(photos.len() * rows.len()).min(panels.div_ceil(2)).max(1);
         let panel_groups = pieces(panels, panels.div_ceil(groups)).collect();
-        Plan { source, target, shape, photos, rows, panel_groups }
+        Plan { source, bias, target, shape, photos, rows, panel_groups }
     }
 
     fn strip(&self, strip: usize) -> (Range<usize>, Range<usize>) {
@@ -266,18 +237,12 @@ impl Row<'_> {
             let mut a = data
                 .at(self.photo * image + 2 * self.pair * block + row.unwrap_or(0) * width * LANES)
                 .wrapping_offset(column * LANES as isize);
-            if 2 * self.pair + 1 < blocks {
-                for _ in inside.clone() {
-                    finite &= S::split::<PARTS>(a, a.wrapping_add(block), line, part);
-                    a = a.wrapping_add(stride * LANES);
-                    line = line.add(LINE);
-                }
-            } else {
-                for _ in inside.clone() {
-                    finite &= S::split::<PARTS>(a, none, line, part);
-                    a = a.wrapping_add(stride * LANES);
-                    line = line.add(LINE);
-                }
+            let both = 2 * self.pair + 1 < blocks;
+            for _ in inside.clone() {
+                let b = if both { a.wrapping_add(block) } else { none };
+                finite &= S::split::<PARTS>(a, b, line, part);
+                a = a.wrapping_add(stride * LANES);
+                line = line.add(LINE);
             }
             for _ in inside.end..across {
                 S::split::<PARTS>(none, none, line, part);
@@ -294,11 +259,10 @@ struct Cover<'a, const PARTS: usize> {
     laid: Laid,
     photos: &'a Range<usize>,
     rows: &'a Range<usize>,
-    /// Groups of panels.
-    panels: Range<usize>,
+    /// Panels of output channels.
+    panels: &'a Range<usize>,
     from: *const u8,
     weights: *const u8,
-    bias: Option<In>,
 }
 
 #[repr(align(64))]
@@ -309,7 +273,7 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
 
     #[inline(always)]
     unsafe fn run<U: Unit, S: Splitter>(self) {
-        let Cover { plan, laid, photos, rows, panels, from, weights, bias } = self;
+        let Cover { plan, laid, photos, rows, panels, from, weights } = self;
         let taps: Vec<_> =
             plan.shape.each_tap(&laid).map(|(phase, places)| phase * laid.phase() + places * LINE).collect();
         let plane = laid.plane[0] * laid.plane[1];
@@ -326,11 +290,11 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
         let mut sums = Sums([0.0; SUMS]);
         let Target { size: [height, width], accumulate, .. } = plan.target;
         let target_block = height * width * LANES;
-        let as_they_are = plan.shape.flat && bias.is_none() && !accumulate;
+        let as_they_are = plan.shape.flat && plan.bias.is_none() && !accumulate;
         // SAFETY: the caller's.
         unsafe {
             U::begin();
-            for panel in panels.flat_map(|group| plan.panel_groups[group].clone()) {
+            for panel in panels.clone() {
                 let columns = PANEL.min(plan.target.blocks - panel * PANEL);
                 let step = PARTS * columns * TILE;
                 let steps: Vec<_> = taps.iter().enumerate().map(|(i, &tap)| [tap, i * step]).collect();
@@ -373,7 +337,7 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
                         }
                         U::block::<PARTS>(&block, to);
                         if copied.start < copied.end {
-                            places.store(&sums, start, copied, first_block, columns, bias);
+                            places.store(&sums, start, copied, first_block, columns);
                         }
                     }
                 }
@@ -412,15 +376,7 @@ impl Places<'_> {
     /// # Safety
     /// The target and the bias must be good for them.
     #[inline(always)]
-    unsafe fn store(
-        &self,
-        sums: &Sums,
-        start: usize,
-        from: Range<usize>,
-        first_block: usize,
-        columns: usize,
-        bias: Option<In>,
-    ) {
+    unsafe fn store(&self, sums: &Sums, start: usize, from: Range<usize>, first_block: usize, columns: usize) {
         let Target { data, image, size: [height, width], step, first, accumulate, .. } = self.plan.target;
         let target_block = height * width * LANES;
         let [rows, across] = self.plane;
@@ -442,7 +398,7 @@ impl Places<'_> {
                             + (first_block + b) * target_block
                             + (row * width + column) * LANES);
                         let mut bias_line = [0.0f32; LANES];
-                        if let Some(bias) = bias {
+                        if let Some(bias) = self.plan.bias {
                             bias_line = bias.at((first_block + b) * LANES).cast::<[f32; LANES]>().read();
                         }
                         for q in at..at + kept {

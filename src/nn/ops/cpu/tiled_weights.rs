@@ -16,7 +16,7 @@ use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::LANES;
 use super::strips::{Laid, Shape};
 use super::threads::parallel;
-use super::tiles::{Bytes, Engine, Job, TILE, Task, Tiles, lines, on_machine};
+use super::tiles::{Engine, Job, TILE, Task, Tiles, lines, on_machine};
 use super::weights::{GROUPS, Gradient, SMALL};
 
 /// Places that are summed before sums go back to memory.
@@ -63,7 +63,7 @@ impl Task for Whole<'_> {
         let groups = plan.groups.len();
         let length = plan.pairs_out() * plan.sums_of_pair();
         let mut sums = lines(length * groups * size_of::<f32>());
-        let sums = Bytes(sums.as_mut_ptr().cast());
+        let sums = Out(sums.as_mut_ptr().cast::<u8>());
         // SAFETY: the caller's.
         let finite = unsafe {
             if groups > 1 { plan.by_groups::<E, PARTS>(sums, length) } else { plan.together::<E, PARTS>(sums) }
@@ -90,7 +90,7 @@ impl Plan {
     ///
     /// # Safety
     /// That of [`run`]; `sums` must be good for `length` values a group.
-    unsafe fn by_groups<E: Engine, const PARTS: usize>(&self, sums: Bytes, length: usize) -> bool {
+    unsafe fn by_groups<E: Engine, const PARTS: usize>(&self, sums: Out<u8>, length: usize) -> bool {
         let strange = AtomicBool::new(false);
         parallel(self.groups.len(), &|group| {
             let mut add = false;
@@ -130,14 +130,14 @@ impl Plan {
     ///
     /// # Safety
     /// That of [`run`]; `sums` must be good for the sums of all pairs.
-    unsafe fn together<E: Engine, const PARTS: usize>(&self, sums: Bytes) -> bool {
+    unsafe fn together<E: Engine, const PARTS: usize>(&self, sums: Out<u8>) -> bool {
         let strips: Vec<_> = self.strips(&self.groups[0]).collect();
         let sizes = |strip: &Places| {
             (self.source.blocks * strip.block(PARTS), self.gradient.blocks * strip.gradient_block(PARTS))
         };
         let most = strips.iter().map(sizes).fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
         let mut memory = lines(most.0 + most.1);
-        let right = Bytes(memory.as_mut_ptr().cast());
+        let right = Out(memory.as_mut_ptr().cast::<u8>());
         let (pairs_out, pairs_in) = (self.pairs_out(), self.pairs_in());
         // a task's blocks of the gradient stay close while the input's pass by; enough tasks for many threads
         let outs: Vec<_> = pieces(pairs_out, OUTS).collect();
@@ -464,44 +464,15 @@ impl Places<'_> {
         tile: *mut u8,
     ) -> bool {
         let Gradient { data, image, size: [height, width], .. } = self.plan.gradient;
-        let plane = height * width * LANES;
-        let flat = self.plan.shape.flat;
-        let across = self.laid().plane[1];
         // SAFETY: the caller's.
         unsafe {
-            let mut from = plain.cast_const();
-            let mut there = self.steps() * 2 * LANES;
-            let mut at = plain;
-            let alone = flat && self.photos.len() == 1;
-            if alone {
-                from = data.at(self.photos.start * image + block * plane + self.rows.start * LANES);
-                there = self.rows.len();
-            }
-            for (i, photo) in self.photos.clone().enumerate().take(if alone { 0 } else { usize::MAX }) {
-                let from = data.at(photo * image + block * plane);
-                let start = at;
-                if flat {
-                    let length = self.rows.len() * LANES;
-                    at.copy_from_nonoverlapping(from.add(self.rows.start * LANES), length);
-                    at = at.add(length);
-                } else {
-                    for y in self.rows.clone() {
-                        at.copy_from_nonoverlapping(from.add(y * width * LANES), width * LANES);
-                        at = at.add(width * LANES);
-                        if y + 1 < self.rows.end {
-                            at.write_bytes(0, (across - width) * LANES);
-                            at = at.add((across - width) * LANES);
-                        }
-                    }
-                }
-                if !flat || i + 1 == self.photos.len() {
-                    let first = if flat { plain } else { start };
-                    let length = usize::try_from(at.offset_from(first)).unwrap_or(0) / LANES;
-                    let missing = length.next_multiple_of(2 * LANES) - length;
-                    at.write_bytes(0, missing * LANES);
-                    at = at.add(missing * LANES);
-                }
-            }
+            let (from, there) = if self.plan.shape.flat && self.photos.len() == 1 {
+                let start = block * height * width + self.rows.start;
+                (data.at(self.photos.start * image + start * LANES), self.rows.len())
+            } else {
+                self.lay_gradient(block, plain);
+                (plain.cast_const(), self.steps() * 2 * LANES)
+            };
             let mut finite = true;
             for step in 0..self.steps() {
                 for pair in 0..LANES {
@@ -514,6 +485,50 @@ impl Places<'_> {
                 }
             }
             finite
+        }
+    }
+}
+
+impl Places<'_> {
+    /// Lays out a block of the gradient: runs of whole steps, with zeros between rows and behind.
+    ///
+    /// # Safety
+    /// `plain` must be good for the places of all steps.
+    #[inline(always)]
+    unsafe fn lay_gradient(&self, block: usize, plain: *mut f32) {
+        let Gradient { data, image, size: [height, width], .. } = self.plan.gradient;
+        let flat = self.plan.shape.flat;
+        let across = self.laid().plane[1];
+        let mut laid = 0;
+        // SAFETY: the caller's.
+        unsafe {
+            let zeros = |laid: &mut usize, places: usize| {
+                plain.add(*laid * LANES).write_bytes(0, places * LANES);
+                *laid += places;
+            };
+            let copy = |laid: &mut usize, from: *const f32, places: usize| {
+                plain.add(*laid * LANES).copy_from_nonoverlapping(from, places * LANES);
+                *laid += places;
+            };
+            let whole_steps = |laid: &mut usize| {
+                let missing = laid.next_multiple_of(2 * LANES) - *laid;
+                zeros(laid, missing);
+            };
+            for photo in self.photos.clone() {
+                let from = data.at(photo * image + block * height * width * LANES);
+                if flat {
+                    copy(&mut laid, from.add(self.rows.start * LANES), self.rows.len());
+                    continue;
+                }
+                for y in self.rows.clone() {
+                    copy(&mut laid, from.add(y * width * LANES), width);
+                    if y + 1 < self.rows.end {
+                        zeros(&mut laid, across - width);
+                    }
+                }
+                whole_steps(&mut laid);
+            }
+            whole_steps(&mut laid);
         }
     }
 }

@@ -105,21 +105,3 @@ pub(super) struct Line(#[allow(dead_code)] [u8; LINE]);
 pub(super) fn lines(bytes: usize) -> Vec<Line> {
     Vec::with_capacity(bytes.div_ceil(LINE))
 }
-
-/// A pointer that tasks share, each for places of its own.
-#[derive(Clone, Copy)]
-pub(super) struct Bytes(pub(super) *mut u8);
-
-// SAFETY: only an address; every use names the memory that a task owns or shares for reading.
-unsafe impl Send for Bytes {}
-// SAFETY: as above.
-unsafe impl Sync for Bytes {}
-
-impl Bytes {
-    /// # Safety
-    /// Within the memory that the pointer was made for.
-    pub(super) unsafe fn at(self, offset: usize) -> *mut u8 {
-        // SAFETY: the caller's.
-        unsafe { self.0.add(offset) }
-    }
-}
