@@ -6,7 +6,8 @@ use super::error::Result;
 use super::init::Init;
 use super::map::FeatureMap;
 use super::ops::{
-    Activation, Backend, BatchNorm, ConvSpec, NormSpec, activate, batch_norm, conv2d, global_average, scale_channels,
+    Activation, Backend, BatchNorm, ConvSpec, NormSpec, activate, batch_norm, conv_norm, conv2d, global_average,
+    scale_channels,
 };
 use super::param::{Builder, ParamId, Role, Shape, Store};
 use super::pass::Pass;
@@ -66,6 +67,9 @@ impl ConvNorm {
         x: &FeatureMap<D>,
         residual: Option<&FeatureMap<D>>,
     ) -> Result<FeatureMap<D>> {
+        if pass.keeps_nothing() {
+            return conv_norm(pass, store, x, (&self.spec, self.weight), residual, &self.norm, self.activation);
+        }
         let y = conv2d(pass, store, x, &self.spec, self.weight, None)?;
         batch_norm(pass, store, &y, residual, &self.norm, self.activation)
     }

@@ -7,6 +7,7 @@
 mod activate;
 mod attention;
 mod conv;
+mod conv_norm;
 #[allow(unsafe_code)]
 pub mod cpu;
 #[cfg(feature = "cuda")]
@@ -26,6 +27,7 @@ pub use activate::{Activation, ElementKernel, activate, add};
 pub(in crate::nn) use attention::MASK;
 pub use attention::{AttentionKernel, WindowSpec, Windows, window_attention};
 pub use conv::{ConvKernel, ConvSpec, conv2d};
+pub use conv_norm::{ConvNormKernel, conv_norm};
 pub use layer_norm::{LayerNorm, LayerNormKernel, layer_norm};
 pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};
 pub use patches::{PatchKernel, merge_patches, reframe};
@@ -83,6 +85,7 @@ pub trait Backend:
     + Layout
     + ConvKernel
     + NormKernel
+    + ConvNormKernel
     + LayerNormKernel
     + AttentionKernel
     + PatchKernel
@@ -95,6 +98,8 @@ pub trait Backend:
 }
 
 impl Backend for Cpu {}
+#[cfg(feature = "cuda")]
+impl ConvNormKernel for dfdx::prelude::Cuda {}
 #[cfg(feature = "cuda")]
 impl Backend for dfdx::prelude::Cuda {}
 

@@ -116,6 +116,12 @@ impl<D: Backend> Pass<D> {
         self.training && self.layers == Layers::Learn
     }
 
+    /// Whether what is between operations is never asked for: an evaluation that records and draws nothing.
+    pub(in crate::nn) fn keeps_nothing(&self) -> bool {
+        let records = self.tape.is_some() && self.layers != Layers::Keep;
+        !self.is_training() && !records && self.graph.is_none()
+    }
+
     /// Goes on to what lies at `place`.
     pub(in crate::nn) fn enter(&mut self, place: Place) {
         self.layers = match place {

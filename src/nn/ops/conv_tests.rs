@@ -176,3 +176,64 @@ proptest! {
         }
     }
 }
+
+/// Shapes on every path: one row of all photos, a window with a border, phases, odd blocks, groups, a depthwise window,
+/// photos, and one that is unfolded.
+#[test]
+fn a_convolution_with_its_norm_gives_the_bytes_of_both_in_turn() {
+    let conv = ConvSpec::new;
+    let shapes = [
+        (conv(48, 80, 1), Dims::new(3, 48, 5, 7)),
+        (conv(20, 37, 3), Dims::new(2, 20, 9, 11)),
+        (conv(16, 32, 3).stride(2), Dims::new(2, 16, 12, 9)),
+        (conv(64, 64, 3).groups(2), Dims::new(2, 64, 7, 6)),
+        (conv(24, 24, 5).stride(2).groups(24), Dims::new(2, 24, 13, 9)),
+        (conv(3, 40, 7).stride(2), Dims::new(2, 3, 20, 22)),
+        (conv(32, 48, 1), Dims::new(4, 32, 1, 1)),
+        (conv(6, 9, 3).groups(3), Dims::new(2, 6, 8, 5)),
+    ];
+    for ((spec, dims), seed) in shapes.into_iter().zip(0..) {
+        let out = spec.output(dims).unwrap();
+        let channels = |seed: u64| (Shape::Channels(out.c), random(out.c, seed));
+        let variance = random(out.c, 4).into_iter().map(|v| v * v).collect();
+        let params = vec![
+            (Shape::Conv(spec), random(Shape::Conv(spec).count(), 1)),
+            channels(2),
+            channels(3),
+            channels(5),
+            (Shape::Channels(out.c), variance),
+        ];
+        let activation = Activation::ALL[seed % Activation::ALL.len()];
+        for residual in [false, true] {
+            let outcome = |together: bool| {
+                let mut inputs = vec![(dims, random(dims.count(), 6))];
+                inputs.extend(residual.then(|| (out, random(out.count(), 7))));
+                let case = Case {
+                    inputs,
+                    params: params.clone(),
+                    run: &|pass, store, x, p| {
+                        let spec_of = NormSpec::TORCH;
+                        let norm = BatchNorm { gain: p[1], bias: p[2], mean: p[3], variance: p[4], spec: spec_of };
+                        if together {
+                            return conv_norm(pass, store, &x[0], (&spec, p[0]), x.get(1), &norm, activation).unwrap();
+                        }
+                        let sums = conv2d(pass, store, &x[0], &spec, p[0], None).unwrap();
+                        batch_norm(pass, store, &sums, x.get(1), &norm, activation).unwrap()
+                    },
+                    training: false,
+                    only_inputs: true,
+                };
+                case.raw()
+            };
+            each_way(|way| {
+                let (together, apart) = (outcome(true), outcome(false));
+                // a pass of its own goes the process's way, which may round products otherwise than the forced one
+                let same_way = way.contains(&format!("isa: {:?}", super::cpu::isa())) || way.contains("AMX");
+                let alike =
+                    |a: f32, b: f32| a.to_bits() == b.to_bits() || !same_way && (a - b).abs() < 1e-4 * (1.0 + b.abs());
+                let differ = together.iter().zip(&apart).filter(|&(&a, &b)| !alike(a, b)).count();
+                assert_eq!(differ, 0, "{spec:?} on {dims}, {activation:?}, residual {residual}, {way}");
+            });
+        }
+    }
+}

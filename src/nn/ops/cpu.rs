@@ -16,6 +16,7 @@ mod direct;
 mod distances;
 mod elements;
 mod fallback;
+mod finish;
 mod layer_norm;
 mod layout;
 mod memory;

@@ -109,6 +109,25 @@ pub trait NormKernel: Storage<f32> {
     ) -> Result<NormGradients<Self>, Self::Err>;
 }
 
+const OP: &str = "batch norm";
+
+/// Refuses channels or a residual that do not fit a map of `dims`.
+pub(super) fn check<D: Backend>(
+    store: &Store<D>,
+    dims: Dims,
+    residual: Option<&FeatureMap<D>>,
+    norm: &BatchNorm,
+) -> Result<()> {
+    let channels = store.get(norm.gain).shape.count();
+    if channels != dims.c {
+        return Err(NnError::shape(OP, format!("{channels} channels expected, the map is {dims}")));
+    }
+    if let Some(residual) = residual.filter(|r| r.dims() != dims) {
+        return Err(NnError::shape(OP, format!("a residual of {} on a map of {dims}", residual.dims())));
+    }
+    Ok(())
+}
+
 /// Normalises `x`, adds `residual` where there is one, applies `activation`.
 ///
 /// # Errors
@@ -121,15 +140,8 @@ pub fn batch_norm<D: Backend>(
     norm: &BatchNorm,
     activation: Activation,
 ) -> Result<FeatureMap<D>> {
-    const OP: &str = "batch norm";
     let dims = x.dims();
-    let channels = store.get(norm.gain).shape.count();
-    if channels != dims.c {
-        return Err(NnError::shape(OP, format!("{channels} channels expected, the map is {dims}")));
-    }
-    if let Some(residual) = residual.filter(|r| r.dims() != dims) {
-        return Err(NnError::shape(OP, format!("a residual of {} on a map of {dims}", residual.dims())));
-    }
+    check(store, dims, residual, norm)?;
     let of_batch = pass.is_training();
     if of_batch && dims.n * dims.h * dims.w < 2 {
         return Err(NnError::shape(OP, format!("a batch of {dims} has no variance to learn from: use more photos")));

@@ -69,6 +69,11 @@ impl Case<'_> {
         (y.dims(), Cpu::default().unpack_map(y.dims(), y.values()).unwrap())
     }
 
+    /// The output as the device has it, with its padding.
+    pub(super) fn raw(&self) -> Vec<f32> {
+        self.forward().4.values().as_vec()
+    }
+
     /// Everything, for the output's gradient `gy`.
     pub(super) fn outcome(&self, gy: &[f32]) -> Outcome {
         let device = Cpu::default();

@@ -3,13 +3,15 @@
 use dfdx::prelude::{Cpu, HasErr, Storage, TensorFromVec};
 
 use crate::nn::map::{Dims, Flat};
-use crate::nn::ops::{ConvKernel, ConvSpec, ElementKernel, Layout};
+use crate::nn::ops::norm::{Moments, NormArgs};
+use crate::nn::ops::{ConvKernel, ConvNormKernel, ConvSpec, ElementKernel, Layout, NormKernel};
 use crate::nn::param::Shape;
 
 use super::access::{In, Out, filled, host, host_mut};
 use super::depthwise::{self, Sizes};
 use super::direct::{self, Source, Target, Window, Work};
-use super::layout::panel_weights;
+use super::finish::Finish;
+use super::layout::{clear_padding, panel_weights};
 use super::plan::{self, Path, Way, blocks, is_planes, path};
 use super::simd::LANES;
 use super::weights::{self, Gradient, Phase};
@@ -42,18 +44,7 @@ impl ConvKernel for Cpu {
             let out = fallback::forward(spec, (x.0, &input), host(weight), bias.map(host), y);
             return tensor(self, self.pack_map(y, &out));
         }
-        let bias = bias.map(|bias| In::from(host(bias)));
-        let (input, weight) = (In::from(host(x.1)), In::from(host(weight)));
-        // SAFETY: `forward` writes the whole of `y`; sizes were checked by the operation.
-        let out = unsafe {
-            filled(plan::map_len(y), |out| match path(spec) {
-                Path::Depthwise => {
-                    depthwise::forward(Way::of_process().isa, depthwise_sizes(spec, x.0, y), input, weight, bias, out);
-                }
-                _ => forward(Way::of_process(), spec, (x.0, input), weight, bias, (y, out)),
-            })
-        };
-        tensor(self, out)
+        tensor(self, finished(spec, x, weight, y, Finish::bias(bias.map(|bias| In::from(host(bias))))))
     }
 
     fn conv_backward_data(
@@ -136,6 +127,50 @@ impl ConvKernel for Cpu {
     }
 }
 
+impl ConvNormKernel for Cpu {
+    fn conv_norm(
+        &self,
+        spec: &ConvSpec,
+        x: (Dims, &Flat<Cpu>),
+        weight: &Flat<Cpu>,
+        residual: Option<&Flat<Cpu>>,
+        (moments, args): (&Moments<Cpu>, NormArgs<Cpu>),
+        y: Dims,
+    ) -> Result<Flat<Cpu>> {
+        if as_places(spec, x.0) || path(spec) == Path::Plain {
+            let sums = self.conv_forward(spec, x, weight, None, y)?;
+            return self.norm_forward((y, &sums), residual, moments, args);
+        }
+        let (scale, shift) = norm::affine(moments, &args);
+        let finish = Finish {
+            scale: Some(In::from(&scale[..])),
+            shift: Some(In::from(&shift[..])),
+            residual: residual.map(|residual| In::from(host(residual))),
+            activation: args.activation,
+        };
+        let mut out = finished(spec, x, weight, y, finish);
+        if !args.activation.keeps_zero() {
+            clear_padding(y, &mut out);
+        }
+        tensor(self, out)
+    }
+}
+
+/// The output on a path of blocks.
+fn finished(spec: &ConvSpec, x: (Dims, &Flat<Cpu>), weight: &Flat<Cpu>, y: Dims, finish: Finish) -> Vec<f32> {
+    let (input, weight) = (In::from(host(x.1)), In::from(host(weight)));
+    let way = Way::of_process();
+    // SAFETY: either writes the whole of `y`; sizes were checked by the operation.
+    unsafe {
+        filled(plan::map_len(y), |out| match path(spec) {
+            Path::Depthwise => {
+                depthwise::forward(way.isa, depthwise_sizes(spec, x.0, y), input, weight, out, finish);
+            }
+            _ => forward(way, spec, (x.0, input), weight, (y, out), finish),
+        })
+    }
+}
+
 fn depthwise_sizes(spec: &ConvSpec, x: Dims, y: Dims) -> Sizes {
     Sizes {
         images: x.n,
@@ -184,8 +219,8 @@ fn exchanged(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 /// The output on the path of panels.
 ///
 /// # Safety
-/// The pointers must be good for maps of `x`, `y`, and for weights and bias of `spec`.
-unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), weight: In, bias: Option<In>, y: (Dims, Out)) {
+/// The pointers must be good for maps of `x`, `y`, and for weights and finish of `spec`.
+unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), weight: In, y: (Dims, Out), finish: Finish) {
     let ((x, input), (y, out)) = (x, y);
     // SAFETY: the caller's.
     unsafe {
@@ -203,8 +238,8 @@ unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), weight: In, bias: Op
                 accumulate: false,
             };
             let weight = In(weight.at(group * panel_weights(spec)));
-            let bias = bias.map(|bias| In(bias.0.add(group_blocks(y.c, spec.groups, group).1 * LANES)));
-            direct::run(way, Work { images: x.n, source, weights: weight, bias, target, window: window(spec) });
+            let finish = finish.further(first, first * y.h * y.w * LANES);
+            direct::run(way, Work { images: x.n, source, weights: weight, target, window: window(spec), finish });
         }
     }
 }
@@ -293,7 +328,7 @@ unsafe fn backward_data(way: Way, spec: &ConvSpec, x: (Dims, Out), weight: In, y
                     };
                     let source = source(y, gradient, spec.groups, group);
                     let weights = In(turned.0);
-                    direct::run(way, Work { images: x.n, source, weights, bias: None, target, window });
+                    direct::run(way, Work { images: x.n, source, weights, target, window, finish: Finish::NONE });
                 }
             }
         }

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::access::{In, Out, scratch};
+use super::finish::{Finish, Lines};
 use super::plan::{Way, panels, pieces};
 use super::simd::{Kernel, LANES, Lanes, launch};
 use super::threads::parallel;
@@ -61,15 +62,16 @@ impl Window {
     }
 }
 
-/// A convolution of `images` photos. `weights` are panels, `bias` has one value a channel.
+/// A convolution of `images` photos. `weights` are panels.
 #[derive(Clone, Copy)]
 pub(super) struct Work {
     pub(super) images: usize,
     pub(super) source: Source,
     pub(super) weights: In,
-    pub(super) bias: Option<In>,
     pub(super) target: Target,
     pub(super) window: Window,
+    /// Of a whole target: without accumulation, step or first place.
+    pub(super) finish: Finish,
 }
 
 impl Work {
@@ -101,8 +103,8 @@ struct Laid {
 /// Convolves.
 ///
 /// # Safety
-/// The pointers of `work` must be good for the maps that `source`, `target` describe, `weights` for their panels, `bias`
-/// for one value a channel.
+/// The pointers of `work` must be good for the maps that `source`, `target` describe, `weights` for their panels,
+/// `finish` for the target.
 pub(super) unsafe fn run(way: Way, work: Work) {
     if tiled::serves(&work.source, &work.window)
         && let Some(tiles) = way.tiles
@@ -123,9 +125,9 @@ pub(super) struct Plan {
     way: Way,
     source: Source,
     weights: In,
-    bias: Option<In>,
     target: Target,
     window: Window,
+    finish: Finish,
     /// A 1x1 window at stride one sees a map as one long row.
     flat: bool,
     photos: Vec<Range<usize>>,
@@ -136,7 +138,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(way: Way, work: Work) -> Plan {
-        let (flat, Work { images, source, weights, bias, target, window }) = work.flattened();
+        let (flat, Work { images, source, weights, target, window, finish }) = work.flattened();
         // values of the source behind one row of output (or one pixel of a flat map)
         let lanes = if source.planes { 1 } else { LANES };
         let depth = source.blocks * lanes;
@@ -155,7 +157,7 @@ impl Plan {
         // enough tasks for many threads, each with enough to do
         let groups = (32usize).div_ceil(photos.len() * rows.len()).min(panels.len().div_ceil(4)).max(1);
         let panel_groups = pieces(panels.len(), panels.len().div_ceil(groups)).collect();
-        Plan { way, source, weights, bias, target, window, flat, photos, rows, panels, panel_groups }
+        Plan { way, source, weights, target, window, finish, flat, photos, rows, panels, panel_groups }
     }
 
     fn tasks(&self) -> usize {
@@ -179,7 +181,8 @@ impl Plan {
                 let step = self.lanes();
                 let data = data.at(photos.start * image + rows.start * step);
                 let laid = Laid { data, image, block, row: 0, step, out_row: 0 };
-                return self.cover(laid, photos, 0..1, rows, group);
+                self.cover(laid, photos.clone(), 0..1, rows.clone(), group.clone());
+                return self.finish(photos, rows, group);
             }
             let point = self.window.is_point();
             // a 1x1 window with a stride reads only every second pixel: gather those
@@ -217,8 +220,32 @@ impl Plan {
                     step: stride * self.lanes(),
                     out_row: row * stride,
                 };
-                self.cover(laid, photos, rows, 0..self.target.count[1], group);
+                self.cover(laid, photos.clone(), rows.clone(), 0..self.target.count[1], group.clone());
             });
+            let across = self.target.count[1];
+            self.finish(photos, rows.start * across..rows.end * across, group);
+        }
+    }
+
+    /// Finishes the `places` of `photos`, where the tile's bias is not all that there is to do.
+    ///
+    /// # Safety
+    /// That of [`run`].
+    unsafe fn finish(&self, photos: Range<usize>, places: Range<usize>, group: Range<usize>) {
+        if !self.finish.is_more_than_bias() {
+            return;
+        }
+        let Target { data, image, size: [height, width], .. } = self.target;
+        let target_block = height * width * LANES;
+        for photo in photos {
+            for block in self.panels[group.clone()].iter().flat_map(|&(first, blocks)| first..first + blocks) {
+                let at = photo * image + block * target_block + places.start * LANES;
+                // SAFETY: the caller's; a task finishes what it has written.
+                unsafe {
+                    let residual = self.finish.residual.map_or(std::ptr::null(), |residual| residual.at(at));
+                    self.finish.run(self.way.isa, block, Lines::in_place(data.at(at), places.len(), residual));
+                }
+            }
         }
     }
 
@@ -244,6 +271,7 @@ impl Plan {
         let out = step * LANES;
         let target_block = height * width * LANES;
         let in_blocks = self.source.blocks;
+        let bias = self.finish.shift.filter(|_| !self.finish.is_more_than_bias());
         let block_weights = taps_down * taps_across * self.lanes() * LANES;
         for &(first_block, blocks) in &self.panels[group] {
             let patches = patches(&self.way, blocks, rows.len(), columns.len());
@@ -274,7 +302,7 @@ impl Plan {
                                 source,
                                 weights: self.weights.at(panel * block_weights),
                                 target: data.at(photo * image + first_block * target_block + place * LANES),
-                                bias: match self.bias {
+                                bias: match bias {
                                     Some(bias) if inputs.start == 0 => bias.at(first_block * LANES),
                                     _ => std::ptr::null(),
                                 },

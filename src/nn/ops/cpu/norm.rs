@@ -186,7 +186,7 @@ impl<A: Act> Kernel for BackwardInput<A> {
 }
 
 /// Scale and shift of each channel: `gain / sqrt(variance + epsilon)`, `bias - mean scale`.
-fn affine(moments: &Moments<Cpu>, args: &NormArgs<Cpu>) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn affine(moments: &Moments<Cpu>, args: &NormArgs<Cpu>) -> (Vec<f32>, Vec<f32>) {
     let (mean, variance) = (host(&moments.mean), host(&moments.variance));
     let scale: Vec<f32> =
         host(args.gain).iter().zip(variance).map(|(gain, variance)| gain / (variance + args.epsilon).sqrt()).collect();

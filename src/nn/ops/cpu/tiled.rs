@@ -8,12 +8,13 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::access::{In, Out, scratch};
+use super::access::{Out, scratch};
 use super::direct::{self, Source, Target, Window, Work};
+use super::finish::{Finish, Lines};
 use super::parts::{LINE, Splitter};
 use super::plan::{Way, pieces};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
-use super::simd::LANES;
+use super::simd::{Isa, LANES};
 use super::split_weights::{PANEL, pack};
 use super::strips::{Laid, Shape};
 use super::threads::parallel;
@@ -48,7 +49,7 @@ impl Task for Whole {
     unsafe fn run<E: Engine, const PARTS: usize>(self) -> bool {
         let Whole { way, work } = self;
         let Work { source, weights, target, window, .. } = work;
-        let plan = Plan::new::<PARTS>(work);
+        let plan = Plan::new::<PARTS>(way.isa, work);
         // SAFETY: the caller's.
         let Some(mut split_weights) =
             (unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) })
@@ -126,9 +127,10 @@ impl Task for Whole {
 }
 
 struct Plan {
+    isa: Isa,
     source: Source,
-    bias: Option<In>,
     target: Target,
+    finish: Finish,
     shape: Shape,
     photos: Vec<Range<usize>>,
     rows: Vec<Range<usize>>,
@@ -137,8 +139,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new<const PARTS: usize>(work: Work) -> Plan {
-        let (flat, Work { images, source, bias, target, window, .. }) = work.flattened();
+    fn new<const PARTS: usize>(isa: Isa, work: Work) -> Plan {
+        let (flat, Work { images, source, target, window, finish, .. }) = work.flattened();
         let shape = Shape::new(window, flat, target.count);
         let place = source.blocks.div_ceil(2) * PARTS * LINE;
         let row = if flat { place } else { place * shape.phases() * (target.count[1] + shape.beyond[1]) };
@@ -151,7 +153,7 @@ impl Plan {
         let panels = target.blocks.div_ceil(PANEL);
         let groups = (16usize).div_ceil(photos.len() * rows.len()).min(panels.div_ceil(2)).max(1);
         let panel_groups = pieces(panels, panels.div_ceil(groups)).collect();
-        Plan { source, bias, target, shape, photos, rows, panel_groups }
+        Plan { isa, source, target, finish, shape, photos, rows, panel_groups }
     }
 
     fn strip(&self, strip: usize) -> (Range<usize>, Range<usize>) {
@@ -290,7 +292,7 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
         let mut sums = Sums([0.0; SUMS]);
         let Target { size: [height, width], accumulate, .. } = plan.target;
         let target_block = height * width * LANES;
-        let as_they_are = plan.shape.flat && plan.bias.is_none() && !accumulate;
+        let as_they_are = plan.shape.flat && plan.finish.is_none() && !accumulate;
         // SAFETY: the caller's.
         unsafe {
             U::begin();
@@ -374,11 +376,10 @@ impl Places<'_> {
     /// rows.
     ///
     /// # Safety
-    /// The target and the bias must be good for them.
-    #[inline(always)]
+    /// The target and what it is finished with must be good for them.
     unsafe fn store(&self, sums: &Sums, start: usize, from: Range<usize>, first_block: usize, columns: usize) {
         let Target { data, image, size: [height, width], step, first, accumulate, .. } = self.plan.target;
-        let target_block = height * width * LANES;
+        let (target_block, finish) = (height * width * LANES, &self.plan.finish);
         let [rows, across] = self.plane;
         let place = from.start % (rows * across);
         let (mut photo, mut y, mut x) = (from.start / (rows * across), place / across, place % across);
@@ -394,26 +395,25 @@ impl Places<'_> {
                 for b in 0..columns {
                     // SAFETY: the caller's.
                     unsafe {
-                        let mut to = data.at((self.first_photo + photo) * image
+                        let there = (self.first_photo + photo) * image
                             + (first_block + b) * target_block
-                            + (row * width + column) * LANES);
-                        let mut bias_line = [0.0f32; LANES];
-                        if let Some(bias) = self.plan.bias {
-                            bias_line = bias.at((first_block + b) * LANES).cast::<[f32; LANES]>().read();
-                        }
-                        for q in at..at + kept {
-                            let tile = (q / LANES) * 2 + b;
-                            let line = sums.0.as_ptr().add((tile * LANES + q % LANES) * LANES);
-                            let mut values = line.cast::<[f32; LANES]>().read();
-                            for i in 0..LANES {
-                                values[i] += bias_line[i];
-                                if accumulate {
-                                    values[i] += *to.add(i);
-                                }
-                            }
-                            to.cast::<[f32; LANES]>().write(values);
-                            to = to.add(step * LANES);
-                        }
+                            + (row * width + column) * LANES;
+                        let to = data.at(there);
+                        let residual = match finish.residual {
+                            Some(residual) => residual.at(there),
+                            None if accumulate => to.cast_const(),
+                            None => std::ptr::null(),
+                        };
+                        let lines = Lines {
+                            from: sums.0.as_ptr().add(b * LANES * LANES),
+                            first: at,
+                            sixteen: 2 * LANES * LANES,
+                            count: kept,
+                            to,
+                            residual,
+                            step: step * LANES,
+                        };
+                        finish.run(self.plan.isa, first_block + b, lines);
                     }
                 }
             }
