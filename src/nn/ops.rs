@@ -99,7 +99,9 @@ pub trait Backend:
 
 impl Backend for Cpu {}
 #[cfg(feature = "cuda")]
-impl ConvNormKernel for dfdx::prelude::Cuda {}
+impl ConvNormKernel for dfdx::prelude::Cuda {
+    type Ready = ();
+}
 #[cfg(feature = "cuda")]
 impl Backend for dfdx::prelude::Cuda {}
 

@@ -83,6 +83,7 @@ pub struct Param<D: Backend> {
     pub place: Place,
     /// Values in the device's order.
     pub(in crate::nn) value: Flat<D>,
+    ready: D::Ready,
 }
 
 /// All parameters of a network on device `D`, in the order in which its layers were built.
@@ -131,7 +132,14 @@ impl<D: Backend> Store<D> {
 
     /// The values at `id`, to change in place.
     pub(in crate::nn) fn value_mut(&mut self, id: ParamId) -> &mut Flat<D> {
-        &mut self.params[id.0].value
+        let param = &mut self.params[id.0];
+        param.ready = D::Ready::default();
+        &mut param.value
+    }
+
+    /// Where the device keeps what it has made of the values at `id`.
+    pub(in crate::nn) fn ready(&self, id: ParamId) -> &D::Ready {
+        &self.params[id.0].ready
     }
 
     /// A matrix parameter as a dfdx tensor: its gradient appears under [`Store::value`].
@@ -167,7 +175,7 @@ impl<D: Backend> Store<D> {
         if values.len() != shape.count() {
             return Err(NnError::shape("import", format!("{} values for {:?}", values.len(), shape.sizes())));
         }
-        self.params[id.0].value = self.packed(&shape, values)?;
+        *self.value_mut(id) = self.packed(&shape, values)?;
         Ok(())
     }
 
@@ -186,7 +194,7 @@ impl<D: Backend> Store<D> {
     ) -> Result<ParamId> {
         if self.outline {
             let value = self.device.try_tensor_from_vec(vec![0.0], (1,)).map_err(|e| NnError::device("outline", e))?;
-            self.params.push(Param { name, shape, role, place, value });
+            self.params.push(Param { name, shape, role, place, value, ready: D::Ready::default() });
             return Ok(ParamId(self.params.len() - 1));
         }
         let mut hash = Sha256::new();
@@ -195,7 +203,7 @@ impl<D: Backend> Store<D> {
         let mut rng = ChaCha8Rng::from_seed(hash.finalize().into());
         let values = init.draw(shape.count(), &mut rng);
         let value = self.packed(&shape, values)?;
-        self.params.push(Param { name, shape, role, place, value });
+        self.params.push(Param { name, shape, role, place, value, ready: D::Ready::default() });
         Ok(ParamId(self.params.len() - 1))
     }
 

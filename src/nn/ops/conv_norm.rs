@@ -11,12 +11,15 @@ use super::{Activation, Backend, BatchNorm, ConvKernel, ConvSpec, NormKernel};
 
 /// Both on a device.
 pub trait ConvNormKernel: ConvKernel + NormKernel {
+    /// What this device makes of a convolution's weights and keeps until they change.
+    type Ready: Default;
+
     /// [`NormKernel::norm_forward`] of [`ConvKernel::conv_forward`]; a device that can do better gives the same.
     fn conv_norm(
         &self,
         spec: &ConvSpec,
         x: (Dims, &Flat<Self>),
-        weight: &Flat<Self>,
+        (weight, _): (&Flat<Self>, &Self::Ready),
         residual: Option<&Flat<Self>>,
         (moments, args): (&Moments<Self>, NormArgs<Self>),
         y: Dims,
@@ -47,7 +50,7 @@ pub fn conv_norm<D: Backend>(
     let (x, residual) = ((x.dims(), x.values()), residual.map(FeatureMap::values));
     let y = pass
         .device()
-        .conv_norm(spec, x, store.value(weight), residual, (&moments, args), out)
+        .conv_norm(spec, x, (store.value(weight), store.ready(weight)), residual, (&moments, args), out)
         .map_err(|e| NnError::device("conv2d with batch norm", e))?;
     Ok(pass.output(y, out))
 }

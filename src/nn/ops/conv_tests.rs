@@ -4,8 +4,11 @@ use proptest::prelude::*;
 
 use super::cpu::parts::Products;
 use super::cpu::plan::tests::{each_way, on_tiles};
-use super::tests::{Case, close, random};
+use super::tests::{Case, close, flat, map, random};
 use super::*;
+use crate::nn::init::Init;
+use crate::nn::param::{Builder, Role, Store};
+use crate::nn::pass::Pass;
 
 /// Output and gradients of a convolution by plain loops in f64.
 struct Naive {
@@ -235,5 +238,38 @@ fn a_convolution_with_its_norm_gives_the_bytes_of_both_in_turn() {
                 assert_eq!(differ, 0, "{spec:?} on {dims}, {activation:?}, residual {residual}, {way}");
             });
         }
+    }
+}
+
+#[test]
+fn weights_that_are_kept_split_are_those_of_now_at_the_products_asked_for() {
+    let (spec, dims) = (ConvSpec::new(32, 48, 3), Dims::new(1, 32, 6, 6));
+    let device = Cpu::default();
+    let mut store = Store::new(&device);
+    let mut builder = Builder::new(&mut store, 0);
+    let weight = builder.param("weight", Shape::Conv(spec), Role::Weight, Init::Normal(1.0)).unwrap();
+    let norm = crate::nn::layer::norm(&mut builder, 48, NormSpec::TORCH).unwrap();
+    let x = map(dims, &random(dims.count(), 1));
+    let run = |store: &Store<Cpu>, products: Products| {
+        let y = on_tiles(true, products, || {
+            let pass = Pass::inference(&device);
+            conv_norm(&pass, store, &x, (&spec, weight), None, &norm, Activation::Relu).unwrap()
+        });
+        y.unwrap().values().as_vec()
+    };
+    let before = [Products::One, Products::Three].map(|products| run(&store, products));
+    assert_ne!(before[0], before[1]);
+    assert_eq!(run(&store, Products::One), before[0], "kept");
+    assert_eq!(run(&store, Products::Three), before[1], "others than those kept");
+    for changed in 0..2 {
+        let doubled: Vec<f32> = store.export(weight).unwrap().iter().map(|w| 2.0 * w).collect();
+        if changed == 0 {
+            store.import(weight, doubled).unwrap();
+        } else {
+            *store.value_mut(weight) = flat(device.pack_param(&Shape::Conv(spec), doubled));
+        }
+        // a power of two scales every part
+        let expected: Vec<f32> = before[0].iter().map(|y| y * 2.0f32.powi(changed + 1)).collect();
+        assert_eq!(run(&store, Products::One), expected, "after change {changed}");
     }
 }

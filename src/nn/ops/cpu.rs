@@ -40,6 +40,7 @@ mod tiles;
 mod update;
 mod weights;
 
+pub use conv::Ready;
 pub use distances::{distance, distances};
 pub use memory::keep_memory;
 pub use plan::{kernels, set_precision, with_vectors};

@@ -15,12 +15,12 @@ pub(super) fn random(count: usize, seed: u64) -> Vec<f32> {
     Init::Normal(1.0).draw(count, &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
-fn flat(values: Vec<f32>) -> Flat<Cpu> {
+pub(super) fn flat(values: Vec<f32>) -> Flat<Cpu> {
     let length = values.len();
     Cpu::default().tensor_from_vec(values, (length,))
 }
 
-fn map(dims: Dims, values: &[f32]) -> FeatureMap<Cpu> {
+pub(super) fn map(dims: Dims, values: &[f32]) -> FeatureMap<Cpu> {
     FeatureMap::traced(flat(Cpu::default().pack_map(dims, values)), dims)
 }
 

@@ -42,28 +42,28 @@ pub(super) unsafe fn filled(length: usize, fill: impl FnOnce(Out)) -> Vec<f32> {
 
 /// A pointer that tasks read through.
 #[derive(Clone, Copy)]
-pub(super) struct In(pub(super) *const f32);
+pub(super) struct In<T = f32>(pub(super) *const T);
 
 /// A pointer that tasks write through, each to places of its own.
 #[derive(Clone, Copy)]
 pub(super) struct Out<T = f32>(pub(super) *mut T);
 
 // SAFETY: only an address; every use names the memory that a task owns or shares for reading.
-unsafe impl Send for In {}
+unsafe impl<T> Send for In<T> {}
 // SAFETY: as above.
-unsafe impl Sync for In {}
+unsafe impl<T> Sync for In<T> {}
 // SAFETY: as above.
 unsafe impl<T> Send for Out<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Out<T> {}
 
-impl In {
+impl<T> In<T> {
     /// The pointer `offset` values on.
     ///
     /// # Safety
     /// Within the memory that the pointer was made for.
     #[inline(always)]
-    pub(super) unsafe fn at(self, offset: usize) -> *const f32 {
+    pub(super) unsafe fn at(self, offset: usize) -> *const T {
         // SAFETY: the caller's.
         unsafe { self.0.add(offset) }
     }

@@ -1,5 +1,7 @@
 //! Convolution on the CPU: from sizes to the kernel that serves them.
 
+use std::sync::OnceLock;
+
 use dfdx::prelude::{Cpu, HasErr, Storage, TensorFromVec};
 
 use crate::nn::map::{Dims, Flat};
@@ -14,8 +16,10 @@ use super::finish::Finish;
 use super::layout::{clear_padding, panel_weights};
 use super::plan::{self, Path, Way, blocks, is_planes, path};
 use super::simd::LANES;
+use super::split_weights::SplitWeights;
+use super::tiles::Tiles;
 use super::weights::{self, Gradient, Phase};
-use super::{fallback, norm};
+use super::{fallback, norm, tiled};
 
 type Result<T> = std::result::Result<T, <Cpu as HasErr>::Err>;
 
@@ -44,7 +48,7 @@ impl ConvKernel for Cpu {
             let out = fallback::forward(spec, (x.0, &input), host(weight), bias.map(host), y);
             return tensor(self, self.pack_map(y, &out));
         }
-        tensor(self, finished(spec, x, weight, y, Finish::bias(bias.map(|bias| In::from(host(bias))))))
+        tensor(self, finished(spec, x, (weight, None), y, Finish::bias(bias.map(|bias| In::from(host(bias))))))
     }
 
     fn conv_backward_data(
@@ -128,11 +132,13 @@ impl ConvKernel for Cpu {
 }
 
 impl ConvNormKernel for Cpu {
+    type Ready = OnceLock<Ready>;
+
     fn conv_norm(
         &self,
         spec: &ConvSpec,
         x: (Dims, &Flat<Cpu>),
-        weight: &Flat<Cpu>,
+        (weight, ready): (&Flat<Cpu>, &OnceLock<Ready>),
         residual: Option<&Flat<Cpu>>,
         (moments, args): (&Moments<Cpu>, NormArgs<Cpu>),
         y: Dims,
@@ -148,7 +154,7 @@ impl ConvNormKernel for Cpu {
             residual: residual.map(|residual| In::from(host(residual))),
             activation: args.activation,
         };
-        let mut out = finished(spec, x, weight, y, finish);
+        let mut out = finished(spec, x, (weight, Some(ready)), y, finish);
         if !args.activation.keeps_zero() {
             clear_padding(y, &mut out);
         }
@@ -156,17 +162,48 @@ impl ConvNormKernel for Cpu {
     }
 }
 
-/// The output on a path of blocks.
-fn finished(spec: &ConvSpec, x: (Dims, &Flat<Cpu>), weight: &Flat<Cpu>, y: Dims, finish: Finish) -> Vec<f32> {
+/// Weights split for tile products, each group's.
+pub struct Ready {
+    tiles: Tiles,
+    groups: Vec<SplitWeights>,
+}
+
+impl Ready {
+    /// # Safety
+    /// `weight` must be good for the weights of `spec`.
+    unsafe fn new(way: Way, tiles: Tiles, spec: &ConvSpec, weight: In) -> Ready {
+        let [inputs, outputs] = [spec.in_channels, spec.out_channels].map(|c| group_blocks(c, spec.groups, 0).0);
+        // SAFETY: the caller's.
+        let of = |group| unsafe {
+            tiled::split(way, tiles, [inputs, outputs], spec.kernel, In(weight.at(group * panel_weights(spec))))
+        };
+        Ready { tiles, groups: (0..spec.groups).map(of).collect() }
+    }
+}
+
+/// The output on a path of blocks. Split weights are kept in `ready`, where that is given.
+fn finished(
+    spec: &ConvSpec,
+    x: (Dims, &Flat<Cpu>),
+    (weight, ready): (&Flat<Cpu>, Option<&OnceLock<Ready>>),
+    y: Dims,
+    finish: Finish,
+) -> Vec<f32> {
     let (input, weight) = (In::from(host(x.1)), In::from(host(weight)));
     let way = Way::of_process();
+    let tiles = way.tiles.filter(|_| path(spec) == Path::Panels && !is_planes(x.0.c));
+    let ready = ready.zip(tiles).and_then(|(ready, tiles)| {
+        // SAFETY: the weights are as large as `spec` says; the operation checked them.
+        let ready = ready.get_or_init(|| unsafe { Ready::new(way, tiles, spec, weight) });
+        (ready.tiles == tiles).then_some(&ready.groups[..])
+    });
     // SAFETY: either writes the whole of `y`; sizes were checked by the operation.
     unsafe {
         filled(plan::map_len(y), |out| match path(spec) {
             Path::Depthwise => {
                 depthwise::forward(way.isa, depthwise_sizes(spec, x.0, y), input, weight, out, finish);
             }
-            _ => forward(way, spec, (x.0, input), weight, (y, out), finish),
+            _ => forward(way, spec, (x.0, input), (weight, ready), (y, out), finish),
         })
     }
 }
@@ -220,7 +257,14 @@ fn exchanged(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 ///
 /// # Safety
 /// The pointers must be good for maps of `x`, `y`, and for weights and finish of `spec`.
-unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), weight: In, y: (Dims, Out), finish: Finish) {
+unsafe fn forward(
+    way: Way,
+    spec: &ConvSpec,
+    x: (Dims, In),
+    (weight, ready): (In, Option<&[SplitWeights]>),
+    y: (Dims, Out),
+    finish: Finish,
+) {
     let ((x, input), (y, out)) = (x, y);
     // SAFETY: the caller's.
     unsafe {
@@ -239,7 +283,8 @@ unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), weight: In, y: (Dims
             };
             let weight = In(weight.at(group * panel_weights(spec)));
             let finish = finish.further(first, first * y.h * y.w * LANES);
-            direct::run(way, Work { images: x.n, source, weights: weight, target, window: window(spec), finish });
+            let work = Work { images: x.n, source, weights: weight, target, window: window(spec), finish };
+            direct::run(way, work, ready.map(|ready| &ready[group]));
         }
     }
 }
@@ -328,7 +373,7 @@ unsafe fn backward_data(way: Way, spec: &ConvSpec, x: (Dims, Out), weight: In, y
                     };
                     let source = source(y, gradient, spec.groups, group);
                     let weights = In(turned.0);
-                    direct::run(way, Work { images: x.n, source, weights, target, window, finish: Finish::NONE });
+                    direct::run(way, Work { images: x.n, source, weights, target, window, finish: Finish::NONE }, None);
                 }
             }
         }

@@ -10,6 +10,7 @@ use super::access::{In, Out, scratch};
 use super::finish::{Finish, Lines};
 use super::plan::{Way, panels, pieces};
 use super::simd::{Kernel, LANES, Lanes, launch};
+use super::split_weights::SplitWeights;
 use super::threads::parallel;
 use super::tile::{self, Form, Tile};
 use super::tiled;
@@ -100,16 +101,16 @@ struct Laid {
     out_row: usize,
 }
 
-/// Convolves.
+/// Convolves; `split` are the weights split for tiles, where somebody has them already.
 ///
 /// # Safety
 /// The pointers of `work` must be good for the maps that `source`, `target` describe, `weights` for their panels,
 /// `finish` for the target.
-pub(super) unsafe fn run(way: Way, work: Work) {
+pub(super) unsafe fn run(way: Way, work: Work, split: Option<&SplitWeights>) {
     if tiled::serves(&work.source, &work.window)
         && let Some(tiles) = way.tiles
         // SAFETY: the caller's.
-        && unsafe { tiled::run(way, tiles, work) }
+        && unsafe { tiled::run(way, tiles, work, split) }
     {
         return;
     }

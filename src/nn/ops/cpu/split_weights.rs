@@ -14,7 +14,10 @@ use super::tiles::{Engine, Job, Line, TILE, lines};
 /// Blocks of output channels that a panel of split weights holds.
 pub(super) const PANEL: usize = 2;
 
-/// Splits panels of weights: `[panel][pairs][taps][parts][blocks][16 lines]`; none where a weight is not finite.
+/// Panels of split weights, `[panel][pairs][taps][parts][blocks][16 lines]`; none where a weight is not finite.
+pub(super) type SplitWeights = Option<Vec<Line>>;
+
+/// Splits panels of weights.
 ///
 /// # Safety
 /// `weights` must be good for the panels of the window.
@@ -24,7 +27,7 @@ pub(super) unsafe fn pack<E: Engine, const PARTS: usize>(
     out_blocks: usize,
     window: [usize; 2],
     weights: In,
-) -> Option<Vec<Line>> {
+) -> SplitWeights {
     let taps = window[0] * window[1];
     let pairs = in_blocks.div_ceil(2);
     let all = out_blocks.div_ceil(PANEL);

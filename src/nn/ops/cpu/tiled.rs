@@ -8,14 +8,14 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::access::{Out, scratch};
+use super::access::{In, Out, scratch};
 use super::direct::{self, Source, Target, Window, Work};
 use super::finish::{Finish, Lines};
 use super::parts::{LINE, Splitter};
 use super::plan::{Way, pieces};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::{Isa, LANES};
-use super::split_weights::{PANEL, pack};
+use super::split_weights::{PANEL, SplitWeights, pack};
 use super::strips::{Laid, Shape};
 use super::threads::parallel;
 use super::tiles::{Engine, Job, TILE, Task, Tiles, lines, on_machine};
@@ -32,31 +32,66 @@ pub(super) fn serves(source: &Source, window: &Window) -> bool {
 ///
 /// # Safety
 /// That of [`direct::run`].
-pub(super) unsafe fn run(way: Way, tiles: Tiles, work: Work) -> bool {
+pub(super) unsafe fn run(way: Way, tiles: Tiles, work: Work, split: Option<&SplitWeights>) -> bool {
     // SAFETY: the caller's.
-    unsafe { on_machine(tiles, Whole { way, work }) }
+    unsafe { on_machine(tiles, Whole { way, work, split }) }
+}
+
+/// Splits the weights of a convolution of `blocks` of channels in and out.
+///
+/// # Safety
+/// `weights` must be good for the panels of the window.
+pub(super) unsafe fn split(
+    way: Way,
+    tiles: Tiles,
+    blocks: [usize; 2],
+    window: [usize; 2],
+    weights: In,
+) -> SplitWeights {
+    // SAFETY: the caller's.
+    unsafe { on_machine(tiles, SplitAlone { way, blocks, window, weights }) }
+}
+
+struct SplitAlone {
+    way: Way,
+    blocks: [usize; 2],
+    window: [usize; 2],
+    weights: In,
+}
+
+impl Task for SplitAlone {
+    type Output = SplitWeights;
+
+    unsafe fn run<E: Engine, const PARTS: usize>(self) -> SplitWeights {
+        let SplitAlone { way, blocks: [inputs, outputs], window, weights } = self;
+        // SAFETY: the caller's.
+        unsafe { pack::<E, PARTS>(way, inputs, outputs, window, weights) }
+    }
 }
 
 /// A convolution, before its kernels are chosen.
-struct Whole {
+struct Whole<'a> {
     way: Way,
     work: Work,
+    split: Option<&'a SplitWeights>,
 }
 
-impl Task for Whole {
+impl Task for Whole<'_> {
     type Output = bool;
 
     unsafe fn run<E: Engine, const PARTS: usize>(self) -> bool {
-        let Whole { way, work } = self;
+        let Whole { way, work, split } = self;
         let Work { source, weights, target, window, .. } = work;
         let plan = Plan::new::<PARTS>(way.isa, work);
-        // SAFETY: the caller's.
-        let Some(mut split_weights) =
-            (unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) })
-        else {
+        let mut own = None;
+        if split.is_none() {
+            // SAFETY: the caller's.
+            own = unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) };
+        }
+        let Some(split_weights) = split.unwrap_or(&own) else {
             return false;
         };
-        let split_weights = Out(split_weights.as_mut_ptr().cast::<u8>());
+        let split_weights = In(split_weights.as_ptr().cast::<u8>());
         let vectors = |photos: Range<usize>, rows: Range<usize>, panels: &Range<usize>| {
             let blocks = panels.start * PANEL..(panels.end * PANEL).min(target.blocks);
             let narrow = blocks.start / way.panel..blocks.end.div_ceil(way.panel);
