@@ -173,9 +173,7 @@ impl Inverted {
             None => x.clone(),
         };
         y = self.depthwise.forward(pass, store, &y, None)?;
-        if let Some(squeeze) = &self.squeeze {
-            y = squeeze.forward(pass, store, &y)?;
-        }
-        self.project.forward(pass, store, &y, self.residual.then_some(x))
+        let scale = self.squeeze.as_ref().map(|squeeze| squeeze.scales(pass, store, &y)).transpose()?;
+        self.project.forward_scaled(pass, store, &y, scale.as_ref(), self.residual.then_some(x))
     }
 }

@@ -6,8 +6,8 @@ use super::error::Result;
 use super::init::Init;
 use super::map::FeatureMap;
 use super::ops::{
-    Activation, Backend, BatchNorm, ConvSpec, NormSpec, activate, batch_norm, conv_norm, conv2d, global_average,
-    scale_channels,
+    Activation, Backend, BatchNorm, ConvNormed, ConvSpec, NormSpec, activate, batch_norm, conv_norm, conv2d,
+    global_average, scale_channels,
 };
 use super::param::{Builder, ParamId, Role, Shape, Store};
 use super::pass::Pass;
@@ -67,11 +67,28 @@ impl ConvNorm {
         x: &FeatureMap<D>,
         residual: Option<&FeatureMap<D>>,
     ) -> Result<FeatureMap<D>> {
+        self.forward_scaled(pass, store, x, None, residual)
+    }
+
+    /// `activation(norm(conv(scale x)) + residual)`, the scale one of [`SqueezeExcite::scales`].
+    ///
+    /// # Errors
+    /// As the operations.
+    pub fn forward_scaled<D: Backend>(
+        &self,
+        pass: &mut Pass<D>,
+        store: &Store<D>,
+        x: &FeatureMap<D>,
+        scale: Option<&FeatureMap<D>>,
+        residual: Option<&FeatureMap<D>>,
+    ) -> Result<FeatureMap<D>> {
+        let ConvNorm { ref spec, weight, ref norm, activation } = *self;
         if pass.keeps_nothing() {
-            return conv_norm(pass, store, x, (&self.spec, self.weight), residual, &self.norm, self.activation);
+            return conv_norm(pass, store, x, ConvNormed { spec, weight, norm, activation }, scale, residual);
         }
-        let y = conv2d(pass, store, x, &self.spec, self.weight, None)?;
-        batch_norm(pass, store, &y, residual, &self.norm, self.activation)
+        let scaled = scale.map(|scale| scale_channels(pass, x, scale)).transpose()?;
+        let y = conv2d(pass, store, scaled.as_ref().unwrap_or(x), spec, weight, None)?;
+        batch_norm(pass, store, &y, residual, norm, activation)
     }
 }
 
@@ -153,21 +170,16 @@ impl SqueezeExcite {
         })
     }
 
-    /// `x * second(expand(first(reduce(mean(x)))))`, the activations being SiLU and sigmoid in EfficientNet.
+    /// `second(expand(first(reduce(mean(x)))))`, what each channel is to be scaled by; the activations being SiLU and sigmoid in EfficientNet.
     ///
     /// # Errors
     /// As the operations.
-    pub fn forward<D: Backend>(
-        &self,
-        pass: &mut Pass<D>,
-        store: &Store<D>,
-        x: &FeatureMap<D>,
-    ) -> Result<FeatureMap<D>> {
+    pub fn scales<D: Backend>(&self, pass: &mut Pass<D>, store: &Store<D>, x: &FeatureMap<D>) -> Result<FeatureMap<D>> {
         let mut s = global_average(pass, x)?;
         for (layer, activation) in [self.reduce, self.expand].into_iter().zip(self.activations) {
             s = layer.forward(pass, store, &s)?;
             s = activate(pass, &s, activation)?;
         }
-        scale_channels(pass, x, &s)
+        Ok(s)
     }
 }

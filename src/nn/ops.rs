@@ -27,7 +27,7 @@ pub use activate::{Activation, ElementKernel, activate, add};
 pub(in crate::nn) use attention::MASK;
 pub use attention::{AttentionKernel, WindowSpec, Windows, window_attention};
 pub use conv::{ConvKernel, ConvSpec, conv2d};
-pub use conv_norm::{ConvNormKernel, conv_norm};
+pub use conv_norm::{ConvNormKernel, ConvNormed, conv_norm};
 pub use layer_norm::{LayerNorm, LayerNormKernel, layer_norm};
 pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};
 pub use patches::{PatchKernel, merge_patches, reframe};

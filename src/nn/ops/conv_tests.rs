@@ -207,21 +207,26 @@ fn a_convolution_with_its_norm_gives_the_bytes_of_both_in_turn() {
             (Shape::Channels(out.c), variance),
         ];
         let activation = Activation::ALL[seed % Activation::ALL.len()];
-        for residual in [false, true] {
+        for [residual, scaled] in [[false, false], [true, false], [false, true], [true, true]] {
             let outcome = |together: bool| {
                 let mut inputs = vec![(dims, random(dims.count(), 6))];
                 inputs.extend(residual.then(|| (out, random(out.count(), 7))));
+                let scales = dims.with_size(1, 1);
+                inputs.extend(scaled.then(|| (scales, random(scales.count(), 8))));
                 let case = Case {
                     inputs,
                     params: params.clone(),
                     run: &|pass, store, x, p| {
                         let spec_of = NormSpec::TORCH;
                         let norm = BatchNorm { gain: p[1], bias: p[2], mean: p[3], variance: p[4], spec: spec_of };
+                        let (residual, scale) = (x.get(1).filter(|_| residual), x.last().filter(|_| scaled));
                         if together {
-                            return conv_norm(pass, store, &x[0], (&spec, p[0]), x.get(1), &norm, activation).unwrap();
+                            let conv = ConvNormed { spec: &spec, weight: p[0], norm: &norm, activation };
+                            return conv_norm(pass, store, &x[0], conv, scale, residual).unwrap();
                         }
-                        let sums = conv2d(pass, store, &x[0], &spec, p[0], None).unwrap();
-                        batch_norm(pass, store, &sums, x.get(1), &norm, activation).unwrap()
+                        let scaled = scale.map(|scale| scale_channels(pass, &x[0], scale).unwrap());
+                        let sums = conv2d(pass, store, scaled.as_ref().unwrap_or(&x[0]), &spec, p[0], None).unwrap();
+                        batch_norm(pass, store, &sums, residual, &norm, activation).unwrap()
                     },
                     training: false,
                     only_inputs: true,
@@ -235,7 +240,10 @@ fn a_convolution_with_its_norm_gives_the_bytes_of_both_in_turn() {
                 let alike =
                     |a: f32, b: f32| a.to_bits() == b.to_bits() || !same_way && (a - b).abs() < 1e-4 * (1.0 + b.abs());
                 let differ = together.iter().zip(&apart).filter(|&(&a, &b)| !alike(a, b)).count();
-                assert_eq!(differ, 0, "{spec:?} on {dims}, {activation:?}, residual {residual}, {way}");
+                assert_eq!(
+                    differ, 0,
+                    "{spec:?} on {dims}, {activation:?}, residual {residual}, scaled {scaled}, {way}"
+                );
             });
         }
     }
@@ -253,7 +261,8 @@ fn weights_that_are_kept_split_are_those_of_now_at_the_products_asked_for() {
     let run = |store: &Store<Cpu>, products: Products| {
         let y = on_tiles(true, products, || {
             let pass = Pass::inference(&device);
-            conv_norm(&pass, store, &x, (&spec, weight), None, &norm, Activation::Relu).unwrap()
+            let conv = ConvNormed { spec: &spec, weight, norm: &norm, activation: Activation::Relu };
+            conv_norm(&pass, store, &x, conv, None, None).unwrap()
         });
         y.unwrap().values().as_vec()
     };

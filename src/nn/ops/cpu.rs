@@ -11,6 +11,7 @@ mod access;
 mod amx;
 mod attention;
 mod conv;
+mod conv_norm;
 mod depthwise;
 mod direct;
 mod distances;
@@ -40,7 +41,7 @@ mod tiles;
 mod update;
 mod weights;
 
-pub use conv::Ready;
+pub use conv_norm::Ready;
 pub use distances::{distance, distances};
 pub use memory::keep_memory;
 pub use plan::{kernels, set_precision, with_vectors};

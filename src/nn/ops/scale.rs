@@ -22,6 +22,14 @@ pub trait ScaleKernel: Storage<f32> {
     ) -> Result<(Flat<Self>, Flat<Self>), Self::Err>;
 }
 
+/// Refuses scales that do not fit a map of `dims`.
+pub(super) fn check(dims: Dims, scale: Dims) -> Result<()> {
+    if scale == dims.with_size(1, 1) {
+        return Ok(());
+    }
+    Err(NnError::shape("scale channels", format!("scales of {scale} for a map of {dims}")))
+}
+
 /// Multiplies each channel of each photo of `x` by the one value that `scale` (N x C x 1 x 1) has for it.
 ///
 /// # Errors
@@ -32,9 +40,7 @@ pub fn scale_channels<D: Backend>(
     scale: &FeatureMap<D>,
 ) -> Result<FeatureMap<D>> {
     let dims = x.dims();
-    if scale.dims() != dims.with_size(1, 1) {
-        return Err(NnError::shape("scale channels", format!("scales of {} for a map of {dims}", scale.dims())));
-    }
+    check(dims, scale.dims())?;
     let device = pass.device().clone();
     let y =
         device.scale_forward((dims, x.values()), scale.values()).map_err(|e| NnError::device("scale channels", e))?;

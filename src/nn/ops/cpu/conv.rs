@@ -1,25 +1,21 @@
 //! Convolution on the CPU: from sizes to the kernel that serves them.
 
-use std::sync::OnceLock;
-
 use dfdx::prelude::{Cpu, HasErr, Storage, TensorFromVec};
 
 use crate::nn::map::{Dims, Flat};
-use crate::nn::ops::norm::{Moments, NormArgs};
-use crate::nn::ops::{ConvKernel, ConvNormKernel, ConvSpec, ElementKernel, Layout, NormKernel};
+use crate::nn::ops::{ConvKernel, ConvSpec, ElementKernel, Layout};
 use crate::nn::param::Shape;
 
 use super::access::{In, Out, filled, host, host_mut};
 use super::depthwise::{self, Sizes};
 use super::direct::{self, Source, Target, Window, Work};
 use super::finish::Finish;
-use super::layout::{clear_padding, panel_weights};
+use super::layout::panel_weights;
 use super::plan::{self, Path, Way, blocks, is_planes, path};
 use super::simd::LANES;
 use super::split_weights::SplitWeights;
-use super::tiles::Tiles;
 use super::weights::{self, Gradient, Phase};
-use super::{fallback, norm, tiled};
+use super::{fallback, norm};
 
 type Result<T> = std::result::Result<T, <Cpu as HasErr>::Err>;
 
@@ -48,7 +44,9 @@ impl ConvKernel for Cpu {
             let out = fallback::forward(spec, (x.0, &input), host(weight), bias.map(host), y);
             return tensor(self, self.pack_map(y, &out));
         }
-        tensor(self, finished(spec, x, (weight, None), y, Finish::bias(bias.map(|bias| In::from(host(bias))))))
+        let finish = Finish::bias(bias.map(|bias| In::from(host(bias))));
+        let given = Given { weight: In::from(host(weight)), split: None, scale: None, finish };
+        tensor(self, finished(Way::of_process(), spec, (x.0, In::from(host(x.1))), y, given))
     }
 
     fn conv_backward_data(
@@ -131,79 +129,25 @@ impl ConvKernel for Cpu {
     }
 }
 
-impl ConvNormKernel for Cpu {
-    type Ready = OnceLock<Ready>;
-
-    fn conv_norm(
-        &self,
-        spec: &ConvSpec,
-        x: (Dims, &Flat<Cpu>),
-        (weight, ready): (&Flat<Cpu>, &OnceLock<Ready>),
-        residual: Option<&Flat<Cpu>>,
-        (moments, args): (&Moments<Cpu>, NormArgs<Cpu>),
-        y: Dims,
-    ) -> Result<Flat<Cpu>> {
-        if as_places(spec, x.0) || path(spec) == Path::Plain {
-            let sums = self.conv_forward(spec, x, weight, None, y)?;
-            return self.norm_forward((y, &sums), residual, moments, args);
-        }
-        let (scale, shift) = norm::affine(moments, &args);
-        let finish = Finish {
-            scale: Some(In::from(&scale[..])),
-            shift: Some(In::from(&shift[..])),
-            residual: residual.map(|residual| In::from(host(residual))),
-            activation: args.activation,
-        };
-        let mut out = finished(spec, x, (weight, Some(ready)), y, finish);
-        if !args.activation.keeps_zero() {
-            clear_padding(y, &mut out);
-        }
-        tensor(self, out)
-    }
+/// What a convolution reads beside its map, and what it does beside its sums.
+pub(super) struct Given<'a> {
+    pub(super) weight: In,
+    /// Each group's weights, split for tiles.
+    pub(super) split: Option<&'a [SplitWeights]>,
+    /// What each channel of each photo is multiplied by first, under a window of one point.
+    pub(super) scale: Option<In>,
+    pub(super) finish: Finish,
 }
 
-/// Weights split for tile products, each group's.
-pub struct Ready {
-    tiles: Tiles,
-    groups: Vec<SplitWeights>,
-}
-
-impl Ready {
-    /// # Safety
-    /// `weight` must be good for the weights of `spec`.
-    unsafe fn new(way: Way, tiles: Tiles, spec: &ConvSpec, weight: In) -> Ready {
-        let [inputs, outputs] = [spec.in_channels, spec.out_channels].map(|c| group_blocks(c, spec.groups, 0).0);
-        // SAFETY: the caller's.
-        let of = |group| unsafe {
-            tiled::split(way, tiles, [inputs, outputs], spec.kernel, In(weight.at(group * panel_weights(spec))))
-        };
-        Ready { tiles, groups: (0..spec.groups).map(of).collect() }
-    }
-}
-
-/// The output on a path of blocks. Split weights are kept in `ready`, where that is given.
-fn finished(
-    spec: &ConvSpec,
-    x: (Dims, &Flat<Cpu>),
-    (weight, ready): (&Flat<Cpu>, Option<&OnceLock<Ready>>),
-    y: Dims,
-    finish: Finish,
-) -> Vec<f32> {
-    let (input, weight) = (In::from(host(x.1)), In::from(host(weight)));
-    let way = Way::of_process();
-    let tiles = way.tiles.filter(|_| path(spec) == Path::Panels && !is_planes(x.0.c));
-    let ready = ready.zip(tiles).and_then(|(ready, tiles)| {
-        // SAFETY: the weights are as large as `spec` says; the operation checked them.
-        let ready = ready.get_or_init(|| unsafe { Ready::new(way, tiles, spec, weight) });
-        (ready.tiles == tiles).then_some(&ready.groups[..])
-    });
+/// The output on a path of blocks.
+pub(super) fn finished(way: Way, spec: &ConvSpec, x: (Dims, In), y: Dims, given: Given) -> Vec<f32> {
     // SAFETY: either writes the whole of `y`; sizes were checked by the operation.
     unsafe {
         filled(plan::map_len(y), |out| match path(spec) {
             Path::Depthwise => {
-                depthwise::forward(way.isa, depthwise_sizes(spec, x.0, y), input, weight, out, finish);
+                depthwise::forward(way.isa, depthwise_sizes(spec, x.0, y), x.1, given.weight, out, given.finish);
             }
-            _ => forward(way, spec, (x.0, input), (weight, ready), (y, out), finish),
+            _ => forward(way, spec, x, (y, out), given),
         })
     }
 }
@@ -221,13 +165,13 @@ fn depthwise_sizes(spec: &ConvSpec, x: Dims, y: Dims) -> Sizes {
 }
 
 /// A group's share of a map: blocks of channels, and where they start.
-fn group_blocks(channels: usize, groups: usize, group: usize) -> (usize, usize) {
+pub(super) fn group_blocks(channels: usize, groups: usize, group: usize) -> (usize, usize) {
     let count = if is_planes(channels) { channels } else { blocks(channels / groups) };
     (count, group * count)
 }
 
 /// Maps of one place a photo under a 1x1 window: the photos are as good as places, and one tile takes many.
-fn as_places(spec: &ConvSpec, x: Dims) -> bool {
+pub(super) fn as_places(spec: &ConvSpec, x: Dims) -> bool {
     let point = spec.kernel == [1, 1] && spec.padding == [0, 0];
     x.n > 1 && x.h * x.w == 1 && !is_planes(x.c) && point && spec.groups == 1 && path(spec) == Path::Panels
 }
@@ -257,19 +201,15 @@ fn exchanged(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 ///
 /// # Safety
 /// The pointers must be good for maps of `x`, `y`, and for weights and finish of `spec`.
-unsafe fn forward(
-    way: Way,
-    spec: &ConvSpec,
-    x: (Dims, In),
-    (weight, ready): (In, Option<&[SplitWeights]>),
-    y: (Dims, Out),
-    finish: Finish,
-) {
+unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), y: (Dims, Out), given: Given) {
+    let Given { weight, split, scale, finish } = given;
     let ((x, input), (y, out)) = (x, y);
     // SAFETY: the caller's.
     unsafe {
         for group in 0..spec.groups {
-            let source = source(x, input, spec.groups, group);
+            let mut source = source(x, input, spec.groups, group);
+            let own = group_blocks(x.c, spec.groups, group).1 * LANES;
+            source.scale = scale.map(|scale| (In(scale.at(own)), blocks(x.c) * LANES));
             let (count, first) = group_blocks(y.c, spec.groups, group);
             let target = Target {
                 data: Out(out.at(first * y.h * y.w * LANES)),
@@ -284,7 +224,7 @@ unsafe fn forward(
             let weight = In(weight.at(group * panel_weights(spec)));
             let finish = finish.further(first, first * y.h * y.w * LANES);
             let work = Work { images: x.n, source, weights: weight, target, window: window(spec), finish };
-            direct::run(way, work, ready.map(|ready| &ready[group]));
+            direct::run(way, work, split.map(|split| &split[group]));
         }
     }
 }
@@ -301,6 +241,7 @@ unsafe fn source(x: Dims, input: In, groups: usize, group: usize) -> Source {
         blocks: count,
         planes: is_planes(x.c),
         size: [x.h, x.w],
+        scale: None,
     }
 }
 

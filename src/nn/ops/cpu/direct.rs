@@ -25,6 +25,19 @@ pub(super) struct Source {
     pub(super) blocks: usize,
     pub(super) planes: bool,
     pub(super) size: [usize; 2],
+    /// What each channel of each photo is multiplied by: a line a block; and values from one photo to the next.
+    pub(super) scale: Option<(In, usize)>,
+}
+
+impl Source {
+    /// The scales of a block of a photo; null where there are none.
+    ///
+    /// # Safety
+    /// Within the source.
+    pub(super) unsafe fn scales(&self, photo: usize, block: usize) -> *const f32 {
+        // SAFETY: the caller's.
+        self.scale.map_or(std::ptr::null(), |(scale, image)| unsafe { scale.at(photo * image + block * LANES) })
+    }
 }
 
 /// The map that a convolution writes: `count` places from `first`, `step` apart, of a map of `size`.
@@ -178,11 +191,36 @@ impl Plan {
         let block = self.source.size[0] * width * self.lanes();
         // SAFETY: the caller's; strips stay inside the scratch memory asked for.
         unsafe {
-            if self.flat {
+            if self.flat && self.source.scale.is_none() {
                 let step = self.lanes();
                 let data = data.at(photos.start * image + rows.start * step);
                 let laid = Laid { data, image, block, row: 0, step, out_row: 0 };
                 self.cover(laid, photos.clone(), 0..1, rows.clone(), group.clone());
+                return self.finish(photos, rows, group);
+            }
+            if self.flat {
+                // the task's share, scaled, stays close
+                let block = rows.len() * LANES;
+                let laid = |memory: *mut f32| Laid {
+                    data: memory,
+                    image: blocks * block,
+                    block,
+                    row: 0,
+                    step: LANES,
+                    out_row: 0,
+                };
+                scratch(photos.len() * blocks * block, |memory| {
+                    for (i, photo) in photos.clone().enumerate() {
+                        for b in 0..blocks {
+                            let from = data.at((photo * image) + (b * self.source.size[1] + rows.start) * LANES);
+                            let scale = Some(In(self.source.scales(photo, b)));
+                            let to = memory.add((i * blocks + b) * block);
+                            let lines = Lines { from, to, ..Lines::in_place(to, rows.len(), std::ptr::null()) };
+                            Finish { scale, ..Finish::NONE }.run(self.way.isa, 0, lines);
+                        }
+                    }
+                    self.cover(laid(memory), photos.clone(), 0..1, rows.clone(), group.clone());
+                });
                 return self.finish(photos, rows, group);
             }
             let point = self.window.is_point();
@@ -208,7 +246,12 @@ impl Plan {
                             target: memory.add((i * blocks + b) * plane),
                             extent: [reach[0], reach_width],
                         };
-                        if self.source.planes { strip.copy_plane() } else { launch(self.way.isa, strip) }
+                        if self.source.planes {
+                            strip.copy_plane()
+                        } else {
+                            launch(self.way.isa, strip)
+                        }
+                        debug_assert!(self.source.scale.is_none(), "only points are scaled");
                     }
                 }
                 let stride = if point { 1 } else { self.window.stride };

@@ -40,7 +40,22 @@ pub(super) trait Splitter {
     ///
     /// # Safety
     /// The pointers must be good for a line each, and the processor must have the implementation's instructions.
-    unsafe fn split<const PARTS: usize>(a: *const f32, b: *const f32, to: *mut u8, apart: usize) -> bool;
+    #[inline(always)]
+    unsafe fn split<const PARTS: usize>(a: *const f32, b: *const f32, to: *mut u8, apart: usize) -> bool {
+        // SAFETY: the caller's.
+        unsafe { Self::split_scaled::<PARTS>([a, b], [std::ptr::null(); 2], to, apart) }
+    }
+
+    /// The same of `lines` times `scales` (null: ones).
+    ///
+    /// # Safety
+    /// As [`Splitter::split`].
+    unsafe fn split_scaled<const PARTS: usize>(
+        lines: [*const f32; 2],
+        scales: [*const f32; 2],
+        to: *mut u8,
+        apart: usize,
+    ) -> bool;
 
     /// Turns sixteen lines of dwords round: dword `j` of line `i` becomes dword `i` of line `j`.
     ///
@@ -60,11 +75,17 @@ pub(super) struct Anywhere;
 
 impl Splitter for Anywhere {
     #[inline(always)]
-    unsafe fn split<const PARTS: usize>(a: *const f32, b: *const f32, to: *mut u8, apart: usize) -> bool {
+    unsafe fn split_scaled<const PARTS: usize>(
+        lines: [*const f32; 2],
+        scales: [*const f32; 2],
+        to: *mut u8,
+        apart: usize,
+    ) -> bool {
         let mut finite = true;
         for i in 0..LANES {
             // SAFETY: the caller's.
-            let mut left = [a, b].map(|line| if line.is_null() { 0.0 } else { unsafe { *line.add(i) } });
+            let at = |line: *const f32, none: f32| if line.is_null() { none } else { unsafe { *line.add(i) } };
+            let mut left = [0, 1].map(|side| at(lines[side], 0.0) * at(scales[side], 1.0));
             for part in 0..PARTS {
                 let mut halves = [0u32; 2];
                 for (left, half) in left.iter_mut().zip(&mut halves) {
@@ -106,13 +127,22 @@ pub(super) struct Avx512;
 #[cfg(target_arch = "x86_64")]
 impl Splitter for Avx512 {
     #[inline(always)]
-    unsafe fn split<const PARTS: usize>(a: *const f32, b: *const f32, to: *mut u8, apart: usize) -> bool {
+    unsafe fn split_scaled<const PARTS: usize>(
+        lines: [*const f32; 2],
+        scales: [*const f32; 2],
+        to: *mut u8,
+        apart: usize,
+    ) -> bool {
         use std::arch::x86_64::*;
         // SAFETY: the caller's.
         unsafe {
-            let load = |line: *const f32| if line.is_null() { _mm512_setzero_ps() } else { _mm512_loadu_ps(line) };
+            let load = |side: usize| {
+                let [line, scale] = [lines[side], scales[side]];
+                let values = if line.is_null() { _mm512_setzero_ps() } else { _mm512_loadu_ps(line) };
+                if scale.is_null() { values } else { _mm512_mul_ps(values, _mm512_loadu_ps(scale)) }
+            };
             let (half, high) = (_mm512_set1_epi32(0x8000), _mm512_set1_epi32(0xffff_0000_u32.cast_signed()));
-            let (mut a, mut b) = (load(a), load(b));
+            let (mut a, mut b) = (load(0), load(1));
             let mut strange = 0;
             for part in 0..PARTS {
                 let x = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(a), half), high);

@@ -275,9 +275,11 @@ impl Row<'_> {
                 .at(self.photo * image + 2 * self.pair * block + row.unwrap_or(0) * width * LANES)
                 .wrapping_offset(column * LANES as isize);
             let both = 2 * self.pair + 1 < blocks;
+            let scale = |b: usize| self.plan.source.scales(self.photo, 2 * self.pair + b);
+            let scales = [scale(0), if both { scale(1) } else { none }];
             for _ in inside.clone() {
                 let b = if both { a.wrapping_add(block) } else { none };
-                finite &= S::split::<PARTS>(a, b, line, part);
+                finite &= S::split_scaled::<PARTS>([a, b], scales, line, part);
                 a = a.wrapping_add(stride * LANES);
                 line = line.add(LINE);
             }

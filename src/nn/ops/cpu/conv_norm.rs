@@ -1,0 +1,88 @@
+//! A convolution with its batch norm, and with the scales of its input (squeeze and excite): none of the maps between
+//! is written.
+
+use std::sync::OnceLock;
+
+use dfdx::prelude::{Cpu, HasErr};
+
+use crate::nn::map::{Dims, Flat};
+use crate::nn::ops::norm::{Moments, NormArgs};
+use crate::nn::ops::{ConvNormKernel, ConvSpec};
+
+use super::access::{In, host};
+use super::conv::{Given, as_places, finished, group_blocks, tensor};
+use super::finish::Finish;
+use super::layout::{clear_padding, panel_weights};
+use super::plan::{Path, Way, is_planes, path};
+use super::split_weights::SplitWeights;
+use super::tiles::Tiles;
+use super::{norm, tiled};
+
+type Result<T> = std::result::Result<T, <Cpu as HasErr>::Err>;
+
+/// Weights split for tile products, each group's.
+pub struct Ready {
+    tiles: Tiles,
+    groups: Vec<SplitWeights>,
+}
+
+impl Ready {
+    /// # Safety
+    /// `weight` must be good for the weights of `spec`.
+    unsafe fn new(way: Way, tiles: Tiles, spec: &ConvSpec, weight: In) -> Ready {
+        let blocks = [spec.in_channels, spec.out_channels].map(|channels| group_blocks(channels, spec.groups, 0).0);
+        let group = |group| {
+            // SAFETY: the caller's.
+            unsafe { tiled::split(way, tiles, blocks, spec.kernel, In(weight.at(group * panel_weights(spec)))) }
+        };
+        Ready { tiles, groups: (0..spec.groups).map(group).collect() }
+    }
+}
+
+impl ConvNormKernel for Cpu {
+    type Ready = OnceLock<Ready>;
+
+    fn conv_norm(
+        &self,
+        spec: &ConvSpec,
+        (dims, x): (Dims, &Flat<Cpu>),
+        (weight, ready): (&Flat<Cpu>, &OnceLock<Ready>),
+        [scale, residual]: [Option<&Flat<Cpu>>; 2],
+        (moments, args): (&Moments<Cpu>, NormArgs<Cpu>),
+        y: Dims,
+    ) -> Result<Flat<Cpu>> {
+        let by_points = spec.kernel == [1, 1] && spec.stride == [1, 1] && spec.padding == [0, 0];
+        let panels = path(spec) == Path::Panels && !is_planes(dims.c);
+        if as_places(spec, dims) || path(spec) == Path::Plain || (scale.is_some() && !(panels && by_points)) {
+            return super::super::conv_norm::in_turn(
+                self,
+                spec,
+                (dims, x),
+                weight,
+                [scale, residual],
+                (moments, args),
+                y,
+            );
+        }
+        let line = |values: Option<&Flat<Cpu>>| values.map(|values| In::from(host(values)));
+        let (way, weight) = (Way::of_process(), In::from(host(weight)));
+        let split = way.tiles.filter(|_| panels).and_then(|tiles| {
+            // SAFETY: the weights are as large as `spec` says; the operation checked them.
+            let ready = ready.get_or_init(|| unsafe { Ready::new(way, tiles, spec, weight) });
+            (ready.tiles == tiles).then_some(&ready.groups[..])
+        });
+        let (gain, shift) = norm::affine(moments, &args);
+        let finish = Finish {
+            scale: Some(In::from(&gain[..])),
+            shift: Some(In::from(&shift[..])),
+            residual: line(residual),
+            activation: args.activation,
+        };
+        let given = Given { weight, split, scale: line(scale), finish };
+        let mut out = finished(way, spec, (dims, In::from(host(x))), y, given);
+        if !args.activation.keeps_zero() {
+            clear_padding(y, &mut out);
+        }
+        tensor(self, out)
+    }
+}
