@@ -19,6 +19,8 @@ mod elements;
 mod fallback;
 mod finish;
 mod layer_norm;
+#[cfg(test)]
+mod layer_tests;
 mod layout;
 mod memory;
 mod norm;

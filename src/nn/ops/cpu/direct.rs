@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::access::{In, Out, scratch};
 use super::finish::{Finish, Lines};
-use super::plan::{Way, panels, pieces};
+use super::plan::{Way, panels, pieces, tasks_wanted};
 use super::simd::{Kernel, LANES, Lanes, launch};
 use super::split_weights::SplitWeights;
 use super::threads::parallel;
@@ -169,7 +169,8 @@ impl Plan {
         let photos: Vec<_> = pieces(images, photos_at_once).collect();
         let panels: Vec<_> = panels(target.blocks, way.panel).collect();
         // enough tasks for many threads, each with enough to do
-        let groups = (32usize).div_ceil(photos.len() * rows.len()).min(panels.len().div_ceil(4)).max(1);
+        let wanted = tasks_wanted(images, 32).div_ceil(photos.len() * rows.len());
+        let groups = wanted.min(panels.len().div_ceil(4)).max(1);
         let panel_groups = pieces(panels.len(), panels.len().div_ceil(groups)).collect();
         Plan { way, source, weights, target, window, finish, flat, photos, rows, panels, panel_groups }
     }
@@ -367,6 +368,16 @@ impl Plan {
             }
         }
     }
+}
+
+/// How much each task of a convolution has to do.
+#[cfg(test)]
+pub(super) fn task_sizes(way: Way, work: Work) -> Vec<usize> {
+    let plan = Plan::new(way, work);
+    let across = if plan.flat { 1 } else { plan.target.count[1] };
+    let blocks = |group: Range<usize>| plan.panels[group].iter().map(|&(_, blocks)| blocks).sum::<usize>();
+    let tasks = (0..plan.tasks()).map(|task| plan.task(task));
+    tasks.map(|(photos, rows, group)| photos.len() * rows.len() * across * blocks(group)).collect()
 }
 
 /// A tile's place in a strip of output and its size.

@@ -60,7 +60,7 @@ impl Finish {
     ///
     /// # Safety
     /// The pointers must be good for what `lines` says, scale and shift for the block.
-    #[inline]
+    #[inline(never)]
     pub(super) unsafe fn run(&self, isa: Isa, block: usize, lines: Lines) {
         // SAFETY: the caller's.
         unsafe {

@@ -12,7 +12,7 @@ use super::access::{In, Out, scratch};
 use super::direct::{self, Source, Target, Window, Work};
 use super::finish::{Finish, Lines};
 use super::parts::{LINE, Splitter};
-use super::plan::{Way, pieces};
+use super::plan::{Way, pieces, tasks_wanted};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::{Isa, LANES};
 use super::split_weights::{PANEL, SplitWeights, pack};
@@ -186,7 +186,8 @@ impl Plan {
         let photos_at_once = if rows.len() > 1 { 1 } else { (STRIP / (extent * row).max(1)).clamp(1, 8) };
         let photos: Vec<_> = pieces(images, photos_at_once).collect();
         let panels = target.blocks.div_ceil(PANEL);
-        let groups = (16usize).div_ceil(photos.len() * rows.len()).min(panels.div_ceil(2)).max(1);
+        let wanted = tasks_wanted(images, 16).div_ceil(photos.len() * rows.len());
+        let groups = wanted.min(panels.div_ceil(2)).max(1);
         let panel_groups = pieces(panels, panels.div_ceil(groups)).collect();
         Plan { isa, source, target, finish, shape, photos, rows, panel_groups }
     }
@@ -198,6 +199,16 @@ impl Plan {
     fn laid(&self, photos: &Range<usize>, rows: &Range<usize>) -> Laid {
         self.shape.laid(self.source.blocks, photos.len(), rows.len())
     }
+}
+
+/// How much each task of a convolution has to do.
+#[cfg(test)]
+pub(super) fn task_sizes(work: Work) -> Vec<usize> {
+    let plan = Plan::new::<2>(Isa::Plain, work);
+    let across = if plan.shape.flat { 1 } else { plan.target.count[1] };
+    let strips = (0..plan.photos.len() * plan.rows.len()).map(|strip| plan.strip(strip));
+    let groups = &plan.panel_groups;
+    strips.flat_map(|(photos, rows)| groups.iter().map(move |g| photos.len() * rows.len() * across * g.len())).collect()
 }
 
 /// Splits a strip into parts.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::access::{Out, scratch};
 use super::direct::{Source, Strip, Window};
 use super::parts::{LINE, Splitter};
-use super::plan::{Way, pieces};
+use super::plan::{Way, pieces, tasks_wanted};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::LANES;
 use super::strips::{Laid, Shape};
@@ -138,11 +138,7 @@ impl Plan {
         let most = strips.iter().map(sizes).fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
         let mut memory = lines(most.0 + most.1);
         let right = Out(memory.as_mut_ptr().cast::<u8>());
-        let (pairs_out, pairs_in) = (self.pairs_out(), self.pairs_in());
-        // a task's blocks of the gradient stay close while the input's pass by; enough tasks for many threads
-        let outs: Vec<_> = pieces(pairs_out, OUTS).collect();
-        let cuts = (32usize).div_ceil(outs.len()).min(pairs_in);
-        let ins: Vec<_> = pieces(pairs_in, pairs_in.div_ceil(cuts)).collect();
+        let [outs, ins] = self.shares();
         for (i, strip) in strips.iter().enumerate() {
             let strange = AtomicBool::new(false);
             parallel(self.blocks(), &|block| {
@@ -179,6 +175,15 @@ impl Plan {
         })
     }
 
+    /// Pairs of blocks of output and input channels that the tasks of [`Plan::together`] take.
+    fn shares(&self) -> [Vec<Range<usize>>; 2] {
+        let (pairs_out, pairs_in) = (self.pairs_out(), self.pairs_in());
+        // a task's blocks of the gradient stay close while the input's pass by; enough tasks for many threads
+        let outs: Vec<_> = pieces(pairs_out, OUTS).collect();
+        let cuts = tasks_wanted(self.images, 32).div_ceil(outs.len()).min(pairs_in);
+        [outs, pieces(pairs_in, pairs_in.div_ceil(cuts)).collect()]
+    }
+
     /// Blocks of the input, then of the gradient.
     fn blocks(&self) -> usize {
         self.source.blocks + self.gradient.blocks
@@ -192,6 +197,7 @@ fn pieces_of(range: &Range<usize>, most: usize) -> impl Iterator<Item = Range<us
 }
 
 struct Plan {
+    images: usize,
     source: Source,
     gradient: Gradient,
     shape: Shape,
@@ -219,7 +225,7 @@ impl Plan {
         let shape = Shape::new(window, flat, gradient.size);
         let twice = !window.is_point();
         let copies = 1 + usize::from(twice);
-        let groups = if weights <= SMALL { GROUPS.min(images) } else { 1 };
+        let groups = if weights <= SMALL { tasks_wanted(images, GROUPS).min(images) } else { 1 };
         let groups: Vec<_> = pieces(images, images.div_ceil(groups)).collect();
         let place = source.blocks * PARTS * LINE / 2 * copies * shape.phases();
         let most = if groups.len() > 1 { (STRIP / place.max(1)).clamp(256, PLACES) } else { PLACES };
@@ -228,7 +234,7 @@ impl Plan {
         let at_once = if flat { most } else { (most / row).max(2) };
         let rows: Vec<_> = pieces(extent, at_once).collect();
         let photos_at_once = if rows.len() > 1 { 1 } else { (most / (extent * row).max(1)).max(1) };
-        Plan { source, gradient, shape, groups, photos_at_once, rows, twice }
+        Plan { images, source, gradient, shape, groups, photos_at_once, rows, twice }
     }
 
     fn pairs_out(&self) -> usize {
@@ -243,6 +249,23 @@ impl Plan {
     fn sums_of_pair(&self) -> usize {
         self.pairs_in() * self.shape.taps() * SUMS
     }
+}
+
+/// How much each task of a gradient has to do.
+#[cfg(test)]
+pub(super) fn task_sizes(
+    images: usize,
+    source: Source,
+    gradient: Gradient,
+    window: Window,
+    weights: usize,
+) -> Vec<usize> {
+    let plan = Plan::new::<2>(images, source, gradient, window, weights);
+    if plan.groups.len() > 1 {
+        return plan.groups.iter().map(Range::len).collect();
+    }
+    let [outs, ins] = plan.shares();
+    outs.iter().flat_map(|outs| ins.iter().map(|ins| outs.len() * ins.len())).collect()
 }
 
 /// Some rows of some photos.
