@@ -31,6 +31,7 @@ pub mod known;
 pub mod large;
 #[cfg(test)]
 mod large_tests;
+mod later;
 mod mapped;
 mod names;
 mod owners;

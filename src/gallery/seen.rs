@@ -57,6 +57,9 @@ pub(super) struct About {
     /// Encounters of which no photo could be read by then; none of what older versions wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unread: Option<BTreeSet<String>>,
+    /// Folders below it without a photo by then.
+    #[serde(default)]
+    pub(super) empty: usize,
 }
 
 impl About {
@@ -377,6 +380,7 @@ impl Looking {
             encounters: 0,
             problems: Vec::new(),
             unread: None,
+            empty: 0,
         };
         let before: Option<About> = files::read_json(&place.join(ABOUT_FILE)).ok();
         let path = place.join(SEEN_FILE);
@@ -395,6 +399,11 @@ impl Looking {
         let seen = read.all.into_iter().chain(read.unread.into_values());
         let seen = seen.map(|seen| (seen.encounter.clone(), seen.into())).collect();
         Ok(Looking { place, about, seen, file, _lock: lock })
+    }
+
+    /// Says that so many folders below it have no photo; told with what is seen.
+    pub fn leaves_out(&mut self, empty: usize) {
+        self.about.empty = empty;
     }
 
     /// Leaves the encounters in `asked` that were not seen yet, or whose files are others now.
@@ -587,8 +596,14 @@ mod tests {
 
     #[test]
     fn an_encounter_is_unread_until_one_of_its_photos_is_read() {
-        let mut about =
-            About { folder: "/week".into(), embedding: embedding(), encounters: 0, problems: Vec::new(), unread: None };
+        let mut about = About {
+            folder: "/week".into(),
+            embedding: embedding(),
+            encounters: 0,
+            problems: Vec::new(),
+            unread: None,
+            empty: 0,
+        };
         let none = |encounter: &str| {
             let unread = vec![("1.jpg".to_owned(), "it is no photo".to_owned())];
             Seen { encounter: encounter.into(), unread, ..Seen::default() }

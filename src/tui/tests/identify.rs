@@ -1,6 +1,7 @@
 //! The tab where new photos get their names: what each key writes down, and what no key does.
 
 mod held;
+mod shown;
 mod unread;
 
 use super::*;
@@ -39,7 +40,9 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         already: Vec::new(),
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
-    Entry { proposal, photos, unread: Vec::new(), date: Some(jiff::civil::date(2026, 7, 9)), best, decided: None }
+    let date = Some(jiff::civil::date(2026, 7, 9));
+    let (unread, later, copies) = Default::default();
+    Entry { proposal, photos, unread, date, best, decided: None, later, copies }
 }
 
 fn session(entries: Vec<Entry>) -> Message {
@@ -65,6 +68,7 @@ fn read(entries: Vec<Entry>, version: (u64, u64)) -> std::sync::Arc<Session> {
         free_name: "new-001".into(),
         looking: false,
         problems: Vec::new(),
+        empty: 0,
     };
     session.into()
 }
@@ -126,6 +130,7 @@ fn decided(mut entry: Entry, ruling: Ruling) -> Entry {
         proposed: Proposed::default(),
         unread: false,
         undone: false,
+        more: false,
         go: None,
     });
     entry
@@ -556,9 +561,12 @@ fn what_is_all_but_sure_is_not_said_to_be() {
     (entries[0].proposal.probability, entries[1].proposal.probability) = (Some(0.9999), Some(0.001));
     let (buffer, ..) = drive(&mut model, vec![session(entries)]);
     let shown = text(&buffer);
-    for part in
-        ["decision    sure", "known · probability >.99", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
-    {
+    for part in [
+        "decision    sure",
+        "known · probability of the name >.99",
+        "nearest by distance  1 t1 0.400   2 t2 0.500 ",
+        "<.01",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }
