@@ -47,6 +47,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod trained;
+pub mod unread;
 mod vectors;
 pub mod watch;
 pub mod writer;

@@ -99,8 +99,7 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
             print_line(&decision)?; // of new ones the group is not known yet
         }
         if let Some(answers) = &mut answers {
-            // one with a photo that cannot be read is asked about each time
-            if !answers.has(&decision.encounter, &decision.photos) {
+            if !answers.has_such(&decision) {
                 answers.append(&decision)?;
             }
         }

@@ -259,7 +259,7 @@ pub(super) fn group_around(encounters: &Encounters, known: &Known, own: &[Own], 
             let others: Vec<f32> = others.flat_map(|&row| known.embedding(row)).copied().collect();
             let apart = device::distances_on_cpu(rest.embeddings_of(place), &others, encounters.dims);
             let nearest = apart
-                .chunks(others.len().max(1) / encounters.dims.max(1))
+                .chunks((others.len() / encounters.dims.max(1)).max(1))
                 .map(|of_photo| of_photo.iter().copied().fold(f64::INFINITY, f64::min));
             let mean = nearest.sum::<f64>() / rest.photos(place) as f64;
             // nothing else is known of it

@@ -165,8 +165,9 @@ pub fn discover<D: Backend>(
     let distance = match &cut {
         Ok(Cut { distance, .. }) | Err(distance) => *distance,
     };
+    let cached = (&*source.cache, model.about.preprocessing.image_size);
     let around = match gallery.zip(known) {
-        Some((gallery, known)) => Some((known, gallery.holds_of_each(manifest, &readable.photos)?)),
+        Some((gallery, known)) => Some((known, gallery.holds_of_each(manifest, cached, &readable.photos)?)),
         None => None,
     };
     let (groups, decided) = match (&around, calibration) {

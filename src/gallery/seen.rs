@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::data::cache::PhotoCache;
 use crate::data::camera;
 use crate::data::foreign;
 use crate::data::hex::hex;
@@ -435,13 +436,14 @@ impl Looking {
         source: &Source,
         progress: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Problem>> {
+        let cached = (&*source.cache, model.about.preprocessing.image_size);
         let problems = each_encounter(model, asked, source, progress, &mut |batch, unread| {
-            batch.iter().try_for_each(|one| self.keep((asked, trained), one, unread))
+            batch.iter().try_for_each(|one| self.keep((asked, trained), one, cached, unread))
         })?;
         let there: HashSet<&str> = asked.encounters.iter().map(|together| together.encounter.as_str()).collect();
         for encounter in asked.unread.keys().filter(|encounter| !there.contains(encounter.as_str())) {
             let none = Together { encounter: encounter.clone(), photos: Vec::new() };
-            self.keep((asked, trained), &(&none, &[], &[]), &[])?;
+            self.keep((asked, trained), &(&none, &[], &[]), cached, &[])?;
         }
         self.about.encounters = self.seen.len();
         let unread = asked.unread.values().flatten().chain(&problems);
@@ -454,6 +456,7 @@ impl Looking {
         &mut self,
         (asked, trained): (&Asked, &Trained),
         &(together, photos, rows): &Embeddable<'_>,
+        (cache, side): (&PhotoCache, u32),
         problems: &[Problem],
     ) -> Result<()> {
         let manifest = &asked.manifest;
@@ -467,7 +470,7 @@ impl Looking {
         let seen = |&at: &usize| -> Result<SeenPhoto> {
             let photo = &manifest.photos[at];
             let path = manifest.full_path(at);
-            let sha256 = hash::of_file(&path).map_err(|e| RunError::io("read", &path, e))?;
+            let sha256 = hash::of_photo(cache, &manifest.file(at), side).map_err(|e| RunError::io("read", &path, e))?;
             Ok(SeenPhoto {
                 path: photo.path.to_str().ok_or_else(|| Error::NotUnicode { path: path.clone() })?.into(),
                 date: photo.date.or_else(|| camera::day_on(&path)).or_else(|| day_of_folder(&path, &self.about.folder)),
