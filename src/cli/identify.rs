@@ -36,7 +36,10 @@ use super::{Context, follow, words};
 #[command(after_help = "Examples:
   caretta identify this-week/ --gallery turtles.gallery        each sub-folder is one encounter, each loose photo its own
   caretta identify this-week/ --gallery turtles.gallery --output this-week.jsonl        goes on where it was
-  caretta identify a.jpg b.jpg --gallery turtles.gallery --json        one object a line")]
+  caretta identify a.jpg b.jpg --gallery turtles.gallery --json        one object a line
+
+The probability is of the animal: of a name that it is that individual, of look that it is the nearest, of new that it is none of
+those known. Which of the three it is follows from the rates that the gallery was calibrated for.")]
 pub(super) struct IdentifyArgs {
     /// Photos, or folders of them
     #[arg(required = true, value_name = "PHOTO|FOLDER")]
