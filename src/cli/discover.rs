@@ -138,8 +138,8 @@ fn whose(found: &Discovered) -> String {
     match all().filter(|decision| **decision == Verdict::Look).count() {
         0 => "\nwho is known and who is new is what identify decides".into(),
         look => format!(
-            "\nwho is known and who is new is what identify decides; {} to look at, put with the nearest known individual, which \
-             decides nothing",
+            "\nwho is known and who is new is what identify decides; {} to look at, put where nearest (with the first of \
+             identify's list, or new ones), which decides nothing",
             counted(look, "encounter")
         ),
     }
@@ -147,14 +147,15 @@ fn whose(found: &Discovered) -> String {
 
 /// How many individuals are known, new, and only looked for, in words.
 fn individuals(found: &Discovered) -> String {
-    let new = found.groups.iter().filter(|group| group.individual.is_none()).count();
     let is_look = |group: &&Found| {
         let all = &group.decisions;
-        group.individual.is_some() && !all.is_empty() && all.iter().all(|decision| *decision == Verdict::Look)
+        !all.is_empty() && all.iter().all(|decision| *decision == Verdict::Look)
     };
     let looks = found.groups.iter().filter(is_look).count();
     let looks_told = if looks > 0 { format!(", {looks} only to look at") } else { String::new() };
-    let known = counted(found.groups.len() - new - looks, "individual");
+    let decided = found.groups.iter().filter(|group| !is_look(group));
+    let (known, new): (Vec<&Found>, Vec<&Found>) = decided.partition(|group| group.individual.is_some());
+    let (known, new) = (counted(known.len(), "individual"), new.len());
     format!("{known} known, {new} new{looks_told}")
 }
 

@@ -9,8 +9,8 @@
 //! (synthetic .56, at ten times .54, were nothing else to count .47).
 //!
 //! Where a gallery is calibrated, who is known and who is new is what its [`decision`](super::decision) says, here as everywhere:
-//! known individuals do not draw by the distance that holds groups apart, what is left to look at is put with the first of its
-//! list, and only new ones are put together, as [`groups`](super::groups) does.
+//! known individuals do not draw by the distance that holds groups apart, new ones are put together as [`groups`](super::groups)
+//! does, and what is left to look at goes where it is nearest, of those known to the first of its list.
 //!
 //! How far apart groups stay is chosen on individuals with names: [`choose`] hides the names of half of them, takes the
 //! distance with the highest adjusted Rand index, and tells the index that it reaches on the other half.
@@ -146,11 +146,15 @@ impl Tree {
     /// # Errors
     /// When there are too many.
     fn of(encounters: &Encounters, known: Option<&Known>) -> Result<Tree> {
-        Tree::with(encounters, known, &HashMap::new())
+        Tree::with(encounters, known, &|_, _| None)
     }
 
-    /// As [`Tree::of`], where some known individuals and encounters are as far apart as `instead` says.
-    fn with(encounters: &Encounters, known: Option<&Known>, instead: &HashMap<(usize, usize), f32>) -> Result<Tree> {
+    /// As [`Tree::of`], where things are as far apart as `instead` says of some: known individuals come first, then encounters.
+    fn with(
+        encounters: &Encounters,
+        known: Option<&Known>,
+        instead: &(dyn Fn(usize, usize) -> Option<f32> + Sync),
+    ) -> Result<Tree> {
         let anchored = known.map(Known::rows_of_individuals).unwrap_or_default();
         let (anchors, things) = (anchored.len(), anchored.len() + encounters.len());
         few_enough(things)?;
@@ -173,10 +177,8 @@ impl Tree {
         let rows = Encounters { dims: encounters.dims, embeddings: all, ends };
         let from = |thing: usize, out: &mut [f32]| {
             apart(&rows, anchors, thing, out);
-            if thing < anchors && !instead.is_empty() {
-                let others = (thing + 1..).zip(out).filter(|(other, _)| *other >= anchors);
-                others.for_each(|(other, out)| *out = *instead.get(&(thing, other - anchors)).unwrap_or(out));
-            }
+            let others = (thing + 1..).zip(out).filter(|(other, _)| *other >= anchors);
+            others.for_each(|(other, out)| *out = instead(thing, other).unwrap_or(*out));
         };
         let merges = Distances::new(things, from).merge();
         Ok(Tree { anchors, things, merges })
@@ -241,6 +243,27 @@ pub(super) struct Own {
     pub(super) rows: HashSet<usize>,
 }
 
+/// How far encounters are from known individuals without their `own` copies, by the places of both; of those that have any.
+fn without_own(encounters: &Encounters, known: &Known, own: &[&Own]) -> HashMap<(usize, usize), f32> {
+    let rows_of = known.rows_of_individuals();
+    let mut apart = HashMap::new();
+    for (place, own) in own.iter().enumerate() {
+        let whose: BTreeSet<usize> = own.rows.iter().map(|&row| known.photos[row].individual).collect();
+        for individual in whose {
+            let others = rows_of[individual].iter().filter(|row| !own.rows.contains(row));
+            let others: Vec<f32> = others.flat_map(|&row| known.embedding(row)).copied().collect();
+            let found = device::distances_on_cpu(encounters.embeddings_of(place), &others, encounters.dims);
+            let nearest = found
+                .chunks((others.len() / encounters.dims.max(1)).max(1))
+                .map(|of_photo| of_photo.iter().copied().fold(f64::INFINITY, f64::min));
+            let mean = nearest.sum::<f64>() / encounters.photos(place) as f64;
+            // nothing else is known of it
+            apart.insert((individual, place), if others.is_empty() { f32::INFINITY } else { mean as f32 });
+        }
+    }
+    apart
+}
+
 /// As [`group`] around the individuals of `known`, which hold photos of some encounters: no photo is near to its own copy, and who
 /// all of an encounter's photos are held as is who it is.
 ///
@@ -250,42 +273,71 @@ pub(super) fn group_around(encounters: &Encounters, known: &Known, own: &[Own], 
     check(cut)?;
     let open: Vec<usize> = (0..encounters.len()).filter(|&one| own[one].individual.is_none()).collect();
     let rest = encounters.only(&open);
-    let rows_of = known.rows_of_individuals();
-    let mut instead = HashMap::new();
-    for (place, &one) in open.iter().enumerate() {
-        let whose: BTreeSet<usize> = own[one].rows.iter().map(|&row| known.photos[row].individual).collect();
-        for individual in whose {
-            let others = rows_of[individual].iter().filter(|row| !own[one].rows.contains(row));
-            let others: Vec<f32> = others.flat_map(|&row| known.embedding(row)).copied().collect();
-            let apart = device::distances_on_cpu(rest.embeddings_of(place), &others, encounters.dims);
-            let nearest = apart
-                .chunks((others.len() / encounters.dims.max(1)).max(1))
-                .map(|of_photo| of_photo.iter().copied().fold(f64::INFINITY, f64::min));
-            let mean = nearest.sum::<f64>() / rest.photos(place) as f64;
-            // nothing else is known of it
-            instead.insert((individual, place), if others.is_empty() { f32::INFINITY } else { mean as f32 });
-        }
-    }
+    let apart = without_own(&rest, known, &open.iter().map(|&one| &own[one]).collect::<Vec<_>>());
+    let anchors = known.individuals.len();
+    let instead = |thing: usize, other: usize| apart.get(&(thing, other - anchors)).copied();
     let mut groups = groups_of(&Tree::with(&rest, Some(known), &instead)?, cut);
     groups.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = open[*one]));
     let placed = own.iter().enumerate().filter_map(|(one, own)| Some((one, own.individual?)));
     Ok(with_placed(groups, placed))
 }
 
-/// As [`group`] around the individuals of `known`, where a decision was made on each encounter: one that is known or left to look at
-/// is put with its individual, and the new ones are grouped among themselves. One of which nobody can be said is alone, at the end.
+/// As [`group`] around the individuals of `known`, which hold photos of some encounters, where a decision was made on each: one that
+/// is known is its individual's, and new ones are put together among themselves, in the groups and the order of
+/// [`groups`](super::groups), and come to nobody who is known. One left to look at goes where it is nearest: of those known to the first
+/// of its list, else to new ones or others to look at. One that is near to nothing is with the first of its list all the same.
 ///
 /// # Errors
 /// As [`group`].
-pub(super) fn group_decided(encounters: &Encounters, decided: &[Decision], cut: f64) -> Result<Vec<Group>> {
+pub(super) fn group_decided(
+    encounters: &Encounters,
+    known: &Known,
+    (decided, own): (&[Decision], &[Own]),
+    cut: f64,
+) -> Result<Vec<Group>> {
+    check(cut)?;
     let is_new = |one: usize| decided[one].decision == Verdict::NewIndividual;
     let new: Vec<usize> = (0..encounters.len()).filter(|&one| is_new(one)).collect();
-    let mut groups = group(&encounters.only(&new), None, cut)?;
-    groups.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = new[*one]));
-    let placed = |one: usize| decided[one].individual.filter(|_| !is_new(one));
-    let nobodys = (0..encounters.len()).filter(|&one| !is_new(one) && placed(one).is_none());
-    groups.extend(nobodys.map(|one| Group { encounters: vec![one], individual: None, widest: None, next: None }));
-    Ok(with_placed(groups, (0..encounters.len()).filter_map(|one| Some((one, placed(one)?)))))
+    let mut alone = group(&encounters.only(&new), None, cut)?;
+    alone.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = new[*one]));
+    let number = |one: usize| alone.iter().position(|group| group.encounters.contains(&one));
+    let open: Vec<usize> = (0..encounters.len()).filter(|&one| decided[one].named().is_none()).collect();
+    let numbers: Vec<Option<usize>> = open.iter().map(|&one| number(one)).collect();
+    let rest = encounters.only(&open);
+    let apart = without_own(&rest, known, &open.iter().map(|&one| &own[one]).collect::<Vec<_>>());
+    let anchors = known.individuals.len();
+    let instead = |thing: usize, other: usize| {
+        let place = other - anchors;
+        match thing.checked_sub(anchors) {
+            // new ones are together, or apart for good
+            Some(thing) => match (numbers[thing], numbers[place]) {
+                (Some(one), Some(other)) => Some(if one == other { 0.0 } else { f32::INFINITY }),
+                _ => None,
+            },
+            None if numbers[place].is_none() && decided[open[place]].individual == Some(thing) => {
+                apart.get(&(thing, place)).copied()
+            }
+            None => Some(f32::INFINITY),
+        }
+    };
+    let mut groups = groups_of(&Tree::with(&rest, Some(known), &instead)?, cut);
+    groups.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = open[*one]));
+    let first = |group: &Group| match group.encounters[..] {
+        [one] if group.individual.is_none() && !is_new(one) => decided[one].individual.map(|who| (one, who)),
+        _ => None,
+    };
+    let mut placed: Vec<(usize, usize)> = groups.iter().filter_map(first).collect();
+    groups.retain(|group| first(group).is_none());
+    placed.extend(decided.iter().enumerate().filter_map(|(one, decision)| Some((one, decision.named()?))));
+    let number_of = |group: &Group| group.encounters.iter().find_map(|&one| number(one)).unwrap_or(usize::MAX);
+    groups.sort_by_key(number_of); // stable: who is only looked at comes last, in order
+    for group in &mut groups {
+        // where nothing came to it, it is as wide as it was
+        if let Some(before) = alone.iter().find(|before| before.encounters == group.encounters) {
+            group.widest = before.widest;
+        }
+    }
+    Ok(with_placed(groups, placed.into_iter()))
 }
 
 /// `groups` with encounters that are known individuals' whatever is near, in the order of [`group`].
@@ -503,19 +555,23 @@ mod tests {
 
     #[test]
     fn who_is_decided_or_looked_at_is_where_that_says_and_new_ones_are_numbered_as_by_identify() {
-        // all near to a; the last three are days of one animal, one of them left to look at
-        let met = at(&[&[4.0], &[5.0], &[6.0], &[90.0], &[92.0], &[94.0]]);
+        let known = on_circle(&[("a", 0, 0.0), ("b", 1, 60.0)]);
+        // the third and the fifth to look at are nearer to new ones than to anybody known, the sixth and the seventh to theirs
+        let met = at(&[&[4.0], &[25.0], &[24.0], &[90.0], &[92.0], &[5.0], &[48.0], &[94.0], &[150.0]]);
         let is = |decision, individual| Decision { decision, individual, probability: None };
         let new = is(Verdict::NewIndividual, None);
-        let look = |who| is(Verdict::Look, who);
-        let decided = [is(Verdict::Known, Some(1)), new, look(Some(0)), new, look(Some(1)), new];
-        let told = |decided: &[Decision]| {
-            let groups = group_decided(&met, decided, chord(15.0)).unwrap();
+        let look = |who| is(Verdict::Look, Some(who));
+        let decided = [is(Verdict::Known, Some(1)), new, look(0), new, look(1), look(0), look(1), new, look(1)];
+        let told = |decided: &[Decision], own: &[Own]| {
+            let groups = group_decided(&met, &known, (decided, own), chord(15.0)).unwrap();
             groups.into_iter().map(|group| (group.individual, group.encounters)).collect::<Vec<_>>()
         };
-        let found = told(&decided);
-        assert_eq!(found, [(Some(0), vec![2]), (Some(1), vec![0, 4]), (None, vec![1]), (None, vec![3, 5])]);
-        let reached = super::super::ari::Agreement {
+        let none = vec![Own::default(); 9];
+        let found = told(&decided, &none);
+        // the last is near to nothing, and first of its list is b
+        let new_ones = [(None, vec![1, 2]), (None, vec![3, 4, 7])];
+        assert_eq!(found, [&[(Some(0), vec![5]), (Some(1), vec![0, 6, 8])][..], &new_ones].concat());
+        let agreement = super::super::ari::Agreement {
             photos: 0,
             individuals: 0,
             groups: 0,
@@ -523,13 +579,18 @@ mod tests {
             pair_precision: None,
             pair_recall: None,
         };
-        let cut = Cut { distance: chord(15.0), chosen_on: 2, reached };
-        let rows: Vec<&[f32]> = [1, 3, 5].iter().map(|&one| met.embeddings_of(one)).collect();
+        let cut = Cut { distance: chord(15.0), chosen_on: 2, reached: agreement };
+        let rows: Vec<&[f32]> = [1, 3, 7].iter().map(|&one| met.embeddings_of(one)).collect();
         assert_eq!(super::super::groups::numbers(2, &rows, &cut).unwrap(), [1, 2, 2]);
-        // with nobody to be put with it is alone, behind those that have numbers elsewhere
-        let nobody = [look(None), new, look(Some(0)), new, look(Some(1)), new];
-        assert_eq!(told(&nobody)[2..], [(None, vec![1]), (None, vec![3, 5]), (None, vec![0])]);
-        assert!(group_decided(&met, &decided, f64::NAN).is_err());
+        // of those known only the first of the list draws it, as near as another may be
+        let mut other = decided;
+        other[5] = look(1);
+        assert_eq!(told(&other, &none)[0], (Some(1), vec![0, 5, 6, 8]));
+        // an earlier look changes no number
+        let mut earlier = decided;
+        (earlier[1], earlier[2]) = (look(0), new);
+        assert_eq!(told(&earlier, &none)[2..], new_ones);
+        assert!(group_decided(&met, &known, (&decided, &none), f64::NAN).is_err());
     }
 
     #[test]
@@ -586,8 +647,10 @@ mod tests {
                 .map(|proposal| crate::gallery::decision::decide(&proposal, &calibration))
                 .collect();
             let ari = |groups: Vec<Group>| judge(&groups, &met, &names).unwrap().ari;
+            let none = vec![Own::default(); decided.len()];
             let before = ari(group(&met, Some(&known), choose(&known, true).unwrap().distance).unwrap());
-            let now = ari(group_decided(&met, &decided, calibration.groups.unwrap().distance).unwrap());
+            let now =
+                ari(group_decided(&met, &known, (&decided, &none), calibration.groups.unwrap().distance).unwrap());
             assert!(now > before - 0.03, "{spread}: {before} before, {now} now");
         }
     }

@@ -113,8 +113,8 @@ pub struct Found {
     pub photos: Vec<String>,
     /// Its encounters.
     pub encounters: Vec<String>,
-    /// What is decided of each, as `identify` says it; none where the gallery is not calibrated. One to look at lies with
-    /// the first of its list, which decides nothing.
+    /// What is decided of each, as `identify` says it; none where the gallery is not calibrated. One to look at lies where it
+    /// is nearest, of those known with the first of its list, which decides nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<Verdict>,
     /// How sure it is that all are one: the average distance of the two parts that were put together last, below `distance`.
@@ -173,7 +173,8 @@ pub fn discover<D: Backend>(
     let (groups, decided) = match (&around, calibration) {
         (Some((known, holdings)), Some(calibration)) => {
             let decided = readable.decided(known, calibration, holdings)?;
-            (discover::group_decided(&encounters, &decided, distance)?, Some(decided))
+            let own = readable.own(known, holdings);
+            (discover::group_decided(&encounters, known, (&decided, &own), distance)?, Some(decided))
         }
         (Some((known, holdings)), None) => {
             (discover::group_around(&encounters, known, &readable.own(known, holdings), distance)?, None)

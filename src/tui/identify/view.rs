@@ -381,16 +381,17 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
             }
         }
         None => {
-            let of = |what: &str| {
-                entry.proposal.probability.map_or_else(String::new, |p| format!(" · probability {what}{}", sure(p)))
-            };
+            let probability = entry.proposal.probability.map(sure);
+            let of_name = probability.as_ref().map_or_else(String::new, |p| format!(", probability {p}"));
+            let of_new = probability.map_or_else(String::new, |p| format!(" · probability of new {p}"));
             match entry.proposal.decision {
-                Some(Verdict::Known) => format!(" · known{}", of("of the name ")),
-                Some(Verdict::Look) => format!(" · look{}", of("of the name ")),
+                // beside the name, of which it is
+                Some(Verdict::Known) => format!("{of_name} · known"),
+                Some(Verdict::Look) => format!("{of_name} · look"),
                 Some(Verdict::NewIndividual) => match (&entry.proposal.group, state.group().len()) {
-                    (Some(group), n) if n > 1 => format!(" · nearest; likely {group}, {n} encounters{}", of("of new ")),
-                    (Some(group), _) => format!(" · nearest; likely {group}{}", of("of new ")),
-                    (None, _) => format!(" · nearest; likely new{}", of("")),
+                    (Some(group), n) if n > 1 => format!(" · nearest; likely {group}, {n} encounters{of_new}"),
+                    (Some(group), _) => format!(" · nearest; likely {group}{of_new}"),
+                    (None, _) => format!(" · nearest; likely new{of_new}"),
                 },
                 None => " · nearest".to_owned(),
             }
