@@ -101,10 +101,8 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         } else if context.global.json {
             print_line(&decision)?; // of new ones the group is not known yet
         }
-        if let Some(answers) = &mut answers {
-            if !answers.has_such(&decision) {
-                answers.append(&decision)?;
-            }
+        if let Some(answers) = answers.as_mut().filter(|answers| !answers.has_such(&decision)) {
+            answers.append(&decision)?;
         }
         found.push(decision);
         Ok(())
