@@ -563,7 +563,7 @@ fn what_is_all_but_sure_is_not_said_to_be() {
     let (buffer, ..) = drive(&mut model, vec![session(entries)]);
     let shown = text(&buffer);
     for part in
-        ["decision    sure", "t1, probability >.99 · known", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
+        ["decision sure", "t1, probability >.99 · known", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
     {
         assert!(shown.contains(part), "{part}: {shown}");
     }
