@@ -17,6 +17,7 @@ pub mod crop;
 pub mod decode;
 pub mod duplicates;
 mod each;
+pub mod empty;
 pub mod error;
 pub mod export;
 pub mod fingerprint;

@@ -31,6 +31,7 @@ pub mod known;
 pub mod large;
 #[cfg(test)]
 mod large_tests;
+mod later;
 mod mapped;
 mod names;
 mod owners;
@@ -46,6 +47,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod trained;
+pub mod unread;
 mod vectors;
 pub mod watch;
 pub mod writer;

@@ -159,7 +159,7 @@ fn new_animals_are_grouped_whatever_pass_they_came_in() {
     let told = read(&stage.ok(&[&identify[..], &["--json"]].concat()));
     // `discover` calls each what `identify` does
     let found = stage.json(&["discover", "week", "--gallery", "g"]);
-    let mut discovered = std::collections::BTreeMap::new();
+    let (mut discovered, mut grouped) = (std::collections::BTreeMap::new(), Vec::new());
     for group in found["groups"].as_array().unwrap() {
         for (encounter, decision) in strings(&group["encounters"]).into_iter().zip(strings(&group["decisions"])) {
             let may = match decision.as_str() {
@@ -168,11 +168,20 @@ fn new_animals_are_grouped_whatever_pass_they_came_in() {
                 _ => true,
             };
             assert!(may, "{group}");
+            grouped.push((
+                encounter.clone(),
+                if decision == "new_individual" { group["group"].clone() } else { Default::default() },
+            ));
             discovered.insert(encounter, decision);
         }
     }
     let decided = told.iter().map(|(encounter, decision, _)| (encounter.clone(), decision.clone())).collect();
     assert_eq!(discovered, decided);
+    let mut named: Vec<_> = told.iter().map(|(encounter, _, group)| (encounter.clone(), group.clone())).collect();
+    let by_encounter = |all: &mut Vec<(String, serde_json::Value)>| all.sort_by(|a, b| a.0.cmp(&b.0));
+    by_encounter(&mut named);
+    by_encounter(&mut grouped);
+    assert_eq!(grouped, named, "and each new individual by the name that it has there");
     assert_eq!(found["distance"], groups["distance"], "as the calibration says");
     let lines = || read(&fs::read_to_string(stage.root.join("week.jsonl")).unwrap());
     // the last word on each

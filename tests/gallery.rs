@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use caretta::eval::model::{About, Preprocessing};
 use caretta::gallery::Error;
 use caretta::gallery::decisions::{By, Matter, Proposed, Ruling};
+use caretta::gallery::rulings::Ruled;
 use caretta::gallery::session::Session;
+use caretta::gallery::sitting::Sitting;
 use caretta::gallery::store::Gallery;
 use caretta::gallery::writer::{Encounter, NewPhoto, Writer};
 use caretta::nn::head::HeadKind;
@@ -191,6 +193,25 @@ fn from_photos_to_names() {
     let output = place.run(&identify);
     assert!(String::from_utf8_lossy(&output.stderr).contains("1 encounter, 2 there already"));
     assert_eq!(fs::read_to_string(&named).unwrap(), whole);
+    // one whose end is missing is asked about once, and again when it is another file
+    let broken = place.root.join("week/a/4.png");
+    let photo = bytes(place.root.join("photos/t4/6.png"));
+    fs::write(&broken, &photo[..photo.len() / 2]).unwrap();
+    let asked = |words: &str| {
+        let said = String::from_utf8_lossy(&place.run(&identify).stderr).into_owned();
+        assert!(said.contains(words), "{words}: {said}");
+    };
+    asked("1 encounter, 2 there already");
+    asked("0 encounters, 3 there already");
+    fs::write(&broken, another(&place.root.join("photos/t4/6.png"))).unwrap();
+    asked("1 encounter, 2 there already");
+    let last = fs::read_to_string(&named).unwrap();
+    let last: Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
+    assert_eq!((last["photos"].as_array().unwrap().len(), &last["unread"]), (3, &Value::Null));
+    // of an encounter that is held but for one photo it is told that this one is new
+    fs::copy(place.root.join("photos/t4/7.png"), &broken).unwrap();
+    let told = place.ok(&["identify", "week/a", "--gallery", "g", "--encounters-by", "given"]);
+    assert!(told.contains("1 of 3 decided already, as t4 on 20") && told.contains("; 2 new photos"), "{told}");
 }
 
 #[test]
@@ -405,6 +426,18 @@ fn a_session_tells_what_cannot_be_read_and_goes_on_with_the_rest() {
     assert_eq!(place.json(&see)["unreadable"], told["unreadable"]);
     fs::copy(place.root.join("photos/t5/1.png"), week.join("b/1.jpg")).unwrap();
     assert_eq!(place.json(&see)["unreadable"].as_array().unwrap().len(), 1);
+    // what is repaired after the decision is told, and so are folders without a photo
+    let (gallery, folder) = (place.root.join("g"), week.canonicalize().unwrap());
+    let session = Session::read(&gallery, &folder).unwrap();
+    let encounters = [("a".to_owned(), Proposed::default())];
+    let ruled = Ruled { encounters: &encounters, ruling: &Ruling::Known("t4".into()), corrects: None };
+    assert!(Sitting::new(&gallery, &folder).rule(&[ruled], By::Person, session.version).unwrap().is_empty());
+    fs::write(week.join("a/2.png"), another(&place.root.join("photos/t4/8.png"))).unwrap();
+    fs::create_dir(week.join("empty")).unwrap();
+    let told = place.json(&see);
+    assert_eq!([&told["decided"], &told["with_new_photos"], &told["empty_folders"]], [1, 1, 1], "{told}");
+    let session = Session::read(&gallery, &folder).unwrap();
+    assert_eq!((&session.entries[0].later[..], session.empty), (&[1][..], 1));
 
     // photos of one animal in one folder
     let loose = place.run(&["identify", "photos/t4", "--gallery", "g", "--json"]);

@@ -54,7 +54,7 @@ fn shown(all: &[Row]) -> String {
             vec![
                 decided.at.local(),
                 foreign::line(&decided.place()),
-                ruling(decided).replace('_', " "),
+                ruling(decided).replace('_', " ") + if decided.more { ", more photos" } else { "" },
                 foreign::line(&individual(row)),
                 by(decided).to_owned(),
                 foreign::line(decided.proposed.individual.as_deref().unwrap_or("·")),
@@ -105,6 +105,7 @@ mod tests {
                 proposed: Proposed::default(),
                 unread: false,
                 undone,
+                more: false,
                 go: None,
             },
             stands,

@@ -138,10 +138,25 @@ fn whose(found: &Discovered) -> String {
     match all().filter(|decision| **decision == Verdict::Look).count() {
         0 => "\nwho is known and who is new is what identify decides".into(),
         look => format!(
-            "\nwho is known and who is new is what identify decides; {} to look at, put where nearest",
+            "\nwho is known and who is new is what identify decides; {} to look at, put where nearest (with the first of \
+             identify's list, or new ones), which decides nothing",
             counted(look, "encounter")
         ),
     }
+}
+
+/// How many individuals are known, new, and only looked for, in words.
+fn individuals(found: &Discovered) -> String {
+    let is_look = |group: &&Found| {
+        let all = &group.decisions;
+        !all.is_empty() && all.iter().all(|decision| *decision == Verdict::Look)
+    };
+    let looks = found.groups.iter().filter(is_look).count();
+    let looks_told = if looks > 0 { format!(", {looks} only to look at") } else { String::new() };
+    let decided = found.groups.iter().filter(|group| !is_look(group));
+    let (known, new): (Vec<&Found>, Vec<&Found>) = decided.partition(|group| group.individual.is_some());
+    let (known, new) = (counted(known.len(), "individual"), new.len());
+    format!("{known} known, {new} new{looks_told}")
 }
 
 /// The groups for people.
@@ -161,13 +176,11 @@ fn told(found: &Discovered) -> String {
     let rows: Vec<Vec<String>> = found.groups.iter().map(row).collect();
     let mut text =
         words::table(&["group", "individual", "encounters", "photos", "widest", "next", "first photo"], &rows);
-    let new = found.groups.iter().filter(|group| group.individual.is_none()).count();
     text += &format!(
-        "\n{} in {}: {} known, {} new; groups stay {:.3} apart",
+        "\n{} in {}: {}; groups stay {:.3} apart",
         counted(found.photos, "photo"),
         counted(found.encounters, "encounter"),
-        counted(found.groups.len() - new, "individual"),
-        new,
+        individuals(found),
         found.distance
     );
     if let Some(chosen) = &found.chosen {
@@ -198,4 +211,31 @@ pub(super) fn agreement(of: &Agreement) -> String {
         counted(of.individuals, "individual"),
         of.groups
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_only_to_look_at_is_not_counted_as_known() {
+        let group = |individual: Option<&str>, decisions: &[Verdict]| Found {
+            group: individual.is_none().then(|| "new 1".into()),
+            individual: individual.map(str::to_owned),
+            photos: Vec::new(),
+            encounters: vec![String::new(); decisions.len()],
+            decisions: decisions.to_vec(),
+            widest: None,
+            next: None,
+        };
+        let found =
+            |groups| Discovered { groups, photos: 4, encounters: 4, distance: 0.5, chosen: None, agreement: None };
+        let (look, known, new) = (Verdict::Look, Verdict::Known, Verdict::NewIndividual);
+        let decided =
+            found(vec![group(Some("a"), &[known, look]), group(Some("b"), &[look, look]), group(None, &[new])]);
+        assert_eq!(individuals(&decided), "1 individual known, 1 new, 1 only to look at");
+        assert!(whose(&decided).contains("3 encounters to look at"), "{}", whose(&decided));
+        // nothing is decided without a calibration
+        assert_eq!(individuals(&found(vec![group(Some("a"), &[]), group(None, &[])])), "1 individual known, 1 new");
+    }
 }

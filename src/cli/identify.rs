@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::data::counted::counted;
+use crate::data::empty::empty_below;
 use crate::data::foreign;
 use crate::data::manifest::Problem;
 use crate::eval::attention;
@@ -35,7 +36,10 @@ use super::{Context, follow, words};
 #[command(after_help = "Examples:
   caretta identify this-week/ --gallery turtles.gallery        each sub-folder is one encounter, each loose photo its own
   caretta identify this-week/ --gallery turtles.gallery --output this-week.jsonl        goes on where it was
-  caretta identify a.jpg b.jpg --gallery turtles.gallery --json        one object a line")]
+  caretta identify a.jpg b.jpg --gallery turtles.gallery --json        one object a line
+
+The probability is of the animal: of a name that it is that individual, of look that it is the nearest, of new that it is none of
+those known. Which of the three it is follows from the rates that the gallery was calibrated for.")]
 pub(super) struct IdentifyArgs {
     /// Photos, or folders of them
     #[arg(required = true, value_name = "PHOTO|FOLDER")]
@@ -97,11 +101,8 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         } else if context.global.json {
             print_line(&decision)?; // of new ones the group is not known yet
         }
-        if let Some(answers) = &mut answers {
-            // one with a photo that cannot be read is asked about each time
-            if !answers.has(&decision.encounter, &decision.photos) {
-                answers.append(&decision)?;
-            }
+        if let Some(answers) = answers.as_mut().filter(|answers| !answers.has_such(&decision)) {
+            answers.append(&decision)?;
         }
         found.push(decision);
         Ok(())
@@ -213,6 +214,8 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
         manifest = context.workspace.every_photo(&folder)?; // which says that there is none
     }
     let mut looking = Looking::at(&gallery, &folder)?;
+    let empty = empty_below(&folder, &manifest).len();
+    looking.leaves_out(empty);
     context.workspace.know_gallery(gallery.folder())?;
     let source = args.photos.source(context);
     let mut asked = Asked::new(vec![Given::Folder(PathBuf::new(), manifest)], EncountersBy::Folder);
@@ -234,13 +237,16 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     drop(looking);
     let session = Session::read(gallery.folder(), &folder)?;
     let decided = session.entries.iter().filter(|entry| entry.decided.is_some()).count();
+    let later = session.entries.iter().filter(|entry| !entry.later.is_empty()).count();
     let answer = json!({
         "folder": foreign::path(&folder), "encounters": session.entries.len(), "decided": decided,
-        "unreadable": session.problems,
+        "with_new_photos": later, "unreadable": session.problems, "empty_folders": empty,
     });
     context.answer(&answer, || {
+        let later = if later > 0 { format!(", {later} of them with photos that came since") } else { String::new() };
+        let empty = if empty > 0 { format!(", {} without a photo", counted(empty, "folder")) } else { String::new() };
         format!(
-            "{}: {}, {decided} decided\nNext: caretta, and there the tab 5 Identify",
+            "{}: {}, {decided} decided{later}{empty}\nNext: caretta, and there the tab 5 Identify",
             foreign::path(&folder),
             counted(session.entries.len(), "encounter")
         )
@@ -356,8 +362,9 @@ pub(super) const HEAD: [&str; 6] =
     ["encounter", "photos", "decision", "probability", "nearest, distance", "next, distance"];
 
 /// What the probability in a row is of.
-pub(super) const PROBABILITY: &str =
-    "Probability: that the decision in the row is right, a name or that it is new; of `look` that it is the nearest.";
+pub(super) const PROBABILITY: &str = "Probability: where a name stands, that it is that individual; of `look`, that it is the nearest; of new, that it is none of \
+     those known. Which of the three it is follows from the rates that were asked for, not from the probability: at lax rates \
+     a name may be less likely than a look's.";
 
 /// A decision for people, a cell for each of [`HEAD`].
 pub(super) fn cells(d: &Decision) -> [String; 6] {
@@ -376,15 +383,26 @@ pub(super) fn cells(d: &Decision) -> [String; 6] {
     [foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)]
 }
 
-/// Who the photos of an encounter are already, by what the gallery holds; nothing where it holds none.
+/// Who the photos of an encounter are already, by what the gallery holds, and how many are new to it; nothing where it holds none.
 pub(super) fn already(d: &Decision) -> String {
-    let Some(first) = d.already.first() else { return String::new() };
-    let (who, day) = (foreign::line(&first.individual), first.at.local());
-    let day = day.split(' ').next().unwrap_or_default();
-    match d.held_as() {
-        Some(_) => format!("decided already as {who} on {day}"),
-        // of several individuals the first
-        None => format!("{} of {} decided already, as {who} on {day}", d.already.len(), d.photos.len()),
+    let mut who: Vec<(&str, String)> = Vec::new();
+    for held in &d.already {
+        if !who.iter().any(|(name, _)| *name == held.individual) {
+            let day = held.at.local().split(' ').next().unwrap_or_default().to_owned();
+            who.push((&held.individual, day));
+        }
+    }
+    if who.is_empty() {
+        return String::new();
+    }
+    let who: Vec<String> = who.into_iter().map(|(name, day)| format!("{} on {day}", foreign::line(name))).collect();
+    let who = who.join(" and as ");
+    match d.photos.len().saturating_sub(d.already.len()) {
+        0 => format!("decided already as {who}"),
+        new => {
+            let new = counted(new, "new photo");
+            format!("{} of {} decided already, as {who}; {new}", d.already.len(), d.photos.len())
+        }
     }
 }
 
@@ -423,9 +441,9 @@ fn sums(found: &[Decision]) -> String {
     if !decided.is_empty() {
         all += &format!(", {} decided already", decided.len());
     }
-    let held = open.iter().filter(|d| !d.already.is_empty()).count();
+    let held = open.iter().filter(|d| !d.already.is_empty() && d.already.len() < d.photos.len()).count();
     if held > 0 {
-        all += &format!(", {held} with photos that the gallery has");
+        all += &format!(", {held} with some photos that the gallery has and others that are new");
     }
     let count = |verdict| open.iter().filter(|d| d.decision == Some(verdict)).count();
     let (known, new, look) = (count(Verdict::Known), count(Verdict::NewIndividual), count(Verdict::Look));
@@ -466,12 +484,22 @@ mod tests {
         let told = sums(&[decided(), look(), some]);
         assert!(
             told.starts_with(
-                "3 encounters, 1 decided already, 1 with photos that the gallery has: 1 known, 0 new, 1 to look at."
+                "3 encounters, 1 decided already, 1 with some photos that the gallery has and others that are new: 1 known, \
+                 0 new, 1 to look at."
             ),
             "{told}"
         );
         assert_eq!(sums(&[decided(), decided()]), "2 encounters: decided already.");
         assert_eq!(cells(&decided())[2], "decided already");
         assert!(already(&decided()).starts_with("decided already as t7 on "));
+        let photos = || vec!["a/1.jpg".into(), "a/2.jpg".into(), "a/3.jpg".into()];
+        let some = Decision { photos: photos(), ..decided() };
+        assert!(
+            already(&some).starts_with("1 of 3 decided already, as t7 on ")
+                && already(&some).ends_with("; 2 new photos")
+        );
+        let other = Held { individual: "t9".into(), ..held() };
+        let two = Decision { photos: photos(), already: vec![held(), held(), other], ..look() };
+        assert!(already(&two).starts_with("decided already as t7 on ") && already(&two).contains(" and as t9 on "));
     }
 }

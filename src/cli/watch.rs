@@ -86,8 +86,7 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
         catalogue.calibrate_again()?; // which leaves the gallery's version as it is
         let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
         let mut told = |decision: Decision, _: &[f32]| {
-            // one with a photo that cannot be read is asked about again by who starts again
-            if answers.has(&decision.encounter, &decision.photos) {
+            if answers.has_such(&decision) {
                 return Ok(());
             }
             answers.append(&decision)?;

@@ -1,13 +1,14 @@
 //! Decoded photos on disk, so that an epoch reads no JPEG.
 //!
 //! A cached photo is its square of bytes behind a small head with its key and a checksum: lossless, read in one go,
-//! and a torn or foreign file is seen and made again. Files are renamed into place, so writers on several threads or
+//! and a torn or foreign file is seen and made again. Behind it stands the SHA-256 of the photo's file, so that who wants
+//! that need not read the file again; caches of before have none, and serve their pixels all the same. Files are renamed into place, so writers on several threads or
 //! machines do no harm, and the folder may be deleted at any time, also while it is used. A cache that cannot be
 //! written must never stop a run: it says so once, and photos are decoded each time. Old entries are never removed
 //! here; the folder is the user's to delete.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,8 @@ const PREPROCESSING: u32 = 1;
 const MAGIC: [u8; 8] = *b"caretta\x01";
 /// Magic, key, checksum.
 const HEAD: usize = 8 + 32 + 8;
+/// The photo's file as one number, checksum.
+const TAIL: usize = 32 + 8;
 /// A temporary file older than this was left by a process that was killed.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -62,9 +65,15 @@ impl PhotoCache {
         if let Some(pixels) = place.load() {
             return Ok(pixels);
         }
-        let pixels = square(&photo.read()?, side);
-        self.store(&place, &pixels);
+        let (decoded, sha256) = photo.read_hashed()?;
+        let pixels = square(&decoded, side);
+        self.store(&place, &pixels, &sha256);
         Ok(pixels)
+    }
+
+    /// The SHA-256 of the bytes of the photo's file as it was cached at `side` pixels, if it was; the file is not read.
+    pub fn sha256(&self, photo: &PhotoFile, side: u32) -> Option<[u8; 32]> {
+        self.place(photo, side).ok()??.sha256()
     }
 
     /// Makes sure that the photo can be read and is cached at all sides, decoding it at most once.
@@ -83,9 +92,12 @@ impl PhotoCache {
         if missing.is_empty() && !uncached {
             return Ok(());
         }
-        let decoded = photo.read()?;
+        if missing.is_empty() {
+            return photo.read().map(drop);
+        }
+        let (decoded, sha256) = photo.read_hashed()?;
         for place in missing {
-            self.store(&place, &square(&decoded, place.side));
+            self.store(&place, &square(&decoded, place.side), &sha256);
         }
         Ok(())
     }
@@ -123,12 +135,12 @@ impl PhotoCache {
     }
 
     /// Writes a photo, or closes the cache with a warning.
-    fn store(&self, place: &Place, pixels: &Pixels) {
+    fn store(&self, place: &Place, pixels: &Pixels, sha256: &[u8; 32]) {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
         // The folder may be deleted between making it and writing into it: once more from the start.
-        let Err(error) = place.save(pixels).or_else(|_| place.save(pixels)) else {
+        let Err(error) = place.save(pixels, sha256).or_else(|_| place.save(pixels, sha256)) else {
             return;
         };
         if error.kind() == io::ErrorKind::NotFound {
@@ -162,6 +174,16 @@ impl Place {
         (head[40..HEAD] == checksum(&rgb).to_le_bytes()).then_some(Pixels { side: self.side, rgb })
     }
 
+    /// The SHA-256 of the photo's file, if this has it and it is whole.
+    fn sha256(&self) -> Option<[u8; 32]> {
+        let (mut file, _) = self.head()?;
+        file.seek(SeekFrom::Start((HEAD + byte_len(self.side)) as u64)).ok()?;
+        let (mut sha256, mut sum) = ([0; 32], [0; 8]);
+        file.read_exact(&mut sha256).ok()?;
+        file.read_exact(&mut sum).ok()?;
+        (sum == checksum(&sha256).to_le_bytes()).then_some(sha256)
+    }
+
     /// Whether head and length are right.
     fn looks_whole(&self) -> bool {
         self.head().is_some()
@@ -169,7 +191,8 @@ impl Place {
 
     fn head(&self) -> Option<(File, [u8; HEAD])> {
         let mut file = File::open(&self.file).ok()?;
-        if file.metadata().ok()?.len() != (HEAD + byte_len(self.side)) as u64 {
+        let whole = HEAD + byte_len(self.side);
+        if ![whole, whole + TAIL].contains(&usize::try_from(file.metadata().ok()?.len()).ok()?) {
             return None;
         }
         let mut head = [0; HEAD];
@@ -178,7 +201,7 @@ impl Place {
     }
 
     /// Not synced: after a power cut a file may be torn, and the checksum tells.
-    fn save(&self, pixels: &Pixels) -> io::Result<()> {
+    fn save(&self, pixels: &Pixels, sha256: &[u8; 32]) -> io::Result<()> {
         fs::create_dir_all(&self.temporary)?;
         let mut builder = tempfile::Builder::new();
         // By default only the owner could read it, and people who share a server share its cache.
@@ -189,6 +212,8 @@ impl Place {
         file.write_all(&self.key)?;
         file.write_all(&checksum(&pixels.rgb).to_le_bytes())?;
         file.write_all(&pixels.rgb)?;
+        file.write_all(sha256)?;
+        file.write_all(&checksum(sha256).to_le_bytes())?;
         if let Some(shard) = self.file.parent() {
             fs::create_dir_all(shard)?;
         }
@@ -264,8 +289,9 @@ mod tests {
         assert_eq!(cached.len(), 1);
         // Marked bytes under a right checksum show that the file is what is read.
         let mut bytes = fs::read(&cached[0]).unwrap();
-        bytes[HEAD..].fill(9);
-        let sum = checksum(&bytes[HEAD..]).to_le_bytes();
+        let body = HEAD..HEAD + byte_len(16);
+        bytes[body.clone()].fill(9);
+        let sum = checksum(&bytes[body]).to_le_bytes();
         bytes[40..HEAD].copy_from_slice(&sum);
         fs::write(&cached[0], bytes).unwrap();
         assert_eq!(cache.get(&path.clone().into(), 16).unwrap().rgb, vec![9; 16 * 16 * 3]);
@@ -308,14 +334,43 @@ mod tests {
         flipped[HEAD + 100] ^= 1;
         let mut zeros = whole.clone();
         zeros[HEAD + 64..].fill(0);
+        let cut = whole[..whole.len() - 1].to_vec();
         let mut other = whole.clone();
         other[20] ^= 1;
-        for bad in [Vec::new(), whole[..100].to_vec(), flipped, zeros, other, vec![0; whole.len()]] {
+        for bad in [Vec::new(), whole[..100].to_vec(), cut, flipped, zeros, other, vec![0; whole.len()]] {
             fs::write(&cached, bad).unwrap();
             assert_eq!(cache.get(&path.clone().into(), 16).unwrap(), want);
             assert_eq!(fs::read(&cached).unwrap(), whole);
         }
         assert_eq!(cache.take_warning(), None);
+    }
+
+    #[test]
+    fn what_is_in_the_file_is_known_without_reading_it_again_and_caches_of_before_serve_their_pixels() {
+        let (dir, path) = photo();
+        let cache = PhotoCache::open(Some(dir.path().join("cache")));
+        let file = PhotoFile::from(path.clone());
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!(cache.sha256(&file, 16), None);
+        let want = cache.get(&file, 16).unwrap();
+        cache.ensure(&file, &[8]).unwrap();
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        // other bytes under the same length and time show that the file is not read
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, vec![0; bytes.len()]).unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_eq!([cache.sha256(&file, 16), cache.sha256(&file, 8)], [Some(sha256); 2]);
+        let cached = files(&dir.path().join("cache").join("16")).remove(0);
+        let whole = fs::read(&cached).unwrap();
+        // as it was before there was a hash, and one that was torn
+        let mut torn = whole.clone();
+        torn[whole.len() - TAIL..].fill(0);
+        for bytes in [whole[..whole.len() - TAIL].to_vec(), torn] {
+            fs::write(&cached, &bytes).unwrap();
+            assert_eq!((cache.sha256(&file, 16), cache.get(&file, 16).unwrap()), (None, want.clone()));
+            assert_eq!(fs::read(&cached).unwrap(), bytes, "it is not written again");
+        }
+        assert_eq!(PhotoCache::open(None).sha256(&file, 16), None);
     }
 
     #[test]

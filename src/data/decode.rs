@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use sha2::{Digest, Sha256};
 
 use super::crop::Crop;
 use super::error::DataError;
@@ -37,11 +38,20 @@ impl PhotoFile {
     /// # Errors
     /// As [`read`].
     pub fn read(&self) -> Result<RgbImage, DataError> {
-        let photo = read(&self.path)?;
-        Ok(match self.crop {
+        Ok(self.part(read(&self.path)?))
+    }
+
+    /// As [`PhotoFile::read`], with the SHA-256 of the file's bytes, which are read once.
+    pub(super) fn read_hashed(&self) -> Result<(RgbImage, [u8; 32]), DataError> {
+        let (photo, sha256) = read_with(&self.path, |bytes| Sha256::digest(bytes).into())?;
+        Ok((self.part(photo), sha256))
+    }
+
+    fn part(&self, photo: RgbImage) -> RgbImage {
+        match self.crop {
             Some(crop) => crop.of(&photo),
             None => photo,
-        })
+        }
     }
 }
 
@@ -54,12 +64,18 @@ impl<P: Into<PathBuf>> From<P> for PhotoFile {
 
 /// Reads a photo: upright, RGB, 8 bits. Any failure is [`DataError::Unreadable`] with the reason.
 pub fn read(path: &Path) -> Result<RgbImage, DataError> {
+    read_with(path, |_| ()).map(|(photo, ())| photo)
+}
+
+/// As [`read`], with what `also` makes of the file's bytes.
+fn read_with<T>(path: &Path, also: impl FnOnce(&[u8]) -> T) -> Result<(RgbImage, T), DataError> {
     let fail = |reason| DataError::Unreadable { path: path.into(), reason };
     let bytes = bytes_of(path).map_err(|e| fail(e.to_string()))?;
     // A decoder that panics on a hostile file must not take the run with it.
-    catch_unwind(AssertUnwindSafe(|| from_bytes(&bytes)))
+    let photo = catch_unwind(AssertUnwindSafe(|| from_bytes(&bytes)))
         .unwrap_or_else(|_| Err("the decoder gave up on it; the file is damaged".into()))
-        .map_err(fail)
+        .map_err(fail)?;
+    Ok((photo, also(&bytes)))
 }
 
 /// Width and height of the photo at `path`, upright, from its first bytes; none where it is no photo.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::data::foreign;
 use crate::run::{RunError, files};
 
-use super::identify::Decision;
+use super::identify::{Decision, Unread};
 use super::{Error, Result};
 
 /// Longest line that is read, in bytes.
@@ -30,6 +30,7 @@ struct Answered {
     /// The place of its first line among the encounters.
     at: usize,
     photos: Vec<String>,
+    unread: Vec<Unread>,
     is_new: bool,
     group: Option<String>,
 }
@@ -60,19 +61,33 @@ impl Answers {
         Ok(Answers { file, path: path.into(), decided })
     }
 
-    /// Whether there is a decision on the encounter that was made with just these `photos`, whatever their order.
+    /// Whether there is a decision on the encounter that was made with just these `photos`, whatever their order; with those that
+    /// could not be read as long as their files are as they were.
     pub fn has(&self, encounter: &str, photos: &[String]) -> bool {
         let sorted = |photos: &[String]| {
             let mut photos = photos.to_vec();
             photos.sort();
             photos
         };
-        self.decided.get(encounter).is_some_and(|answered| sorted(&answered.photos) == sorted(photos))
+        self.decided.get(encounter).is_some_and(|answered| {
+            let unread = answered.unread.iter().map(|unread| unread.photo.clone());
+            let all: Vec<String> = answered.photos.iter().cloned().chain(unread).collect();
+            sorted(&all) == sorted(photos) && answered.unread.iter().all(Unread::is_as_it_was)
+        })
     }
 
-    /// Whether the decision on the encounter was made with the photo.
+    /// Whether it has `decision`, made with the same photos and without the same that cannot be read.
+    pub fn has_such(&self, decision: &Decision) -> bool {
+        let unread = decision.unread.iter().map(|unread| unread.photo.clone());
+        self.has(&decision.encounter, &decision.photos.iter().cloned().chain(unread).collect::<Vec<_>>())
+    }
+
+    /// Whether the decision on the encounter was made with the photo, or without it as it cannot be read.
     pub fn has_photo(&self, encounter: &str, photo: &str) -> bool {
-        self.decided.get(encounter).is_some_and(|answered| answered.photos.iter().any(|there| there == photo))
+        self.decided.get(encounter).is_some_and(|answered| {
+            let is_unread = |unread: &Unread| unread.photo == photo && unread.is_as_it_was();
+            answered.photos.iter().any(|there| there == photo) || answered.unread.iter().any(is_unread)
+        })
     }
 
     /// The encounters of new individuals with their photos, in the file's order.
@@ -144,7 +159,8 @@ impl Answers {
 fn take(decided: &mut HashMap<String, Answered>, answer: Decision) {
     let at = decided.get(&answer.encounter).map_or(decided.len(), |before| before.at);
     let is_new = answer.is_new();
-    decided.insert(answer.encounter, Answered { at, photos: answer.photos, is_new, group: answer.group });
+    let Decision { encounter, photos, unread, group, .. } = answer;
+    decided.insert(encounter, Answered { at, photos, unread, is_new, group });
 }
 
 #[cfg(test)]
@@ -198,6 +214,37 @@ mod tests {
             assert!(!answers.has("a", &more(&["a/1.jpg"])) && !answers.has("a", &more(&["a/1.jpg", "a/3.jpg"])));
             assert!(answers.has_photo("a", "a/2.jpg") && !answers.has_photo("b", "a/2.jpg"));
         }
+    }
+
+    #[test]
+    fn an_encounter_with_a_broken_photo_is_there_until_that_is_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, broken) = (dir.path().join("named.jsonl"), dir.path().join("2.jpg"));
+        std::fs::write(&broken, "half a photo").unwrap();
+        let photos = ["a/1.jpg".to_owned(), broken.to_string_lossy().into_owned()];
+        let asked =
+            crate::gallery::asked::bare(photos.iter().map(|one| crate::gallery::asked::loose(one.into())).collect());
+        let problem = crate::data::manifest::Problem {
+            kind: crate::data::manifest::ProblemKind::Unreadable,
+            photo: Some(photos[1].clone()),
+            line: None,
+            reason: "it is truncated".into(),
+        };
+        let together = crate::gallery::asked::Together { encounter: "a".into(), photos: vec![0, 1] };
+        let unread = Unread::of(&asked, &together, &[problem]);
+        assert_eq!((unread.len(), unread[0].bytes), (1, 12));
+        let mut answers = Answers::open(&path).unwrap();
+        // as it was written before those were kept: it is asked once more
+        answers.append(&decision("a")).unwrap();
+        let with = Decision { unread, ..decision("a") };
+        assert!(!answers.has("a", &photos) && !answers.has_such(&with));
+        answers.append(&with).unwrap();
+        for answers in [&answers, &Answers::open(&path).unwrap()] {
+            assert!(answers.has("a", &photos) && answers.has_such(&with) && answers.has_photo("a", &photos[1]));
+            assert!(!answers.has("a", &photos[..1]), "one is gone");
+        }
+        std::fs::write(&broken, "the whole photo").unwrap();
+        assert!(!answers.has("a", &photos) && !answers.has_photo("a", &photos[1]), "it may be read now");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A change is one transaction with an entry in the log, which keeps what it takes to reverse it. Taking back goes from the
 //! last change to the first: whatever came later is out of the way by then.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
@@ -143,78 +145,43 @@ impl Writer {
     /// When there is none, or the database cannot be written.
     pub fn undo(&mut self) -> Result<Made> {
         self.change("undo", |all| {
-            let last =
-                "SELECT id, what, said, detail FROM changes WHERE undone IS NULL AND what NOT IN ('undo', 'rebuild')
+            let last = "SELECT id, what FROM changes WHERE undone IS NULL AND what NOT IN ('undo', 'rebuild')
                 AND id < ?1 ORDER BY id DESC LIMIT 1";
-            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
             let (mut before, mut why, mut stay) = (i64::MAX, None, String::new());
             loop {
-                let found: Option<(i64, String, String, String)> = all.query_row(last, [before], read).optional()?;
-                let Some((id, what, said, detail)) = found.filter(|(_, what, ..)| what != "build") else {
+                let found: Option<(i64, String)> = all.query_row(last, [before], read).optional()?;
+                let Some((id, _)) = found.filter(|(_, what)| what != "build") else {
                     return Ok(Err(why.unwrap_or(Error::NothingToUndo)));
                 };
-                let told = if said.is_empty() { what.clone() } else { format!("{what}: {said}") };
+                let together: Vec<i64> = std::iter::once(id).chain(decisions::rest_of_go(all, id)?).collect();
                 all.execute_batch("SAVEPOINT one")?;
-                match take_back(all, id, &what, &detail)? {
+                match take_back(all, &together)? {
                     // what nothing can take back any more is in nobody's way
                     Err(error @ (Error::RebuiltSince | Error::CorrectedBeforeRebuild)) => {
                         all.execute_batch("ROLLBACK TO one; RELEASE one")?;
-                        stay += &format!("; {told}: stays, as {error}");
+                        stay += &format!("; {}: stays, as {error}", written(all, id)?.told());
                         before = id;
                         why.get_or_insert(error);
-                        continue;
                     }
                     Err(error) => return Ok(Err(error)),
-                    Ok(()) => all.execute_batch("RELEASE one")?,
-                }
-                let mut undone = vec![id];
-                for other in decisions::rest_of_go(all, id)? {
-                    let (what, detail) = written(all, other)?;
-                    if let Err(error) = take_back(all, other, &what, &detail)? {
-                        return Ok(Err(error));
+                    Ok(told) => {
+                        all.execute_batch("RELEASE one")?;
+                        return Ok(Ok((told + &stay, Detail::Undo { of: id })));
                     }
-                    undone.insert(0, other);
                 }
-                let others = match undone.len() {
-                    1 => String::new(),
-                    all => format!(", and with it {} more that the program decided in the same go", all - 1),
-                };
-                let again = match decisions::stand_again(all, &undone)? {
-                    again if again.is_empty() => again,
-                    again => format!("; {again}"),
-                };
-                let rebuilt = "SELECT EXISTS (SELECT 1 FROM changes WHERE what = 'rebuild' AND id > ?1)";
-                let stays = match all.query_row(rebuilt, [id], |row| row.get(0))? {
-                    true => "; it was made before the rebuild, which stays",
-                    false => "",
-                };
-                return Ok(Ok((format!("taken back: {told}{others}{again}{stays}{stay}"), Detail::Undo { of: id })));
             }
         })
     }
 
-    /// Takes back changes in one transaction, in this order and whatever came after them, with an entry in the log for each of what
-    /// is said of each.
-    pub(super) fn undo_all(&mut self, changes: &[(i64, Vec<String>)]) -> Result<()> {
-        let undone = || -> rusqlite::Result<Result<()>> {
-            let all = self.facts.connection.unchecked_transaction()?;
-            let before = names::unreachable(&all)?;
-            for (id, said) in changes {
-                let (what, detail) = written(&all, *id)?;
-                if let Err(error) = take_back_but_names(&all, *id, &what, &detail)? {
-                    return Ok(Err(error));
-                }
-                for one in said {
-                    changed(&all, "undo", one, &Detail::Undo { of: *id })?;
-                }
-            }
-            if let Err(error) = names::lead_again(&all, &before)? {
-                return Ok(Err(error));
-            }
-            all.commit()?;
-            Ok(Ok(()))
-        };
-        self.facts.told(undone())?
+    /// Takes `changes` back in one step, as [`Writer::undo`] does, whatever came after them.
+    ///
+    /// # Errors
+    /// When one cannot be taken back, or the database cannot be written. Nothing was taken back then.
+    pub(super) fn take_back_all(&mut self, changes: &BTreeSet<i64>) -> Result<()> {
+        let together: Vec<i64> = changes.iter().rev().copied().collect();
+        let Some(&of) = together.first() else { return Ok(()) };
+        self.change("undo", |all| Ok(take_back(all, &together)?.map(|told| (told, Detail::Undo { of })))).map(drop)
     }
 
     /// One change in one transaction: `make` makes it and tells what it was, or why not.
@@ -257,10 +224,22 @@ fn owner(all: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
     all.query_row("SELECT individual FROM names WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
-/// What change `id` was, and its detail, as they were written down.
-fn written(all: &Connection, id: i64) -> rusqlite::Result<(String, String)> {
-    let mut change = all.prepare_cached("SELECT what, detail FROM changes WHERE id = ?1")?;
-    change.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+/// A change as it was written down.
+struct Entry {
+    what: String,
+    said: String,
+    detail: String,
+}
+
+impl Entry {
+    fn told(&self) -> String {
+        if self.said.is_empty() { self.what.clone() } else { format!("{}: {}", self.what, self.said) }
+    }
+}
+
+fn written(all: &Connection, id: i64) -> rusqlite::Result<Entry> {
+    let mut change = all.prepare_cached("SELECT what, said, detail FROM changes WHERE id = ?1")?;
+    change.query_row([id], |row| Ok(Entry { what: row.get(0)?, said: row.get(1)?, detail: row.get(2)? }))
 }
 
 fn column<T: rusqlite::types::FromSql>(all: &Connection, query: &str, of: i64) -> rusqlite::Result<Vec<T>> {
@@ -298,27 +277,41 @@ fn merge(all: &Transaction<'_>, from: i64, into: i64) -> rusqlite::Result<Merged
     Ok(merged)
 }
 
-/// Takes back change `id`, which was `what` with that `detail`, for the change that is about to be written.
-fn take_back(all: &Transaction<'_>, id: i64, what: &str, detail: &str) -> rusqlite::Result<Result<()>> {
-    let before = names::unreachable(all)?;
-    match take_back_but_names(all, id, what, detail)? {
-        Ok(()) => names::lead_again(all, &before),
-        refused => Ok(refused),
-    }
-}
-
-/// As [`take_back`]; that names lead to those whose photos are there again is left to do.
-fn take_back_but_names(all: &Transaction<'_>, id: i64, what: &str, detail: &str) -> rusqlite::Result<Result<()>> {
-    let Ok(detail) = serde_json::from_str::<Detail>(detail) else {
-        return Ok(Err(Error::Unreadable { change: id, what: what.into() }));
-    };
+/// Takes back `changes`, the last first, for the change that is about to be written; what there is to say of it.
+fn take_back(all: &Transaction<'_>, changes: &[i64]) -> rusqlite::Result<Result<String>> {
     let undo: i64 = all.query_row("SELECT coalesce(max(id), 0) + 1 FROM changes", [], |row| row.get(0))?;
+    let before = names::unreachable(all)?;
     deferred(all)?;
-    if let Err(error) = reverse(all, id, undo, &detail)? {
+    let mut told = String::new();
+    for &id in changes {
+        let entry = written(all, id)?;
+        let Ok(detail) = serde_json::from_str::<Detail>(&entry.detail) else {
+            return Ok(Err(Error::Unreadable { change: id, what: entry.what }));
+        };
+        if let Err(error) = reverse(all, id, undo, &detail)? {
+            return Ok(Err(error));
+        }
+        all.execute("UPDATE changes SET undone = ?2 WHERE id = ?1", params![id, undo])?;
+        if told.is_empty() {
+            told = format!("taken back: {}", entry.told());
+        }
+    }
+    if let Err(error) = names::lead_again(all, &before)? {
         return Ok(Err(error));
     }
-    all.execute("UPDATE changes SET undone = ?2 WHERE id = ?1", params![id, undo])?;
-    Ok(Ok(()))
+    if changes.len() > 1 {
+        told += &format!(", and with it {} more that the program decided in the same go", changes.len() - 1);
+    }
+    let oldest_first: Vec<i64> = changes.iter().rev().copied().collect();
+    let again = decisions::stand_again(all, &oldest_first)?;
+    if !again.is_empty() {
+        told += &format!("; {again}");
+    }
+    let rebuilt = "SELECT EXISTS (SELECT 1 FROM changes WHERE what = 'rebuild' AND id > ?1)";
+    if changes.first().map_or(Ok(false), |id| all.query_row(rebuilt, [id], |row| row.get(0)))? {
+        told += "; it was made before the rebuild, which stays";
+    }
+    Ok(Ok(told))
 }
 
 /// Reverses change `id`, which was `detail`, for change `undo`.

@@ -157,6 +157,7 @@ mod tests {
             proposed: Proposed::default(),
             undone,
             unread: false,
+            more: false,
             go: None,
         }
     }

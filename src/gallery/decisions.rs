@@ -1,7 +1,7 @@
 //! What was decided of encounters of new photos, beside what the program had proposed. Part of a gallery, so that a
 //! decision and the photos that it brings are one step, and one step back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -12,6 +12,7 @@ use crate::run::stamp::Stamp;
 
 use super::correction::Moved;
 use super::identify::Verdict;
+use super::later;
 use super::store::{Gallery, find};
 use super::writer::{Detail, NewPhoto, There, Writer, changed};
 use super::{Error, Result};
@@ -90,6 +91,9 @@ pub struct Decided {
     pub unread: bool,
     /// Whether it was taken back.
     pub undone: bool,
+    /// It was decided before, and only photos that came since are added as the same individual.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
     /// The first change of the go that it was decided in, where that is another.
     #[serde(skip)]
     pub go: Option<i64>,
@@ -171,16 +175,17 @@ pub(super) fn rest_of_go(all: &Connection, change: i64) -> rusqlite::Result<Vec<
 
 /// How the encounters stand that were decided by `changes`, which are taken back, in words; empty where none changed by that.
 pub(super) fn stand_again(all: &Connection, changes: &[i64]) -> rusqlite::Result<String> {
-    let mut of = all.prepare("SELECT folder, encounter FROM decisions WHERE change = ?1 ORDER BY rowid")?;
+    let mut of = all.prepare("SELECT folder, encounter, ruling FROM decisions WHERE change = ?1 ORDER BY rowid")?;
     let mut last = all.prepare(
         "SELECT d.change, d.ruling FROM decisions d JOIN changes c ON c.id = d.change
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1",
     )?;
     let (mut open, mut told) = (Vec::new(), Vec::new());
     for &change in changes {
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let encounters: Vec<(String, String)> = of.query_map([change], read)?.collect::<rusqlite::Result<_>>()?;
-        for (folder, encounter) in encounters {
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, json::<Ruled>(row, 2)?.more));
+        let encounters: Vec<(String, String, bool)> = of.query_map([change], read)?.collect::<rusqlite::Result<_>>()?;
+        // of one that only had photos added it is decided as it was
+        for (folder, encounter, _) in encounters.into_iter().filter(|(.., more)| !more) {
             let place = shown(&folder, &encounter);
             let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?.ruling));
             match last.query_row([&folder, &encounter], read).optional()? {
@@ -204,6 +209,11 @@ pub(super) fn stand_again(all: &Connection, changes: &[i64]) -> rusqlite::Result
 }
 
 impl Gallery {
+    /// What who was called `name` once is called now; the name itself where it is nobody's.
+    fn now(&self, name: &str) -> Result<String> {
+        Ok(self.facts.told(find(&self.facts.connection, name))?.map_or_else(|| name.to_owned(), |(_, now)| now))
+    }
+
     /// All that was decided, the first first, also what was taken back; in `folder` only, where one is given.
     ///
     /// # Errors
@@ -252,6 +262,7 @@ fn decided(row: &Row<'_>) -> rusqlite::Result<Decided> {
         unread: ruled.unread,
         proposed: json(row, 5)?,
         undone: row.get(6)?,
+        more: ruled.more,
         go: ruled.go,
     })
 }
@@ -274,13 +285,17 @@ struct Ruled {
     /// The first change of the go that it was decided in; none of the first one, and of what older versions wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     go: Option<i64>,
+    /// It adds photos to what was decided before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
 }
 
 impl Writer {
     /// Writes down what was decided of `matters`, encounters of `folder` (an absolute path) that are one animal, and adds their
     /// photos as the individual that they are now known to show; photos that are there already are left as they are. Where
     /// `corrects` is the change by which another was decided of one last, the photos that the gallery holds by that are this one's
-    /// from now on, whatever lies at their paths by now, and what was proposed first is what is written down. It is one change, taken back in one step. What returned is on the disk.
+    /// from now on, whatever lies at their paths by now, and what was proposed first is what is written down. Where that decided so
+    /// already, the photos that came since are added. It is one change, taken back in one step. What returned is on the disk.
     ///
     /// # Errors
     /// When something else than that it is skipped is decided of one already, by another change than `corrects`; when the name of a known individual is nobody's, that of a new one
@@ -301,7 +316,7 @@ impl Writer {
         let standing = "SELECT d.change, d.ruling, d.proposed FROM decisions d JOIN changes c ON c.id = d.change
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
         let mut once = HashSet::new();
-        let (mut before, mut moved, mut first) = (None, Moved::default(), HashMap::new());
+        let (mut before, mut moved, mut first, mut more) = (None, Moved::default(), HashMap::new(), None);
         for Matter { encounter, unread, .. } in matters {
             let found = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
                 let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?, row.get(2)?));
@@ -313,9 +328,14 @@ impl Writer {
                 Some((_, Ruled { ruling: Ruling::Skipped, unread: before, .. }, _)) => {
                     *ruling == Ruling::Skipped && (!before || *unread)
                 }
-                Some((change, Ruled { ruling, .. }, proposed)) if corrects == Some(change) => {
-                    moved.take(self, folder, encounter)?;
-                    before = ruling.individual().map(str::to_owned);
+                Some((change, Ruled { ruling: stands, .. }, proposed)) if corrects == Some(change) => {
+                    let named = stands.individual().map(|name| self.now(name)).transpose()?;
+                    if named.is_some() && named == ruling.individual().map(|name| self.now(name)).transpose()? {
+                        more = named.map(|name| stands.of(name));
+                    } else {
+                        moved.take(self, folder, encounter)?;
+                        before = named;
+                    }
                     first.insert(*encounter, proposed);
                     false
                 }
@@ -325,24 +345,19 @@ impl Writer {
                 return Err(Error::AlreadyDecided { encounter: (*encounter).into() });
             }
         }
-        let ruling = match ruling {
-            Ruling::Known(name) => Ruling::Known(self.find(name)?.1),
-            Ruling::New(name) => {
+        let is_more = more.is_some();
+        let ruling = match (more, ruling) {
+            (Some(stands), _) => stands,
+            (None, Ruling::Known(name)) => Ruling::Known(self.find(name)?.1),
+            (None, Ruling::New(name)) => {
                 let name = super::change::name(name)?;
                 if let Some((_, known)) = self.facts.told(find(&self.facts.connection, name))? {
                     return Err(Error::AlreadyKnown { name: known });
                 }
                 Ruling::New(name.into())
             }
-            Ruling::Skipped => Ruling::Skipped,
+            (None, Ruling::Skipped) => Ruling::Skipped,
         };
-        // it may be called otherwise since
-        let before =
-            before.map(|name| self.facts.told(find(&self.facts.connection, &name)).map(|f| f.map_or(name, |f| f.1)));
-        let before = before.transpose()?;
-        if let Some(one) = matters.first().filter(|_| before.is_some() && ruling.individual() == before.as_deref()) {
-            return Err(Error::AlreadyDecided { encounter: one.encounter.into() });
-        }
         let dims = self.embedding().dims;
         let fits = |one: &Matter<'_>| one.photos.is_empty() || one.photos.len() * dims == one.embeddings.len();
         let are_units = |one: &Matter<'_>| one.embeddings.chunks_exact(dims).all(super::store::is_unit);
@@ -354,7 +369,9 @@ impl Writer {
         let rows_of = |embeddings| <[f32]>::chunks_exact(embeddings, dims);
         let held = moved.photos.iter().zip(rows_of(&moved.embeddings)).map(|one| (one, true));
         let seen = matters.iter().flat_map(|one| one.photos.iter().zip(rows_of(one.embeddings)));
-        let seen = seen.filter(|(photo, _)| !moved.have(photo)).map(|one| (one, false));
+        let brought = if is_more { self.brought(folder)? } else { HashSet::new() };
+        let is_taken = |photo: &NewPhoto| moved.have(photo) || brought.contains(&(photo.path.clone(), photo.sha256));
+        let seen = seen.filter(|(photo, _)| !is_taken(photo)).map(|one| (one, false));
         for ((photo, embedding), is_held) in held.chain(seen) {
             let Some(individual) = ruling.individual() else { break };
             let photo = NewPhoto { individual: individual.to_owned(), ..photo.clone() };
@@ -373,11 +390,14 @@ impl Writer {
                 There::Changed => return Err(Error::PhotoChanged { photo: photo.path }),
             }
         }
+        if let Some(one) = matters.first().filter(|_| is_more && (new.is_empty() || matters.len() > 1)) {
+            return Err(Error::AlreadyDecided { encounter: one.encounter.into() });
+        }
         let text = |value: serde_json::Result<String>| {
             value.map_err(|e| Error::from(crate::run::RunError::io("write", self.folder(), e.into())))
         };
         let log = |one: &Matter<'_>| {
-            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread, go };
+            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread, go, more: is_more };
             let proposed = match first.remove(one.encounter) {
                 Some(first) => first,
                 // by the photos that the gallery holds since, it would be who was decided
@@ -387,7 +407,10 @@ impl Writer {
         };
         let log: Vec<(String, String, String)> = matters.iter().map(log).collect::<Result<_>>()?;
         let places: Vec<String> = matters.iter().map(|one| shown(folder, one.encounter)).collect();
-        let mut said = ruling.told(&places.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut said = match (ruling.individual().filter(|_| is_more), places.first()) {
+            (Some(name), Some(place)) => later::told(place, new.len(), name),
+            _ => ruling.told(&places.iter().map(String::as_str).collect::<Vec<_>>()),
+        };
         if by == By::Program {
             said += ", by program";
         }
@@ -399,7 +422,7 @@ impl Writer {
             photos => Detail::Correct { photos },
         };
         self.put(&new, &rows, |all| {
-            if let Ruling::New(name) = &ruling {
+            if let (Ruling::New(name), false) = (&ruling, is_more) {
                 // it may still lead to somebody whose photos are all gone
                 all.execute("DELETE FROM names WHERE name = ?1", [name])?;
             }
@@ -420,36 +443,7 @@ impl Writer {
     /// # Errors
     /// When the database cannot be written.
     pub fn take_back(&mut self, decided: &Decided) -> Result<()> {
-        let all = self.decided(Some(&decided.folder))?;
-        self.take_back_all(&all, &BTreeSet::from([decided.change]))
-    }
-
-    /// Takes `changes` back in one step, with the photos that they brought; `all` is what was ever decided of their folder.
-    ///
-    /// # Errors
-    /// When one cannot be taken back, or the database cannot be written. Nothing was taken back then.
-    pub(super) fn take_back_all(&mut self, all: &[Decided], changes: &BTreeSet<i64>) -> Result<()> {
-        let mut standing: HashMap<&str, Vec<&Decided>> = HashMap::new();
-        for one in all.iter().filter(|one| !one.undone && !changes.contains(&one.change)) {
-            standing.entry(&one.encounter).or_default().push(one);
-        }
-        let said = |one: &Decided| {
-            let before = |other: &&&Decided| other.change < one.change; // which stands then
-            match standing.get(&*one.encounter).and_then(|all| all.iter().rfind(before)) {
-                Some(before) => format!("{} again", before.ruling.told(&[&one.place()])),
-                None => format!("{} is open again", one.place()),
-            }
-        };
-        let mut of_each: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-        for one in all.iter().filter(|one| changes.contains(&one.change)) {
-            let words = of_each.entry(one.change).or_default();
-            // of one that was decided otherwise since, nothing changes
-            if !standing.get(&*one.encounter).is_some_and(|all| all.iter().any(|other| other.change > one.change)) {
-                words.push(said(one));
-            }
-        }
-        // from the last to the first
-        self.undo_all(&of_each.into_iter().rev().collect::<Vec<_>>())
+        self.take_back_all(&BTreeSet::from([decided.change]))
     }
 }
 

@@ -9,13 +9,13 @@
 //! (synthetic .56, at ten times .54, were nothing else to count .47).
 //!
 //! Where a gallery is calibrated, who is known and who is new is what its [`decision`](super::decision) says, here as everywhere:
-//! known individuals do not draw by the distance that holds groups apart, and only encounters that are left to look at are put
-//! where they are nearest.
+//! known individuals do not draw by the distance that holds groups apart, new ones are put together as [`groups`](super::groups)
+//! does, and what is left to look at goes where it is nearest, of those known to the first of its list.
 //!
 //! How far apart groups stay is chosen on individuals with names: [`choose`] hides the names of half of them, takes the
 //! distance with the highest adjusted Rand index, and tells the index that it reaches on the other half.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -94,6 +94,18 @@ impl Encounters {
         encounter.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[encounter]
     }
 
+    fn embeddings_of(&self, encounter: usize) -> &[f32] {
+        let rows = self.rows(encounter);
+        &self.embeddings[rows.start * self.dims..rows.end * self.dims]
+    }
+
+    /// Those at these places.
+    fn only(&self, places: &[usize]) -> Encounters {
+        let mut only = Encounters { dims: self.dims, ..Encounters::default() };
+        places.iter().for_each(|&one| only.push(self.embeddings_of(one)));
+        only
+    }
+
     fn photos(&self, encounter: usize) -> usize {
         self.rows(encounter).len()
     }
@@ -134,14 +146,14 @@ impl Tree {
     /// # Errors
     /// When there are too many.
     fn of(encounters: &Encounters, known: Option<&Known>) -> Result<Tree> {
-        Tree::without(encounters, known, &|_| false)
+        Tree::with(encounters, known, &|_, _| None)
     }
 
-    /// As [`Tree::of`], where the encounters that are `barred` come to no known individual.
-    fn without(
+    /// As [`Tree::of`], where things are as far apart as `instead` says of some: known individuals come first, then encounters.
+    fn with(
         encounters: &Encounters,
         known: Option<&Known>,
-        barred: &(dyn Fn(usize) -> bool + Sync),
+        instead: &(dyn Fn(usize, usize) -> Option<f32> + Sync),
     ) -> Result<Tree> {
         let anchored = known.map(Known::rows_of_individuals).unwrap_or_default();
         let (anchors, things) = (anchored.len(), anchored.len() + encounters.len());
@@ -165,10 +177,8 @@ impl Tree {
         let rows = Encounters { dims: encounters.dims, embeddings: all, ends };
         let from = |thing: usize, out: &mut [f32]| {
             apart(&rows, anchors, thing, out);
-            if thing < anchors {
-                let barred = (thing + 1..).zip(out).filter(|(other, _)| *other >= anchors && barred(other - anchors));
-                barred.for_each(|(_, out)| *out = f32::INFINITY);
-            }
+            let others = (thing + 1..).zip(out).filter(|(other, _)| *other >= anchors);
+            others.for_each(|(other, out)| *out = instead(thing, other).unwrap_or(*out));
         };
         let merges = Distances::new(things, from).merge();
         Ok(Tree { anchors, things, merges })
@@ -224,42 +234,123 @@ pub fn group(encounters: &Encounters, known: Option<&Known>, cut: f64) -> Result
     Ok(groups_of(&Tree::of(encounters, known)?, cut))
 }
 
-/// As [`group`] around the individuals of `known`, where a decision was made on each encounter: one that is known is its
-/// individual's, one that is new comes to nobody who is known, and only who is left to look at lies where it is nearest.
+/// What a gallery holds of an encounter's photos.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Own {
+    /// Who it is, where all of its photos are held as one individual.
+    pub(super) individual: Option<usize>,
+    /// The rows of their copies.
+    pub(super) rows: HashSet<usize>,
+}
+
+/// How far encounters are from known individuals without their `own` copies, by the places of both; of those that have any.
+fn without_own(encounters: &Encounters, known: &Known, own: &[&Own]) -> HashMap<(usize, usize), f32> {
+    let rows_of = known.rows_of_individuals();
+    let mut apart = HashMap::new();
+    for (place, own) in own.iter().enumerate() {
+        let whose: BTreeSet<usize> = own.rows.iter().map(|&row| known.photos[row].individual).collect();
+        for individual in whose {
+            let others = rows_of[individual].iter().filter(|row| !own.rows.contains(row));
+            let others: Vec<f32> = others.flat_map(|&row| known.embedding(row)).copied().collect();
+            let found = device::distances_on_cpu(encounters.embeddings_of(place), &others, encounters.dims);
+            let nearest = found
+                .chunks((others.len() / encounters.dims.max(1)).max(1))
+                .map(|of_photo| of_photo.iter().copied().fold(f64::INFINITY, f64::min));
+            let mean = nearest.sum::<f64>() / encounters.photos(place) as f64;
+            // nothing else is known of it
+            apart.insert((individual, place), if others.is_empty() { f32::INFINITY } else { mean as f32 });
+        }
+    }
+    apart
+}
+
+/// As [`group`] around the individuals of `known`, which hold photos of some encounters: no photo is near to its own copy, and who
+/// all of an encounter's photos are held as is who it is.
+///
+/// # Errors
+/// As [`group`].
+pub(super) fn group_around(encounters: &Encounters, known: &Known, own: &[Own], cut: f64) -> Result<Vec<Group>> {
+    check(cut)?;
+    let open: Vec<usize> = (0..encounters.len()).filter(|&one| own[one].individual.is_none()).collect();
+    let rest = encounters.only(&open);
+    let apart = without_own(&rest, known, &open.iter().map(|&one| &own[one]).collect::<Vec<_>>());
+    let anchors = known.individuals.len();
+    let instead = |thing: usize, other: usize| apart.get(&(thing, other - anchors)).copied();
+    let mut groups = groups_of(&Tree::with(&rest, Some(known), &instead)?, cut);
+    groups.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = open[*one]));
+    let placed = own.iter().enumerate().filter_map(|(one, own)| Some((one, own.individual?)));
+    Ok(with_placed(groups, placed))
+}
+
+/// As [`group`] around the individuals of `known`, which hold photos of some encounters, where a decision was made on each: one that
+/// is known is its individual's, and new ones are put together among themselves, in the groups and the order of
+/// [`groups`](super::groups), and come to nobody who is known. One left to look at goes where it is nearest: of those known to the first
+/// of its list, else to new ones or others to look at. One that is near to nothing is with the first of its list all the same.
 ///
 /// # Errors
 /// As [`group`].
 pub(super) fn group_decided(
     encounters: &Encounters,
     known: &Known,
-    decided: &[Decision],
+    (decided, own): (&[Decision], &[Own]),
     cut: f64,
 ) -> Result<Vec<Group>> {
     check(cut)?;
+    let is_new = |one: usize| decided[one].decision == Verdict::NewIndividual;
+    let new: Vec<usize> = (0..encounters.len()).filter(|&one| is_new(one)).collect();
+    let mut alone = group(&encounters.only(&new), None, cut)?;
+    alone.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = new[*one]));
+    let number = |one: usize| alone.iter().position(|group| group.encounters.contains(&one));
     let open: Vec<usize> = (0..encounters.len()).filter(|&one| decided[one].named().is_none()).collect();
-    let mut rest = Encounters { dims: encounters.dims, ..Encounters::default() };
-    for &one in &open {
-        let rows = encounters.rows(one);
-        rest.push(&encounters.embeddings[rows.start * encounters.dims..rows.end * encounters.dims]);
-    }
-    let is_new = |one: usize| decided[open[one]].decision == Verdict::NewIndividual;
-    let mut of_known: BTreeMap<usize, Group> = BTreeMap::new();
-    let mut new = Vec::new();
-    for mut group in groups_of(&Tree::without(&rest, Some(known), &is_new)?, cut) {
-        group.encounters.iter_mut().for_each(|one| *one = open[*one]);
-        match group.individual {
-            Some(who) => _ = of_known.insert(who, group),
-            None => new.push(group),
+    let numbers: Vec<Option<usize>> = open.iter().map(|&one| number(one)).collect();
+    let rest = encounters.only(&open);
+    let apart = without_own(&rest, known, &open.iter().map(|&one| &own[one]).collect::<Vec<_>>());
+    let anchors = known.individuals.len();
+    let instead = |thing: usize, other: usize| {
+        let place = other - anchors;
+        match thing.checked_sub(anchors) {
+            // new ones are together, or apart for good
+            Some(thing) => match (numbers[thing], numbers[place]) {
+                (Some(one), Some(other)) => Some(if one == other { 0.0 } else { f32::INFINITY }),
+                _ => None,
+            },
+            None if numbers[place].is_none() && decided[open[place]].individual == Some(thing) => {
+                apart.get(&(thing, place)).copied()
+            }
+            None => Some(f32::INFINITY),
+        }
+    };
+    let mut groups = groups_of(&Tree::with(&rest, Some(known), &instead)?, cut);
+    groups.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = open[*one]));
+    let first = |group: &Group| match group.encounters[..] {
+        [one] if group.individual.is_none() && !is_new(one) => decided[one].individual.map(|who| (one, who)),
+        _ => None,
+    };
+    let mut placed: Vec<(usize, usize)> = groups.iter().filter_map(first).collect();
+    groups.retain(|group| first(group).is_none());
+    placed.extend(decided.iter().enumerate().filter_map(|(one, decision)| Some((one, decision.named()?))));
+    let number_of = |group: &Group| group.encounters.iter().find_map(|&one| number(one)).unwrap_or(usize::MAX);
+    groups.sort_by_key(number_of); // stable: who is only looked at comes last, in order
+    for group in &mut groups {
+        // where nothing came to it, it is as wide as it was
+        if let Some(before) = alone.iter().find(|before| before.encounters == group.encounters) {
+            group.widest = before.widest;
         }
     }
-    for (one, decision) in decided.iter().enumerate() {
-        if let Some(who) = decision.named() {
-            let none = Group { encounters: Vec::new(), individual: Some(who), widest: None, next: None };
-            of_known.entry(who).or_insert(none).encounters.push(one);
-        }
+    Ok(with_placed(groups, placed.into_iter()))
+}
+
+/// `groups` with encounters that are known individuals' whatever is near, in the order of [`group`].
+fn with_placed(groups: Vec<Group>, placed: impl Iterator<Item = (usize, usize)>) -> Vec<Group> {
+    let (of_known, new): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(|group| group.individual.is_some());
+    let of_known = of_known.into_iter().filter_map(|group| Some((group.individual?, group)));
+    let mut of_known: BTreeMap<usize, Group> = of_known.collect();
+    for (one, who) in placed {
+        let none = Group { encounters: Vec::new(), individual: Some(who), widest: None, next: None };
+        of_known.entry(who).or_insert(none).encounters.push(one);
     }
     of_known.values_mut().for_each(|group| group.encounters.sort_unstable());
-    Ok(of_known.into_values().chain(new).collect())
+    of_known.into_values().chain(new).collect()
 }
 
 fn check(cut: f64) -> Result<()> {
@@ -463,23 +554,73 @@ mod tests {
     }
 
     #[test]
-    fn who_is_decided_is_where_that_says_and_the_others_where_they_are_nearest() {
+    fn who_is_decided_or_looked_at_is_where_that_says_and_new_ones_are_numbered_as_by_identify() {
         let known = on_circle(&[("a", 0, 0.0), ("b", 1, 60.0)]);
-        // all near to a; the last two are two days of one animal, one of them left to look at
-        let met = at(&[&[4.0], &[5.0], &[6.0], &[90.0], &[92.0]]);
+        // the third and the fifth to look at are nearer to new ones than to anybody known, the sixth and the seventh to theirs
+        let met = at(&[&[4.0], &[25.0], &[24.0], &[90.0], &[92.0], &[5.0], &[48.0], &[94.0], &[150.0]]);
         let is = |decision, individual| Decision { decision, individual, probability: None };
         let new = is(Verdict::NewIndividual, None);
-        let decided = [is(Verdict::Known, Some(1)), new, is(Verdict::Look, Some(0)), new, is(Verdict::Look, Some(1))];
-        let told = |decided: &[Decision]| {
-            let groups = group_decided(&met, &known, decided, chord(15.0)).unwrap();
+        let look = |who| is(Verdict::Look, Some(who));
+        let decided = [is(Verdict::Known, Some(1)), new, look(0), new, look(1), look(0), look(1), new, look(1)];
+        let told = |decided: &[Decision], own: &[Own]| {
+            let groups = group_decided(&met, &known, (decided, own), chord(15.0)).unwrap();
             groups.into_iter().map(|group| (group.individual, group.encounters)).collect::<Vec<_>>()
         };
-        // 2 is nearer to the new 1 than to a, and so a day of the new one
-        assert_eq!(told(&decided), [(Some(1), vec![0]), (None, vec![1, 2]), (None, vec![3, 4])]);
-        let mut far = decided;
-        far[1] = is(Verdict::Known, Some(0));
-        assert_eq!(told(&far), [(Some(0), vec![1, 2]), (Some(1), vec![0]), (None, vec![3, 4])]);
-        assert!(group_decided(&met, &known, &decided, f64::NAN).is_err());
+        let none = vec![Own::default(); 9];
+        let found = told(&decided, &none);
+        // the last is near to nothing, and first of its list is b
+        let new_ones = [(None, vec![1, 2]), (None, vec![3, 4, 7])];
+        assert_eq!(found, [&[(Some(0), vec![5]), (Some(1), vec![0, 6, 8])][..], &new_ones].concat());
+        let agreement = super::super::ari::Agreement {
+            photos: 0,
+            individuals: 0,
+            groups: 0,
+            ari: 1.0,
+            pair_precision: None,
+            pair_recall: None,
+        };
+        let cut = Cut { distance: chord(15.0), chosen_on: 2, reached: agreement };
+        let rows: Vec<&[f32]> = [1, 3, 7].iter().map(|&one| met.embeddings_of(one)).collect();
+        assert_eq!(super::super::groups::numbers(2, &rows, &cut).unwrap(), [1, 2, 2]);
+        // of those known only the first of the list draws it, as near as another may be
+        let mut other = decided;
+        other[5] = look(1);
+        assert_eq!(told(&other, &none)[0], (Some(1), vec![0, 5, 6, 8]));
+        // an earlier look changes no number
+        let mut earlier = decided;
+        (earlier[1], earlier[2]) = (look(0), new);
+        assert_eq!(told(&earlier, &none)[2..], new_ones);
+        assert!(group_decided(&met, &known, (&decided, &none), f64::NAN).is_err());
+    }
+
+    #[test]
+    fn without_a_calibration_no_encounter_is_drawn_by_its_own_copy() {
+        let known = on_circle(&[("a", 0, 0.0), ("a", 1, 180.0), ("b", 2, 40.0), ("c", 3, 90.0)]);
+        // a's first photo with another, b's with another, and c's alone
+        let met = at(&[&[0.0, 44.0], &[40.0, 184.0], &[90.0]]);
+        let own = |individual, rows: &[usize]| Own { individual, rows: rows.iter().copied().collect() };
+        let own = [own(None, &[0]), own(None, &[2]), own(Some(2), &[3])];
+        let told = |own: &[Own]| {
+            let groups = group_around(&met, &known, own, chord(50.0)).unwrap();
+            groups.into_iter().map(|group| (group.individual, group.encounters)).collect::<Vec<_>>()
+        };
+        let mut without = Vec::new();
+        for (one, rows) in [(0, [1, 2, 3]), (1, [0, 1, 3])] {
+            let rest = part(&known, &rows).unwrap();
+            let found = group(&met.only(&[one]), Some(&rest), chord(50.0)).unwrap();
+            without.push(found[0].individual.map(|who| rest.individuals[who].clone()));
+        }
+        let who = |one: usize| {
+            let all = told(&own);
+            let of = all.iter().find(|(_, all)| all.contains(&one)).unwrap().0;
+            of.map(|who| known.individuals[who].clone())
+        };
+        assert_eq!([who(0), who(1)], [without[0].clone(), without[1].clone()], "as if the copies were not there");
+        assert_eq!(who(2).as_deref(), Some("c"), "it is held as that");
+        let plain = group(&met, Some(&known), chord(50.0)).unwrap();
+        let plain: Vec<_> = plain.into_iter().map(|group| (group.individual, group.encounters)).collect();
+        assert_eq!(told(&[Own::default(), Own::default(), Own::default()]), plain, "what holds nothing is as ever");
+        assert_ne!(told(&own), plain, "else this shows nothing");
     }
 
     #[test]
@@ -506,8 +647,10 @@ mod tests {
                 .map(|proposal| crate::gallery::decision::decide(&proposal, &calibration))
                 .collect();
             let ari = |groups: Vec<Group>| judge(&groups, &met, &names).unwrap().ari;
+            let none = vec![Own::default(); decided.len()];
             let before = ari(group(&met, Some(&known), choose(&known, true).unwrap().distance).unwrap());
-            let now = ari(group_decided(&met, &known, &decided, calibration.groups.unwrap().distance).unwrap());
+            let now =
+                ari(group_decided(&met, &known, (&decided, &none), calibration.groups.unwrap().distance).unwrap());
             assert!(now > before - 0.03, "{spread}: {before} before, {now} now");
         }
     }

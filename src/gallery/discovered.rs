@@ -15,7 +15,7 @@ use super::ari::Agreement;
 use super::asked::{Asked, Together, with_rows};
 use super::calibration::Calibration;
 use super::decision::{Decision, Verdict, decide};
-use super::discover::{self, Cut, Encounters, Group};
+use super::discover::{self, Cut, Encounters, Group, Own};
 use super::groups;
 use super::hash;
 use super::held::{self, Holdings};
@@ -113,8 +113,8 @@ pub struct Found {
     pub photos: Vec<String>,
     /// Its encounters.
     pub encounters: Vec<String>,
-    /// What is decided of each, as `identify` says it; none where the gallery is not calibrated. One to look at lies where it is
-    /// nearest, which decides nothing.
+    /// What is decided of each, as `identify` says it; none where the gallery is not calibrated. One to look at lies where it
+    /// is nearest, of those known with the first of its list, which decides nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<Verdict>,
     /// How sure it is that all are one: the average distance of the two parts that were put together last, below `distance`.
@@ -123,9 +123,9 @@ pub struct Found {
     pub next: Option<f64>,
 }
 
-/// Groups the photos of `unsorted`, around what is `known` of a gallery's individuals if given. Who is known and who is new is what
-/// its calibration says, if it has one, as for [`identify`](super::identify::identify): no photo is near to its own copy. Else known
-/// individuals draw as encounters do. How far apart groups stay is `distance`, else what the
+/// Groups the photos of `unsorted`, around what is `known` of a gallery's individuals if given. No photo is near to its own
+/// copy. Who is known and who is new is what its calibration says, if it has one, as for [`identify`](super::identify::identify), and
+/// new ones have the numbers that they have there. Else known individuals draw as encounters do. How far apart groups stay is `distance`, else what the
 /// calibration says, else chosen on the gallery's individuals, else on the folder's own where they have names, without the photos that are of `trained`. The
 /// problems are of photos that cannot be read. `progress` is called with the number done, of how many, and says whether to go on.
 ///
@@ -165,16 +165,21 @@ pub fn discover<D: Backend>(
     let distance = match &cut {
         Ok(Cut { distance, .. }) | Err(distance) => *distance,
     };
-    let decided = match (gallery, known, calibration) {
-        (Some(gallery), Some(known), Some(calibration)) => {
-            let holdings = gallery.holds_of_each(manifest, &readable.photos)?;
-            Some(readable.decided(known, calibration, &holdings)?)
-        }
-        _ => None,
+    let cached = (&*source.cache, model.about.preprocessing.image_size);
+    let around = match gallery.zip(known) {
+        Some((gallery, known)) => Some((known, gallery.holds_of_each(manifest, cached, &readable.photos)?)),
+        None => None,
     };
-    let groups = match (known, &decided) {
-        (Some(known), Some(decided)) => discover::group_decided(&encounters, known, decided, distance)?,
-        _ => discover::group(&encounters, known, distance)?,
+    let (groups, decided) = match (&around, calibration) {
+        (Some((known, holdings)), Some(calibration)) => {
+            let decided = readable.decided(known, calibration, holdings)?;
+            let own = readable.own(known, holdings);
+            (discover::group_decided(&encounters, known, (&decided, &own), distance)?, Some(decided))
+        }
+        (Some((known, holdings)), None) => {
+            (discover::group_around(&encounters, known, &readable.own(known, holdings), distance)?, None)
+        }
+        (None, _) => (discover::group(&encounters, None, distance)?, None),
     };
     let agreement = discover::judge(&groups, &encounters, &readable.names);
     let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
@@ -202,6 +207,12 @@ pub fn discover<D: Backend>(
     Ok((discovered, problems))
 }
 
+/// Who so many photos are, where the gallery holds all of them as one individual: a place in `known`.
+fn held_as(known: &Known, holdings: &Holdings, photos: usize) -> Option<usize> {
+    let name = held::as_one(&holdings.held, photos)?;
+    known.individuals.iter().position(|other| other == name)
+}
+
 /// The encounters of which a photo could be read.
 struct Readable<'a> {
     dims: usize,
@@ -227,6 +238,16 @@ impl<'a> Readable<'a> {
         readable
     }
 
+    /// What a gallery holds of each, as rows of what is `known`.
+    fn own(&self, known: &Known, holdings: &[Holdings]) -> Vec<Own> {
+        let rows: HashMap<u64, usize> = known.photos.iter().enumerate().map(|(row, photo)| (photo.id, row)).collect();
+        let own = |(holdings, photos): (&Holdings, &&[usize])| Own {
+            individual: held_as(known, holdings, photos.len()),
+            rows: holdings.ids.iter().filter_map(|id| rows.get(id)).copied().collect(),
+        };
+        holdings.iter().zip(&self.photos).map(own).collect()
+    }
+
     /// What is decided of each, without what the gallery holds of its photos; of all of them as one individual, that is decided.
     fn decided(&self, known: &Known, calibration: &Calibration, holdings: &[Holdings]) -> Result<Vec<Decision>> {
         if known.dims != self.dims {
@@ -247,8 +268,7 @@ impl<'a> Readable<'a> {
             .collect();
         let mut all = all.into_iter().collect::<Result<Vec<_>>>()?.concat();
         for ((decision, holdings), photos) in all.iter_mut().zip(holdings).zip(&self.photos) {
-            let held = held::as_one(&holdings.held, photos.len());
-            let held = held.and_then(|name| known.individuals.iter().position(|other| other == name));
+            let held = held_as(known, holdings, photos.len());
             if held.is_some() {
                 *decision = Decision { decision: Verdict::Known, individual: held, probability: None };
             }

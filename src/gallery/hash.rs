@@ -5,7 +5,17 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::data::cache::PhotoCache;
+use crate::data::decode::PhotoFile;
 use crate::run::files;
+
+/// As [`of_file`] of `photo`, from `cache` where that has it at `side` pixels.
+///
+/// # Errors
+/// As [`of_file`].
+pub(super) fn of_photo(cache: &PhotoCache, photo: &PhotoFile, side: u32) -> io::Result<[u8; 32]> {
+    cache.sha256(photo, side).map_or_else(|| of_file(&photo.path), Ok)
+}
 
 /// SHA-256 over the bytes of the plain file at `path`.
 ///

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
+use crate::data::cache::PhotoCache;
 use crate::data::manifest::Manifest;
 use crate::run::stamp::Stamp;
 
@@ -89,13 +90,18 @@ impl Gallery {
         Ok(holdings)
     }
 
-    /// What it holds of the photos of each of `encounters`, which are places in `manifest`.
+    /// What it holds of the photos of each of `encounters`, which are places in `manifest` and were cached at `side` pixels.
     ///
     /// # Errors
     /// As [`Gallery::holds`].
-    pub(super) fn holds_of_each(&self, manifest: &Manifest, encounters: &[&[usize]]) -> Result<Vec<Holdings>> {
+    pub(super) fn holds_of_each(
+        &self,
+        manifest: &Manifest,
+        (cache, side): (&PhotoCache, u32),
+        encounters: &[&[usize]],
+    ) -> Result<Vec<Holdings>> {
         // one that is gone meanwhile is not told
-        let file = |&photo: &usize| hash::of_file(&manifest.full_path(photo)).ok();
+        let file = |&photo: &usize| hash::of_photo(cache, &manifest.file(photo), side).ok();
         let files: Vec<Option<Sha>> = encounters.concat().par_iter().map(file).collect();
         let mut files = files.into_iter();
         let of_one = |photos: &&[usize]| {

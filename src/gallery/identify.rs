@@ -25,6 +25,7 @@ use super::store::{Counts, Gallery, Photo};
 use super::{Error, Result};
 
 pub use super::decision::{Verdict, sure};
+pub use super::unread::Unread;
 
 /// Photos embedded before their encounters are decided and told.
 const BATCH: usize = 128;
@@ -93,6 +94,9 @@ pub struct Decision {
     /// Those of its photos that the gallery holds already; the nearest are without them.
     #[serde(default)]
     pub already: Vec<Held>,
+    /// Those that could not be read, as they were then: what was decided stands until one of them is another file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
 }
 
 impl Decision {
@@ -109,6 +113,7 @@ impl Decision {
             individuals: Vec::new(),
             approximate: None,
             already: Vec::new(),
+            unread: Vec::new(),
         }
     }
 
@@ -337,6 +342,7 @@ impl Catalogue {
                 .collect(),
             approximate: self.approximate(),
             already: Vec::new(),
+            unread: Vec::new(),
         })
     }
 }
@@ -392,11 +398,12 @@ fn decide_each<D: Backend>(
     progress: &mut dyn FnMut(usize, usize) -> bool,
     told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
-    each_encounter(model, asked, source, progress, &mut |batch, _| {
+    let cached = (&*source.cache, model.about.preprocessing.image_size);
+    each_encounter(model, asked, source, progress, &mut |batch, problems| {
         let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
         let photos: Vec<&[usize]> = batch.iter().map(|(_, photos, _)| *photos).collect();
         let holdings = match without_own {
-            true => catalogue.gallery().holds_of_each(&asked.manifest, &photos)?,
+            true => catalogue.gallery().holds_of_each(&asked.manifest, cached, &photos)?,
             false => vec![Holdings::default(); batch.len()],
         };
         let queries: Vec<(&[f32], &Holdings)> = batch.iter().map(|(.., rows)| *rows).zip(&holdings).collect();
@@ -406,7 +413,8 @@ fn decide_each<D: Backend>(
                 photos.iter().map(|&i| asked.manifest.photos[i].path.to_string_lossy().into_owned()).collect();
             let (near, individuals) = (&ranked.photos, &ranked.individuals);
             let decision = catalogue.decide(photos, together.encounter.clone(), near, individuals)?;
-            told(decision.with(holdings.held), rows)?;
+            let unread = Unread::of(&asked.manifest, together, problems);
+            told(Decision { unread, ..decision.with(holdings.held) }, rows)?;
         }
         Ok(())
     })

@@ -1,6 +1,6 @@
 //! What was decided of a folder's encounters, written down in the gallery, and taken back.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use crate::data::crop::Crop;
@@ -20,7 +20,8 @@ pub struct Ruled<'a> {
     pub encounters: &'a [(String, Proposed)],
     /// Who it is.
     pub ruling: &'a Ruling,
-    /// The change by which another was decided of it, which is corrected; none where nothing was.
+    /// The change by which something was decided of it before: another, which is corrected, or the same, to which photos are
+    /// added that came since; none where nothing was.
     pub corrects: Option<i64>,
 }
 
@@ -118,6 +119,17 @@ fn twins(seen: &SeenFile) -> Twins<'_> {
     all
 }
 
+/// The encounters that share a photo, byte for byte and seen in the same part, with each that does.
+pub(super) fn copies(seen: &SeenFile) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for together in twins(seen).values() {
+        for one in together {
+            all.entry(one).or_default().extend(together.iter().filter(|other| *other != one));
+        }
+    }
+    all
+}
+
 /// Fails where a photo of `found` is in another encounter, too, which is decided as somebody else: it would be two animals.
 fn alike(
     writer: &Writer,
@@ -185,7 +197,7 @@ pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
     if together.is_empty() {
         return if stuck.is_empty() { Ok(Vec::new()) } else { Err(Error::CorrectedBeforeRebuild) };
     }
-    writer.take_back_all(&decided, &together)?;
+    writer.take_back_all(&together)?;
     decided.retain(|decided| !is_hidden(decided) && together.contains(&decided.change));
     Ok(decided)
 }

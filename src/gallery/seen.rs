@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::data::cache::PhotoCache;
 use crate::data::camera;
 use crate::data::foreign;
 use crate::data::hex::hex;
@@ -57,6 +58,9 @@ pub(super) struct About {
     /// Encounters of which no photo could be read by then; none of what older versions wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unread: Option<BTreeSet<String>>,
+    /// Folders below it without a photo by then.
+    #[serde(default)]
+    pub(super) empty: usize,
 }
 
 impl About {
@@ -377,6 +381,7 @@ impl Looking {
             encounters: 0,
             problems: Vec::new(),
             unread: None,
+            empty: 0,
         };
         let before: Option<About> = files::read_json(&place.join(ABOUT_FILE)).ok();
         let path = place.join(SEEN_FILE);
@@ -395,6 +400,11 @@ impl Looking {
         let seen = read.all.into_iter().chain(read.unread.into_values());
         let seen = seen.map(|seen| (seen.encounter.clone(), seen.into())).collect();
         Ok(Looking { place, about, seen, file, _lock: lock })
+    }
+
+    /// Says that so many folders below it have no photo; told with what is seen.
+    pub fn leaves_out(&mut self, empty: usize) {
+        self.about.empty = empty;
     }
 
     /// Leaves the encounters in `asked` that were not seen yet, or whose files are others now.
@@ -426,13 +436,14 @@ impl Looking {
         source: &Source,
         progress: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Problem>> {
+        let cached = (&*source.cache, model.about.preprocessing.image_size);
         let problems = each_encounter(model, asked, source, progress, &mut |batch, unread| {
-            batch.iter().try_for_each(|one| self.keep((asked, trained), one, unread))
+            batch.iter().try_for_each(|one| self.keep((asked, trained), one, cached, unread))
         })?;
         let there: HashSet<&str> = asked.encounters.iter().map(|together| together.encounter.as_str()).collect();
         for encounter in asked.unread.keys().filter(|encounter| !there.contains(encounter.as_str())) {
             let none = Together { encounter: encounter.clone(), photos: Vec::new() };
-            self.keep((asked, trained), &(&none, &[], &[]), &[])?;
+            self.keep((asked, trained), &(&none, &[], &[]), cached, &[])?;
         }
         self.about.encounters = self.seen.len();
         let unread = asked.unread.values().flatten().chain(&problems);
@@ -445,6 +456,7 @@ impl Looking {
         &mut self,
         (asked, trained): (&Asked, &Trained),
         &(together, photos, rows): &Embeddable<'_>,
+        (cache, side): (&PhotoCache, u32),
         problems: &[Problem],
     ) -> Result<()> {
         let manifest = &asked.manifest;
@@ -458,7 +470,7 @@ impl Looking {
         let seen = |&at: &usize| -> Result<SeenPhoto> {
             let photo = &manifest.photos[at];
             let path = manifest.full_path(at);
-            let sha256 = hash::of_file(&path).map_err(|e| RunError::io("read", &path, e))?;
+            let sha256 = hash::of_photo(cache, &manifest.file(at), side).map_err(|e| RunError::io("read", &path, e))?;
             Ok(SeenPhoto {
                 path: photo.path.to_str().ok_or_else(|| Error::NotUnicode { path: path.clone() })?.into(),
                 date: photo.date.or_else(|| camera::day_on(&path)).or_else(|| day_of_folder(&path, &self.about.folder)),
@@ -587,8 +599,14 @@ mod tests {
 
     #[test]
     fn an_encounter_is_unread_until_one_of_its_photos_is_read() {
-        let mut about =
-            About { folder: "/week".into(), embedding: embedding(), encounters: 0, problems: Vec::new(), unread: None };
+        let mut about = About {
+            folder: "/week".into(),
+            embedding: embedding(),
+            encounters: 0,
+            problems: Vec::new(),
+            unread: None,
+            empty: 0,
+        };
         let none = |encounter: &str| {
             let unread = vec![("1.jpg".to_owned(), "it is no photo".to_owned())];
             Seen { encounter: encounter.into(), unread, ..Seen::default() }

@@ -58,6 +58,11 @@ pub struct Entry {
     pub best: Vec<NearPhoto>,
     /// What was decided of it.
     pub decided: Option<Decided>,
+    /// Of one that is decided to be somebody the photos that the gallery does not have, as they came or were repaired since: places
+    /// in `photos`.
+    pub later: Vec<usize>,
+    /// Other encounters of the folder that have one of its photos, byte for byte.
+    pub copies: Vec<String>,
 }
 
 impl Entry {
@@ -108,6 +113,8 @@ pub struct Session {
     pub looking: bool,
     /// Photos that cannot be read, and why.
     pub problems: Vec<String>,
+    /// Folders below it without a photo.
+    pub empty: usize,
 }
 
 impl Session {
@@ -162,7 +169,16 @@ mod tests {
                 ..Decision::open("a".into(), Vec::new())
             };
             let best = vec![near("t1", 0.5), near("t2", 0.3), near("t3", 0.7)];
-            let entry = Entry { proposal, photos: vec![], unread: vec![], date: None, best, decided: None };
+            let entry = Entry {
+                proposal,
+                photos: vec![],
+                unread: vec![],
+                date: None,
+                best,
+                decided: None,
+                later: vec![],
+                copies: vec![],
+            };
             entry.proposed_distance()
         };
         assert_eq!(proposed(Verdict::Known, Some("t1")), Some(0.5));

@@ -11,6 +11,7 @@ use super::decisions::{By, Decided};
 use super::groups::Groups;
 use super::held::{self, Holdings};
 use super::identify::{Catalogue, Decision};
+use super::later::Brought;
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
@@ -89,6 +90,7 @@ impl Sitting {
         self.read_on(about.as_ref().map(|about| &about.embedding))?;
         let news = std::mem::take(&mut self.news);
         let before = self.standing.take().filter(|_| !news.is_anew);
+        let is_seen_anew = before.is_none() || !news.places.is_empty();
         let (mut standing, mut changed) = Standing::of((open, &self.folder), before, &self.seen, news.places)?;
         let looking = lock::is_held(&self.place.join(LOCK_FILE))?;
         if news.unread || standing.unread.len() != self.seen.unread().count() {
@@ -96,9 +98,10 @@ impl Sitting {
             standing.unread = self.seen.unread().map(|seen| standing.unread_entry(folder, seen).into()).collect();
             changed = true;
         }
+        changed |= is_seen_anew && self.tell_copies(&mut standing);
         changed |= self.decide(&mut standing, looking)?;
         let standing = self.standing.insert(standing);
-        let mut problems = about.map(|about| about.problems).unwrap_or_default();
+        let (mut problems, empty) = about.map(|about| (about.problems, about.empty)).unwrap_or_default();
         let unread = self.seen.all().iter().chain(self.seen.unread()).flat_map(|seen| &seen.unread);
         // one look after another may have told of it
         problems.extend(unread.map(|(photo, why)| format!("{photo}: {why}")));
@@ -111,7 +114,7 @@ impl Sitting {
         let is_told = |told: &&Arc<Session>| {
             !changed
                 && (told.version, told.looking) == (standing.version, looking)
-                && (&told.promise, &told.problems) == (&promise, &problems)
+                && (&told.promise, &told.problems, told.empty) == (&promise, &problems, empty)
         };
         if let Some(told) = self.told.as_ref().filter(is_told) {
             return Ok((told.clone(), false));
@@ -127,6 +130,7 @@ impl Sitting {
             free_name: standing.catalogue.gallery().free_name()?,
             looking,
             problems,
+            empty,
         };
         Ok((self.told.insert(session.into()).clone(), true))
     }
@@ -144,11 +148,18 @@ impl Sitting {
                 one.ruling = one.ruling.of(now);
             }
         }
+        let brought = if decided.is_empty() { Brought::default() } else { gallery.brought(&key)? };
         let mut changed = false;
         for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
             let decided = decided.remove(&entry.proposal.encounter).filter(|one| one.counts_with(entry.photos.len()));
-            if entry.decided != decided {
-                Arc::make_mut(entry).decided = decided;
+            let is_named = decided.as_ref().is_some_and(|one| one.ruling.individual().is_some());
+            let later = match self.seen.get(&entry.proposal.encounter).filter(|_| is_named) {
+                Some(seen) => gallery.later(&key, seen, &brought)?,
+                None => Vec::new(),
+            };
+            if (&entry.decided, &entry.later) != (&decided, &later) {
+                let entry = Arc::make_mut(entry);
+                (entry.decided, entry.later) = (decided, later);
                 changed = true;
             }
         }
@@ -168,6 +179,21 @@ impl Sitting {
             }
         }
         Ok(changed)
+    }
+
+    /// Puts beside the encounters of `standing` which others have one of their photos; whether anything is otherwise.
+    fn tell_copies(&self, standing: &mut Standing) -> bool {
+        let copies = rulings::copies(&self.seen);
+        let mut changed = false;
+        for entry in &mut standing.entries {
+            let of_it = copies.get(entry.proposal.encounter.as_str());
+            let of_it: Vec<String> = of_it.into_iter().flatten().map(|&other| other.to_owned()).collect();
+            if entry.copies != of_it {
+                Arc::make_mut(entry).copies = of_it;
+                changed = true;
+            }
+        }
+        changed
     }
 
     fn read_on(&mut self, embedding: Option<&Embedding>) -> Result<()> {
@@ -262,7 +288,11 @@ impl Standing {
             let ranked = without.as_ref().unwrap_or(&standing.ranked[at]);
             let entry = standing.entry(folder, &seen.all()[at], (ranked, holdings))?;
             match standing.entries.get_mut(at) {
-                Some(before) => *before = Arc::new(Entry { decided: before.decided.clone(), ..entry }),
+                Some(before) => {
+                    let Entry { decided, later, copies, .. } = &**before;
+                    let (decided, later, copies) = (decided.clone(), later.clone(), copies.clone());
+                    *before = Arc::new(Entry { decided, later, copies, ..entry });
+                }
                 None => standing.entries.push(entry.into()),
             }
         }
@@ -300,6 +330,8 @@ impl Standing {
             date: seen.photos.iter().find_map(|photo| photo.date),
             best: self.catalogue.photos(&ranked.best)?,
             decided: None,
+            later: Vec::new(),
+            copies: Vec::new(),
         })
     }
 
@@ -309,8 +341,8 @@ impl Standing {
             approximate: self.catalogue.approximate(),
             ..Decision::open(seen.encounter.clone(), Vec::new())
         };
-        let (photos, best) = (Vec::new(), Vec::new());
-        Entry { proposal, photos, unread: unread(folder, seen), date: None, best, decided: None }
+        let (photos, best, later, copies) = Default::default();
+        Entry { proposal, photos, unread: unread(folder, seen), date: None, best, decided: None, later, copies }
     }
 }
 
@@ -359,6 +391,7 @@ pub(super) mod tests {
             encounters: encounters.len(),
             problems: Vec::new(),
             unread: None,
+            empty: 0,
         };
         files::replace_json(&place.join(ABOUT_FILE), &about).unwrap();
         let mut lines = String::new();
@@ -572,8 +605,14 @@ pub(super) mod tests {
         assert!(text.starts_with(&fs::read_to_string(kept.join(SEEN_FILE)).unwrap()));
         // seen by another network
         let other = Embedding { identity: "cd".repeat(32), ..embedding() };
-        let about =
-            About { folder: folder.clone(), embedding: other, encounters: 2, problems: Vec::new(), unread: None };
+        let about = About {
+            folder: folder.clone(),
+            embedding: other,
+            encounters: 2,
+            problems: Vec::new(),
+            unread: None,
+            empty: 0,
+        };
         files::replace_json(&kept.join(ABOUT_FILE), &about).unwrap();
         let session = Session::read(&gallery, &folder).unwrap();
         assert!(session.entries.is_empty());
@@ -616,12 +655,18 @@ pub(super) mod tests {
         assert_eq!((photos("t9"), photos("t2"), stands(1).ruling), (2, 2, Ruling::Known("t2".into())));
         sitting.undo().unwrap();
         assert_eq!((photos("t9"), photos("t2"), stands(1).ruling), (3, 1, Ruling::New("t9".into())));
-        assert_eq!(said(&gallery), "week/b is t9, a new individual again");
+        assert_eq!(
+            said(&gallery),
+            "taken back: identify: week/b is t2; it was t9; week/b is t9, a new individual again"
+        );
         sitting.undo().unwrap();
         assert_eq!(photos("t9"), 0);
-        let changes = Gallery::open(&gallery).unwrap().changes().unwrap();
-        let last: Vec<&str> = changes.iter().rev().take(2).map(|change| change.said.as_str()).collect();
-        assert_eq!(last, ["week/b is open again", "week/a is open again"], "an entry for each");
+        let both = "2 encounters (week/a and others) are";
+        assert_eq!(
+            said(&gallery),
+            format!("taken back: identify: {both} t9, a new individual; {both} open again"),
+            "as gallery undo says it"
+        );
         decide(&mut sitting, &["a"], Ruling::Known("t1".into())).unwrap();
     }
 
@@ -669,9 +714,10 @@ pub(super) mod tests {
         assert_eq!([undo(&sitting), undo(&sitting)], [vec!["a"], vec![]]);
         let changes = Gallery::open(&gallery).unwrap().changes().unwrap();
         assert!(!changes.iter().any(|change| change.what == "identify" && !change.undone));
-        let last: Vec<&str> = changes.iter().rev().take(4).map(|change| change.said.as_str()).collect();
-        let again = |one: &str| format!("week/{one} is open again");
-        assert_eq!(last, [again("a"), again("b"), again("c"), again("d")], "an entry for each, from the last on");
+        let last: Vec<&str> = changes.iter().rev().take(2).map(|change| change.said.as_str()).collect();
+        let go = "taken back: identify: week/d is t1, by program, and with it 2 more that the program decided in the same go; \
+                  3 encounters (week/b and others) are open again";
+        assert_eq!(last, ["taken back: identify: week/a is t1; week/a is open again", go], "an entry for each step");
         assert_eq!(Gallery::open(&gallery).unwrap().counts().unwrap().photos, 3);
     }
 

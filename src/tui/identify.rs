@@ -249,7 +249,8 @@ impl Identify {
     /// Whether all is decided.
     pub(super) fn is_done(&self) -> bool {
         let looking = self.session.as_ref().is_none_or(|session| session.looking);
-        !looking && !self.entries().is_empty() && self.entries().iter().all(|entry| entry.decided.is_some())
+        let is_done = |entry: &Entry| entry.decided.is_some() && entry.later.is_empty();
+        !looking && !self.entries().is_empty() && self.entries().iter().all(|entry| is_done(entry))
     }
 
     /// The encounters.
@@ -260,6 +261,11 @@ impl Identify {
     /// The encounter chosen.
     pub(super) fn entry(&self) -> Option<&Entry> {
         self.entries().get(self.encounter).map(|entry| &**entry)
+    }
+
+    /// How many encounters are decided and have photos that came since.
+    pub(super) fn with_later(&self) -> usize {
+        self.entries().iter().filter(|entry| !entry.later.is_empty()).count()
     }
 
     /// How many encounters are decided, and how many new individuals they show.
@@ -341,15 +347,18 @@ impl Identify {
     }
 
     fn look_anew(&mut self) {
-        (self.photo, self.other, self.picked) = (0, 0, None);
+        // of one that is decided what is new comes first
+        let photo = self.entry().and_then(|entry| entry.later.first().copied());
+        (self.photo, self.other, self.picked) = (photo.unwrap_or(0), 0, None);
         (self.flip, self.window, self.anew) = (None, Window::default(), false);
     }
 
-    /// To the next encounter that is open, from the one chosen on and around.
+    /// To the next encounter that is open, from the one chosen on and around; where all are decided, to one with new photos.
     fn advance_to_open(&mut self) {
         let entries = self.entries();
-        let order = (self.encounter..entries.len()).chain(0..self.encounter);
-        let next = order.into_iter().find(|&at| entries[at].decided.is_none());
+        let order = || (self.encounter..entries.len()).chain(0..self.encounter);
+        let next = order().find(|&at| entries[at].decided.is_none());
+        let next = next.or_else(|| order().find(|&at| !entries[at].later.is_empty()));
         self.encounter = next.unwrap_or(self.encounter);
         self.look_anew();
     }
@@ -392,9 +401,9 @@ impl Identify {
         of(true).chain(of(false)).collect()
     }
 
-    /// The nearest known individuals before a new one is made, each with its nearest photo: of all encounters of the group, so
-    /// that nobody near to one of them is missed.
-    pub(super) fn nearest(&self) -> Vec<&NearPhoto> {
+    /// The nearest known individuals before a new one is made, each with its distance, as elsewhere that of an encounter to an
+    /// individual, and its nearest photo: of all encounters of the group, so that nobody near to one of them is missed.
+    pub(super) fn nearest(&self) -> Vec<(f64, &NearPhoto)> {
         let mut all: Vec<(f64, &NearPhoto)> = Vec::new();
         for entry in self.group() {
             let near = entry.proposal.individuals.iter().map(|near| near.distance).zip(&entry.best);
@@ -403,7 +412,7 @@ impl Identify {
         all.sort_by(|a, b| a.0.total_cmp(&b.0)); // stable: one encounter's stay in their order
         let mut seen = HashSet::new();
         all.retain(|(_, near)| seen.insert(near.individual.as_str()));
-        all.into_iter().map(|(_, near)| near).collect()
+        all
     }
 
     /// The effect that writes `ruling` down for the encounter chosen.

@@ -130,6 +130,13 @@ pub(super) fn rule(
         return Err(told(error));
     }
     let names: Vec<&str> = encounters.iter().map(|(encounter, _)| encounter.as_str()).collect();
+    if let (Some(name), [one]) = (ruling.individual(), &names[..]) {
+        let session = read(sitting)?;
+        let entry = session.entries.iter().find(|entry| entry.proposal.encounter == *one);
+        if entry.and_then(|entry| entry.decided.as_ref()).is_some_and(|decided| decided.more) {
+            return Ok((format!("the new photos of {one} are with {name}; u takes them out again"), None));
+        }
+    }
     let taken_back = if names.len() > 1 { "u takes all back" } else { "u takes it back" };
     Ok((format!("{}; {taken_back}", ruling.told(&names)), None))
 }
@@ -166,7 +173,11 @@ fn told(error: &Error) -> String {
 /// Takes the last decision back, and says of which encounters; the first of them.
 pub(super) fn undo(sitting: &mut Sitting) -> Result<(String, Option<String>), String> {
     let undone = sitting.undo().map_err(|e| e.to_string())?;
-    let first = undone.first().ok_or("nothing is decided in this folder")?.encounter.clone();
+    let last = undone.first().ok_or("nothing is decided in this folder")?;
+    let first = last.encounter.clone();
+    if last.more {
+        return Ok((format!("the photos that came to {first} since are out again"), Some(first)));
+    }
     let session = read(sitting)?;
     let entry = session.entries.iter().find(|entry| entry.proposal.encounter == first);
     if let Some(stands) = entry.and_then(|entry| entry.decided.as_ref()) {

@@ -1,5 +1,7 @@
 //! What the tab's keys do.
 
+use std::collections::HashMap;
+
 use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
 use crate::gallery::identify::{Verdict, sure};
@@ -23,9 +25,33 @@ fn is_free(entry: &Entry) -> bool {
     Identify::held(entry).iter().all(|name| entry.proposal.individual.as_deref() == Some(*name))
 }
 
+/// What is written down of an encounter, as it was proposed.
+type Named = (String, Ruling, Proposed);
+
 impl Identify {
+    /// What the program may name by itself, and in words which of it it may not, as another of them has the same photo and is
+    /// proposed as somebody else.
+    fn taken_at_once(&self) -> (Vec<Named>, Vec<String>) {
+        let (mut all, mut copies, mut names) = (Vec::new(), Vec::new(), HashMap::new());
+        let open = self.entries().iter().filter(|entry| entry.decided.is_none());
+        for entry in open.filter(|entry| entry.proposal.decision == Some(Verdict::Known) && is_free(entry)) {
+            let (Some(name), encounter) = (&entry.proposal.individual, &entry.proposal.encounter) else { continue };
+            let other = entry.copies.iter().find_map(|one| {
+                let (one, as_name) = names.get_key_value(one.as_str())?;
+                (*as_name != name.as_str()).then_some((*one, *as_name))
+            });
+            if let Some((other, as_name)) = other {
+                copies.push(format!("{encounter} has a photo of {other}, which is proposed as {as_name}"));
+                continue;
+            }
+            names.insert(encounter.as_str(), name.as_str());
+            all.push((encounter.clone(), Ruling::Known(name.clone()), Identify::proposed(entry)));
+        }
+        (all, copies)
+    }
+
     /// What is to be known before `all` known names are written down unseen: how weak the weakest is, and what stays open.
-    fn all_at_once(&self, all: &[(String, Ruling, Proposed)]) -> String {
+    fn all_at_once(&self, all: &[Named], copies: &[String]) -> String {
         let weakest = all.iter().filter_map(|(encounter, ruling, proposed)| {
             Some((proposed.probability?, encounter, ruling.individual().unwrap_or_default()))
         });
@@ -47,12 +73,15 @@ impl Identify {
             stays(Some(Verdict::NewIndividual), "new"),
             stays(Some(Verdict::Look), "to look at"),
             otherwise.map(|count| format!("{count} with photos of somebody else")),
+            copies.first().map(|_| format!("{} with a photo of another", copies.len())),
         ];
         let stays = stays.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let stays = if stays.is_empty() { stays } else { format!(" Open stay: {stays}.") };
         let names = counted(all.len(), "known name");
+        let copies =
+            copies.first().map_or_else(String::new, |first| format!(" One photo is not two animals: {first}."));
         format!(
-            "Write down {names} as proposed, without a look at each?{weakest}{stays} The log will say: by program; u takes \
+            "Write down {names} as proposed, without a look at each?{weakest}{stays}{copies} The log will say: by program; u takes \
              all of them back."
         )
     }
@@ -60,7 +89,7 @@ impl Identify {
     /// The individuals that a digit puts beside the encounter, as they are shown.
     fn by_digit(&self) -> Vec<&str> {
         if self.anew {
-            return self.nearest().into_iter().take(SHOWN_ANEW).map(|near| near.individual.as_str()).collect();
+            return self.nearest().into_iter().take(SHOWN_ANEW).map(|(_, near)| near.individual.as_str()).collect();
         }
         self.entry().into_iter().flat_map(Identify::candidates).take(DIGITS).map(|(name, _)| name).collect()
     }
@@ -143,7 +172,9 @@ impl Identify {
                 }
                 let entry = self.entry().ok_or("there is no encounter yet")?;
                 may_name(entry)?;
-                if entry.settled().is_some_and(|decided| self.shown_name() == decided.ruling.individual()) {
+                let is_as_decided =
+                    entry.settled().is_some_and(|decided| self.shown_name() == decided.ruling.individual());
+                if is_as_decided && entry.later.is_empty() {
                     let keys = self.namers();
                     return Err(format!(
                         "this one is decided: {keys} and n name it anew, u undoes what was decided last"
@@ -189,22 +220,14 @@ impl Identify {
                 if self.writing {
                     return Err("the decision before is being written down".to_owned());
                 }
-                let open = session.entries.iter().filter(|entry| entry.decided.is_none());
-                let proposed = open.filter(|entry| entry.proposal.decision == Some(Verdict::Known) && is_free(entry));
-                let all: Vec<(String, Ruling, Proposed)> = proposed
-                    .filter_map(|entry| {
-                        let name = entry.proposal.individual.clone()?;
-                        let encounter = entry.proposal.encounter.clone();
-                        Some((encounter, Ruling::Known(name), Identify::proposed(entry)))
-                    })
-                    .collect();
+                let (all, copies) = self.taken_at_once();
                 if all.is_empty() {
                     return Err(
                         "no open encounter is proposed as known: look, new and uncalibrated ones, and copies, need a person"
                             .to_owned(),
                     );
                 }
-                let question = self.all_at_once(&all);
+                let question = self.all_at_once(&all, &copies);
                 let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all, session.version);
                 return Ok((Vec::new(), Some(Layer::Confirm(Confirm { question, effect }))));
             }

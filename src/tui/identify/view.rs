@@ -22,10 +22,13 @@ use crate::tui::view::rule;
 use crate::tui::widgets::list::shown;
 use crate::tui::widgets::text::{fit, fit_end, fit_middle, put, put_all, put_right, row, width, wrap};
 
-/// Columns of the list of encounters.
+/// Columns of the list of encounters, and those of it that are not its names.
 const ENCOUNTERS: u16 = 38;
+const NOT_NAMES: u16 = 22;
 /// From these columns on the list stands beside the photos.
 const WIDE: u16 = 100;
+/// Of as many columns as this the list may take one for the sake of long names.
+const OF_COLUMNS: u16 = 4;
 /// From these columns on the distance above a photo is called so.
 const WITH_WORDS: u16 = 24;
 /// Rows of a line that is typed beside the photos, with what there is to say of it.
@@ -41,7 +44,7 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
             if session.entries.is_empty() {
                 return nothing_yet(model, session, body, buf);
             }
-            let (list, photos) = split(area);
+            let (list, photos) = split(&model.identify, area);
             if let Some(list) = list {
                 encounters(model, below(list, 1), buf);
             }
@@ -56,19 +59,25 @@ fn below(area: Rect, rows: u16) -> Rect {
     Rect { y: area.y + rows.min(area.height), height: area.height.saturating_sub(rows), ..area }
 }
 
+/// Columns of the list where there is room for it.
+fn columns_of_list(state: &Identify, area: Rect) -> u16 {
+    let longest = state.entries().iter().map(|entry| width(&entry.proposal.encounter)).max().unwrap_or(0);
+    longest.saturating_add(NOT_NAMES).min(area.width / OF_COLUMNS).max(ENCOUNTERS)
+}
+
 /// The list, where there is room for it, and what the photos have.
-fn split(area: Rect) -> (Option<Rect>, Rect) {
+fn split(state: &Identify, area: Rect) -> (Option<Rect>, Rect) {
     if area.width < WIDE {
         return (None, area);
     }
-    let list = Rect { width: ENCOUNTERS, ..area };
-    (Some(list), Rect { x: area.x + ENCOUNTERS, width: area.width - ENCOUNTERS, ..area })
+    let columns = columns_of_list(state, area);
+    (Some(Rect { width: columns, ..area }), Rect { x: area.x + columns, width: area.width - columns, ..area })
 }
 
 /// Where a line is typed that leaves the photos to be seen: over the list, or below where there is none.
-pub(in crate::tui) fn beside(area: Rect) -> Rect {
+pub(in crate::tui) fn beside(state: &Identify, area: Rect) -> Rect {
     let height = TYPED.min(area.height);
-    let width = if area.width < WIDE { area.width } else { ENCOUNTERS };
+    let width = if area.width < WIDE { area.width } else { columns_of_list(state, area) };
     Rect { y: area.bottom() - height, height, width, ..area }
 }
 
@@ -139,9 +148,15 @@ fn head(model: &Model, session: &Session, line: Rect, buf: &mut Buffer) {
     let (done, new) = state.done();
     let folder = session.folder.file_name().unwrap_or(session.folder.as_os_str()).to_string_lossy();
     let new = if new > 0 { format!(" · {new} new") } else { String::new() };
+    let later = state.with_later();
+    let later = if later > 0 { format!(" · {later} with new photos") } else { String::new() };
+    let empty = match session.empty {
+        0 => String::new(),
+        n => format!(" · {}", counted(n, "empty folder")),
+    };
     let pieces = [
         (format!(" {}  ", fit_middle(&folder, 30)), theme.bold()),
-        (format!("{} · {done} done{new}", counted(session.entries.len(), "encounter")), theme.text()),
+        (format!("{} · {done} done{new}{later}{empty}", counted(session.entries.len(), "encounter")), theme.text()),
         (if session.looking { "  · looking at photos …".into() } else { String::new() }, theme.accent()),
     ];
     let x = put_all(buf, line, &pieces);
@@ -169,12 +184,17 @@ fn nothing_yet(model: &Model, session: &Session, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// How many photos came since it was decided, in words; nothing where none did.
+fn later(entry: &Entry) -> String {
+    if entry.later.is_empty() { String::new() } else { counted(entry.later.len(), "new photo") }
+}
+
 /// The sign, the words, and the figure of an encounter's line.
 fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, String, String) {
     if let Some(decided) = &entry.decided {
         return match &decided.ruling {
-            Ruling::Known(name) => ("✓", name.clone(), String::new()),
-            Ruling::New(name) => ("+", format!("{name}, new"), String::new()),
+            Ruling::Known(name) => ("✓", name.clone(), later(entry)),
+            Ruling::New(name) => ("+", format!("{name}, new"), later(entry)),
             Ruling::Skipped => ("–", "skipped".into(), String::new()),
         };
     }
@@ -221,16 +241,22 @@ fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
     let mut groups = HashMap::new();
     let open = entries.iter().filter(|entry| entry.decided.is_none() && entry.proposal.already.is_empty());
     open.filter_map(|entry| entry.proposal.group.as_deref()).for_each(|group| *groups.entry(group).or_insert(0) += 1);
+    let decides = entries.iter().any(|entry| entry.proposal.decision.is_some());
+    // of a row that names somebody the probability is of the name, of another one that it is new
+    let (words, figure) = if decides { ("decision", "sure") } else { ("nearest", "distance") };
+    let told: Vec<_> = entries.iter().map(|entry| standing(entry, &groups)).collect();
+    let needed =
+        told.iter().map(|(_, words, figure)| width(words) + width(figure) + u16::from(!figure.is_empty())).max();
+    let needed = needed.unwrap_or(0).max(width(words) + width(figure) + 1);
     let columns = |line: Rect| {
         let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
-        let name = inner.width.saturating_sub(2) / 2;
+        let most = inner.width.saturating_sub(2) / 2;
+        // what the words do not take is the name's
+        let name = inner.width.saturating_sub(3 + needed).max(most);
         (name, Rect { x: inner.x + 3 + name, width: inner.width.saturating_sub(3 + name), ..inner }, inner)
     };
     let head = row(area, 0);
     let (name, rest, inner) = columns(head);
-    let decides = entries.iter().any(|entry| entry.proposal.decision.is_some());
-    // of a row that names somebody the probability is of the name, of another one that it is new
-    let (words, figure) = if decides { ("decision", "sure") } else { ("nearest", "distance") };
     put(buf, inner.x + 2, head.y, name, "encounter", theme.quiet());
     put(buf, rest.x, rest.y, rest.width, words, theme.quiet());
     put_right(buf, rest, figure, theme.quiet());
@@ -243,11 +269,11 @@ fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
             buf.set_style(Rect { width: line.width.saturating_sub(1), ..line }, theme.chosen(true));
         }
         let style = if is_chosen { theme.chosen(true) } else { style_of(theme, entry) };
-        let (sign, words, figure) = standing(entry, &groups);
+        let (sign, words, figure) = &told[place];
         let x = put(buf, inner.x, inner.y, 2, sign, style);
         put(buf, x.max(inner.x + 2), inner.y, name, &fit_middle(&entry.proposal.encounter, name), style);
-        put(buf, rest.x, rest.y, rest.width, &fit(&words, rest.width.saturating_sub(width(&figure) + 1)), style);
-        put_right(buf, rest, &figure, style);
+        put(buf, rest.x, rest.y, rest.width, &fit(words, rest.width.saturating_sub(width(figure) + 1)), style);
+        put_right(buf, rest, figure, style);
     }
 }
 
@@ -267,7 +293,8 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
     let (left, right) = pair_places(area, state.flip.is_some());
     let zoom = if state.window.zoom > 0 { format!(" · {}x", 1u32 << state.window.zoom) } else { String::new() };
     let (at, of) = (state.photo + 1, entry.photos.len());
-    let count = if of > 1 { format!(" · photo {at} of {of}") } else { String::new() };
+    let is_later = if entry.later.contains(&state.photo) { ", new" } else { "" };
+    let count = if of > 1 { format!(" · photo {at} of {of}{is_later}") } else { String::new() };
     let date = match entry.date {
         None if entry.photos.is_empty() => String::new(),
         None => " · undated".to_owned(),
@@ -308,10 +335,16 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
             key(Action::NewPhotos),
         );
         put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.accent());
-    } else if entry.settled().is_some() && state.picked.is_none() {
+    } else if let (Some(decided), true) = (entry.settled(), state.picked.is_none()) {
         let keys = state.namers();
-        let words = format!("decided: {keys} and n name it anew, s takes the name away");
-        put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.quiet());
+        let (words, style) = match decided.ruling.individual().filter(|_| !entry.later.is_empty()) {
+            Some(name) => {
+                let adds = if entry.later.len() == 1 { "it" } else { "them" };
+                (format!("{} since it was decided: Enter adds {adds} to {name}", later(entry)), theme.accent())
+            }
+            None => (format!("decided: {keys} and n name it anew, s takes the name away"), theme.quiet()),
+        };
+        put(buf, below.x, below.y, below.width, &fit(&words, below.width), style);
     }
 }
 
@@ -338,25 +371,27 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
         None if state.picked.is_some() => " · picked".to_owned(),
         None if !entry.proposal.already.is_empty() => {
             let held = &entry.proposal.already;
-            let when = held.iter().map(|held| held.at.local()).next().unwrap_or_default();
+            let theirs: Vec<_> = held.iter().filter(|held| held.individual == name).collect();
+            let when = theirs.iter().map(|held| held.at.local()).next().unwrap_or_default();
             let day = when.split(' ').next().unwrap_or_default();
-            let theirs = held.iter().filter(|held| held.individual == name).count();
+            let theirs = theirs.len();
             match (theirs, entry.photos.len()) {
                 (some, all) if some < all => format!(" · {some} of {all} photos are theirs since {day}"),
                 _ => format!(" · decided already on {day}"),
             }
         }
         None => {
-            let of = |what: &str| {
-                entry.proposal.probability.map_or_else(String::new, |p| format!(" · probability {what}{}", sure(p)))
-            };
+            let probability = entry.proposal.probability.map(sure);
+            let of_name = probability.as_ref().map_or_else(String::new, |p| format!(", probability {p}"));
+            let of_new = probability.map_or_else(String::new, |p| format!(" · probability of new {p}"));
             match entry.proposal.decision {
-                Some(Verdict::Known) => format!(" · known{}", of("")),
-                Some(Verdict::Look) => format!(" · look{}", of("")),
+                // beside the name, of which it is
+                Some(Verdict::Known) => format!("{of_name} · known"),
+                Some(Verdict::Look) => format!("{of_name} · look"),
                 Some(Verdict::NewIndividual) => match (&entry.proposal.group, state.group().len()) {
-                    (Some(group), n) if n > 1 => format!(" · nearest; likely {group}, {n} encounters{}", of("of new ")),
-                    (Some(group), _) => format!(" · nearest; likely {group}{}", of("of new ")),
-                    (None, _) => format!(" · nearest; likely new{}", of("")),
+                    (Some(group), n) if n > 1 => format!(" · nearest; likely {group}, {n} encounters{of_new}"),
+                    (Some(group), _) => format!(" · nearest; likely {group}{of_new}"),
+                    (None, _) => format!(" · nearest; likely new{of_new}"),
                 },
                 None => " · nearest".to_owned(),
             }
@@ -425,12 +460,12 @@ fn anew_words(model: &Model, area: Rect, buf: &mut Buffer) {
     for (place, (encounter, _)) in new.iter().zip(new_photos(state, new.len())) {
         put(buf, place.x, place.y, place.width, &fit_middle(encounter, place.width), theme.bold());
     }
-    for (n, (tile, best)) in tiles.iter().zip(nearest).enumerate() {
+    for (n, (tile, (apart, best))) in tiles.iter().zip(nearest).enumerate() {
         let distance = if tile.width < WITH_WORDS { "" } else { "distance " };
         let pieces = [
             (format!("{} ", n + 1), theme.accent()),
             (format!("{} ", best.individual), theme.bold()),
-            (format!("{distance}{:.3}", best.distance), theme.quiet()),
+            (format!("{distance}{apart:.3}"), theme.quiet()),
         ];
         put_all(buf, row(*tile, 0), &pieces);
     }
@@ -475,7 +510,7 @@ pub(in crate::tui) fn words(model: &Model) -> (String, Style) {
 pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey)> {
     let state = &model.identify;
     let Some(entry) = state.entry() else { return Vec::new() };
-    let (list, photos) = split(room(model, area));
+    let (list, photos) = split(state, room(model, area));
     let photos = below(photos, 1);
     let photos =
         if list.is_some() { Rect { x: photos.x + 2, width: photos.width.saturating_sub(2), ..photos } } else { photos };
@@ -489,7 +524,7 @@ pub(in crate::tui) fn photos(model: &Model, area: Rect) -> Vec<(Rect, PictureKey
         for (place, (_, photo)) in new.iter().zip(new_photos(state, new.len())) {
             put(below(*place, 1), photo.clone(), Default::default());
         }
-        for (tile, best) in tiles.iter().zip(nearest) {
+        for (tile, (_, best)) in tiles.iter().zip(nearest) {
             let path = std::path::Path::new(&best.root).join(&best.photo);
             put(below(Rect { height: tile.height.saturating_sub(1), ..*tile }, 1), path, Default::default());
         }

@@ -79,7 +79,7 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
             );
         }
         Layer::Prompt(prompt) => {
-            let area = if layer.is_beside_photos() { identify::view::beside(area) } else { area };
+            let area = if layer.is_beside_photos() { identify::view::beside(&model.identify, area) } else { area };
             let width = 84.min(area.width.saturating_sub(4));
             let lines = |text: &str, style| wrap(text, width).into_iter().map(move |line| (line, style));
             let error = prompt.error.as_deref().map_or_else(Vec::new, |why| lines(why, theme.wrong()).collect());

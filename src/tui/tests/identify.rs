@@ -1,6 +1,7 @@
 //! The tab where new photos get their names: what each key writes down, and what no key does.
 
 mod held;
+mod shown;
 mod unread;
 
 use super::*;
@@ -37,9 +38,12 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         individuals,
         approximate: None,
         already: Vec::new(),
+        unread: Vec::new(),
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
-    Entry { proposal, photos, unread: Vec::new(), date: Some(jiff::civil::date(2026, 7, 9)), best, decided: None }
+    let date = Some(jiff::civil::date(2026, 7, 9));
+    let (unread, later, copies) = Default::default();
+    Entry { proposal, photos, unread, date, best, decided: None, later, copies }
 }
 
 fn session(entries: Vec<Entry>) -> Message {
@@ -65,6 +69,7 @@ fn read(entries: Vec<Entry>, version: (u64, u64)) -> std::sync::Arc<Session> {
         free_name: "new-001".into(),
         looking: false,
         problems: Vec::new(),
+        empty: 0,
     };
     session.into()
 }
@@ -126,6 +131,7 @@ fn decided(mut entry: Entry, ruling: Ruling) -> Entry {
         proposed: Proposed::default(),
         unread: false,
         undone: false,
+        more: false,
         go: None,
     });
     entry
@@ -271,7 +277,7 @@ fn after_all_known_names_are_taken_nobody_stands_picked_beside_an_open_one() {
     entries[2].proposal.individual = Some("t2".into());
     let (buffer, ..) = drive(&mut model, vec![written(None, entries)]);
     let shown = text(&buffer);
-    assert!(shown.contains("t2 · look") && !shown.contains("picked"), "{shown}");
+    assert!(shown.contains("t2, probability 0.93 · look") && !shown.contains("picked"), "{shown}");
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("c".into(), Ruling::Known("t2".into()))]);
 }
 
@@ -557,7 +563,7 @@ fn what_is_all_but_sure_is_not_said_to_be() {
     let (buffer, ..) = drive(&mut model, vec![session(entries)]);
     let shown = text(&buffer);
     for part in
-        ["decision    sure", "known · probability >.99", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
+        ["decision sure", "t1, probability >.99 · known", "nearest by distance  1 t1 0.400   2 t2 0.500 ", "<.01"]
     {
         assert!(shown.contains(part), "{part}: {shown}");
     }

@@ -35,3 +35,59 @@ fn photos_that_the_gallery_has_as_somebody_else_need_a_look_and_that_one_comes_f
     assert_eq!(ruled(&mut model, keys("1")), []);
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("b".into(), Ruling::Known("t8".into()))]);
 }
+
+/// A decided encounter whose second photo came later.
+fn later() -> Entry {
+    let mut later = decided(entry("a", Some(Verdict::Known)), Ruling::Known("t1".into()));
+    later.later = vec![1];
+    later
+}
+
+#[test]
+fn a_photo_that_came_after_the_decision_is_told_and_enter_adds_it() {
+    let mut model = open((160, 50));
+    let done = |name: &str| decided(entry(name, None), Ruling::Skipped);
+    let entries = || vec![later(), done("b"), done("c")];
+    let (buffer, ..) = drive(&mut model, vec![vec![session(entries())], keys("jk")].concat_all());
+    let shown = text(&buffer);
+    for part in [
+        "1 with new photos",
+        "1 new photo ",
+        "photo 2 of 2, new",
+        "1 new photo since it was decided: Enter adds it to t1",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains("All 3 encounters decided"), "{shown}");
+    let (_, asked, ..) = drive(&mut model, vec![key(KeyCode::Enter)]);
+    let rules = |effect: &Effect| match effect {
+        Effect::Rule { ruling, corrects, .. } => Some((ruling.clone(), *corrects)),
+        _ => None,
+    };
+    assert_eq!(asked.iter().find_map(rules), Some((Ruling::Known("t1".into()), Some(1))), "upon what stands");
+    // it is gone to where nothing is open
+    drive(&mut model, vec![vec![written(None, entries())], keys("j]")].concat_all());
+    assert_eq!(model.identify.encounter, 0);
+}
+
+#[test]
+fn of_two_copies_that_are_proposed_as_two_animals_one_is_left_out_and_it_is_said() {
+    let mut model = open((160, 50));
+    let known = |name: &str, who: &str, copies: &[&str]| {
+        let mut entry = entry(name, Some(Verdict::Known));
+        entry.proposal.individual = Some(who.into());
+        entry.copies = copies.iter().map(|&one| one.to_owned()).collect();
+        entry
+    };
+    // c and d are one photo, too, and one animal
+    let entries =
+        vec![known("a", "t1", &["b"]), known("b", "t2", &["a"]), known("c", "t3", &["d"]), known("d", "t3", &["c"])];
+    let (buffer, ..) = drive(&mut model, vec![vec![session(entries)], keys("A")].concat_all());
+    let shown = text(&buffer).split(['│', '\n']).map(str::trim).collect::<Vec<_>>().join(" ");
+    let all = ["3 known names", "1 with a photo of another", "b has a photo of a", "proposed as t1"];
+    let is_told = |part: &&str| part.split(' ').all(|word| shown.contains(word));
+    assert!(all.iter().all(is_told), "{shown}");
+    let (_, asked, ..) = drive(&mut model, keys("y"));
+    let taken = asked.into_iter().find_map(|e| if let Effect::RuleAll(_, _, all, _) = e { Some(all) } else { None });
+    assert_eq!(taken.unwrap().into_iter().map(|(one, ..)| one).collect::<Vec<_>>(), ["a", "c", "d"]);
+}

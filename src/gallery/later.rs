@@ -1,0 +1,175 @@
+//! Photos that came to an encounter after it was decided, or that could not be read then: which those are, and what says so.
+//!
+//! They come into the gallery by a decision of their own, as who was decided: the log has it, one step takes it back, and a
+//! correction takes them along.
+
+use std::collections::HashSet;
+
+use rusqlite::{Row, params};
+
+use crate::data::counted::counted;
+
+use super::Result;
+use super::held::{Sha, sha};
+use super::seen::Seen;
+use super::store::Gallery;
+
+/// Paths below a folder, each with what was in its file.
+pub(super) type Brought = HashSet<(String, Sha)>;
+
+/// What is said of so many photos `more` of an encounter that is decided to be `name`.
+pub(super) fn told(place: &str, more: usize, name: &str) -> String {
+    format!("{place}: {} more of {name}", counted(more, "photo"))
+}
+
+impl Gallery {
+    /// What decisions on encounters of `folder` that stand have brought, also what people have taken out since: that is not new.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn brought(&self, folder: &str) -> Result<Brought> {
+        let query = "SELECT p.path, p.sha256 FROM photos p WHERE p.added IN (SELECT d.change FROM decisions d
+            JOIN changes c ON c.id = d.change WHERE c.undone IS NULL AND d.folder = ?1)";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let all = || self.facts.connection.prepare_cached(query)?.query_map([folder], read)?.collect();
+        self.facts.told(all())
+    }
+
+    /// The photos of `seen`, an encounter of `folder` of which somebody is decided, that the gallery does not have: their places.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn later(&self, folder: &str, seen: &Seen, brought: &Brought) -> Result<Vec<usize>> {
+        let query = "SELECT EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND sha256 = ?1 AND crop = ?2)
+            OR EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND path = ?4 AND root = (SELECT id FROM roots WHERE path = ?3))";
+        let mut later = Vec::new();
+        for (at, photo) in seen.photos.iter().enumerate() {
+            let Some(sha) = sha(&photo.sha256) else { continue };
+            if brought.contains(&(photo.path.clone(), sha)) {
+                continue;
+            }
+            let is_there = || {
+                let mut query = self.facts.connection.prepare_cached(query)?;
+                query.query_row(params![sha, photo.crop, folder, photo.path], |row| row.get(0))
+            };
+            if !self.facts.told::<bool>(is_there())? {
+                later.push(at);
+            }
+        }
+        Ok(later)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decisions::{By, Decided, Proposed, Ruling};
+    use super::super::rulings::Ruled;
+    use super::super::session::{Entry, Session};
+    use super::super::sitting::Sitting;
+    use super::super::sitting::tests::{stage, write};
+    use super::super::tests::embedding;
+    use super::super::writer::Writer;
+    use super::super::{Error, Result};
+    use std::path::{Path, PathBuf};
+
+    struct Week {
+        _dir: tempfile::TempDir,
+        gallery: PathBuf,
+        folder: PathBuf,
+    }
+
+    impl Week {
+        /// Encounter `a` of two photos is decided to be `ruling`; a third photo came since.
+        fn with_a_third(ruling: Ruling) -> Week {
+            let dir = tempfile::tempdir().unwrap();
+            let (gallery, folder) = stage(dir.path());
+            let week = Week { _dir: dir, gallery, folder };
+            week.rule(&ruling, None).unwrap();
+            week.see(3);
+            week
+        }
+
+        /// `a` was seen with so many photos.
+        fn see(&self, photos: usize) {
+            let vector = [0.1_f32.cos(), 0.1_f32.sin(), 0.0];
+            let all = [("a".to_owned(), vector.repeat(photos)), ("b".to_owned(), vector.to_vec())];
+            write(&self.gallery, &self.folder, &embedding(), &all);
+        }
+
+        fn rule(&self, ruling: &Ruling, corrects: Option<i64>) -> Result<()> {
+            let version = Session::read(&self.gallery, &self.folder)?.version;
+            let encounters = [("a".to_owned(), Proposed::default())];
+            let ruled = Ruled { encounters: &encounters, ruling, corrects };
+            let refused = Sitting::new(&self.gallery, &self.folder).rule(&[ruled], By::Person, version)?;
+            refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+        }
+
+        fn entry(&self) -> Entry {
+            (*Session::read(&self.gallery, &self.folder).unwrap().entries[0]).clone()
+        }
+
+        fn stands(&self) -> Decided {
+            self.entry().decided.unwrap()
+        }
+
+        /// Adds what is new as who was decided.
+        fn add(&self) -> Result<()> {
+            let stands = self.stands();
+            self.rule(&Ruling::Known(stands.ruling.individual().unwrap().into()), Some(stands.change))
+        }
+
+        fn photos(&self, name: &str) -> Vec<String> {
+            let gallery = super::Gallery::open(&self.gallery).unwrap();
+            let photos = gallery.individual(name).map_or_else(|_| Vec::new(), |(_, photos)| photos);
+            let own = photos.into_iter().filter(|photo| Path::new(&photo.root) == self.folder);
+            own.map(|photo| photo.photo).collect()
+        }
+
+        fn said(&self) -> String {
+            super::Gallery::open(&self.gallery).unwrap().changes().unwrap().pop().unwrap().said
+        }
+    }
+
+    #[test]
+    fn a_photo_that_came_later_is_told_and_added_to_who_was_decided_and_taken_out_again() {
+        let week = Week::with_a_third(Ruling::New("t9".into()));
+        assert_eq!(week.entry().later, [2]);
+        week.add().unwrap();
+        assert_eq!((week.photos("t9").len(), week.entry().later), (3, vec![]));
+        let stands = week.stands();
+        assert_eq!((&stands.ruling, stands.more), (&Ruling::New("t9".into()), true), "it is as new as it was");
+        assert_eq!(week.said(), "week/a: 1 photo more of t9");
+        assert!(matches!(week.add(), Err(Error::AlreadyDecided { .. })), "there is nothing to add");
+        let undone = Sitting::new(&week.gallery, &week.folder).undo().unwrap();
+        assert_eq!((undone.len(), undone[0].more), (1, true));
+        assert_eq!(week.said(), "taken back: identify: week/a: 1 photo more of t9");
+        assert_eq!((week.photos("t9").len(), week.entry().later, week.stands().more), (2, vec![2], false));
+        // who is called otherwise since is still who it was
+        Writer::open(&week.gallery).unwrap().rename("t9", "Zoe").unwrap();
+        week.add().unwrap();
+        assert_eq!(week.photos("Zoe").len(), 3);
+        // by `gallery undo`, too
+        assert_eq!(
+            Writer::open(&week.gallery).unwrap().undo().unwrap().said,
+            "taken back: identify: week/a: 1 photo more of Zoe"
+        );
+        assert_eq!(week.photos("Zoe").len(), 2);
+    }
+
+    #[test]
+    fn a_correction_takes_along_what_was_added_and_what_was_taken_out_by_hand_is_not_new() {
+        let week = Week::with_a_third(Ruling::Known("t1".into()));
+        week.add().unwrap();
+        week.rule(&Ruling::Known("t2".into()), Some(week.stands().change)).unwrap();
+        assert_eq!((week.photos("t1").len(), week.photos("t2").len(), week.entry().later), (0, 3, vec![]));
+        Writer::open(&week.gallery).unwrap().remove("t2", &["a/1.jpg".into()]).unwrap();
+        assert_eq!(week.entry().later, [0_usize; 0]);
+        week.see(4);
+        assert_eq!(week.entry().later, [3]);
+        week.add().unwrap();
+        assert_eq!(week.photos("t2"), ["a/2.jpg", "a/3.jpg", "a/4.jpg"]);
+        // and of one that was skipped nothing is new
+        let skipped = Week::with_a_third(Ruling::Skipped);
+        assert_eq!(skipped.entry().later, [0_usize; 0]);
+    }
+}

@@ -1,0 +1,51 @@
+//! Photos that could not be read when their encounter was decided: it is asked about again only when one is another file.
+
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::foreign;
+use crate::data::manifest::{Manifest, Problem};
+
+use super::asked::Together;
+
+/// A photo that could not be read, as its file was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// Its path as given.
+    pub photo: String,
+    /// Why it could not.
+    pub reason: String,
+    /// How long it was.
+    pub bytes: u64,
+    /// When it was written last, in milliseconds since 1970.
+    pub written: u64,
+}
+
+/// Length and time of the file at `path`; zeros where it is gone.
+fn look(path: &Path) -> (u64, u64) {
+    let Ok(meta) = std::fs::metadata(path) else { return (0, 0) };
+    let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    (meta.len(), written.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+}
+
+impl Unread {
+    /// Those of `problems` that are of photos of `together`, places in `manifest`.
+    pub(super) fn of(manifest: &Manifest, together: &Together, problems: &[Problem]) -> Vec<Unread> {
+        let of_photo = |&at: &usize| {
+            let path = &manifest.photos[at].path;
+            let problem =
+                problems.iter().find(|problem| problem.photo.as_deref().is_some_and(|one| Path::new(one) == path))?;
+            let (bytes, written) = look(&manifest.full_path(at));
+            let photo = path.to_string_lossy().into_owned();
+            Some(Unread { photo, reason: foreign::sentence(&problem.reason), bytes, written })
+        };
+        if problems.is_empty() { Vec::new() } else { together.photos.iter().filter_map(of_photo).collect() }
+    }
+
+    /// Whether the file at its path is as it was.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        look(Path::new(&self.photo)) == (self.bytes, self.written)
+    }
+}
