@@ -169,13 +169,14 @@ pub(super) fn panels(blocks: usize, panel: usize) -> impl Iterator<Item = (usize
     (0..blocks).step_by(panel).map(move |first| (first, panel.min(blocks - first)))
 }
 
-/// Tasks that there should be at least, so that many threads have work: as many as photos, within these bounds.
-pub(super) fn tasks_wanted(images: usize, least: usize) -> usize {
-    images.clamp(least, MOST_TASKS.max(least))
-}
-
 /// Threads that a large batch has work for.
 pub(super) const MOST_TASKS: usize = 64;
+
+/// Tasks that there should be at least: `few`, which cost least, of a small batch, else so many that many threads have
+/// work.
+pub(super) fn tasks_wanted(images: usize, few: usize) -> usize {
+    if images < MOST_TASKS / 2 { few } else { MOST_TASKS }
+}
 
 /// Cuts `total` into as few pieces of at most `most` as there can be, all about equal.
 pub(super) fn pieces(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {

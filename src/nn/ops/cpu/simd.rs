@@ -367,6 +367,35 @@ pub(super) trait Kernel {
     unsafe fn run<L: Lanes>(self);
 }
 
+pub(super) fn toggle() -> usize {
+    static T: OnceLock<usize> = OnceLock::new();
+    *T.get_or_init(|| std::env::var("CARETTA_PF").ok().and_then(|v| v.parse().ok()).unwrap_or(0))
+}
+
+/// Asks for a line of the cache that will be written; harmless wherever it points.
+#[inline(always)]
+pub(super) fn ask_to_write(line: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which never faults.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
+/// Asks for a line of the cache that will be read; harmless wherever it points.
+#[inline(always)]
+pub(super) fn ask_to_read(line: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
 /// Runs `kernel` the way `isa` says.
 ///
 /// # Safety

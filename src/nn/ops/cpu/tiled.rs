@@ -343,6 +343,7 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
         let as_they_are = plan.shape.flat && plan.finish.is_none() && !accumulate;
         // SAFETY: the caller's.
         unsafe {
+            let ahead = super::simd::toggle();
             U::begin();
             for panel in panels.clone() {
                 let columns = PANEL.min(plan.target.blocks - panel * PANEL);
@@ -385,6 +386,9 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
                                 copied.start = from + LANES;
                             }
                         }
+                        if ahead > 0 {
+                            places.ask_for(start, here, first_block, columns, ahead);
+                        }
                         U::block::<PARTS>(&block, to);
                         if copied.start < copied.end {
                             places.store(&sums, start, copied, first_block, columns);
@@ -407,6 +411,33 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
+    /// Asks for the lines of the target that a block from place `start` on will write, and for what is added to them, so
+    /// that they are near when its products are done.
+    ///
+    /// # Safety
+    /// None of what lies there is read or written.
+    #[inline(always)]
+    unsafe fn ask_for(&self, start: usize, here: usize, first_block: usize, columns: usize, ahead: usize) {
+        let Target { data, image, size: [height, width], step, first, .. } = self.plan.target;
+        let [rows, across] = self.plane;
+        let place = start % (rows * across);
+        let (photo, y, x) = (start / (rows * across), place / across, place % across);
+        let (first_row, first_column) = if self.plan.shape.flat { (0, self.first_row) } else { (self.first_row, 0) };
+        let place = ((first_row + y) * step + first[0]) * width + (first_column + x) * step + first[1];
+        for b in 0..columns {
+            let there = (self.first_photo + photo) * image + ((first_block + b) * height * width + place) * LANES;
+            for i in 0..here {
+                let line = there + i * step * LANES;
+                super::simd::ask_to_write(data.0.wrapping_add(line));
+                if ahead > 1
+                    && let Some(residual) = self.plan.finish.residual
+                {
+                    super::simd::ask_to_read(residual.0.wrapping_add(line));
+                }
+            }
+        }
+    }
+
     /// Where sixteen places from `from` on lie in the target of a flat shape, if all in one photo.
     ///
     /// # Safety
