@@ -232,7 +232,7 @@ fn cuda_runs_that_are_killed_go_on_to_the_same_bytes() {
 #[test]
 fn cuda_checkpoints_go_to_the_cpu_and_back() {
     let Some(card) = Card::new() else { return };
-    // the card fails after its first checkpoint, the CPU makes the rest, and the other way round
+    // the card fails after its first checkpoint, the CPU makes the rest
     card.says(&card.train("triplet", "there"), &[("STANDIN_FAIL_AT", "1800")]);
     let config = card.stage.root.join("there/config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -249,6 +249,78 @@ fn cuda_checkpoints_go_to_the_cpu_and_back() {
     }
     let [cpu, cuda] = ["cpu", "cuda:0"].map(|device| embeddings(&card.stage.root.join(device)));
     assert!(farthest(&cpu, &cuda) < 1e-3, "{}", farthest(&cpu, &cuda));
+}
+
+/// A training in which rounding does not grow; AdamW's first steps follow the sign of a gradient, be it all rounding.
+const STEADY: &[&str] = &["--lr", "0.0001", "--set", "optimiser.kind=sgd", "--set", "optimiser.momentum=0.9"];
+
+/// The losses of a run's steps, those made twice as they were made last.
+fn losses(run: &Path) -> Vec<f64> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let steps = lines.filter(|line| line["kind"] == "step");
+    let last: std::collections::BTreeMap<u64, f64> =
+        steps.map(|line| (line["step"].as_u64().unwrap(), line["loss"].as_f64().unwrap())).collect();
+    last.into_values().collect()
+}
+
+/// The largest difference of two runs' losses, as a share of the larger.
+fn losses_apart(a: &[f64], b: &[f64]) -> f64 {
+    assert!(!a.is_empty() && a.len() == b.len(), "{} and {} steps", a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs() / a.abs().max(b.abs())).fold(0.0, f64::max)
+}
+
+#[test]
+fn cuda_goes_on_from_a_checkpoint_of_the_cpu() {
+    let Some(card) = Card::new() else { return };
+    let train = |out: &'static str| {
+        let more = ["--device", "cpu", "--precision", "fp32", "--epochs", "4"];
+        [card.stage.train_args("arcface", out, &more), STEADY.to_vec(), vec!["--set", "train.ema_decay=0.9"]].concat()
+    };
+    card.stage.ok(&train("whole"));
+    let (whole, moved) = (card.stage.root.join("whole"), card.stage.root.join("moved"));
+    let mut command = card.stage.command(&train("moved"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("there is a checkpoint", || moved.join(LAST).exists());
+    kill(&mut child);
+    let config = std::fs::read_to_string(moved.join("config.toml")).unwrap();
+    std::fs::write(moved.join("config.toml"), config.replace("device = \"cpu\"", "device = \"cuda:0\"")).unwrap();
+    card.ok(&["run", "resume", "moved", "--foreground"], &[]);
+    let log = std::fs::read_to_string(moved.join("log.txt")).unwrap();
+    assert!(log.contains("resumed after step") && log.contains("card 0"), "{log}");
+    let apart = losses_apart(&losses(&whole), &losses(&moved));
+    assert!(apart < 1e-3, "{apart}");
+}
+
+#[test]
+fn cuda_accumulates_averages_and_has_sub_centres_as_the_cpu() {
+    let Some(card) = Card::new() else { return };
+    let train = |out: &'static str, device: &'static str| {
+        let more = ["--device", device, "--precision", "fp32", "--batch-size", "4"];
+        let sets = ["--set", "batch.accumulate=2", "--set", "train.ema_decay=0.9", "--set", "loss.sub_centres=2"];
+        [card.stage.train_args("arcface", out, &more), STEADY.to_vec(), sets.to_vec()].concat()
+    };
+    for (out, device) in [("cpu", "cpu"), ("card", "cuda:0")] {
+        card.ok(&train(out, device), &[]);
+    }
+    let [cpu, on_card] = ["cpu", "card"].map(|run| losses(&card.stage.root.join(run)));
+    let apart = losses_apart(&cpu, &on_card);
+    assert!(apart < 1e-3, "{apart}");
+    // the average is what is judged
+    let photos = card.stage.photos.to_str().unwrap();
+    for run in ["cpu", "card"] {
+        let out = format!("{run}-embedded");
+        card.ok(&["embed", "--model-path", run, "--data-dir", photos, "--output-dir", &out, "--device", "cpu"], &[]);
+    }
+    let [cpu, on_card] = ["cpu-embedded", "card-embedded"].map(|out| embeddings(&card.stage.root.join(out)));
+    assert!(farthest(&cpu, &on_card) < 1e-3, "{}", farthest(&cpu, &on_card));
+    let mut command = on_standin(card.stage.command(&train("killed", "cuda:0")), card.standin, &[]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let last = card.stage.root.join("killed").join(LAST);
+    until("there is a checkpoint", || last.exists());
+    kill(&mut child);
+    card.ok(&["run", "resume", "killed", "--foreground"], &[]);
+    assert!(bytes(&last) == bytes(card.stage.root.join("card").join(LAST)), "the resumed run ends in other bytes");
 }
 
 #[test]
