@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::nn::backbone::Backbone;
 use crate::nn::ops::device::{AnyDevice, Holder, on_device};
 use crate::nn::ops::{Backend, Precision};
-use crate::nn::selftest::{self, Check};
+use crate::nn::selftest::{self, Allowed, Check};
 use crate::run::config::Method;
 use crate::train::parity::{Parity, ParityPlan, parity};
 
+use super::args::PrecisionArg;
 use super::{Context, words};
 
 /// Arguments of `doctor`.
@@ -32,6 +33,9 @@ pub(super) struct DoctorArgs {
     /// Steps of their training
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     network_steps: u32,
+    /// How exactly they compute
+    #[arg(long, hide = true, value_enum, default_value_t = PrecisionArg::Fp32, value_name = "HOW")]
+    precision: PrecisionArg,
     /// Learning rate that their training rises to
     #[arg(long, hide = true, default_value_t = LR, value_name = "X")]
     network_lr: f32,
@@ -47,6 +51,9 @@ const LR: f32 = 0.0001;
 /// The CPU's and a card's embeddings may differ by so much (fp32), their losses by such a share.
 const EMBEDDING: f64 = 1e-3;
 const LOSS: f64 = 0.01;
+/// The same with maps of bf16.
+const EMBEDDING_AMP: f64 = 0.05;
+const LOSS_AMP: f64 = 0.1;
 
 /// A pass of the self-test.
 #[derive(Serialize)]
@@ -112,10 +119,12 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
         let set_precision = |precision| device.set_precision(precision);
         on_device!(&device, device => tests(device, card.is_some(), &set_precision))?
     };
-    device.set_precision(Precision::Fp32);
+    let precision = args.precision.into();
+    device.set_precision(precision);
     let networks = if args.networks { on_device!(&device, device => networks(device, args))? } else { Vec::new() };
+    let (embedding, loss) = if precision == Precision::Amp { (EMBEDDING_AMP, LOSS_AMP) } else { (EMBEDDING, LOSS) };
     let passed = tests.iter().all(|t| t.checks.iter().all(Check::passed))
-        && networks.iter().all(|n| n.embedding <= EMBEDDING && n.loss <= LOSS);
+        && networks.iter().all(|n| n.embedding <= embedding && n.loss <= loss);
     let answer = Answer { device: described, missing, card, tests, networks, passed };
     context.answer(&answer, || report(&answer))?;
     if !passed {
@@ -124,7 +133,7 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// The self-test in exact products, and once more as convolutions usually run.
+/// The self-test in exact products, once more as convolutions usually run, and on a card with maps of bf16.
 fn tests<D: Backend>(device: &D, is_card: bool, set_precision: &dyn Fn(Precision)) -> Result<Vec<Tested>> {
     // sums of some hundred products in another order
     const EXACT: f64 = 2e-5;
@@ -133,11 +142,14 @@ fn tests<D: Backend>(device: &D, is_card: bool, set_precision: &dyn Fn(Precision
     /// Sixteen bits are.
     const THREE_PRODUCTS: f64 = 1e-4;
     let high = if is_card { TF32 } else { THREE_PRODUCTS };
-    let each = [(Precision::Fp32, EXACT), (Precision::High, high)].into_iter().map(|(precision, limit)| {
+    let mut each =
+        vec![(Precision::Fp32, Allowed::of_convolutions(EXACT)), (Precision::High, Allowed::of_convolutions(high))];
+    each.extend(is_card.then_some((Precision::Amp, Allowed::BF16)));
+    let tested = |(precision, allowed): (Precision, Allowed)| {
         set_precision(precision);
-        Ok(Tested { precision: precision.name(), checks: selftest::run(device, limit)? })
-    });
-    each.collect()
+        Ok(Tested { precision: precision.name(), checks: selftest::run(device, allowed)? })
+    };
+    each.into_iter().map(tested).collect()
 }
 
 fn networks<D: Backend>(device: &D, args: &DoctorArgs) -> Result<Vec<Parity>> {

@@ -33,7 +33,7 @@ pub use norm::{BatchNorm, NormKernel, NormSpec, batch_norm};
 pub use patches::{PatchKernel, merge_patches, reframe};
 pub use photos::{Normalisation, PhotoKernel, photos};
 pub use pool::{PoolKernel, PoolKind, PoolSpec, Rows, global_average, pool2d, to_matrix};
-pub use precision::Precision;
+pub use precision::{Precision, bf16_of, f32_of};
 pub use scale::{ScaleKernel, scale_channels};
 pub use update::{AdamStep, SgdStep, UpdateKernel};
 

@@ -374,10 +374,10 @@ API int nvmlDeviceGetComputeRunningProcesses_v3(void *, unsigned *count, NvmlPro
     std::copy(all.begin(), all.end(), p); *count = all.size(); return 0;
 }
 // ---------------------------------------------------------------- cuDNN: N x H x W x C, plain loops, every descriptor checked
-struct Desc { int kind, v[8]; int math; };                // kind 1 tensor (n c h w), 2 filter (k c h w), 3 convolution (ph pw sh sw dh dw)
+struct Desc { int kind, v[8]; int math, type; };          // kind 1 tensor (n c h w), 2 filter (k c h w), 3 convolution (ph pw sh sw dh dw); type 0 f32, 9 bf16
 enum { BAD_PARAM = 2000, NOT_SUPPORTED = 3000 };
 static bool is(void *d, int kind) { return d && ((Desc *)d)->kind == kind; }
-static int make(void **d, int kind) { *d = new Desc{kind, {-1, -1, -1, -1}, 0}; return 0; }
+static int make(void **d, int kind) { *d = new Desc{kind, {-1, -1, -1, -1}, 0, 0}; return 0; }
 API size_t cudnnGetVersion() { return 91900; }
 API const char *cudnnGetErrorString(int e) { return e == BAD_PARAM ? "CUDNN_STATUS_BAD_PARAM" : e == NOT_SUPPORTED ? "CUDNN_STATUS_NOT_SUPPORTED" : "CUDNN_STATUS"; }
 API int cudnnCreate(void **h) { if (!has_ctx) return 1001; *h = (void *)0xD22; return 0; }
@@ -385,18 +385,18 @@ API int cudnnCreateTensorDescriptor(void **d) { return make(d, 1); }
 API int cudnnCreateFilterDescriptor(void **d) { return make(d, 2); }
 API int cudnnCreateConvolutionDescriptor(void **d) { return make(d, 3); }
 API int cudnnSetTensor4dDescriptor(void *d, int format, int type, int n, int c, int h, int w) {
-    if (!is(d, 1) || format != 1 || type != 0 || n < 1 || c < 1 || h < 1 || w < 1) return say(BAD_PARAM, "cudnnSetTensor4dDescriptor");
-    Desc *t = (Desc *)d; t->v[0] = n; t->v[1] = c; t->v[2] = h; t->v[3] = w; return 0;
+    if (!is(d, 1) || format != 1 || (type != 0 && type != 9) || n < 1 || c < 1 || h < 1 || w < 1) return say(BAD_PARAM, "cudnnSetTensor4dDescriptor");
+    Desc *t = (Desc *)d; t->type = type; t->v[0] = n; t->v[1] = c; t->v[2] = h; t->v[3] = w; return 0;
 }
 API int cudnnSetFilter4dDescriptor(void *d, int type, int format, int k, int c, int h, int w) {
-    if (!is(d, 2) || format != 1 || type != 0 || k < 1 || c < 1 || h < 1 || w < 1) return say(BAD_PARAM, "cudnnSetFilter4dDescriptor");
-    Desc *t = (Desc *)d; t->v[0] = k; t->v[1] = c; t->v[2] = h; t->v[3] = w; return 0;
+    if (!is(d, 2) || format != 1 || (type != 0 && type != 9) || k < 1 || c < 1 || h < 1 || w < 1) return say(BAD_PARAM, "cudnnSetFilter4dDescriptor");
+    Desc *t = (Desc *)d; t->type = type; t->v[0] = k; t->v[1] = c; t->v[2] = h; t->v[3] = w; return 0;
 }
 API int cudnnSetConvolution2dDescriptor(void *d, int ph, int pw, int sh, int sw, int dh, int dw, int mode, int type) {
     if (!is(d, 3) || ph < 0 || pw < 0 || sh < 1 || sw < 1 || dh < 1 || dw < 1 || mode != 1 || type != 0) return say(BAD_PARAM, "cudnnSetConvolution2dDescriptor");
     Desc *t = (Desc *)d; int v[] = {ph, pw, sh, sw, dh, dw}; std::copy(v, v + 6, t->v); return 0;
 }
-API int cudnnSetConvolutionMathType(void *d, int math) { if (!is(d, 3) || (math != 0 && math != 3)) return say(BAD_PARAM, "cudnnSetConvolutionMathType"); ((Desc *)d)->math = math; return 0; }
+API int cudnnSetConvolutionMathType(void *d, int math) { if (!is(d, 3) || (math != 0 && math != 1 && math != 3)) return say(BAD_PARAM, "cudnnSetConvolutionMathType"); ((Desc *)d)->math = math; return 0; }
 struct Perf { int algo, status; float time; size_t memory; int determinism, math, reserved[3]; };
 static const size_t NEEDS = 4096;                         // bytes of workspace that the one algorithm wants
 static int fits(void *x, void *w, void *c, void *y) {     // do the four descriptors belong together?
@@ -404,11 +404,25 @@ static int fits(void *x, void *w, void *c, void *y) {     // do the four descrip
     int *a = ((Desc *)x)->v, *f = ((Desc *)w)->v, *k = ((Desc *)c)->v, *o = ((Desc *)y)->v;
     int oh = (a[2] + 2 * k[0] - k[4] * (f[2] - 1) - 1) / k[2] + 1, ow = (a[3] + 2 * k[1] - k[5] * (f[3] - 1) - 1) / k[3] + 1;
     if (a[1] != f[1] || o[0] != a[0] || o[1] != f[0] || o[2] != oh || o[3] != ow) return say(BAD_PARAM, "cuDNN: sizes that do not fit: x %dx%dx%dx%d, w %dx%dx%dx%d, y %dx%dx%dx%d", a[0], a[1], a[2], a[3], f[0], f[1], f[2], f[3], o[0], o[1], o[2], o[3]);
+    int type = ((Desc *)x)->type;
+    if (((Desc *)w)->type != type || ((Desc *)y)->type != type) return say(BAD_PARAM, "cuDNN: operands of different types");
+    if ((type == 9) != (((Desc *)c)->math == 1)) return say(BAD_PARAM, "cuDNN: math %d for operands of type %d", ((Desc *)c)->math, type);
     if (k[4] * k[5] != 1 && k[4] == 2) return NOT_SUPPORTED;   // so that the way without cuDNN is walked too
+    if (type == 9 && a[1] == 3) return NOT_SUPPORTED;          // and the way by f32
     return 0;
 }
-static int one(int room, int *count, Perf *p) { if (room < 1) return BAD_PARAM; p[0] = Perf{1, 0, 0.1f, NEEDS, 1, 0, {}}; *count = 1; return 0; }
-static size_t bytes(void *d) { int *v = ((Desc *)d)->v; return 4ull * v[0] * v[1] * v[2] * v[3]; }
+static int one(void *c, int room, int *count, Perf *p) { if (room < 1) return BAD_PARAM; p[0] = Perf{1, 0, 0.1f, NEEDS, 1, ((Desc *)c)->math, {}}; *count = 1; return 0; }
+static size_t values(void *d) { int *v = ((Desc *)d)->v; return (size_t)v[0] * v[1] * v[2] * v[3]; }
+static size_t bytes(void *d) { return (((Desc *)d)->type == 9 ? 2 : 4) * values(d); }
+struct Floats {                                           // what lies at p, as f32
+    std::vector<float> own; const float *p;
+    Floats(void *d, u64 at) : p((const float *)at) {
+        if (((Desc *)d)->type != 9) return;
+        own.resize(values(d)); for (size_t i = 0; i < own.size(); i++) { unsigned b = (unsigned)((const unsigned short *)at)[i] << 16; memcpy(&own[i], &b, 4); }
+        p = own.data();
+    }
+};
+static unsigned short bf16_of(float v) { unsigned b; memcpy(&b, &v, 4); return v != v ? b >> 16 | 64 : (b + 0x7fff + (b >> 16 & 1)) >> 16; }
 static int operands(void *a, u64 pa, void *b, u64 pb, void *c, u64 pc, u64 ws, size_t n, size_t needs) {
     if (!has_ctx) return say(4000, "cuDNN: no context is current on this thread");
     if (sticky) return say(5000, "cuDNN: the context has failed");
@@ -427,25 +441,28 @@ template <class F> static void taps(void *xd, void *wd, void *cd, void *yd, F f)
     }
 }
 #define CONV_SIZES int C = ((Desc *)xd)->v[1], K = ((Desc *)yd)->v[1]; size_t row = (size_t)((Desc *)wd)->v[2] * ((Desc *)wd)->v[3] * C
-static void mix(float *out, const std::vector<float> &sum, float beta) { for (size_t i = 0; i < sum.size(); i++) out[i] = beta == 0 ? sum[i] : sum[i] + beta * out[i]; }   // beta 0: not read
+static void mix(void *d, u64 at, const std::vector<float> &sum, float beta) {   // beta 0: not read
+    Floats there(d, at); bool half = ((Desc *)d)->type == 9;
+    for (size_t i = 0; i < sum.size(); i++) { float v = beta == 0 ? sum[i] : sum[i] + beta * there.p[i]; if (half) ((unsigned short *)at)[i] = bf16_of(v); else ((float *)at)[i] = v; }
+}
 API int cudnnConvolutionForward(void *, const float *al, void *xd, u64 x, void *wd, u64 w, void *cd, int algo, u64 ws, size_t n, const float *be, void *yd, u64 y) {
     if (int e = fits(xd, wd, cd, yd)) return e; if (int e = operands(xd, x, wd, w, yd, y, ws, n, NEEDS)) return e; if (algo != 1 || *al != 1) return BAD_PARAM;
-    LOCK; CONV_SIZES; const float *X = (float *)x, *W = (float *)w; std::vector<float> sum(bytes(yd) / 4);
+    LOCK; CONV_SIZES; Floats xs(xd, x), ws_(wd, w); const float *X = xs.p, *W = ws_.p; std::vector<float> sum(values(yd));
     taps(xd, wd, cd, yd, [&](size_t i, size_t f, size_t o) { for (int k = 0; k < K; k++) { const float *a = X + i, *b = W + f + k * row; float s = 0; for (int c = 0; c < C; c++) s += a[c] * b[c]; sum[o + k] += s; } });
-    mix((float *)y, sum, *be); return 0;
+    mix(yd, y, sum, *be); return 0;
 }
 API int cudnnConvolutionBackwardData(void *, const float *al, void *wd, u64 w, void *yd, u64 y, void *cd, int algo, u64 ws, size_t n, const float *be, void *xd, u64 x) {
     if (int e = fits(xd, wd, cd, yd)) return e; if (int e = operands(xd, x, wd, w, yd, y, ws, n, NEEDS)) return e; if (algo != 1 || *al != 1) return BAD_PARAM;
-    LOCK; CONV_SIZES; const float *Y = (float *)y, *W = (float *)w; std::vector<float> sum(bytes(xd) / 4);
+    LOCK; CONV_SIZES; Floats ys(yd, y), ws_(wd, w); const float *Y = ys.p, *W = ws_.p; std::vector<float> sum(values(xd));
     taps(xd, wd, cd, yd, [&](size_t i, size_t f, size_t o) { for (int k = 0; k < K; k++) { float *a = &sum[i], g = Y[o + k]; const float *b = W + f + k * row; for (int c = 0; c < C; c++) a[c] += g * b[c]; } });
-    mix((float *)x, sum, *be); return 0;
+    mix(xd, x, sum, *be); return 0;
 }
 API int cudnnConvolutionBackwardFilter(void *, const float *al, void *xd, u64 x, void *yd, u64 y, void *cd, int algo, u64 ws, size_t n, const float *be, void *wd, u64 w) {
     if (int e = fits(xd, wd, cd, yd)) return e; if (int e = operands(xd, x, wd, w, yd, y, ws, n, NEEDS)) return e; if (algo != 1 || *al != 1) return BAD_PARAM;
-    LOCK; CONV_SIZES; const float *Y = (float *)y, *X = (float *)x; std::vector<float> sum(bytes(wd) / 4);
+    LOCK; CONV_SIZES; Floats ys(yd, y), xs(xd, x); const float *Y = ys.p, *X = xs.p; std::vector<float> sum(values(wd));
     taps(xd, wd, cd, yd, [&](size_t i, size_t f, size_t o) { for (int k = 0; k < K; k++) { float *b = &sum[f + k * row], g = Y[o + k]; const float *a = X + i; for (int c = 0; c < C; c++) b[c] += g * a[c]; } });
-    mix((float *)w, sum, *be); return 0;
+    mix(wd, w, sum, *be); return 0;
 }
-API int cudnnGetConvolutionForwardAlgorithm_v7(void *, void *x, void *w, void *c, void *y, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(room, count, p); }
-API int cudnnGetConvolutionBackwardDataAlgorithm_v7(void *, void *w, void *y, void *c, void *x, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(room, count, p); }
-API int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void *, void *x, void *y, void *c, void *w, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(room, count, p); }
+API int cudnnGetConvolutionForwardAlgorithm_v7(void *, void *x, void *w, void *c, void *y, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(c, room, count, p); }
+API int cudnnGetConvolutionBackwardDataAlgorithm_v7(void *, void *w, void *y, void *c, void *x, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(c, room, count, p); }
+API int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void *, void *x, void *y, void *c, void *w, int room, int *count, Perf *p) { int e = fits(x, w, c, y); return e ? e : one(c, room, count, p); }

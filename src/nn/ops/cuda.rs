@@ -1,5 +1,5 @@
 //! The kernels of an NVIDIA card: maps as N x H x W x C on dfdx's own storage, convolutions by cuDNN, the rest by kernels of
-//! our own that NVRTC compiles at first use.
+//! our own that NVRTC compiles at first use. In amp maps are of bf16, all else of f32.
 //!
 //! `Cuda` is dfdx's device; what this module adds lies in one `engine` a process, on the same context and stream. Nothing is
 //! changed in place but what the caller owns alone: weights, moments, running statistics, sums of gradients.
@@ -13,6 +13,7 @@ mod kernels;
 mod layer_norm;
 mod layout;
 mod library;
+mod mixed;
 mod norm;
 pub(super) mod nvml;
 mod patches;
@@ -28,6 +29,7 @@ pub use engine::Card;
 use told::out_of_words;
 pub use told::{Failure, explain};
 
+use super::Precision;
 use super::device::Holder;
 
 /// Why a card cannot be used, with the way out where there is one.
@@ -177,9 +179,14 @@ pub fn used_before() -> Option<u64> {
     engine::engine().ok()?.used_before
 }
 
-/// Whether convolutions may round their factors to TF32, as PyTorch's do; they may unless told otherwise.
-pub fn allow_tf32(allow: bool) {
+/// Says how the open card computes from now on; maps of another precision must not be used any more.
+pub fn set_precision(precision: Precision) {
     if let Ok(engine) = engine::engine() {
-        engine.tf32.store(allow, std::sync::atomic::Ordering::Relaxed);
+        engine.set_precision(precision);
     }
+}
+
+/// Whether the open card keeps maps in bf16.
+pub fn has_half_maps() -> bool {
+    engine::engine().is_ok_and(engine::Engine::has_half_maps)
 }

@@ -178,12 +178,12 @@ pub enum DeviceError {
 }
 
 impl AnyDevice {
-    /// Says how convolutions multiply from now on.
+    /// Says how exactly to compute from now on; what was made before is of no use on a card.
     pub fn set_precision(&self, precision: Precision) {
         match self {
             AnyDevice::Cpu(_) => super::cpu::set_precision(precision),
             #[cfg(feature = "cuda")]
-            AnyDevice::Cuda(_) => super::cuda::allow_tf32(precision != Precision::Fp32),
+            AnyDevice::Cuda(_) => super::cuda::set_precision(precision),
         }
     }
 
@@ -205,7 +205,8 @@ impl AnyDevice {
             #[cfg(feature = "cuda")]
             AnyDevice::Cuda(_) => super::cuda::card().map_or_else(String::new, |card| {
                 let [major, minor] = card.capability;
-                format!("card {}: {}, compute capability {major}.{minor}", card.ordinal, card.name)
+                let maps = if super::cuda::has_half_maps() { ", maps in bf16" } else { "" };
+                format!("card {}: {}, compute capability {major}.{minor}{maps}", card.ordinal, card.name)
             }),
         }
     }

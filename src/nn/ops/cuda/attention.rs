@@ -7,7 +7,7 @@ use crate::nn::map::Flat;
 use crate::nn::ops::AttentionKernel;
 use crate::nn::ops::attention::Windows;
 
-use super::engine::{Arg, Kernel, THREADS, address, empty, engine, word};
+use super::engine::{Arg, Kernel, THREADS, address, empty_map, engine, word};
 use super::out_of_words;
 use super::reduce::Columns;
 
@@ -32,7 +32,7 @@ fn args(windows: &Windows, qkv: &Flat<Cuda>, table: &Flat<Cuda>) -> Result<Vec<A
 
 impl AttentionKernel for Cuda {
     fn attention_forward(&self, windows: &Windows, qkv: &Flat<Cuda>, table: &Flat<Cuda>) -> Result<Flat<Cuda>> {
-        let y = empty(self, windows.out.count())?;
+        let y = empty_map(self, windows.out.count())?;
         let mut args = args(windows, qkv, table)?;
         args.push(address(&y)?.into());
         let grid = [word(windows.count())?, word(windows.heads)?, 1];
@@ -50,7 +50,7 @@ impl AttentionKernel for Cuda {
         of_table: &mut <Cuda as Storage<f32>>::Vec,
     ) -> Result<Flat<Cuda>> {
         let engine = engine()?;
-        let gradient = empty(self, 3 * windows.out.count())?;
+        let gradient = empty_map(self, 3 * windows.out.count())?;
         let partial = engine.scratch::<f32>(windows.count() * of_table.len())?;
         let mut args = args(windows, qkv, table)?;
         args.extend([Arg::from(address(gy)?), address(&gradient)?.into(), (*partial.device_ptr()).into()]);
@@ -60,9 +60,9 @@ impl AttentionKernel for Cuda {
             engine.launch(Kernel::attention_back, grid, THREADS, &args)?;
             let sums = Columns::new(engine, 1, windows.count(), of_table.len()).run(
                 engine,
-                [Kernel::sums_4, Kernel::sums_1],
+                [Kernel::plain_sums_4, Kernel::plain_sums_1],
                 1,
-                &[(*partial.device_ptr()).into(), 0u64.into()],
+                &[(*partial.device_ptr()).into()],
             )?;
             sums.finish(engine, 1.0, true, *of_table.device_ptr())?;
         }

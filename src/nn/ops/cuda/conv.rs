@@ -8,8 +8,9 @@ use crate::nn::ops::{ConvKernel, ConvSpec};
 
 use super::cudnn::{Job, Way};
 use super::elements::grouped;
-use super::engine::{Arg, Engine, Kernel, address, empty, engine, int, word};
+use super::engine::{Arg, Engine, Kernel, address, empty_map, engine, int, word};
 use super::layout::{Path, path};
+use super::mixed;
 use super::reduce::Columns;
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
@@ -25,11 +26,15 @@ fn of_size(size: usize, kernels: [Kernel; 3]) -> Kernel {
 /// Runs `job` in cuDNN; false where it has no way.
 ///
 /// # Safety
-/// As [`super::cudnn::Dnn::run`].
+/// The addresses must be good for the sizes: of maps as they are stored now, of weights in f32.
 unsafe fn cudnn(engine: &Engine, job: &Job) -> Result<bool> {
+    if engine.has_half_maps() {
+        // SAFETY: the caller's.
+        return unsafe { mixed::run(engine, job) };
+    }
     let mut dnn = engine.dnn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // SAFETY: the caller's.
-    unsafe { dnn.run(engine, job) }
+    // SAFETY: the caller's; all operands are of f32.
+    unsafe { dnn.run(engine, job, engine.precision()) }
 }
 
 /// What the plain kernels take after their count.
@@ -82,7 +87,7 @@ impl ConvKernel for Cuda {
         y: Dims,
     ) -> Result<Flat<Cuda>> {
         let engine = engine()?;
-        let out = empty(self, y.count())?;
+        let out = empty_map(self, y.count())?;
         let (from, weight, to) = (address(x.1)?, address(weight)?, address(&out)?);
         let plain = || -> Result<()> {
             let mut args = sizes(spec, x.0, y)?;
@@ -135,7 +140,7 @@ impl ConvKernel for Cuda {
         let engine = engine()?;
         // `into` was summed up for this map alone
         let more = into.is_some();
-        let gx = into.map_or_else(|| empty(self, x.count()), Ok)?;
+        let gx = into.map_or_else(|| empty_map(self, x.count()), Ok)?;
         let (weight, gy, to) = (address(weight)?, address(y.1)?, address(&gx)?);
         let plain = || -> Result<()> {
             let mut args = sizes(spec, x, y.0)?;

@@ -11,7 +11,7 @@ use cudarc::driver::{CudaSlice, DevicePtr, DeviceSlice};
 use dfdx::prelude::CudaError;
 
 use crate::nn::map::Dims;
-use crate::nn::ops::ConvSpec;
+use crate::nn::ops::{ConvSpec, Precision};
 
 use super::engine::{Engine, int};
 use super::{Problem, library, out_of_words};
@@ -24,9 +24,12 @@ type Device = u64;
 
 const NHWC: i32 = 1;
 const FLOAT: i32 = 0;
+const BFLOAT16: i32 = 9;
 const CROSS_CORRELATION: i32 = 1;
 /// `CUDNN_DEFAULT_MATH`: TF32 where it is faster.
 const DEFAULT_MATH: i32 = 0;
+/// `CUDNN_TENSOR_OP_MATH`: products of bf16 as they come.
+const TENSOR_OP_MATH: i32 = 1;
 /// `CUDNN_FMA_MATH`: exact products.
 const FMA_MATH: i32 = 3;
 const DETERMINISTIC: i32 = 1;
@@ -91,7 +94,7 @@ struct Key {
     way: Way,
     spec: ConvSpec,
     x: [usize; 4],
-    tf32: bool,
+    precision: Precision,
 }
 
 /// How a shape is computed. Descriptors live as long as the process: shapes are few.
@@ -149,22 +152,28 @@ impl Dnn {
         unsafe { (self.api.version)() }
     }
 
+    /// Whether cuDNN has a way for `job`, its operands being of bf16 for [`Precision::Amp`] and of f32 for the others.
+    pub(super) fn can(&mut self, job: &Job, precision: Precision) -> Result<bool> {
+        Ok(self.known(job, precision)?.is_some())
+    }
+
+    fn known(&mut self, job: &Job, precision: Precision) -> Result<Option<Plan>> {
+        let Dims { n, c, h, w } = job.x;
+        let key = Key { way: job.way, spec: *job.spec, x: [n, c, h, w], precision };
+        if let Some(plan) = self.plans.get(&key) {
+            return Ok(*plan);
+        }
+        let plan = self.plan(job, precision)?;
+        self.plans.insert(key, plan);
+        Ok(plan)
+    }
+
     /// Runs `job`; false where cuDNN has no way for it.
     ///
     /// # Safety
-    /// The addresses must be good for what the sizes say.
-    pub(super) unsafe fn run(&mut self, engine: &Engine, job: &Job) -> Result<bool> {
-        let Dims { n, c, h, w } = job.x;
-        let key = Key { way: job.way, spec: *job.spec, x: [n, c, h, w], tf32: engine.is_tf32() };
-        let plan = match self.plans.get(&key) {
-            Some(plan) => *plan,
-            None => {
-                let plan = self.plan(job, key.tf32)?;
-                self.plans.insert(key, plan);
-                plan
-            }
-        };
-        let Some(plan) = plan else { return Ok(false) };
+    /// The addresses must be good for what the sizes say, in the type that [`Dnn::can`] names.
+    pub(super) unsafe fn run(&mut self, engine: &Engine, job: &Job, precision: Precision) -> Result<bool> {
+        let Some(plan) = self.known(job, precision)? else { return Ok(false) };
         let (memory, _) = self.workspace(engine, plan.workspace)?;
         let (one, rest) = (1.0f32, if job.more { 1.0f32 } else { 0.0 });
         let call = match job.way {
@@ -205,10 +214,11 @@ impl Dnn {
     }
 
     /// The algorithm that cuDNN thinks the fastest, of those whose results do not change from run to run.
-    fn plan(&self, job: &Job, tf32: bool) -> Result<Option<Plan>> {
+    fn plan(&self, job: &Job, precision: Precision) -> Result<Option<Plan>> {
         let spec = job.spec;
-        let (x, y) = (self.tensor(job.x)?, self.tensor(job.y)?);
-        let (w, conv) = (self.filter(spec)?, self.conv(spec, tf32)?);
+        let stored = if precision == Precision::Amp { BFLOAT16 } else { FLOAT };
+        let (x, y) = (self.tensor(stored, job.x)?, self.tensor(stored, job.y)?);
+        let (w, conv) = (self.filter(stored, spec)?, self.conv(spec, precision)?);
         let things = match job.way {
             Way::Forward => [x, w, y],
             Way::Data => [w, y, x],
@@ -231,41 +241,45 @@ impl Dnn {
         self.check(code)?;
         let usable = |f: &&Found| f.status == 0 && f.memory <= WORKSPACE && f.determinism == DETERMINISTIC;
         let Some(best) = found.iter().take(count.max(0) as usize).find(usable) else { return Ok(None) };
-        if tf32 {
+        if precision != Precision::Fp32 {
             // SAFETY: the convolution's own descriptor.
             self.check(unsafe { (self.api.set_math)(conv, best.math) })?;
         }
         Ok(Some(Plan { things, conv, algorithm: best.algorithm, workspace: best.memory }))
     }
 
-    fn tensor(&self, dims: Dims) -> Result<Thing> {
+    fn tensor(&self, stored: i32, dims: Dims) -> Result<Thing> {
         let mut thing = std::ptr::null_mut();
         let [n, c, h, w] = [int(dims.n)?, int(dims.c)?, int(dims.h)?, int(dims.w)?];
         // SAFETY: a place for a descriptor, and then that descriptor.
         unsafe {
             self.check((self.api.create_tensor)(&raw mut thing))?;
-            self.check((self.api.set_tensor)(thing, NHWC, FLOAT, n, c, h, w))?;
+            self.check((self.api.set_tensor)(thing, NHWC, stored, n, c, h, w))?;
         }
         Ok(thing)
     }
 
-    fn filter(&self, spec: &ConvSpec) -> Result<Thing> {
+    fn filter(&self, stored: i32, spec: &ConvSpec) -> Result<Thing> {
         let mut thing = std::ptr::null_mut();
         let (o, i) = (int(spec.out_channels)?, int(spec.in_channels)?);
         let [h, w] = [int(spec.kernel[0])?, int(spec.kernel[1])?];
         // SAFETY: as above.
         unsafe {
             self.check((self.api.create_filter)(&raw mut thing))?;
-            self.check((self.api.set_filter)(thing, FLOAT, NHWC, o, i, h, w))?;
+            self.check((self.api.set_filter)(thing, stored, NHWC, o, i, h, w))?;
         }
         Ok(thing)
     }
 
-    fn conv(&self, spec: &ConvSpec, tf32: bool) -> Result<Thing> {
+    fn conv(&self, spec: &ConvSpec, precision: Precision) -> Result<Thing> {
         let mut thing = std::ptr::null_mut();
         let pair = |p: [usize; 2]| -> Result<[i32; 2]> { Ok([int(p[0])?, int(p[1])?]) };
         let ([ph, pw], [sh, sw], [dh, dw]) = (pair(spec.padding)?, pair(spec.stride)?, pair(spec.dilation)?);
-        let math = if tf32 { DEFAULT_MATH } else { FMA_MATH };
+        let math = match precision {
+            Precision::Fp32 => FMA_MATH,
+            Precision::High => DEFAULT_MATH,
+            Precision::Amp => TENSOR_OP_MATH,
+        };
         // SAFETY: as above.
         unsafe {
             self.check((self.api.create_conv)(&raw mut thing))?;

@@ -6,7 +6,7 @@ use dfdx::prelude::{Cuda, CudaError, HasShape, Storage};
 use crate::nn::map::{Dims, Flat};
 use crate::nn::ops::{Activation, ElementKernel, Normalisation, PhotoKernel, ScaleKernel};
 
-use super::engine::{Arg, Engine, Kernel, address, empty, engine, word};
+use super::engine::{Arg, Engine, Kernel, address, empty, empty_map, engine, held, word};
 use super::reduce::Columns;
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
@@ -42,17 +42,17 @@ pub(super) unsafe fn grouped(
     unsafe { if grain.is_multiple_of(4) { engine.each(four, count / 4, args) } else { engine.each(one, count, args) } }
 }
 
-/// `keep x + share y` at `z`, which may be `x`.
-fn blend(engine: &Engine, count: usize, [keep, share]: [f32; 2], [x, y, z]: [u64; 3]) -> Result<()> {
+/// `keep x + share y` at `z`, which may be `x`, of what is no map.
+fn mix(count: usize, [keep, share]: [f32; 2], [x, y, z]: [u64; 3]) -> Result<()> {
     let args = [keep.into(), share.into(), x.into(), y.into(), z.into()];
     // SAFETY: called with buffers of `count` values.
-    unsafe { grouped(engine, [Kernel::blend_4, Kernel::blend_1], count, count, &args) }
+    unsafe { grouped(engine()?, [Kernel::mix_4, Kernel::mix_1], count, count, &args) }
 }
 
 impl PhotoKernel for Cuda {
     fn normalise(&self, dims: Dims, bytes: &[u8], by: &Normalisation) -> Result<Flat<Cuda>> {
         let engine = engine()?;
-        let y = empty(self, dims.count())?;
+        let y = empty_map(self, dims.count())?;
         let bytes = engine.upload(bytes)?;
         let mut args: Vec<Arg> = by.mean.iter().chain(&by.deviation).map(|v| Arg::from(*v)).collect();
         args.push((*bytes.device_ptr()).into());
@@ -65,8 +65,8 @@ impl PhotoKernel for Cuda {
 
 impl ElementKernel for Cuda {
     fn activate(&self, activation: Activation, x: (Dims, &Flat<Cuda>)) -> Result<Flat<Cuda>> {
-        let (engine, count) = (engine()?, x.1.shape().0);
-        let y = empty(self, count)?;
+        let (engine, count) = (engine()?, x.0.count());
+        let y = empty_map(self, count)?;
         let args = [number(activation).into(), address(x.1)?.into(), address(&y)?.into()];
         // SAFETY: two buffers of `count` values.
         unsafe { grouped(engine, [Kernel::activate_4, Kernel::activate_1], count, count, &args)? };
@@ -74,9 +74,9 @@ impl ElementKernel for Cuda {
     }
 
     fn activate_backward(&self, activation: Activation, x: &Flat<Cuda>, gy: Flat<Cuda>) -> Result<Flat<Cuda>> {
-        let (engine, count) = (engine()?, x.shape().0);
+        let (engine, count) = (engine()?, held(x)?);
         // not in place: another map may hold `gy` too
-        let gx = empty(self, count)?;
+        let gx = empty_map(self, count)?;
         let args = [number(activation).into(), address(x)?.into(), address(&gy)?.into(), address(&gx)?.into()];
         // SAFETY: three buffers of `count` values.
         unsafe { grouped(engine, [Kernel::activate_back_4, Kernel::activate_back_1], count, count, &args)? };
@@ -90,27 +90,29 @@ impl ElementKernel for Cuda {
     }
 
     fn add_in_place(&self, x: Flat<Cuda>, y: &Flat<Cuda>) -> Result<Flat<Cuda>> {
-        let count = x.shape().0;
+        let count = held(&x)?;
         // not in place: whether another tensor shares `x`, dfdx does not tell
-        let z = empty(self, count)?;
-        blend(engine()?, count, [1.0, 1.0], [address(&x)?, address(y)?, address(&z)?])?;
+        let z = empty_map(self, count)?;
+        let args = [1.0f32.into(), 1.0f32.into(), address(&x)?.into(), address(y)?.into(), address(&z)?.into()];
+        // SAFETY: three maps of `count` values.
+        unsafe { grouped(engine()?, [Kernel::blend_4, Kernel::blend_1], count, count, &args)? };
         Ok(z)
     }
 
     fn add_to_gradient(&self, values: &Flat<Cuda>, into: &mut <Cuda as Storage<f32>>::Vec) -> Result<()> {
         let into = *into.device_ptr();
-        blend(engine()?, values.shape().0, [1.0, 1.0], [into, address(values)?, into])
+        mix(values.shape().0, [1.0, 1.0], [into, address(values)?, into])
     }
 
     fn blend(&self, x: &mut Flat<Cuda>, y: &Flat<Cuda>, share: f32) -> Result<()> {
         let target = address(x)?;
-        blend(engine()?, x.shape().0, [1.0 - share, share], [target, address(y)?, target])
+        mix(x.shape().0, [1.0 - share, share], [target, address(y)?, target])
     }
 }
 
 /// `x` times the value that `scale` has for its photo and channel.
 fn scaled(device: &Cuda, dims: Dims, x: &Flat<Cuda>, scale: &Flat<Cuda>) -> Result<Flat<Cuda>> {
-    let y = empty(device, dims.count())?;
+    let y = empty_map(device, dims.count())?;
     let args = [
         word(dims.c)?.into(),
         word(dims.c * dims.h * dims.w)?.into(),
@@ -136,7 +138,7 @@ impl ScaleKernel for Cuda {
     ) -> Result<(Flat<Cuda>, Flat<Cuda>)> {
         let (engine, dims) = (engine()?, x.0);
         let columns = Columns::new(engine, dims.n, dims.h * dims.w, dims.c);
-        let of_scale = empty(self, dims.n * dims.c)?;
+        let of_scale = empty_map(self, dims.n * dims.c)?;
         // SAFETY: two maps of these sizes, and a sum for each photo and channel.
         unsafe {
             let sums = columns.run(
@@ -145,7 +147,7 @@ impl ScaleKernel for Cuda {
                 1,
                 &[address(&gy)?.into(), address(x.1)?.into()],
             )?;
-            sums.finish(engine, 1.0, false, address(&of_scale)?)?;
+            sums.finish_map(engine, 1.0, address(&of_scale)?)?;
         }
         Ok((scaled(self, dims, &gy, scale)?, of_scale))
     }

@@ -5,7 +5,7 @@
 
 use std::ffi::c_void;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cudarc::driver::result::{self, DriverError};
@@ -14,11 +14,12 @@ use cudarc::driver::{CudaDevice, CudaSlice, DeviceSlice};
 use dfdx::prelude::{Cuda, CudaError, HasShape, ZerosTensor};
 
 use crate::nn::map::Flat;
+use crate::nn::ops::Precision;
 
 use super::cudnn::Dnn;
 pub(super) use super::kernels::Kernel;
 use super::kernels::compile;
-use super::{Problem, library, nvml};
+use super::{Problem, library, nvml, out_of_words};
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
 
@@ -72,10 +73,12 @@ pub(super) struct Engine {
     pub(super) card: Card,
     device: Arc<CudaDevice>,
     functions: Vec<sys::CUfunction>,
+    /// Of the kernels for maps of bf16, which are compiled when they are first wanted.
+    half: OnceLock<Result<Vec<sys::CUfunction>, String>>,
     /// Multiprocessors.
     pub(super) processors: usize,
-    /// TF32 in convolutions.
-    pub(super) tf32: AtomicBool,
+    /// A [`Precision`]'s place among all.
+    precision: AtomicU8,
     pub(super) dnn: Mutex<Dnn>,
     pub(super) pool: Pool,
     /// Bytes in use on the card before this process came, where NVML tells.
@@ -157,11 +160,11 @@ impl Engine {
         let processors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1) as usize;
         let (_, memory) = result::mem_get_info().map_err(|e| failed("cuMemGetInfo", e))?;
         let pool = Pool::keeping(handle, ordinal)?;
-        let functions = compile(capability)?;
+        let functions = compile(capability, false)?;
         let dnn = Dnn::new()?;
         let card = Card { ordinal, name: name(handle, ordinal)?, capability, memory, driver, cudnn: dnn.version() };
-        let (tf32, dnn) = (AtomicBool::new(true), Mutex::new(dnn));
-        Ok(Engine { card, device, functions, processors, tf32, dnn, pool, used_before })
+        let (half, precision, dnn) = (OnceLock::new(), AtomicU8::new(Precision::High as u8), Mutex::new(dnn));
+        Ok(Engine { card, device, functions, half, processors, precision, dnn, pool, used_before })
     }
 
     /// Makes its context this thread's.
@@ -181,11 +184,12 @@ impl Engine {
     /// `args` must be what the kernel takes, in its order, addresses good for what it reads and writes.
     pub(super) unsafe fn launch(&self, kernel: Kernel, grid: [u32; 3], threads: u32, args: &[Arg]) -> Result<()> {
         let mut values: Vec<u64> = args.iter().map(|arg| arg.0).collect();
+        let function = self.functions()?[kernel as usize];
         let mut places: Vec<*mut c_void> = values.iter_mut().map(|value| std::ptr::from_mut(value).cast()).collect();
         // SAFETY: a function of this context; a value's low bytes are its first; the rest is the caller's.
         unsafe {
             result::launch_kernel(
-                self.functions[kernel as usize],
+                function,
                 (grid[0], grid[1], grid[2]),
                 (threads, 1, 1),
                 0,
@@ -260,10 +264,47 @@ impl Engine {
         Ok(unsafe { result::memcpy_dtod_async(to, from, bytes, std::ptr::null_mut()) }?)
     }
 
-    /// Whether convolutions may round to TF32.
-    pub(super) fn is_tf32(&self) -> bool {
-        self.tf32.load(Ordering::Relaxed)
+    /// The kernels for maps as they are stored now.
+    fn functions(&self) -> Result<&[sys::CUfunction]> {
+        if !self.has_half_maps() {
+            return Ok(&self.functions);
+        }
+        let compiled = self.half.get_or_init(|| compile(self.card.capability, true).map_err(|e| e.to_string()));
+        compiled.as_deref().map_err(|reason| out_of_words(reason.clone()))
     }
+
+    /// Computes with `precision` from now on; a card from before bf16 takes amp as high.
+    pub(super) fn set_precision(&self, precision: Precision) {
+        let has_bf16 = self.card.capability[0] >= 8;
+        let precision = if precision == Precision::Amp && !has_bf16 { Precision::High } else { precision };
+        self.precision.store(precision as u8, Ordering::Relaxed);
+    }
+
+    /// How convolutions multiply.
+    pub(super) fn precision(&self) -> Precision {
+        Precision::ALL[usize::from(self.precision.load(Ordering::Relaxed)) % Precision::ALL.len()]
+    }
+
+    /// Whether maps are stored as bf16; else as f32.
+    pub(super) fn has_half_maps(&self) -> bool {
+        self.precision() == Precision::Amp
+    }
+}
+
+/// Values of f32 whose memory a map of `count` values takes.
+pub(super) fn stored(count: usize) -> Result<usize> {
+    Ok(if engine()?.has_half_maps() { count.div_ceil(2) } else { count })
+}
+
+/// A map of `count` values that are still to be written.
+pub(super) fn empty_map(device: &Cuda, count: usize) -> Result<Flat<Cuda>> {
+    empty(device, stored(count)?)
+}
+
+/// Values that the memory of `map` holds: those of the map, and one more where their count is odd and they are of bf16.
+pub(super) fn held(map: &Flat<Cuda>) -> Result<usize> {
+    let length = map.shape().0;
+    Ok(if engine()?.has_half_maps() { 2 * length } else { length })
 }
 
 /// A count that a kernel's indices hold.

@@ -35,8 +35,8 @@ macro_rules! kernels {
     };
 }
 kernels! {
-    photos activate_4 activate_1 activate_back_4 activate_back_1 blend_4 blend_1 add_bias scale_4 scale_1 spread_4 spread_1
-    norm_4 norm_1 norm_back_4 norm_back_1 sums_4 sums_1 moments_4 moments_1 norm_back_sums_4 norm_back_sums_1 finish_sums finish_moments finish_norm_back
+    photos activate_4 activate_1 activate_back_4 activate_back_1 blend_4 blend_1 mix_4 mix_1 narrow widen add_bias scale_4 scale_1 spread_4 spread_1
+    norm_4 norm_1 norm_back_4 norm_back_1 sums_4 sums_1 plain_sums_4 plain_sums_1 moments_4 moments_1 norm_back_sums_4 norm_back_sums_1 finish_sums finish_map finish_moments finish_norm_back
     pool pool_place pool_back
     depthwise_3_1 depthwise_3_2 depthwise_back_3_1 depthwise_weight_3_1 depthwise_weight_3_2
     depthwise_5_1 depthwise_5_2 depthwise_back_5_1 depthwise_weight_5_1 depthwise_weight_5_2
@@ -46,11 +46,12 @@ kernels! {
     layer_norm layer_norm_back layer_norm_back_sums_4 layer_norm_back_sums_1 attention attention_back merge part reframe
 }
 
-/// Compiles the kernels for a card of that compute capability; in the order of [`Kernel`].
-pub(super) fn compile(capability: [i32; 2]) -> Result<Vec<sys::CUfunction>, Problem> {
+/// Compiles the kernels for a card of that compute capability, with maps of f32 or bf16; in the order of [`Kernel`].
+pub(super) fn compile(capability: [i32; 2], half_maps: bool) -> Result<Vec<sys::CUfunction>, Problem> {
     let arch = format!("compute_{}{}", capability[0], capability[1]);
     let options = CompileOptions { arch: Some(Box::leak(arch.into_boxed_str())), ..CompileOptions::default() };
-    let ptx = compile_ptx_with_opts(SOURCE, options).map_err(|e| Problem::Kernels {
+    let source = if half_maps { format!("#define HALF_MAPS\n{SOURCE}") } else { SOURCE.to_owned() };
+    let ptx = compile_ptx_with_opts(source, options).map_err(|e| Problem::Kernels {
         reason: match e {
             CompileError::CompileError { log, .. } => log.to_string_lossy().trim().to_owned(),
             other => format!("{other:?}"),

@@ -6,7 +6,7 @@ use crate::nn::map::{Dims, Flat};
 use crate::nn::ops::LayerNormKernel;
 use crate::nn::ops::layer_norm::{LayerNormGradients, Normed};
 
-use super::engine::{Kernel, THREADS, address, empty, engine, word};
+use super::engine::{Kernel, THREADS, address, empty, empty_map, engine, word};
 use super::norm::rows;
 use super::reduce::Columns;
 
@@ -24,7 +24,7 @@ impl LayerNormKernel for Cuda {
         epsilon: f32,
     ) -> Result<Normed<Cuda>> {
         let (dims, rows) = (x.0, rows(x.0));
-        let normed = Normed { y: empty(self, dims.count())?, places: empty(self, 2 * rows)? };
+        let normed = Normed { y: empty_map(self, dims.count())?, places: empty(self, 2 * rows)? };
         let args = [
             word(rows)?.into(),
             word(dims.c)?.into(),
@@ -53,7 +53,7 @@ impl LayerNormKernel for Cuda {
         let (dims, rows) = (x.0, rows(x.0));
         // `into` was summed up for this map alone
         let more = into.is_some();
-        let gx = into.map_or_else(|| empty(self, dims.count()), Ok)?;
+        let gx = into.map_or_else(|| empty_map(self, dims.count()), Ok)?;
         let given = LayerNormGradients { x: gx, gain: empty(self, dims.c)?, bias: empty(self, dims.c)? };
         let args = [
             word(rows)?.into(),

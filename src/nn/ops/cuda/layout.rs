@@ -1,12 +1,13 @@
-//! Order on the card: maps N x H x W x C, weights O x H x W x I (depthwise H x W x C), everything else as in files.
+//! Order on the card: maps N x H x W x C (in amp two values of bf16 where else one of f32 lies), weights O x H x W x I
+//! (depthwise H x W x C), everything else as in files.
 
 use dfdx::prelude::{Cuda, CudaError, HasShape, ReshapeTo, Tensor};
 
 use crate::nn::map::{Dims, Flat};
-use crate::nn::ops::{ConvSpec, Layout};
+use crate::nn::ops::{ConvSpec, Layout, bf16_of, f32_of};
 use crate::nn::param::Shape;
 
-use super::engine::engine;
+use super::engine::{Engine, Kernel, address, empty, empty_map, engine, stored};
 
 /// The kernel of a convolution, which decides the order of its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +37,19 @@ pub(super) fn path(spec: &ConvSpec) -> Path {
 
 impl Layout for Cuda {
     fn map_len(&self, dims: Dims) -> usize {
-        dims.count()
+        stored(dims.count()).unwrap_or_default()
     }
 
     fn pack_map(&self, dims: Dims, values: &[f32]) -> Vec<f32> {
         let mut packed = vec![0.0; dims.count()];
         each_of_map(dims, |torch, ours| packed[ours] = values[torch]);
-        packed
+        if engine().is_ok_and(Engine::has_half_maps) { paired(&packed) } else { packed }
     }
 
     fn unpack_map(&self, dims: Dims, values: &Flat<Cuda>) -> Result<Vec<f32>, CudaError> {
-        let packed = engine()?.values(values)?;
+        let engine = engine()?;
+        let packed = engine.values(values)?;
+        let packed = if engine.has_half_maps() { apart(&packed) } else { packed };
         let mut values = vec![0.0; dims.count()];
         each_of_map(dims, |torch, ours| values[torch] = packed[ours]);
         Ok(values)
@@ -67,11 +70,24 @@ impl Layout for Cuda {
 
     fn to_rows(&self, dims: Dims, values: &Flat<Cuda>) -> Result<Tensor<(usize, usize), f32, Cuda>, CudaError> {
         // a map of one place lies row by row already
-        values.clone().try_reshape_like(&(dims.n, dims.c))
+        if !engine()?.has_half_maps() {
+            return values.clone().try_reshape_like(&(dims.n, dims.c));
+        }
+        let rows = empty(self, dims.count())?;
+        // SAFETY: a map of so many values and as many of f32.
+        unsafe { converted(Kernel::widen, dims.count(), false, [address(values)?, address(&rows)?])? };
+        rows.try_reshape_like(&(dims.n, dims.c))
     }
 
     fn map_of_rows(&self, dims: Dims, rows: Tensor<(usize, usize), f32, Cuda>) -> Result<Flat<Cuda>, CudaError> {
-        rows.try_reshape_like(&(dims.count(),))
+        let rows = rows.try_reshape_like(&(dims.count(),))?;
+        if !engine()?.has_half_maps() {
+            return Ok(rows);
+        }
+        let map = empty_map(self, dims.count())?;
+        // SAFETY: a map of so many values and as many of f32.
+        unsafe { converted(Kernel::narrow, dims.count(), false, [address(&rows)?, address(&map)?])? };
+        Ok(map)
     }
 
     fn read<S: dfdx::prelude::Shape, T>(&self, tensor: &Tensor<S, f32, Cuda, T>) -> Result<Vec<f32>, CudaError> {
@@ -80,6 +96,34 @@ impl Layout for Cuda {
         dfdx::prelude::Synchronize::try_synchronize(self)?;
         Ok(tensor.as_vec())
     }
+}
+
+/// `count` values from one address to the other, to bf16 (`narrow`) or f32 (`widen`), added to what is there where `more`.
+///
+/// # Safety
+/// Both must be good for so many values of their kind.
+pub(super) unsafe fn converted(
+    kernel: Kernel,
+    count: usize,
+    more: bool,
+    [from, to]: [u64; 2],
+) -> Result<(), CudaError> {
+    // SAFETY: the caller's.
+    unsafe { engine()?.each(kernel, count, &[i32::from(more).into(), from.into(), to.into()]) }
+}
+
+/// Two values, rounded to bf16, where one of f32 would lie.
+fn paired(values: &[f32]) -> Vec<f32> {
+    let two = |pair: &[f32]| {
+        let upper = pair.get(1).map_or(0, |v| u32::from(bf16_of(*v)));
+        f32::from_bits(upper << 16 | u32::from(bf16_of(pair[0])))
+    };
+    values.chunks(2).map(two).collect()
+}
+
+/// The way back of [`paired`].
+fn apart(pairs: &[f32]) -> Vec<f32> {
+    pairs.iter().flat_map(|pair| [pair.to_bits() as u16, (pair.to_bits() >> 16) as u16]).map(f32_of).collect()
 }
 
 /// Calls `visit` with the place of each value of a map in torchvision's order and in ours.

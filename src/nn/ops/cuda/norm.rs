@@ -7,7 +7,7 @@ use crate::nn::ops::NormKernel;
 use crate::nn::ops::norm::{Moments, NormArgs, NormGradients};
 
 use super::elements::{grouped, number};
-use super::engine::{Arg, Kernel, address, empty, engine, word};
+use super::engine::{Arg, Kernel, address, empty, empty_map, engine, word};
 use super::reduce::Columns;
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
@@ -64,7 +64,7 @@ impl NormKernel for Cuda {
         let factor = count / (count - 1.0);
         let args = [factor.into(), 0.0f32.into(), variance.into(), variance.into(), address(&unbiased)?.into()];
         // SAFETY: buffers of a value a channel.
-        unsafe { engine()?.each(Kernel::blend_1, x.c, &args)? };
+        unsafe { engine()?.each(Kernel::mix_1, x.c, &args)? };
         Ok(unbiased)
     }
 
@@ -76,7 +76,7 @@ impl NormKernel for Cuda {
         args: NormArgs<Cuda>,
     ) -> Result<Flat<Cuda>> {
         let dims = x.0;
-        let y = empty(self, dims.count())?;
+        let y = empty_map(self, dims.count())?;
         let mut all: Vec<Arg> = vec![
             word(dims.c)?.into(),
             args.epsilon.into(),
@@ -107,7 +107,7 @@ impl NormKernel for Cuda {
         let kept = residual.map(|r| empty(self, r.shape().0)).transpose()?;
         let [gain, bias, slope, offset] = [(); 4].map(|()| empty(self, dims.c));
         let (gain, bias, slope, offset) = (gain?, bias?, slope?, offset?);
-        let gx = empty(self, dims.count())?;
+        let gx = empty_map(self, dims.count())?;
         let [mean, variance, own_gain, _] = known;
         let line = [address(&slope)?, address(&offset)?];
         // SAFETY: maps of these sizes and values of each channel.

@@ -5,13 +5,13 @@ use dfdx::prelude::{Cuda, CudaError};
 use crate::nn::map::{Dims, Flat};
 use crate::nn::ops::PatchKernel;
 
-use super::engine::{Kernel, address, empty, engine, word};
+use super::engine::{Kernel, address, empty_map, engine, word};
 
 type Result<T, E = CudaError> = std::result::Result<T, E>;
 
 /// A map of the sizes `to` that `kernel` gathers from `from`; `x` and `y` are the sizes that it takes.
 fn moved(device: &Cuda, kernel: Kernel, [x, y]: [Dims; 2], from: &Flat<Cuda>, to: Dims) -> Result<Flat<Cuda>> {
-    let out = empty(device, to.count())?;
+    let out = empty_map(device, to.count())?;
     let args = [
         word(x.c)?.into(),
         word(x.h)?.into(),

@@ -7,7 +7,7 @@ use crate::nn::map::{Dims, Flat};
 use crate::nn::ops::{PoolKernel, PoolKind, PoolSpec};
 
 use super::elements::grouped;
-use super::engine::{Arg, Kernel, address, empty, engine, int, word};
+use super::engine::{Arg, Kernel, address, empty_map, engine, int, word};
 use super::out_of_words;
 use super::reduce::Columns;
 
@@ -29,7 +29,7 @@ fn window(spec: &PoolSpec, x: Dims, y: Dims) -> Result<Vec<Arg>> {
 
 impl PoolKernel for Cuda {
     fn pool_forward(&self, spec: &PoolSpec, x: (Dims, &Flat<Cuda>), y: Dims) -> Result<Flat<Cuda>> {
-        let out = empty(self, y.count())?;
+        let out = empty_map(self, y.count())?;
         let kind = i32::from(spec.kind == PoolKind::Average);
         let mut args: Vec<Arg> = vec![word(y.c)?.into(), kind.into()];
         args.extend(window(spec, x.0, y)?);
@@ -47,7 +47,7 @@ impl PoolKernel for Cuda {
         gy: &Flat<Cuda>,
     ) -> Result<Flat<Cuda>> {
         let engine = engine()?;
-        let gx = empty(self, x.0.count())?;
+        let gx = empty_map(self, x.0.count())?;
         let window = window(spec, x.0, y.0)?;
         let channels: Arg = word(x.0.c)?.into();
         // where each window's largest value lay
@@ -77,13 +77,13 @@ impl PoolKernel for Cuda {
     fn global_average_forward(&self, x: (Dims, &Flat<Cuda>)) -> Result<Flat<Cuda>> {
         let (engine, dims) = (engine()?, x.0);
         let places = dims.h * dims.w;
-        let y = empty(self, dims.n * dims.c)?;
+        let y = empty_map(self, dims.n * dims.c)?;
         // SAFETY: a map of these sizes, and a sum for each photo and channel.
         unsafe {
             let columns = Columns::new(engine, dims.n, places, dims.c);
             let sums =
                 columns.run(engine, [Kernel::sums_4, Kernel::sums_1], 1, &[address(x.1)?.into(), 0u64.into()])?;
-            sums.finish(engine, 1.0 / places as f32, false, address(&y)?)?;
+            sums.finish_map(engine, 1.0 / places as f32, address(&y)?)?;
         }
         Ok(y)
     }
@@ -93,7 +93,7 @@ impl PoolKernel for Cuda {
         let places = x.h * x.w;
         // `into` was summed up for this map alone
         let more = into.is_some();
-        let gx = into.map_or_else(|| empty(self, x.count()), Ok)?;
+        let gx = into.map_or_else(|| empty_map(self, x.count()), Ok)?;
         let args = [
             word(x.c)?.into(),
             word(x.c * places)?.into(),

@@ -96,7 +96,7 @@ impl Sums {
     pub(super) unsafe fn finish_kind(&self, engine: &Engine, which: usize, out: u64) -> Result<()> {
         let channels = self.plan.channels;
         // SAFETY: the caller's.
-        unsafe { self.add_up(engine, [which * channels, channels], 1.0, false, out) }
+        unsafe { self.add_up(engine, Kernel::finish_sums, [which * channels, channels], 1.0, false, out) }
     }
 
     /// `factor` times the sums to `out`, added to what is there where `more`.
@@ -106,7 +106,17 @@ impl Sums {
     pub(super) unsafe fn finish(self, engine: &Engine, factor: f32, more: bool, out: u64) -> Result<()> {
         let count = self.plan.segments * self.plan.channels * self.kinds;
         // SAFETY: the caller's.
-        unsafe { self.add_up(engine, [0, count], factor, more, out) }
+        unsafe { self.add_up(engine, Kernel::finish_sums, [0, count], factor, more, out) }
+    }
+
+    /// `factor` times the sums to the map `out`.
+    ///
+    /// # Safety
+    /// `out` must be good for segments x kinds x channels values of a map.
+    pub(super) unsafe fn finish_map(self, engine: &Engine, factor: f32, out: u64) -> Result<()> {
+        let count = self.plan.segments * self.plan.channels * self.kinds;
+        // SAFETY: the caller's.
+        unsafe { self.add_up(engine, Kernel::finish_map, [0, count], factor, false, out) }
     }
 
     /// `count` sums from the one at `first` on.
@@ -116,6 +126,7 @@ impl Sums {
     unsafe fn add_up(
         &self,
         engine: &Engine,
+        kernel: Kernel,
         [first, count]: [usize; 2],
         factor: f32,
         more: bool,
@@ -131,6 +142,6 @@ impl Sums {
             out.into(),
         ];
         // SAFETY: the caller's.
-        unsafe { engine.finish(Kernel::finish_sums, count, &args) }
+        unsafe { engine.finish(kernel, count, &args) }
     }
 }

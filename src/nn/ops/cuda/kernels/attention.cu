@@ -8,7 +8,7 @@ typedef float Rows[MOST_PLACES][MOST_WIDTH + 1];
 typedef float Pairs[MOST_PLACES][MOST_PLACES + 1];
 
 #define WINDOWS_PARAMS \
-    u32 heads, u32 width, u32 side, u32 shift_y, u32 shift_x, u32 grid_y, u32 grid_x, float factor, const float *qkv, \
+    u32 heads, u32 width, u32 side, u32 shift_y, u32 shift_x, u32 grid_y, u32 grid_x, float factor, const real *qkv, \
         const float *table
 
 struct Windowed {
@@ -42,7 +42,7 @@ __device__ __forceinline__ void weigh(const Windowed &t, WINDOWS_PARAMS, Rows &q
     u32 places = side * side, head = blockIdx.y, channels = heads * width;
     for (u32 n = threadIdx.x; n < places * width; n += blockDim.x) {
         u32 i = n / width, c = n % width;
-        const float *p = qkv + place(t, i, side, shift_y, shift_x) * 3 * channels + head * width + c;
+        const real *p = qkv + place(t, i, side, shift_y, shift_x) * 3 * channels + head * width + c;
         q[i][c] = p[0] * factor;
         k[i][c] = p[channels];
         v[i][c] = p[2 * channels];
@@ -71,7 +71,7 @@ __device__ __forceinline__ void weigh(const Windowed &t, WINDOWS_PARAMS, Rows &q
 }
 #define WINDOWS_ARGS heads, width, side, shift_y, shift_x, grid_y, grid_x, factor, qkv, table
 
-KERNEL attention(WINDOWS_PARAMS, float *y) {
+KERNEL attention(WINDOWS_PARAMS, real *y) {
     __shared__ Rows q, k, v;
     __shared__ Pairs s;
     Windowed t = windowed(side, grid_y, grid_x);
@@ -86,7 +86,7 @@ KERNEL attention(WINDOWS_PARAMS, float *y) {
 }
 
 // `partial` gets the table's gradient from each window
-KERNEL attention_back(WINDOWS_PARAMS, const float *gy, float *gqkv, float *partial) {
+KERNEL attention_back(WINDOWS_PARAMS, const real *gy, real *gqkv, float *partial) {
     __shared__ Rows q, k, v, g;
     __shared__ Pairs s, d;
     Windowed t = windowed(side, grid_y, grid_x);
@@ -118,7 +118,7 @@ KERNEL attention_back(WINDOWS_PARAMS, const float *gy, float *gqkv, float *parti
             of_key += d[j][i] * q[j][c];
             of_value += s[j][i] * g[j][c];
         }
-        float *p = gqkv + place(t, i, side, shift_y, shift_x) * 3 * channels + head * width + c;
+        real *p = gqkv + place(t, i, side, shift_y, shift_x) * 3 * channels + head * width + c;
         p[0] = of_query * factor;
         p[channels] = of_key;
         p[2 * channels] = of_value;

@@ -5,6 +5,26 @@
 
 typedef unsigned int u32;
 
+// ---- how a map is stored: in f32, or in the upper half of one (bf16), rounded to the nearest, ties to even. All sums are of f32,
+// as are parameters, their gradients and statistics
+
+struct bf16 {
+    unsigned short bits;
+    __device__ __forceinline__ operator float() const { return __uint_as_float((u32)bits << 16); }
+    __device__ __forceinline__ bf16 &operator=(float v) {
+        u32 b = __float_as_uint(v);
+        // what is no number stays none
+        bits = (unsigned short)((b & 0x7fffffff) > 0x7f800000 ? b >> 16 | 64 : (b + 0x7fff + (b >> 16 & 1)) >> 16);
+        return *this;
+    }
+};
+
+#ifdef HALF_MAPS
+typedef bf16 real;
+#else
+typedef float real;
+#endif
+
 #define KERNEL extern "C" __global__ void
 #define THREADS 256
 
@@ -51,6 +71,29 @@ template <int V> __device__ __forceinline__ void load(float (&r)[V], const float
         r[3 % V] = t.w;
     } else {
         r[0] = *p;
+    }
+}
+
+struct alignas(8) bf16_4 {
+    bf16 v[4];
+};
+
+template <int V> __device__ __forceinline__ void load(float (&r)[V], const bf16 *p) {
+    if (V == 4) {
+        bf16_4 t = *(const bf16_4 *)p;
+        for (int k = 0; k < 4; k++) r[k % V] = t.v[k];
+    } else {
+        r[0] = *p;
+    }
+}
+
+template <int V> __device__ __forceinline__ void store(bf16 *p, const float (&r)[V]) {
+    if (V == 4) {
+        bf16_4 t;
+        for (int k = 0; k < 4; k++) t.v[k] = r[k % V];
+        *(bf16_4 *)p = t;
+    } else {
+        *p = r[0];
     }
 }
 

@@ -5,7 +5,7 @@
 #define CONV_PARAMS \
     u32 n, int c, int h, int w, int o, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw, int groups
 
-KERNEL conv(CONV_PARAMS, const float *x, const float *weight, float *y) {
+KERNEL conv(CONV_PARAMS, const real *x, const float *weight, real *y) {
     u32 i = global_index();
     if (i >= n) return;
     int ic = c / groups, oc = o / groups;
@@ -18,7 +18,7 @@ KERNEL conv(CONV_PARAMS, const float *x, const float *weight, float *y) {
         for (int kx = 0; kx < kw; kx++) {
             int ix = ox * sw - pw + kx * dw;
             if (ix < 0 || ix >= w) continue;
-            const float *a = x + ((photo * h + iy) * w + ix) * c + out / oc * ic;
+            const real *a = x + ((photo * h + iy) * w + ix) * c + out / oc * ic;
             const float *b = weight + ((size_t)(out * kh + ky) * kw + kx) * ic;
             for (int k = 0; k < ic; k++) sum += a[k] * b[k];
         }
@@ -26,7 +26,7 @@ KERNEL conv(CONV_PARAMS, const float *x, const float *weight, float *y) {
     y[i] = sum;
 }
 
-KERNEL conv_back(CONV_PARAMS, int more, const float *gy, const float *weight, float *gx) {
+KERNEL conv_back(CONV_PARAMS, int more, const real *gy, const float *weight, real *gx) {
     u32 i = global_index();
     if (i >= n) return;
     int ic = c / groups, oc = o / groups;
@@ -39,7 +39,7 @@ KERNEL conv_back(CONV_PARAMS, int more, const float *gy, const float *weight, fl
         for (int kx = 0; kx < kw; kx++) {
             int xx = ix + pw - kx * dw;
             if (xx < 0 || xx % sw || xx / sw >= ow) continue;
-            const float *g = gy + ((photo * oh + y / sh) * ow + xx / sw) * o + group * oc;
+            const real *g = gy + ((photo * oh + y / sh) * ow + xx / sw) * o + group * oc;
             const float *b = weight + (((size_t)(group * oc) * kh + ky) * kw + kx) * ic + in % ic;
             for (int k = 0; k < oc; k++) sum += g[k] * b[(size_t)k * kh * kw * ic];
         }
@@ -47,7 +47,7 @@ KERNEL conv_back(CONV_PARAMS, int more, const float *gy, const float *weight, fl
     gx[i] = (more ? gx[i] : 0.0f) + sum;
 }
 
-KERNEL conv_weight(CONV_PARAMS, int photos, const float *x, const float *gy, float *into) {
+KERNEL conv_weight(CONV_PARAMS, int photos, const real *x, const real *gy, float *into) {
     u32 i = global_index();
     if (i >= n) return;
     int ic = c / groups, oc = o / groups;

@@ -4,13 +4,13 @@
 
 template <int K, int S, int PX, bool FLIP>
 __device__ __forceinline__ void depthwise(u32 n, u32 channels, int h, int w, int oh, int ow, int ph, int pw, int more,
-                                          const float *x, const float *weight, float *y) {
+                                          const real *x, const float *weight, real *y) {
     u32 i = global_index();
     if (i >= n) return;
     u32 c = i % channels, t = i / channels;
     int groups = (ow + PX - 1) / PX, ox = (int)(t % groups) * PX, oy = t / groups % oh;
     size_t photo = t / groups / oh;
-    const float *plane = x + photo * h * w * channels + c;
+    const real *plane = x + photo * h * w * channels + c;
     float sum[PX];
 #pragma unroll
     for (int p = 0; p < PX; p++) sum[p] = 0.0f;
@@ -18,7 +18,7 @@ __device__ __forceinline__ void depthwise(u32 n, u32 channels, int h, int w, int
     for (int ky = 0; ky < K; ky++) {
         int iy = oy * S - ph + ky;
         if (iy < 0 || iy >= h) continue;
-        const float *row = plane + (size_t)iy * w * channels;
+        const real *row = plane + (size_t)iy * w * channels;
         float v[(PX - 1) * S + K];
 #pragma unroll
         for (int j = 0; j < (PX - 1) * S + K; j++) {
@@ -32,14 +32,14 @@ __device__ __forceinline__ void depthwise(u32 n, u32 channels, int h, int w, int
             for (int p = 0; p < PX; p++) sum[p] += v[p * S + kx] * f;
         }
     }
-    float *out = y + ((photo * oh + oy) * ow + ox) * channels + c;
+    real *out = y + ((photo * oh + oy) * ow + ox) * channels + c;
 #pragma unroll
     for (int p = 0; p < PX; p++)
         if (ox + p < ow) out[(size_t)p * channels] = (more ? out[(size_t)p * channels] : 0.0f) + sum[p];
 }
 
 #define DEPTHWISE_PARAMS \
-    (u32 n, u32 channels, int h, int w, int oh, int ow, int ph, int pw, int more, const float *x, const float *weight, float *y)
+    (u32 n, u32 channels, int h, int w, int oh, int ow, int ph, int pw, int more, const real *x, const float *weight, real *y)
 #define DEPTHWISE(K) \
     KERNEL depthwise_##K##_1 DEPTHWISE_PARAMS { depthwise<K, 1, 4, false>(n, channels, h, w, oh, ow, ph, pw, more, x, weight, y); } \
     KERNEL depthwise_##K##_2 DEPTHWISE_PARAMS { depthwise<K, 2, 4, false>(n, channels, h, w, oh, ow, ph, pw, more, x, weight, y); } \
@@ -50,12 +50,12 @@ __device__ __forceinline__ void depthwise(u32 n, u32 channels, int h, int w, int
 // the gradient of the input for a stride of two: each input gathers from the outputs whose windows hold it
 template <int K, int V>
 __device__ __forceinline__ void depthwise_back(u32 n, u32 channels, int h, int w, int oh, int ow, int ph, int pw, int more,
-                                               const float *gy, const float *weight, float *gx) {
+                                               const real *gy, const float *weight, real *gx) {
     u32 i = global_index();
     if (i >= n) return;
     u32 at = i * V, c = at % channels, t = at / channels;
     int ix = t % w, iy = t / w % h;
-    const float *gradient = gy + (size_t)(t / w / h) * oh * ow * channels + c;
+    const real *gradient = gy + (size_t)(t / w / h) * oh * ow * channels + c;
     float sum[V];
     for (int k = 0; k < V; k++) sum[k] = 0.0f;
 #pragma unroll
@@ -86,12 +86,12 @@ DEPTHWISE_BACK(5)
 DEPTHWISE_BACK(7)
 
 #define DEPTHWISE_WEIGHT_PARAMS \
-    (u32 rows, u32 channels, u32 columns, int h, int w, int oh, int ow, int ph, int pw, const float *x, const float *gy, float *partial)
+    (u32 rows, u32 channels, u32 columns, int h, int w, int oh, int ow, int ph, int pw, const real *x, const real *gy, float *partial)
 
 // a thread walks output rows with its window of the input in registers; a "row" is one row of one photo's output
 template <int K, int S>
 __device__ __forceinline__ void depthwise_weight(u32 rows, u32 channels, u32 columns, int h, int w, int oh, int ow, int ph,
-                                                 int pw, const float *x, const float *gy, float *partial) {
+                                                 int pw, const real *x, const real *gy, float *partial) {
     __shared__ float shared[THREADS];
     Walk walker = walk<1>(rows, channels, columns);
     float sum[K * K];
@@ -100,8 +100,8 @@ __device__ __forceinline__ void depthwise_weight(u32 rows, u32 channels, u32 col
     if (walker.inside) {
         for (u32 r = walker.first; r < walker.end; r += walker.step) {
             int oy = r % oh;
-            const float *plane = x + (size_t)(r / oh) * h * w * channels + walker.channel;
-            const float *gradient = gy + (size_t)r * ow * channels + walker.channel;
+            const real *plane = x + (size_t)(r / oh) * h * w * channels + walker.channel;
+            const real *gradient = gy + (size_t)r * ow * channels + walker.channel;
             float v[K * K];
             for (int ox = 0; ox < ow; ox++) {
 #pragma unroll

@@ -18,7 +18,7 @@ __device__ __forceinline__ float row_sum(float *shared, float value) {
 }
 
 // `moments` gets mean and inverse deviation of each place
-KERNEL layer_norm(u32 rows, u32 channels, float epsilon, const float *x, const float *gain, const float *bias, float *y,
+KERNEL layer_norm(u32 rows, u32 channels, float epsilon, const real *x, const float *gain, const float *bias, real *y,
                   float *moments) {
     __shared__ float shared[THREADS];
     u32 row = blockIdx.x * ROWS + threadIdx.x / ROW, lane = threadIdx.x % ROW;
@@ -37,8 +37,8 @@ KERNEL layer_norm(u32 rows, u32 channels, float epsilon, const float *x, const f
 }
 
 // the gradient of the input, added to what is there where `more`
-KERNEL layer_norm_back(u32 rows, u32 channels, int more, const float *x, const float *moments, const float *gain,
-                       const float *gy, float *gx) {
+KERNEL layer_norm_back(u32 rows, u32 channels, int more, const real *x, const float *moments, const float *gain,
+                       const real *gy, real *gx) {
     __shared__ float shared[THREADS];
     u32 row = blockIdx.x * ROWS + threadIdx.x / ROW, lane = threadIdx.x % ROW;
     u32 end = row < rows ? channels : 0;
@@ -61,8 +61,8 @@ KERNEL layer_norm_back(u32 rows, u32 channels, int more, const float *x, const f
 
 // the gradients of gain and bias
 template <int V>
-__device__ __forceinline__ void layer_norm_back_sums(u32 rows, u32 channels, u32 columns, const float *x, const float *moments,
-                                                     const float *gy, float *partial) {
+__device__ __forceinline__ void layer_norm_back_sums(u32 rows, u32 channels, u32 columns, const real *x, const float *moments,
+                                                     const real *gy, float *partial) {
     __shared__ float shared[THREADS];
     Walk w = walk<V>(rows, channels, columns);
     float sum[V], product[V];
@@ -85,5 +85,5 @@ __device__ __forceinline__ void layer_norm_back_sums(u32 rows, u32 channels, u32
     column_sum<V>(shared, sum, columns, w, channels, out + channels);
 }
 BOTH(layer_norm_back_sums,
-     (u32 rows, u32 channels, u32 columns, const float *x, const float *moments, const float *gy, float *partial),
+     (u32 rows, u32 channels, u32 columns, const real *x, const float *moments, const real *gy, float *partial),
      (rows, channels, columns, x, moments, gy, partial))

@@ -3,8 +3,8 @@
 // ---- batch norm
 
 template <int V>
-__device__ __forceinline__ void norm(u32 n, u32 channels, float epsilon, int which, const float *x, const float *residual,
-                                     const float *mean, const float *variance, const float *gain, const float *bias, float *y) {
+__device__ __forceinline__ void norm(u32 n, u32 channels, float epsilon, int which, const real *x, const real *residual,
+                                     const float *mean, const float *variance, const float *gain, const float *bias, real *y) {
     u32 i = global_index();
     if (i >= n) return;
     u32 at = i * V, c = at % channels;
@@ -24,15 +24,15 @@ __device__ __forceinline__ void norm(u32 n, u32 channels, float epsilon, int whi
     store<V>(y + at, a);
 }
 BOTH(norm,
-     (u32 n, u32 channels, float epsilon, int which, const float *x, const float *residual, const float *mean,
-      const float *variance, const float *gain, const float *bias, float *y),
+     (u32 n, u32 channels, float epsilon, int which, const real *x, const real *residual, const float *mean,
+      const float *variance, const float *gain, const float *bias, real *y),
      (n, channels, epsilon, which, x, residual, mean, variance, gain, bias, y))
 
 // gx = scale g + slope x + offset; g is the gradient before the activation, computed again where `kept` is none
 template <int V>
-__device__ __forceinline__ void norm_back(u32 n, u32 channels, float epsilon, int which, const float *x, const float *gy,
-                                          const float *kept, const float *mean, const float *variance, const float *gain,
-                                          const float *bias, const float *slope, const float *offset, float *gx) {
+__device__ __forceinline__ void norm_back(u32 n, u32 channels, float epsilon, int which, const real *x, const real *gy,
+                                          const real *kept, const float *mean, const float *variance, const float *gain,
+                                          const float *bias, const float *slope, const float *offset, real *gx) {
     u32 i = global_index();
     if (i >= n) return;
     u32 at = i * V, c = at % channels;
@@ -53,6 +53,6 @@ __device__ __forceinline__ void norm_back(u32 n, u32 channels, float epsilon, in
     store<V>(gx + at, a);
 }
 BOTH(norm_back,
-     (u32 n, u32 channels, float epsilon, int which, const float *x, const float *gy, const float *kept, const float *mean,
-      const float *variance, const float *gain, const float *bias, const float *slope, const float *offset, float *gx),
+     (u32 n, u32 channels, float epsilon, int which, const real *x, const real *gy, const real *kept, const float *mean,
+      const float *variance, const float *gain, const float *bias, const float *slope, const float *offset, real *gx),
      (n, channels, epsilon, which, x, gy, kept, mean, variance, gain, bias, slope, offset, gx))

@@ -3,7 +3,7 @@
 #define FRAME_PARAMS u32 channels, u32 h, u32 w, u32 oh, u32 ow
 
 // four neighbours as one place; `channels` are those of x
-KERNEL merge(u32 n, FRAME_PARAMS, const float *x, float *y) {
+KERNEL merge(u32 n, FRAME_PARAMS, const real *x, real *y) {
     u32 i = global_index();
     if (i >= n) return;
     u32 c = i % channels, corner = i / channels % 4, t = i / channels / 4;
@@ -13,7 +13,7 @@ KERNEL merge(u32 n, FRAME_PARAMS, const float *x, float *y) {
 }
 
 // the way back: the gradient of x from that of y
-KERNEL part(u32 n, FRAME_PARAMS, const float *y, float *x) {
+KERNEL part(u32 n, FRAME_PARAMS, const real *y, real *x) {
     u32 i = global_index();
     if (i >= n) return;
     u32 c = i % channels, t = i / channels, column = t % w, row = t / w % h;
@@ -22,7 +22,7 @@ KERNEL part(u32 n, FRAME_PARAMS, const float *y, float *x) {
 }
 
 // the upper left of x, zeros elsewhere
-KERNEL reframe(u32 n, FRAME_PARAMS, const float *x, float *y) {
+KERNEL reframe(u32 n, FRAME_PARAMS, const real *x, real *y) {
     u32 i = global_index();
     if (i >= n) return;
     u32 c = i % channels, t = i / channels, column = t % ow, row = t / ow % oh;

@@ -4,12 +4,12 @@
 
 #define WINDOW_PARAMS int h, int w, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw
 
-KERNEL pool(u32 n, u32 channels, int kind, WINDOW_PARAMS, const float *x, float *y) {
+KERNEL pool(u32 n, u32 channels, int kind, WINDOW_PARAMS, const real *x, real *y) {
     u32 i = global_index();
     if (i >= n) return;
     u32 c = i % channels, t = i / channels;
     int ox = t % ow, oy = t / ow % oh;
-    const float *photo = x + (size_t)(t / ow / oh) * h * w * channels + c;
+    const real *photo = x + (size_t)(t / ow / oh) * h * w * channels + c;
     float best = __int_as_float(0xff800000), sum = 0.0f;
     for (int ky = 0; ky < kh; ky++) {
         int iy = oy * sh - ph + ky;
@@ -26,12 +26,12 @@ KERNEL pool(u32 n, u32 channels, int kind, WINDOW_PARAMS, const float *x, float 
 }
 
 // which place of its window is the largest, the first of equals
-KERNEL pool_place(u32 n, u32 channels, WINDOW_PARAMS, const float *x, unsigned char *place) {
+KERNEL pool_place(u32 n, u32 channels, WINDOW_PARAMS, const real *x, unsigned char *place) {
     u32 i = global_index();
     if (i >= n) return;
     u32 c = i % channels, t = i / channels;
     int ox = t % ow, oy = t / ow % oh, found = 255;
-    const float *photo = x + (size_t)(t / ow / oh) * h * w * channels + c;
+    const real *photo = x + (size_t)(t / ow / oh) * h * w * channels + c;
     float best = __int_as_float(0xff800000);
     for (int ky = 0; ky < kh; ky++) {
         int iy = oy * sh - ph + ky;
@@ -50,7 +50,7 @@ KERNEL pool_place(u32 n, u32 channels, WINDOW_PARAMS, const float *x, unsigned c
 }
 
 // each input gathers from the windows that it lies in; `place` is none for means
-KERNEL pool_back(u32 n, u32 channels, WINDOW_PARAMS, const unsigned char *place, const float *gy, float *gx) {
+KERNEL pool_back(u32 n, u32 channels, WINDOW_PARAMS, const unsigned char *place, const real *gy, real *gx) {
     u32 i = global_index();
     if (i >= n) return;
     u32 c = i % channels, t = i / channels;

@@ -42,15 +42,15 @@ __device__ __forceinline__ float *partial_of(float *partial, u32 kinds, u32 chan
 }
 
 // x, or x y where there is a y
-template <int V>
-__device__ __forceinline__ void sums(u32 rows, u32 channels, u32 columns, const float *x, const float *y, float *partial) {
+template <int V, class T>
+__device__ __forceinline__ void sums(u32 rows, u32 channels, u32 columns, const T *x, const T *y, float *partial) {
     __shared__ float shared[THREADS];
     Walk w = walk<V>(rows, channels, columns);
     size_t segment = (size_t)blockIdx.z * rows * channels;
     float sum[V];
     for (int k = 0; k < V; k++) sum[k] = 0.0f;
     if (w.inside) {
-        const float *p = x + segment + w.channel, *q = y ? y + segment + w.channel : 0;
+        const T *p = x + segment + w.channel, *q = y ? y + segment + w.channel : 0;
 #pragma unroll 4
         for (u32 r = w.first; r < w.end; r += w.step) {
             float a[V], b[V];
@@ -61,19 +61,25 @@ __device__ __forceinline__ void sums(u32 rows, u32 channels, u32 columns, const 
     }
     column_sum<V>(shared, sum, columns, w, channels, partial_of(partial, 1, channels));
 }
-BOTH(sums, (u32 rows, u32 channels, u32 columns, const float *x, const float *y, float *partial),
+BOTH(sums, (u32 rows, u32 channels, u32 columns, const real *x, const real *y, float *partial),
      (rows, channels, columns, x, y, partial))
+
+// the same of what is no map
+template <int V> __device__ __forceinline__ void plain_sums(u32 rows, u32 channels, u32 columns, const float *x, float *partial) {
+    sums<V, float>(rows, channels, columns, x, 0, partial);
+}
+BOTH(plain_sums, (u32 rows, u32 channels, u32 columns, const float *x, float *partial), (rows, channels, columns, x, partial))
 
 // x - pivot and its square; the pivot is the channel's first value, as a sum of squares alone loses the variance where
 // the mean is far from zero
 template <int V>
-__device__ __forceinline__ void moments(u32 rows, u32 channels, u32 columns, const float *x, float *partial) {
+__device__ __forceinline__ void moments(u32 rows, u32 channels, u32 columns, const real *x, float *partial) {
     __shared__ float shared[THREADS];
     Walk w = walk<V>(rows, channels, columns);
     float sum[V], square[V];
     for (int k = 0; k < V; k++) sum[k] = square[k] = 0.0f;
     if (w.inside) {
-        const float *p = x + w.channel;
+        const real *p = x + w.channel;
         float pivot[V];
         load<V>(pivot, p);
 #pragma unroll 4
@@ -91,13 +97,13 @@ __device__ __forceinline__ void moments(u32 rows, u32 channels, u32 columns, con
     column_sum<V>(shared, sum, columns, w, channels, out);
     column_sum<V>(shared, square, columns, w, channels, out + channels);
 }
-BOTH(moments, (u32 rows, u32 channels, u32 columns, const float *x, float *partial), (rows, channels, columns, x, partial))
+BOTH(moments, (u32 rows, u32 channels, u32 columns, const real *x, float *partial), (rows, channels, columns, x, partial))
 
 // the gradient before the activation and its product with x - mean; kept where there was a residual
 template <int V>
-__device__ __forceinline__ void norm_back_sums(u32 rows, u32 channels, u32 columns, float epsilon, int which, const float *x,
-                                               const float *residual, const float *mean, const float *variance,
-                                               const float *gain, const float *bias, const float *gy, float *kept,
+__device__ __forceinline__ void norm_back_sums(u32 rows, u32 channels, u32 columns, float epsilon, int which, const real *x,
+                                               const real *residual, const float *mean, const float *variance,
+                                               const float *gain, const float *bias, const real *gy, real *kept,
                                                float *partial) {
     __shared__ float shared[THREADS];
     Walk w = walk<V>(rows, channels, columns);
@@ -132,8 +138,8 @@ __device__ __forceinline__ void norm_back_sums(u32 rows, u32 channels, u32 colum
     column_sum<V>(shared, product, columns, w, channels, out + channels);
 }
 BOTH(norm_back_sums,
-     (u32 rows, u32 channels, u32 columns, float epsilon, int which, const float *x, const float *residual, const float *mean,
-      const float *variance, const float *gain, const float *bias, const float *gy, float *kept, float *partial),
+     (u32 rows, u32 channels, u32 columns, float epsilon, int which, const real *x, const real *residual, const float *mean,
+      const float *variance, const float *gain, const float *bias, const real *gy, real *kept, float *partial),
      (rows, channels, columns, epsilon, which, x, residual, mean, variance, gain, bias, gy, kept, partial))
 
 // The second step: a block takes eight columns, 32 lanes of it every 32nd part each. All lanes get the sum.
@@ -157,7 +163,8 @@ __device__ __forceinline__ double of_parts(double *shared, const float *p, u32 p
 }
 
 // out = factor times the sum of the parts, added to what is there where `more`; n is segments x channels
-KERNEL finish_sums(u32 n, u32 channels, u32 parts, float factor, int more, const float *partial, float *out) {
+template <class T>
+__device__ __forceinline__ void add_up(u32 n, u32 channels, u32 parts, float factor, int more, const float *partial, T *out) {
     __shared__ double shared[THREADS];
     u32 i = blockIdx.x * FINISHED + threadIdx.x % FINISHED;
     const float *p = partial + (size_t)(i / channels) * parts * channels + i % channels;
@@ -167,7 +174,16 @@ KERNEL finish_sums(u32 n, u32 channels, u32 parts, float factor, int more, const
     out[i] = more ? out[i] + value : value;
 }
 
-KERNEL finish_moments(u32 channels, u32 parts, float count, const float *x, const float *partial, float *mean, float *variance) {
+KERNEL finish_sums(u32 n, u32 channels, u32 parts, float factor, int more, const float *partial, float *out) {
+    add_up(n, channels, parts, factor, more, partial, out);
+}
+
+// the sums are a map
+KERNEL finish_map(u32 n, u32 channels, u32 parts, float factor, int more, const float *partial, real *out) {
+    add_up(n, channels, parts, factor, more, partial, out);
+}
+
+KERNEL finish_moments(u32 channels, u32 parts, float count, const real *x, const float *partial, float *mean, float *variance) {
     __shared__ double shared[THREADS];
     u32 c = blockIdx.x * FINISHED + threadIdx.x % FINISHED;
     double sum = of_parts(shared, partial + c, parts, 2 * channels, c < channels) / (double)count;
