@@ -394,6 +394,26 @@ fn global_average_and_scaling_agree_with_differences() {
 }
 
 #[test]
+fn scaling_agrees_with_differences_for_photos_too() {
+    for channels in [2, 19] {
+        let dims = Dims::new(2, channels, 3, 5);
+        let scales = dims.with_size(1, 1);
+        let mut case = Case {
+            inputs: vec![(dims, random(dims.count(), 1)), (scales, random(scales.count(), 2))],
+            params: vec![],
+            run: &|pass, _, x, _| scale_channels(pass, &x[0], &x[1]).unwrap(),
+            training: true,
+            only_inputs: false,
+        };
+        let (places, (_, y)) = (dims.h * dims.w, case.output());
+        for (i, value) in y.iter().enumerate() {
+            assert_eq!(*value, case.inputs[0].1[i] * case.inputs[1].1[i / places], "{channels} channels, value {i}");
+        }
+        case.check_gradients(0.02, 2e-3, "x times a scale");
+    }
+}
+
+#[test]
 fn the_way_out_to_a_matrix_and_back_keeps_order() {
     let dims = Dims::new(3, 21, 1, 1);
     let values = random(dims.count(), 1);

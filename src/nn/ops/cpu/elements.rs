@@ -8,7 +8,7 @@ use crate::nn::ops::{Activation, ElementKernel, ScaleKernel};
 use super::access::{In, Out, filled, host, host_mut};
 use super::conv::tensor;
 use super::layout::clear_padding;
-use super::plan::{blocks, pieces};
+use super::plan::{blocks, is_planes, pieces};
 use super::simd::{Kernel, LANES, Lanes, exp, isa, launch, normal_sum, sigmoid};
 use super::threads::parallel;
 
@@ -334,6 +334,10 @@ impl Kernel for ScalePlane {
 impl ScaleKernel for Cpu {
     fn scale_forward(&self, x: (Dims, &Flat<Cpu>), scale: &Flat<Cpu>) -> Result<Flat<Cpu>> {
         let (dims, places) = (x.0, x.0.h * x.0.w);
+        if is_planes(dims.c) {
+            let planes = host(x.1).chunks(places.max(1)).zip(host(scale));
+            return tensor(self, planes.flat_map(|(plane, scale)| plane.iter().map(move |x| x * scale)).collect());
+        }
         let (source, scale) = (In::from(host(x.1)), In::from(host(scale)));
         let run = |target: Out| {
             parallel(dims.n * blocks(dims.c), &|task| {
@@ -364,6 +368,16 @@ impl ScaleKernel for Cpu {
         mut gy: Flat<Cpu>,
     ) -> Result<(Flat<Cpu>, Flat<Cpu>)> {
         let (dims, places) = (x.0, x.0.h * x.0.w);
+        if is_planes(dims.c) {
+            let values = host_mut(&mut gy).chunks_mut(places.max(1)).zip(host(x.1).chunks(places.max(1)));
+            let sums = values.zip(host(scale)).map(|((gy, x), scale)| {
+                let sum = gy.iter().zip(x).map(|(gy, x)| gy * x).sum();
+                gy.iter_mut().for_each(|gy| *gy *= scale);
+                sum
+            });
+            let sums = tensor(self, sums.collect())?;
+            return Ok((gy, sums));
+        }
         let (source, scales) = (In::from(host(x.1)), In::from(host(scale)));
         let gradient = Out::from(host_mut(&mut gy));
         let run = |sums: Out| {

@@ -3,7 +3,7 @@
 use super::access::{In, Out};
 use super::direct::{Source, Target, Window, Work};
 use super::finish::Finish;
-use super::plan::{MOST_TASKS, Way, blocks, map_len};
+use super::plan::{THREADS, Way, blocks, map_len};
 use super::weights::Gradient;
 use super::{direct, tiled, tiled_weights};
 use crate::nn::map::Dims;
@@ -124,7 +124,7 @@ fn a_large_batch_has_work_for_many_threads() {
                 direct::task_sizes(Way::WIDE, forward),
             ];
             for (tasks, worst) in tasks.iter().zip(&mut worst) {
-                let part = busy(tasks, MOST_TASKS);
+                let part = busy(tasks, THREADS);
                 if part < worst.0 {
                     *worst = (part, layer);
                 }

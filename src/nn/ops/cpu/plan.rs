@@ -170,12 +170,12 @@ pub(super) fn panels(blocks: usize, panel: usize) -> impl Iterator<Item = (usize
 }
 
 /// Threads that a large batch has work for.
-pub(super) const MOST_TASKS: usize = 64;
+pub(super) const THREADS: usize = 64;
 
-/// Tasks that there should be at least: `few`, which cost least, of a small batch, else so many that many threads have
-/// work.
+/// Tasks that there should be at least: `few`, which cost least, of a small batch, else so many that many threads end at
+/// about the same time.
 pub(super) fn tasks_wanted(images: usize, few: usize) -> usize {
-    if images < MOST_TASKS / 2 { few } else { MOST_TASKS }
+    if images < THREADS / 2 { few } else { 4 * THREADS }
 }
 
 /// Cuts `total` into as few pieces of at most `most` as there can be, all about equal.

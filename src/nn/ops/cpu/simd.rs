@@ -367,11 +367,6 @@ pub(super) trait Kernel {
     unsafe fn run<L: Lanes>(self);
 }
 
-pub(super) fn toggle() -> usize {
-    static T: OnceLock<usize> = OnceLock::new();
-    *T.get_or_init(|| std::env::var("CARETTA_PF").ok().and_then(|v| v.parse().ok()).unwrap_or(0))
-}
-
 /// Asks for a line of the cache that will be written; harmless wherever it points.
 #[inline(always)]
 pub(super) fn ask_to_write(line: *const f32) {

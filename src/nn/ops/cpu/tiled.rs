@@ -14,7 +14,7 @@ use super::finish::{Finish, Lines};
 use super::parts::{LINE, Splitter};
 use super::plan::{Way, pieces, tasks_wanted};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
-use super::simd::{Isa, LANES};
+use super::simd::{Isa, LANES, ask_to_read, ask_to_write};
 use super::split_weights::{PANEL, SplitWeights, pack};
 use super::strips::{Laid, Shape};
 use super::threads::parallel;
@@ -343,7 +343,6 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
         let as_they_are = plan.shape.flat && plan.finish.is_none() && !accumulate;
         // SAFETY: the caller's.
         unsafe {
-            let ahead = super::simd::toggle();
             U::begin();
             for panel in panels.clone() {
                 let columns = PANEL.min(plan.target.blocks - panel * PANEL);
@@ -386,9 +385,7 @@ impl<const PARTS: usize> Job for Cover<'_, PARTS> {
                                 copied.start = from + LANES;
                             }
                         }
-                        if ahead > 0 {
-                            places.ask_for(start, here, first_block, columns, ahead);
-                        }
+                        places.ask_for(start, here, first_block, columns);
                         U::block::<PARTS>(&block, to);
                         if copied.start < copied.end {
                             places.store(&sums, start, copied, first_block, columns);
@@ -412,12 +409,9 @@ struct Places<'a> {
 
 impl Places<'_> {
     /// Asks for the lines of the target that a block from place `start` on will write, and for what is added to them, so
-    /// that they are near when its products are done.
-    ///
-    /// # Safety
-    /// None of what lies there is read or written.
+    /// that they are near when its products are done: a store would wait for its line.
     #[inline(always)]
-    unsafe fn ask_for(&self, start: usize, here: usize, first_block: usize, columns: usize, ahead: usize) {
+    fn ask_for(&self, start: usize, here: usize, first_block: usize, columns: usize) {
         let Target { data, image, size: [height, width], step, first, .. } = self.plan.target;
         let [rows, across] = self.plane;
         let place = start % (rows * across);
@@ -428,11 +422,9 @@ impl Places<'_> {
             let there = (self.first_photo + photo) * image + ((first_block + b) * height * width + place) * LANES;
             for i in 0..here {
                 let line = there + i * step * LANES;
-                super::simd::ask_to_write(data.0.wrapping_add(line));
-                if ahead > 1
-                    && let Some(residual) = self.plan.finish.residual
-                {
-                    super::simd::ask_to_read(residual.0.wrapping_add(line));
+                ask_to_write(data.0.wrapping_add(line));
+                if let Some(residual) = self.plan.finish.residual {
+                    ask_to_read(residual.0.wrapping_add(line));
                 }
             }
         }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::access::{Out, scratch};
 use super::direct::{Source, Strip, Window};
 use super::parts::{LINE, Splitter};
-use super::plan::{Way, pieces, tasks_wanted};
+use super::plan::{THREADS, Way, pieces, tasks_wanted};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::LANES;
 use super::strips::{Laid, Shape};
@@ -179,8 +179,9 @@ impl Plan {
     fn shares(&self) -> [Vec<Range<usize>>; 2] {
         let (pairs_out, pairs_in) = (self.pairs_out(), self.pairs_in());
         // a task's blocks of the gradient stay close while the input's pass by; enough tasks for many threads
-        let outs: Vec<_> = pieces(pairs_out, OUTS).collect();
-        let cuts = tasks_wanted(self.images, 32).div_ceil(outs.len()).min(pairs_in);
+        let wanted = tasks_wanted(self.images, 32);
+        let outs: Vec<_> = pieces(pairs_out, (pairs_out * pairs_in / wanted).clamp(1, OUTS)).collect();
+        let cuts = wanted.div_ceil(outs.len()).min(pairs_in);
         [outs, pieces(pairs_in, pairs_in.div_ceil(cuts)).collect()]
     }
 
@@ -225,7 +226,7 @@ impl Plan {
         let shape = Shape::new(window, flat, gradient.size);
         let twice = !window.is_point();
         let copies = 1 + usize::from(twice);
-        let groups = if weights <= SMALL { tasks_wanted(images, GROUPS).min(images) } else { 1 };
+        let groups = if weights <= SMALL { tasks_wanted(images, GROUPS).min(images).min(THREADS) } else { 1 };
         let groups: Vec<_> = pieces(images, images.div_ceil(groups)).collect();
         let place = source.blocks * PARTS * LINE / 2 * copies * shape.phases();
         let most = if groups.len() > 1 { (STRIP / place.max(1)).clamp(256, PLACES) } else { PLACES };

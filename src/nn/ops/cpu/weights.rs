@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::access::{In, Out, scratch};
 use super::direct::{Source, Strip, Window};
-use super::plan::{Way, panels, pieces, tasks_wanted};
+use super::plan::{THREADS, Way, panels, pieces, tasks_wanted};
 use super::simd::{Isa, LANES, Lanes, Plain, launch};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Pair, Wide};
@@ -150,7 +150,7 @@ pub(super) unsafe fn run(
         return;
     }
     let plan = Plan::new(way, source, gradient, window);
-    let groups = if into.len() <= SMALL { tasks_wanted(images, GROUPS).min(images) } else { 1 };
+    let groups = if into.len() <= SMALL { tasks_wanted(images, GROUPS).min(images).min(THREADS) } else { 1 };
     let photos: Vec<_> = pieces(images, images.div_ceil(groups)).collect();
     let all: Vec<_> = panels(gradient.blocks, way.panel).collect();
     let parts = tasks_wanted(images, 32).div_ceil(photos.len()).min(all.len());
