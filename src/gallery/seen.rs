@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::cache::PhotoCache;
 use crate::data::camera;
+use crate::data::decode;
 use crate::data::foreign;
 use crate::data::hex::hex;
 use crate::data::manifest::{Problem, Side};
@@ -190,6 +191,9 @@ fn files_of(asked: &Asked, encounter: &str, photos: &[usize]) -> Vec<(String, u6
     photos.chain(unread.filter_map(|problem| problem.photo.as_deref().map(Path::new))).map(file).collect()
 }
 
+/// What stands for when files were written that are to be read once more whatever they are.
+const SEE_AGAIN: u64 = 0;
+
 /// What tells whether files below `folder` were written again: a number made of when each was; none where there is no file.
 fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option<u64> {
     let at = |path: &str| {
@@ -349,7 +353,7 @@ impl From<Seen> for Files {
 impl Files {
     /// Whether these are the files `now` there, below `folder`.
     fn are(&self, folder: &Path, now: &[(String, u64)]) -> bool {
-        let again = |at: u64| written_at(folder, self.unread.iter().map(String::as_str)) == Some(at);
+        let again = |at: u64| at != SEE_AGAIN && written_at(folder, self.unread.iter().map(String::as_str)) == Some(at);
         self.all == now && self.unread_at.is_none_or(again)
     }
 }
@@ -467,6 +471,9 @@ impl Looking {
             unread.map(|problem| (problem.photo.clone().unwrap_or_default(), foreign::sentence(&problem.reason)));
         let unread: Vec<(String, String)> = unread.collect();
         let unread_at = written_at(&manifest.root, unread.iter().map(|(path, _)| path.as_str()));
+        // what is whole by now, or could not be reached, is seen again: no file was written then
+        let is_broken = |(path, _): &(String, String)| decode::is_broken(&manifest.root.join(path));
+        let unread_at = if unread.iter().all(is_broken) { unread_at } else { Some(SEE_AGAIN) };
         let seen = |&at: &usize| -> Result<SeenPhoto> {
             let photo = &manifest.photos[at];
             let path = manifest.full_path(at);
