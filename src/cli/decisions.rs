@@ -73,6 +73,7 @@ fn stands(row: &Row) -> &'static str {
     match (row.decided.undone, row.stands) {
         (true, _) => "taken back",
         (false, true) => "yes",
+        (false, false) if row.decided.more => "·",
         (false, false) => "no",
     }
 }

@@ -38,8 +38,8 @@ use super::{Context, follow, words};
   caretta identify this-week/ --gallery turtles.gallery --output this-week.jsonl        goes on where it was
   caretta identify a.jpg b.jpg --gallery turtles.gallery --json        one object a line
 
-The probability is of the animal: of a name that it is that individual, of look that it is the nearest, of new that it is none of
-those known. Which of the three it is follows from the rates that the gallery was calibrated for.")]
+The probability is that the decision is right: of a name that it is that individual, of look that it is the first to look at, the
+nearest, of new that it is none of those known. Which of the three it is follows from the rates that the gallery was calibrated for.")]
 pub(super) struct IdentifyArgs {
     /// Photos, or folders of them
     #[arg(required = true, value_name = "PHOTO|FOLDER")]
@@ -362,8 +362,8 @@ pub(super) const HEAD: [&str; 6] =
     ["encounter", "photos", "decision", "probability", "nearest, distance", "next, distance"];
 
 /// What the probability in a row is of.
-pub(super) const PROBABILITY: &str = "Probability: where a name stands, that it is that individual; of `look`, that it is the nearest; of new, that it is none of \
-     those known. Which of the three it is follows from the rates that were asked for, not from the probability: at lax rates \
+pub(super) const PROBABILITY: &str = "Probability, that the decision is right: where a name stands, that it is that individual; of `look`, that it is the first to \
+     look at, the nearest; of new, that it is none of those known. Which of the three it is follows from the rates that were asked for, not from the probability: at lax rates \
      a name may be less likely than a look's.";
 
 /// A decision for people, a cell for each of [`HEAD`].

@@ -71,9 +71,15 @@ impl PhotoCache {
         Ok(pixels)
     }
 
-    /// The SHA-256 of the bytes of the photo's file as it was cached at `side` pixels, if it was; the file is not read.
+    /// The SHA-256 of the bytes of the photo's file as it was cached at `side` pixels, if it was, and nobody has touched the file
+    /// since, as one does who writes other bytes under the same length and time; the file is not read.
     pub fn sha256(&self, photo: &PhotoFile, side: u32) -> Option<[u8; 32]> {
-        self.place(photo, side).ok()??.sha256()
+        let place = self.place(photo, side).ok()??;
+        let cached = fs::metadata(&place.file).ok()?.modified().ok()?;
+        if touched(&fs::metadata(&photo.path).ok()?).is_some_and(|touched| touched >= cached) {
+            return None;
+        }
+        place.sha256()
     }
 
     /// Makes sure that the photo can be read and is cached at all sides, decoding it at most once.
@@ -155,6 +161,21 @@ impl PhotoCache {
             *self.warning.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(text);
         }
     }
+}
+
+/// When a file or what is said of it was changed last, which nobody can set; none where the system does not tell.
+#[cfg(unix)]
+fn touched(meta: &fs::Metadata) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = Duration::from_secs(u64::try_from(meta.ctime()).ok()?);
+    let rest = Duration::from_nanos(u64::try_from(meta.ctime_nsec()).ok()?);
+    UNIX_EPOCH.checked_add(seconds)?.checked_add(rest)
+}
+
+/// See above.
+#[cfg(not(unix))]
+fn touched(_: &fs::Metadata) -> Option<SystemTime> {
+    None
 }
 
 /// One photo's file in the cache.
@@ -355,18 +376,32 @@ mod tests {
         let want = cache.get(&file, 16).unwrap();
         cache.ensure(&file, &[8]).unwrap();
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-        // other bytes under the same length and time show that the file is not read
+        // as if both were cached a while after the photo was written
+        let cached = |side: &str| files(&dir.path().join("cache").join(side)).remove(0);
+        let later = |cached: &Path| {
+            let after = SystemTime::now() + Duration::from_secs(60);
+            File::options().write(true).open(cached).unwrap().set_modified(after).unwrap();
+        };
+        later(&cached("8"));
+        later(&cached("16"));
+        assert_eq!([cache.sha256(&file, 16), cache.sha256(&file, 8)], [Some(sha256); 2]);
+        // other bytes under the same length and time: of those before it says nothing
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let before = SystemTime::now() - Duration::from_secs(60);
         fs::write(&path, vec![0; bytes.len()]).unwrap();
         File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
-        assert_eq!([cache.sha256(&file, 16), cache.sha256(&file, 8)], [Some(sha256); 2]);
-        let cached = files(&dir.path().join("cache").join("16")).remove(0);
+        File::options().write(true).open(cached("8")).unwrap().set_modified(before).unwrap();
+        assert_eq!(cache.sha256(&file, 8), None);
+        // while the time of what is cached says that nobody touched it, it is not read, which shows by the bytes of before
+        assert_eq!(cache.sha256(&file, 16), Some(sha256));
+        let cached = cached("16");
         let whole = fs::read(&cached).unwrap();
         // as it was before there was a hash, and one that was torn
         let mut torn = whole.clone();
         torn[whole.len() - TAIL..].fill(0);
         for bytes in [whole[..whole.len() - TAIL].to_vec(), torn] {
             fs::write(&cached, &bytes).unwrap();
+            later(&cached);
             assert_eq!((cache.sha256(&file, 16), cache.get(&file, 16).unwrap()), (None, want.clone()));
             assert_eq!(fs::read(&cached).unwrap(), bytes, "it is not written again");
         }

@@ -248,6 +248,31 @@ mod tests {
     }
 
     #[test]
+    fn a_photo_that_is_whole_by_now_or_could_not_be_reached_is_asked_about_again() {
+        let dir = tempfile::tempdir().unwrap();
+        // its copy has ended since it could not be read; the other is no file
+        let (whole, folder) = (dir.path().join("1.png"), dir.path().join("2.png"));
+        image::RgbImage::new(4, 4).save(&whole).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        for path in [whole, folder] {
+            let photo = path.to_string_lossy().into_owned();
+            let asked = crate::gallery::asked::bare(vec![crate::gallery::asked::loose(path)]);
+            let problem = crate::data::manifest::Problem {
+                kind: crate::data::manifest::ProblemKind::Unreadable,
+                photo: Some(photo.clone()),
+                line: None,
+                reason: "it is truncated".into(),
+            };
+            let together = crate::gallery::asked::Together { encounter: "a".into(), photos: vec![0] };
+            let unread = Unread::of(&asked, &together, &[problem]);
+            assert_eq!(unread.len(), 1);
+            let mut answers = Answers::open(&dir.path().join("named.jsonl")).unwrap();
+            answers.append(&Decision { photos: Vec::new(), unread, ..decision("a") }).unwrap();
+            assert!(!answers.has("a", std::slice::from_ref(&photo)) && !answers.has_photo("a", &photo), "{photo}");
+        }
+    }
+
+    #[test]
     fn new_ones_get_their_groups_and_all_else_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("named.jsonl");

@@ -36,7 +36,8 @@ pub fn rows(gallery: &Gallery) -> Result<Vec<Row>> {
 
 /// What `all` that was decided says by now, where some are `called` otherwise since and some is `unread`.
 fn rows_of(all: Vec<Decided>, called: &HashMap<String, String>, unread: &Unread) -> Vec<Row> {
-    let standing: HashMap<(String, String), i64> = (all.iter().filter(|decided| !decided.undone))
+    // who only added photos to what was decided has not decided who it is
+    let standing: HashMap<(String, String), i64> = (all.iter().filter(|decided| !decided.undone && !decided.more))
         .map(|decided| ((decided.folder.clone(), decided.encounter.clone()), decided.change))
         .collect();
     let row = |decided: Decided| {
@@ -69,8 +70,8 @@ pub fn by(decided: &Decided) -> &'static str {
 /// How the first line of such a table begins, also of one that was written before `stands` was a column.
 const BEGINNING: &str = "at,folder,encounter,decision,individual,by,";
 /// The columns of the table; `stands` is `yes` in the row of each encounter that counts now, and `individual_now` the present
-/// name of who was called `individual` then.
-const COLUMNS: [&str; 13] = [
+/// name of who was called `individual` then; a row that `adds_photos` adds those that came since to what counts.
+const COLUMNS: [&str; 14] = [
     "at",
     "folder",
     "encounter",
@@ -84,6 +85,7 @@ const COLUMNS: [&str; 13] = [
     "proposed_individual",
     "proposed_probability",
     "proposed_distance",
+    "adds_photos",
 ];
 
 /// Writes all that was decided to the table at `path`. A former table of decisions is replaced.
@@ -134,6 +136,7 @@ fn table(all: &[Row]) -> Result<Vec<u8>> {
             proposed.individual.as_deref().unwrap_or_default(),
             &probability,
             &distance,
+            if decided.more { "true" } else { "false" },
         ];
         table.write_record(cells).map_err(fail)?;
     }

@@ -331,7 +331,9 @@ impl Writer {
                 Some((change, Ruled { ruling: stands, .. }, proposed)) if corrects == Some(change) => {
                     let named = stands.individual().map(|name| self.now(name)).transpose()?;
                     if named.is_some() && named == ruling.individual().map(|name| self.now(name)).transpose()? {
-                        more = named.map(|name| stands.of(name));
+                        let joined = self.is_joined(folder, encounter, named.as_deref())?;
+                        let known = |name| if joined { Ruling::Known(name) } else { stands.of(name) };
+                        more = named.map(known);
                     } else {
                         moved.take(self, folder, encounter)?;
                         before = named;
@@ -436,6 +438,18 @@ impl Writer {
             }
             Ok(change)
         })
+    }
+
+    /// Whether the individual `name`, who was decided of the encounter, was known before that: one that was new then has been
+    /// merged into it since, or the other way round.
+    fn is_joined(&self, folder: &str, encounter: &str, name: Option<&str>) -> Result<bool> {
+        let query = "SELECT EXISTS (SELECT 1 FROM photos p JOIN encounters e ON e.id = p.encounter
+            WHERE e.individual = ?3 AND p.added < (SELECT max(d.change) FROM decisions d JOIN changes c ON c.id = d.change
+                WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 AND json_extract(d.ruling, '$.more') IS NULL))";
+        let Some(name) = name else { return Ok(false) };
+        let (individual, _) = self.find(name)?;
+        self.facts
+            .told(self.facts.connection.query_row(query, params![folder, encounter, individual], |row| row.get(0)))
     }
 
     /// Takes `decided` back, and with it the photos that it brought, and what the same change decided of other encounters.

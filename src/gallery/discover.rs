@@ -332,9 +332,10 @@ pub(super) fn group_decided(
     let number_of = |group: &Group| group.encounters.iter().find_map(|&one| number(one)).unwrap_or(usize::MAX);
     groups.sort_by_key(number_of); // stable: who is only looked at comes last, in order
     for group in &mut groups {
-        // where nothing came to it, it is as wide as it was
-        if let Some(before) = alone.iter().find(|before| before.encounters == group.encounters) {
-            group.widest = before.widest;
+        // above, new ones of a group were at no distance, and those of two at none that can be bridged
+        if let Some(before) = group.encounters.iter().find_map(|&one| number(one)).map(|number| &alone[number]) {
+            group.widest = before.widest.into_iter().chain(group.widest).reduce(f64::max);
+            group.next = before.next.into_iter().chain(group.next).reduce(f64::min);
         }
     }
     Ok(with_placed(groups, placed.into_iter()))
@@ -591,6 +592,28 @@ mod tests {
         (earlier[1], earlier[2]) = (look(0), new);
         assert_eq!(told(&earlier, &none)[2..], new_ones);
         assert!(group_decided(&met, &known, (&decided, &none), f64::NAN).is_err());
+    }
+
+    #[test]
+    fn of_new_groups_it_is_told_how_wide_they_are_and_how_far_the_next_one_is() {
+        let known = on_circle(&[("a", 0, 0.0)]);
+        let met = at(&[&[80.0], &[90.0], &[130.0], &[135.0], &[93.0]]);
+        let is = |decision, individual| Decision { decision, individual, probability: None };
+        let (new, look) = (is(Verdict::NewIndividual, None), is(Verdict::Look, Some(0)));
+        let none = vec![Own::default(); 5];
+        let alone = group(&met.only(&[0, 1, 2, 3]), None, chord(15.0)).unwrap();
+        let told = |met: &Encounters, decided: &[Decision]| {
+            group_decided(met, &known, (decided, &none[..decided.len()]), chord(15.0)).unwrap()
+        };
+        assert_eq!(told(&met.only(&[0, 1, 2, 3]), &[new; 4]), alone);
+        assert!(alone.iter().all(|group| group.next.is_some_and(|next| next > chord(15.0))));
+        // a look nearer than any of them joins: as wide as the wider of both, and the next one is no nearer nor further
+        let with = told(&met, &[new, new, new, new, look]);
+        assert_eq!(with[0].encounters, [0, 1, 4]);
+        let look_at = f64::midpoint(chord(13.0), chord(3.0));
+        assert!((with[0].widest.unwrap() - look_at.max(alone[0].widest.unwrap())).abs() < 1e-4, "{with:?}");
+        assert_eq!(with.iter().map(|group| group.next).collect::<Vec<_>>(), [alone[0].next, alone[1].next]);
+        assert_eq!(with[1].widest, alone[1].widest);
     }
 
     #[test]

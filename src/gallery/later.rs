@@ -35,13 +35,16 @@ impl Gallery {
         self.facts.told(all())
     }
 
-    /// The photos of `seen`, an encounter of `folder` of which somebody is decided, that the gallery does not have: their places.
+    /// The photos of `seen`, an encounter of `folder` of which somebody is decided, that the gallery does not have, and that
+    /// nobody has taken out of it by hand, whatever folder it knew them by: their places.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub(super) fn later(&self, folder: &str, seen: &Seen, brought: &Brought) -> Result<Vec<usize>> {
         let query = "SELECT EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND sha256 = ?1 AND crop = ?2)
-            OR EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND path = ?4 AND root = (SELECT id FROM roots WHERE path = ?3))";
+            OR EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND path = ?4 AND root = (SELECT id FROM roots WHERE path = ?3))
+            OR EXISTS (SELECT 1 FROM photos p JOIN changes c ON c.id = p.gone WHERE c.what = 'rm' AND c.undone IS NULL
+                AND p.sha256 = ?1 AND p.crop = ?2)";
         let mut later = Vec::new();
         for (at, photo) in seen.photos.iter().enumerate() {
             let Some(sha) = sha(&photo.sha256) else { continue };
@@ -97,10 +100,14 @@ mod tests {
         }
 
         fn rule(&self, ruling: &Ruling, corrects: Option<i64>) -> Result<()> {
+            self.rule_by(By::Person, ruling, corrects)
+        }
+
+        fn rule_by(&self, by: By, ruling: &Ruling, corrects: Option<i64>) -> Result<()> {
             let version = Session::read(&self.gallery, &self.folder)?.version;
             let encounters = [("a".to_owned(), Proposed::default())];
             let ruled = Ruled { encounters: &encounters, ruling, corrects };
-            let refused = Sitting::new(&self.gallery, &self.folder).rule(&[ruled], By::Person, version)?;
+            let refused = Sitting::new(&self.gallery, &self.folder).rule(&[ruled], by, version)?;
             refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
         }
 
@@ -134,8 +141,12 @@ mod tests {
     fn a_photo_that_came_later_is_told_and_added_to_who_was_decided_and_taken_out_again() {
         let week = Week::with_a_third(Ruling::New("t9".into()));
         assert_eq!(week.entry().later, [2]);
+        let mut counted = super::super::session::Counted::default();
+        let mut listed =
+            || Session::list(&super::Gallery::open(&week.gallery).unwrap(), &mut counted).unwrap()[0].later;
+        assert_eq!(listed(), 1);
         week.add().unwrap();
-        assert_eq!((week.photos("t9").len(), week.entry().later), (3, vec![]));
+        assert_eq!((week.photos("t9").len(), week.entry().later, listed()), (3, vec![], 0));
         let stands = week.stands();
         assert_eq!((&stands.ruling, stands.more), (&Ruling::New("t9".into()), true), "it is as new as it was");
         assert_eq!(week.said(), "week/a: 1 photo more of t9");
@@ -157,6 +168,23 @@ mod tests {
     }
 
     #[test]
+    fn photos_added_after_a_merge_are_of_a_known_one_and_who_decided_is_still_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let week = Week { _dir: dir, gallery, folder };
+        week.rule_by(By::Program, &Ruling::New("t9".into()), None).unwrap();
+        week.see(3);
+        Writer::open(&week.gallery).unwrap().merge("t9", "t1").unwrap();
+        week.add().unwrap();
+        let rows = super::super::decided_table::rows(&super::Gallery::open(&week.gallery).unwrap()).unwrap();
+        let told: Vec<_> = rows.iter().map(|row| (&row.decided.ruling, row.decided.by, row.stands)).collect();
+        let (new, known) = (Ruling::New("t9".into()), Ruling::Known("t1".into()));
+        assert_eq!(told, [(&new, By::Program, true), (&known, By::Person, false)]);
+        let stands = week.stands();
+        assert_eq!((stands.more, stands.by), (true, By::Program), "the program said who it is");
+    }
+
+    #[test]
     fn a_correction_takes_along_what_was_added_and_what_was_taken_out_by_hand_is_not_new() {
         let week = Week::with_a_third(Ruling::Known("t1".into()));
         week.add().unwrap();
@@ -168,6 +196,22 @@ mod tests {
         assert_eq!(week.entry().later, [3]);
         week.add().unwrap();
         assert_eq!(week.photos("t2"), ["a/2.jpg", "a/3.jpg", "a/4.jpg"]);
+        // also where the gallery knew it by another folder before
+        let known_before = Week::with_a_third(Ruling::Known("t1".into()));
+        let sha256 = super::super::hash::of_file(&known_before.folder.join("a/3.jpg")).unwrap();
+        let mut writer = Writer::open(&known_before.gallery).unwrap();
+        let (before, row) = super::super::tests::photo(90, "t2");
+        let before = super::super::writer::NewPhoto { sha256, ..before };
+        let root = before.root.clone();
+        let path = format!("{root}/{}", before.path);
+        writer.add(&mut super::super::writer::Adding::new("add", String::new()), &[before], &row).unwrap();
+        assert_eq!(known_before.entry().later, [0_usize; 0]);
+        writer.remove("t2", &[path]).unwrap();
+        assert_eq!(known_before.entry().later, [0_usize; 0]);
+        writer.undo().unwrap();
+        writer.undo().unwrap();
+        drop(writer);
+        assert_eq!(known_before.entry().later, [2], "it was never there");
         // and of one that was skipped nothing is new
         let skipped = Week::with_a_third(Ruling::Skipped);
         assert_eq!(skipped.entry().later, [0_usize; 0]);

@@ -3,6 +3,9 @@
 //! The new embeddings go into a file of their own; one transaction then says that it is the one that counts. Killed before,
 //! the gallery is the old one.
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use rayon::prelude::*;
 use rusqlite::params;
 
@@ -66,7 +69,13 @@ pub fn rebuild<D: Backend>(
     let header = Header { gallery: format!("{:016x}", rand::random::<u64>()), embedding: anew.embedding.clone() };
     let place = writer.vectors_file(generation);
     let attempt = embedded(anew, (&manifest, Vectors::create(&place, &header)?), source, progress);
-    let attempt = attempt.and_then(|(usable, vectors, problems)| {
+    let attempt = attempt.and_then(|(usable, vectors, mut problems)| {
+        // of what does not count nobody misses the file
+        let counting: HashSet<&Path> = (rows.iter().zip(&manifest.photos))
+            .filter(|(row, _)| row.is_living)
+            .map(|(_, photo)| &*photo.path)
+            .collect();
+        problems.retain(|problem| problem.photo.as_deref().is_none_or(|photo| counting.contains(Path::new(photo))));
         let living = |all: &mut dyn Iterator<Item = usize>| all.filter(|&at| rows[at].is_living).count();
         let all = living(&mut (0..rows.len()));
         let missing = all - living(&mut usable.iter().copied());
@@ -98,13 +107,13 @@ pub fn rebuild<D: Backend>(
     Ok(problems)
 }
 
-/// The photos that are embedded anew: those that count, and those that somebody's correction has made another's and that still do
-/// as that one's, so that it can be taken back.
+/// The photos that are embedded anew: those that count; those that somebody's correction has made another's and that still do
+/// as that one's, so that it can be taken back; and those taken out by hand, so that they are not taken for new in a session.
 const KEPT: &str =
     "SELECT p.id, p.path, r.path, i.name, e.name, p.date, p.side, p.trained, p.crop, p.looked, p.gone IS NULL
     FROM photos p JOIN encounters e ON e.id = p.encounter JOIN individuals i ON i.id = e.individual
     JOIN roots r ON r.id = p.root LEFT JOIN changes c ON c.id = p.gone
-    WHERE p.gone IS NULL OR (c.undone IS NULL AND c.what = 'identify' AND EXISTS
+    WHERE p.gone IS NULL OR (c.undone IS NULL AND c.what = 'rm') OR (c.undone IS NULL AND c.what = 'identify' AND EXISTS
         (SELECT 1 FROM photos now WHERE now.gone IS NULL AND now.root = p.root AND now.path = p.path)) ORDER BY p.row";
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Photo, bool, bool)> {
@@ -194,4 +203,29 @@ fn count<D: Backend>(
         all.commit()
     };
     writer.facts.told(put())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::small;
+    use super::*;
+
+    #[test]
+    fn what_was_taken_out_by_hand_is_kept_as_no_photo_that_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = small(&dir.path().join("g"));
+        let kept = |writer: &Writer| -> Vec<(String, bool)> {
+            let mut all = writer.facts.connection.prepare(KEPT).unwrap();
+            let all = all.query_map([], read).unwrap().map(|one| one.map(|(photo, _, living)| (photo.photo, living)));
+            all.collect::<rusqlite::Result<_>>().unwrap()
+        };
+        let before = kept(&writer);
+        assert!(before.len() > 1 && before.iter().all(|(_, living)| *living));
+        let whose = writer.individuals().unwrap().into_iter().map(|one| one.individual);
+        let (name, photo) =
+            whose.map(|name| (name.clone(), writer.individual(&name).unwrap().1[0].photo.clone())).next().unwrap();
+        writer.remove(&name, std::slice::from_ref(&photo)).unwrap();
+        let after: Vec<(String, bool)> = before.into_iter().map(|(one, _)| (one.clone(), one != photo)).collect();
+        assert_eq!(kept(&writer), after);
+    }
 }

@@ -110,7 +110,8 @@ fn twins(seen: &SeenFile) -> Twins<'_> {
     for one in seen.all() {
         for photo in &one.photos {
             let of = all.entry((&photo.sha256, &photo.crop)).or_default();
-            if !of.contains(&&*one.encounter) {
+            // those of one encounter come one after the other
+            if of.last() != Some(&&*one.encounter) {
                 of.push(&one.encounter);
             }
         }
@@ -119,12 +120,14 @@ fn twins(seen: &SeenFile) -> Twins<'_> {
     all
 }
 
-/// The encounters that share a photo, byte for byte and seen in the same part, with each that does.
-pub(super) fn copies(seen: &SeenFile) -> BTreeMap<&str, BTreeSet<&str>> {
-    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for together in twins(seen).values() {
+/// The encounters that share a photo, byte for byte and seen in the same part, each with a word for each such photo of it: the
+/// same in all that have it, so that who has which takes no more room than the photos do.
+pub(super) fn copies(seen: &SeenFile) -> BTreeMap<&str, BTreeSet<String>> {
+    let mut all: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for ((sha256, crop), together) in twins(seen) {
+        let photo = if crop.is_empty() { sha256.to_owned() } else { format!("{sha256} {crop}") };
         for one in together {
-            all.entry(one).or_default().extend(together.iter().filter(|other| *other != one));
+            all.entry(one).or_default().insert(photo.clone());
         }
     }
     all

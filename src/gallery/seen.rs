@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::cache::PhotoCache;
 use crate::data::camera;
+use crate::data::decode;
 use crate::data::foreign;
 use crate::data::hex::hex;
 use crate::data::manifest::{Problem, Side};
@@ -190,6 +191,9 @@ fn files_of(asked: &Asked, encounter: &str, photos: &[usize]) -> Vec<(String, u6
     photos.chain(unread.filter_map(|problem| problem.photo.as_deref().map(Path::new))).map(file).collect()
 }
 
+/// What stands for when files were written that are to be read once more whatever they are.
+const SEE_AGAIN: u64 = 0;
+
 /// What tells whether files below `folder` were written again: a number made of when each was; none where there is no file.
 fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option<u64> {
     let at = |path: &str| {
@@ -197,6 +201,15 @@ fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option
         meta.map_or(0, |meta| (meta.mtime() as u64).wrapping_mul(1_000_003).wrapping_add(meta.mtime_nsec() as u64))
     };
     files.map(at).reduce(|all, one| all.wrapping_mul(31).wrapping_add(one))
+}
+
+/// As [`written_at`] of files that could not be read; what is whole by now, or could not be reached, is to be read again whatever it
+/// is then.
+fn unread_at(folder: &Path, unread: &[(String, String)]) -> Option<u64> {
+    // before they are decoded once more: what is written since is another file
+    let at = written_at(folder, unread.iter().map(|(path, _)| path.as_str()));
+    let are_broken = unread.iter().all(|(path, _)| decode::is_broken(&folder.join(path)));
+    if are_broken { at } else { Some(SEE_AGAIN) }
 }
 
 /// The day of the innermost folder above `photo` that is called after one, as far up as `folder`.
@@ -349,7 +362,7 @@ impl From<Seen> for Files {
 impl Files {
     /// Whether these are the files `now` there, below `folder`.
     fn are(&self, folder: &Path, now: &[(String, u64)]) -> bool {
-        let again = |at: u64| written_at(folder, self.unread.iter().map(String::as_str)) == Some(at);
+        let again = |at: u64| at != SEE_AGAIN && written_at(folder, self.unread.iter().map(String::as_str)) == Some(at);
         self.all == now && self.unread_at.is_none_or(again)
     }
 }
@@ -466,7 +479,7 @@ impl Looking {
         let unread =
             unread.map(|problem| (problem.photo.clone().unwrap_or_default(), foreign::sentence(&problem.reason)));
         let unread: Vec<(String, String)> = unread.collect();
-        let unread_at = written_at(&manifest.root, unread.iter().map(|(path, _)| path.as_str()));
+        let unread_at = unread_at(&manifest.root, &unread);
         let seen = |&at: &usize| -> Result<SeenPhoto> {
             let photo = &manifest.photos[at];
             let path = manifest.full_path(at);
@@ -643,8 +656,8 @@ mod tests {
         let (path, files) = (dir.path().join("1.jpg"), vec![("1.jpg".to_owned(), 4)]);
         std::fs::write(&path, "torn").unwrap();
         let unread = vec![("1.jpg".to_owned(), "it is no photo".to_owned())];
-        let unread_at = written_at(dir.path(), ["1.jpg"].into_iter());
-        let seen = Seen { files: files.clone(), unread, unread_at, ..Seen::default() };
+        let at = unread_at(dir.path(), &unread);
+        let seen = Seen { files: files.clone(), unread: unread.clone(), unread_at: at, ..Seen::default() };
         let text = serde_json::to_string(&seen).unwrap();
         let kept: Files = serde_json::from_str::<Seen>(&text).unwrap().into();
         assert!(kept.are(dir.path(), &files));
@@ -652,6 +665,10 @@ mod tests {
         let at = std::time::SystemTime::UNIX_EPOCH; // as `cp -p` leaves it
         File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
         assert!(!kept.are(dir.path(), &files));
+        // one that is whole by the time that the others of its batch are read
+        image::RgbImage::new(2, 2).save_with_format(&path, image::ImageFormat::Png).unwrap();
+        let whole = Files::from(Seen { unread_at: unread_at(dir.path(), &unread), ..seen.clone() });
+        assert!(!whole.are(dir.path(), &files));
         // what older versions wrote, and what was read, goes by its length
         let older = Files::from(Seen { unread_at: None, ..seen.clone() });
         assert!(older.are(dir.path(), &files) && !older.are(dir.path(), &[]));

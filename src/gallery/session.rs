@@ -4,9 +4,10 @@
 //! at once, and a session that was killed goes on where it was: what was decided is the gallery's own. [`sitting`](super::sitting)
 //! keeps it up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use super::Result;
 use super::calibration::Calibration;
 use super::decisions::{Decided, Ruling};
 use super::identify::{Decision, NearPhoto};
-use super::seen::{Unread, abouts};
+use super::seen::{About, SEEN_FILE, SeenFile, Unread, abouts, place};
 use super::share::Share;
 use super::sitting::Sitting;
 use super::store::{Counts, Gallery};
@@ -41,6 +42,8 @@ pub struct Outline {
     pub encounters: usize,
     /// Those decided, as the session itself counts them.
     pub decided: usize,
+    /// Those of them with photos that came since.
+    pub later: usize,
 }
 
 /// One encounter of a session.
@@ -61,7 +64,7 @@ pub struct Entry {
     /// Of one that is decided to be somebody the photos that the gallery does not have, as they came or were repaired since: places
     /// in `photos`.
     pub later: Vec<usize>,
-    /// Other encounters of the folder that have one of its photos, byte for byte.
+    /// Those of its photos that other encounters of the folder have, too, byte for byte: a word for each, the same in all of them.
     pub copies: Vec<String>,
 }
 
@@ -126,23 +129,59 @@ impl Session {
         Ok(Sitting::new(gallery, folder).look()?.0)
     }
 
-    /// The sessions of the gallery in `gallery`, by their folders.
+    /// The sessions of the gallery in `gallery`, by their folders; `counted` keeps what takes long to count.
     ///
     /// # Errors
     /// When the gallery cannot be read.
-    pub fn list(gallery: &Gallery) -> Result<Vec<Outline>> {
+    pub fn list(gallery: &Gallery, counted: &mut Counted) -> Result<Vec<Outline>> {
         let (mut all, unread) = (BTreeMap::new(), Unread::of(gallery));
         for about in abouts(gallery.folder()) {
             let decided = gallery.decided(Some(&about.folder.to_string_lossy()))?;
             // one that was corrected has several decisions
             let standing = decided.iter().filter(|decided| !decided.undone);
             let standing: HashMap<&str, &Decided> = standing.map(|one| (one.encounter.as_str(), one)).collect();
+            let named = standing.values().filter(|one| one.ruling.individual().is_some());
+            let named: HashSet<&str> = named.map(|one| one.encounter.as_str()).collect();
+            let later = counted.later(gallery, &about, &named)?;
             let decided = standing.into_values().filter(|one| unread.let_count(one)).count();
             let encounters = about.encounters.max(decided);
-            let outline = Outline { folder: about.folder.clone(), encounters, decided };
+            let outline = Outline { folder: about.folder.clone(), encounters, decided, later };
             all.insert(about.folder, outline);
         }
         Ok(all.into_values().collect())
+    }
+}
+
+/// What a count is of: the gallery's version, and when what was seen was written last, and its length.
+type CountedOf = ((u64, u64), Option<(SystemTime, u64)>);
+
+/// How many encounters have photos that came since they were decided, by where that was counted: it is counted again when what it
+/// is of has changed.
+#[derive(Debug, Default)]
+pub struct Counted(HashMap<PathBuf, (CountedOf, usize)>);
+
+impl Counted {
+    /// How many of the encounters `named` that were seen in the folder of `about`.
+    fn later(&mut self, gallery: &Gallery, about: &About, named: &HashSet<&str>) -> Result<usize> {
+        if named.is_empty() {
+            return Ok(0);
+        }
+        let place = place(gallery.folder(), &about.folder);
+        let written = std::fs::metadata(place.join(SEEN_FILE)).ok();
+        let of = (gallery.version()?, written.and_then(|meta| Some((meta.modified().ok()?, meta.len()))));
+        if let Some((_, count)) = self.0.get(&place).filter(|(before, _)| *before == of) {
+            return Ok(*count);
+        }
+        let folder = about.folder.to_string_lossy();
+        let mut seen = SeenFile::at(&place);
+        seen.read_on(Some(&about.embedding))?;
+        let brought = gallery.brought(&folder)?;
+        let mut count = 0;
+        for one in seen.all().iter().filter(|one| named.contains(one.encounter.as_str())) {
+            count += usize::from(!gallery.later(&folder, one, &brought)?.is_empty());
+        }
+        self.0.insert(place, (of, count));
+        Ok(count)
     }
 }
 

@@ -139,9 +139,12 @@ impl Sitting {
     fn decide(&mut self, standing: &mut Standing, looking: bool) -> Result<bool> {
         let key = self.folder.to_string_lossy().into_owned();
         let gallery = standing.catalogue.gallery();
-        let decided = gallery.decided(Some(&key))?.into_iter().filter(|decided| !decided.undone);
-        // of an encounter the last one counts
-        let mut decided: HashMap<String, Decided> = decided.map(|one| (one.encounter.clone(), one)).collect();
+        // of an encounter the last one counts; who only added photos has not decided who it is
+        let mut decided: HashMap<String, Decided> = HashMap::new();
+        for one in gallery.decided(Some(&key))?.into_iter().filter(|decided| !decided.undone) {
+            let by = decided.get(&one.encounter).filter(|_| one.more).map_or(one.by, |before| before.by);
+            decided.insert(one.encounter.clone(), Decided { by, ..one });
+        }
         let called = gallery.called_otherwise()?;
         for one in decided.values_mut() {
             if let Some(now) = one.ruling.individual().and_then(|name| called.get(name)).cloned() {
@@ -181,13 +184,13 @@ impl Sitting {
         Ok(changed)
     }
 
-    /// Puts beside the encounters of `standing` which others have one of their photos; whether anything is otherwise.
+    /// Puts beside the encounters of `standing` which of their photos others have, too; whether anything is otherwise.
     fn tell_copies(&self, standing: &mut Standing) -> bool {
         let copies = rulings::copies(&self.seen);
         let mut changed = false;
         for entry in &mut standing.entries {
             let of_it = copies.get(entry.proposal.encounter.as_str());
-            let of_it: Vec<String> = of_it.into_iter().flatten().map(|&other| other.to_owned()).collect();
+            let of_it: Vec<String> = of_it.into_iter().flatten().cloned().collect();
             if entry.copies != of_it {
                 Arc::make_mut(entry).copies = of_it;
                 changed = true;
@@ -438,8 +441,8 @@ pub(super) mod tests {
         let near = session.entries[1].best.iter().find(|near| near.individual == "t9").unwrap();
         assert_eq!(near.distance, 0.0);
         assert!(matches!(decide(&mut sitting, &["a"], Ruling::Skipped), Err(Error::AlreadyDecided { .. })));
-        let listed = Session::list(&Gallery::open(&gallery).unwrap()).unwrap();
-        assert_eq!(listed, [Outline { folder: folder.clone(), encounters: 2, decided: 1 }]);
+        let listed = Session::list(&Gallery::open(&gallery).unwrap(), &mut Default::default()).unwrap();
+        assert_eq!(listed, [Outline { folder: folder.clone(), encounters: 2, decided: 1, later: 0 }]);
 
         // who looks at the gallery as it was makes nobody: the same animal may be new there
         let (ruling, encounters) = (Ruling::New("t10".into()), [("b".to_owned(), Proposed::default())]);
@@ -645,7 +648,7 @@ pub(super) mod tests {
         assert_eq!((log.len(), log.iter().any(|one| one.undone)), (3, false), "both lines are kept");
         let said = |gallery: &Path| Gallery::open(gallery).unwrap().changes().unwrap().pop().unwrap().said;
         assert_eq!(said(&gallery), "week/b is t2; it was t9");
-        let listed = Session::list(&Gallery::open(&gallery).unwrap()).unwrap();
+        let listed = Session::list(&Gallery::open(&gallery).unwrap(), &mut Default::default()).unwrap();
         assert_eq!((listed[0].decided, listed[0].encounters), (2, 2), "of two encounters three were decided on");
         let now = stands(1).change;
         correct(&mut sitting, Ruling::Skipped, now).unwrap();
@@ -765,6 +768,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn many_copies_of_one_photo_take_no_more_room_than_the_photos() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let path = place(&gallery, &folder).join(SEEN_FILE);
+        let first = fs::read_to_string(&path).unwrap().lines().nth(1).unwrap().to_owned();
+        let line = |n: usize| first.replace("\"b\"", &format!("\"b{n}\"")) + "\n";
+        fs::write(&path, (0..300).map(line).collect::<String>()).unwrap();
+        let session = Session::read(&gallery, &folder).unwrap();
+        let copies: Vec<&[String]> = session.entries.iter().map(|entry| &entry.copies[..]).collect();
+        assert_eq!((copies.len(), copies[0].len()), (300, 1));
+        assert!(copies.iter().all(|one| *one == copies[0]), "what is the same in all");
+    }
+
+    #[test]
     fn photos_keep_their_day_and_their_folder() {
         let dir = tempfile::tempdir().unwrap();
         let (gallery, folder) = stage(dir.path());
@@ -809,7 +826,7 @@ pub(super) mod tests {
         let listed = || {
             let open = Gallery::open(&gallery).unwrap();
             drop(Looking::at(&open, &folder).unwrap()); // somebody looks again
-            Session::list(&open).unwrap().remove(0)
+            Session::list(&open, &mut Default::default()).unwrap().remove(0)
         };
         assert_eq!((listed().encounters, listed().decided), (3, 1));
         // a better copy came

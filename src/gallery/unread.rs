@@ -1,12 +1,13 @@
-//! Photos that could not be read when their encounter was decided: it is asked about again only when one is another file.
+//! Photos that could not be read when their encounter was decided: it is asked about again only when one is another file, or could
+//! not be read for a reason that passes.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::foreign;
 use crate::data::manifest::{Manifest, Problem};
+use crate::data::{decode, foreign};
 
 use super::asked::Together;
 
@@ -17,7 +18,7 @@ pub struct Unread {
     pub photo: String,
     /// Why it could not.
     pub reason: String,
-    /// How long it was.
+    /// How long it was; 0 like `written` where its file was not found to be broken, which is asked again.
     pub bytes: u64,
     /// When it was written last, in milliseconds since 1970.
     pub written: u64,
@@ -37,7 +38,10 @@ impl Unread {
             let path = &manifest.photos[at].path;
             let problem =
                 problems.iter().find(|problem| problem.photo.as_deref().is_some_and(|one| Path::new(one) == path))?;
-            let (bytes, written) = look(&manifest.full_path(at));
+            let file = manifest.full_path(at);
+            // before it is decoded once more: what is written since, or while the others of its batch were read, is another file
+            let before = look(&file);
+            let (bytes, written) = if decode::is_broken(&file) { before } else { (0, 0) };
             let photo = path.to_string_lossy().into_owned();
             Some(Unread { photo, reason: foreign::sentence(&problem.reason), bytes, written })
         };
@@ -46,6 +50,6 @@ impl Unread {
 
     /// Whether the file at its path is as it was.
     pub(super) fn is_as_it_was(&self) -> bool {
-        look(Path::new(&self.photo)) == (self.bytes, self.written)
+        (self.bytes, self.written) != (0, 0) && look(Path::new(&self.photo)) == (self.bytes, self.written)
     }
 }

@@ -293,7 +293,7 @@ impl Effects {
                 let added = naming::add(workspace, &lies_at);
                 tell(inbox, Message::Typed(Asked::Gallery, path, added.clone()));
                 if added.is_ok() {
-                    tell(inbox, Message::Galleries(naming::galleries(workspace)));
+                    tell(inbox, Message::Galleries(naming::galleries(workspace, &mut Default::default())));
                     tell(inbox, Message::Said(format!("{} is in the list", lies_at.display())));
                 }
             }),

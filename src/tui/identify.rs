@@ -102,9 +102,9 @@ fn may_name(entry: &Entry) -> Result<(), String> {
     }
 }
 
-/// Whether something of the folder is open yet.
+/// Whether something of the folder is open yet, or has photos that came after it was decided.
 fn is_unfinished(outline: &Outline) -> bool {
-    outline.decided < outline.encounters
+    outline.decided < outline.encounters || outline.later > 0
 }
 
 /// Where a known photo lies.

@@ -9,10 +9,10 @@ use crate::data::foreign;
 use crate::gallery::Error;
 use crate::gallery::calibrated::calibration_of;
 use crate::gallery::decided_table;
-use crate::gallery::decisions::{By, Proposed, Ruling};
+use crate::gallery::decisions::{By, Decided, Proposed, Ruling};
 use crate::gallery::rulings::Ruled;
 use crate::gallery::seen;
-use crate::gallery::session::{self, Session};
+use crate::gallery::session::{self, Counted, Session};
 use crate::gallery::sitting::Sitting;
 use crate::gallery::store::Gallery;
 use crate::run::Workspace;
@@ -34,18 +34,18 @@ pub(super) fn mark(gallery: &Path, folder: &Path) -> Marks {
     marks
 }
 
-/// The galleries that the workspace knows.
-pub(super) fn galleries(workspace: &Workspace) -> Vec<GalleryLine> {
-    workspace.galleries().into_iter().map(line).collect()
+/// The galleries that the workspace knows; `counted` keeps what takes long to count.
+pub(super) fn galleries(workspace: &Workspace, counted: &mut Counted) -> Vec<GalleryLine> {
+    workspace.galleries().into_iter().map(|folder| line(folder, counted)).collect()
 }
 
-fn line(folder: PathBuf) -> GalleryLine {
+fn line(folder: PathBuf, counted: &mut Counted) -> GalleryLine {
     let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-    let read = || {
+    let mut read = || {
         let gallery = Gallery::open(&folder)?;
         // one of the embeddings before a rebuild is none
         let promise = calibration_of(&gallery).ok().flatten().as_ref().map(session::promise);
-        Ok((gallery.counts()?, Session::list(&gallery)?, promise))
+        Ok((gallery.counts()?, Session::list(&gallery, counted)?, promise))
     };
     match read() {
         Ok((counts, sessions, promise)) => GalleryLine { name, counts: Ok(counts), promise, sessions, folder },
@@ -60,6 +60,15 @@ fn line(folder: PathBuf) -> GalleryLine {
 pub(super) fn add(workspace: &Workspace, path: &Path) -> Result<(), String> {
     Gallery::open(path).map_err(|e| e.to_string())?;
     workspace.know_gallery(path).map_err(|e| e.to_string())
+}
+
+/// What is said of decisions that are written down, by the session as it stands since where it can be read; and the encounter that
+/// is open again.
+pub(super) type Told = Box<dyn FnOnce(Option<&Session>) -> (String, Option<String>)>;
+
+/// What was decided of `encounter` and stands in `session`.
+fn standing<'a>(session: Option<&'a Session>, encounter: &str) -> Option<&'a Decided> {
+    session?.entries.iter().find(|entry| entry.proposal.encounter == encounter)?.decided.as_ref()
 }
 
 /// The folder that is gone through last, as far as it was read: what decides and what looks share it, so that neither reads what
@@ -97,18 +106,21 @@ impl Shared {
         Some(Message::Session(gallery, folder, session))
     }
 
-    /// What came of decisions by `work`, with the session as it stands since.
+    /// What came of decisions by `work`, with the session as it stands since. What is written down is, also where the session cannot
+    /// be read then.
     pub(super) fn written(
         &self,
         (gallery, folder): (PathBuf, PathBuf),
-        work: impl FnOnce(&mut Sitting) -> Result<(String, Option<String>), String>,
+        work: impl FnOnce(&mut Sitting) -> Result<Told, String>,
     ) -> Message {
         let written = self.with((&gallery, &folder), |sitting| {
-            let (said, open_again) = match work(sitting) {
+            let done = work(sitting);
+            let session = read(sitting);
+            let (said, open_again) = match done.map(|told| told(session.as_deref().ok())) {
                 Ok((said, open_again)) => (Ok(said), open_again),
                 Err(why) => (Err(why), None),
             };
-            Written { said, open_again, session: read(sitting) }
+            Written { said, open_again, session }
         });
         Message::Ruled(gallery, folder, Box::new(written))
     }
@@ -124,21 +136,23 @@ pub(super) fn rule(
     encounters: &[(String, Proposed)],
     (ruling, corrects): (&Ruling, Option<i64>),
     version: (u64, u64),
-) -> Result<(String, Option<String>), String> {
+) -> Result<Told, String> {
     let refused = sitting.rule(&[Ruled { encounters, ruling, corrects }], By::Person, version);
     if let Some((_, error)) = refused.map_err(|e| e.to_string())?.first() {
         return Err(told(error));
     }
-    let names: Vec<&str> = encounters.iter().map(|(encounter, _)| encounter.as_str()).collect();
-    if let (Some(name), [one]) = (ruling.individual(), &names[..]) {
-        let session = read(sitting)?;
-        let entry = session.entries.iter().find(|entry| entry.proposal.encounter == *one);
-        if entry.and_then(|entry| entry.decided.as_ref()).is_some_and(|decided| decided.more) {
-            return Ok((format!("the new photos of {one} are with {name}; u takes them out again"), None));
+    let names: Vec<String> = encounters.iter().map(|(encounter, _)| encounter.clone()).collect();
+    let ruling = ruling.clone();
+    Ok(Box::new(move |session| {
+        if let (Some(name), [one]) = (ruling.individual(), &names[..])
+            && standing(session, one).is_some_and(|decided| decided.more)
+        {
+            return (format!("the new photos of {one} are with {name}; u takes them out again"), None);
         }
-    }
-    let taken_back = if names.len() > 1 { "u takes all back" } else { "u takes it back" };
-    Ok((format!("{}; {taken_back}", ruling.told(&names)), None))
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let taken_back = if names.len() > 1 { "u takes all back" } else { "u takes it back" };
+        (format!("{}; {taken_back}", ruling.told(&names)), None)
+    }))
 }
 
 /// Writes down what the program proposed of several encounters.
@@ -146,7 +160,7 @@ pub(super) fn rule_all(
     sitting: &mut Sitting,
     all: Vec<(String, Ruling, Proposed)>,
     version: (u64, u64),
-) -> Result<(String, Option<String>), String> {
+) -> Result<Told, String> {
     let count = all.len();
     let all: Vec<_> = all.into_iter().map(|(one, ruling, proposed)| ([(one, proposed)], ruling)).collect();
     let wanted: Vec<Ruled<'_>> =
@@ -155,7 +169,7 @@ pub(super) fn rule_all(
     let done = counted(count - refused.len(), "encounter");
     let taken_back = if count > 1 { "u takes all of them back" } else { "u takes it back" };
     match refused.first() {
-        None => Ok((format!("{done} named as proposed; {taken_back}"), None)),
+        None => Ok(Box::new(move |_| (format!("{done} named as proposed; {taken_back}"), None))),
         Some((encounter, why)) => Err(format!("{done} named, {} not: {encounter}: {}", refused.len(), told(why))),
     }
 }
@@ -171,22 +185,19 @@ fn told(error: &Error) -> String {
 }
 
 /// Takes the last decision back, and says of which encounters; the first of them.
-pub(super) fn undo(sitting: &mut Sitting) -> Result<(String, Option<String>), String> {
+pub(super) fn undo(sitting: &mut Sitting) -> Result<Told, String> {
     let undone = sitting.undo().map_err(|e| e.to_string())?;
     let last = undone.first().ok_or("nothing is decided in this folder")?;
-    let first = last.encounter.clone();
-    if last.more {
-        return Ok((format!("the photos that came to {first} since are out again"), Some(first)));
-    }
-    let session = read(sitting)?;
-    let entry = session.entries.iter().find(|entry| entry.proposal.encounter == first);
-    if let Some(stands) = entry.and_then(|entry| entry.decided.as_ref()) {
-        return Ok((format!("{} again", stands.ruling.told(&[&first])), Some(first))); // a correction was taken back
-    }
-    Ok(match undone.len() {
-        1 => (format!("{first} is open again"), Some(first)),
-        n => (format!("{} are open again, {first} and others", counted(n, "encounter")), Some(first)),
-    })
+    let (first, more, all) = (last.encounter.clone(), last.more, undone.len());
+    Ok(Box::new(move |session| {
+        let said = match (standing(session, &first), all) {
+            _ if more => format!("the photos that came to {first} since are out again"),
+            (Some(stands), _) => format!("{} again", stands.ruling.told(&[&first])), // a correction was taken back
+            (None, 1) => format!("{first} is open again"),
+            (None, n) => format!("{} are open again, {first} and others", counted(n, "encounter")),
+        };
+        (said, Some(first))
+    }))
 }
 
 /// Writes all that was decided with the gallery at `gallery` to the table at `path`, and says so.
@@ -219,6 +230,15 @@ pub(super) fn profile(gallery: &Path, name: &str) -> Result<Profile, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_down_is_told_also_where_the_session_cannot_be_read_then() {
+        let nowhere = tempfile::tempdir().unwrap().path().join("gone");
+        let work = |_: &mut Sitting| Ok(Box::new(|_: Option<&Session>| ("a is t1".to_owned(), None)) as Told);
+        let Message::Ruled(.., written) = Shared::default().written((nowhere.clone(), nowhere), work) else { panic!() };
+        assert_eq!(written.said.as_deref(), Ok("a is t1"));
+        assert!(written.session.is_err());
+    }
 
     #[test]
     fn who_is_refused_as_a_photo_is_somebody_elses_is_told_the_keys_that_help() {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::data::counted::counted;
 use crate::eval::report::{REPORT_FILE, Report};
 use crate::eval::session;
+use crate::gallery::session::Counted;
 use crate::nn::ops::device;
 use crate::run::metrics::Tail;
 use crate::run::workspace::RunEntry;
@@ -182,6 +183,8 @@ struct Poller {
     evaluations: HashMap<PathBuf, (Mark, Mark, Evaluation)>,
     evaluations_sent: Option<Vec<Evaluation>>,
     galleries_sent: Option<Vec<GalleryLine>>,
+    /// What was counted for them.
+    counted: Counted,
     session_mark: Option<naming::Marks>,
     sitting: naming::Shared,
     machine: Machine,
@@ -215,6 +218,7 @@ impl Poller {
             evaluations: HashMap::new(),
             evaluations_sent: None,
             galleries_sent: None,
+            counted: Counted::default(),
             session_mark: None,
             sitting: naming::Shared::default(),
             machine: Machine::default(),
@@ -256,7 +260,7 @@ impl Poller {
             self.look_at_evaluations()?;
         }
         if seldom && self.watching.galleries {
-            let galleries = naming::galleries(&self.workspace);
+            let galleries = naming::galleries(&self.workspace, &mut self.counted);
             if self.galleries_sent.as_ref() != Some(&galleries) {
                 self.galleries_sent = Some(galleries.clone());
                 self.inbox.send(Message::Galleries(galleries)).ok()?;

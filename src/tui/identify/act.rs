@@ -36,15 +36,16 @@ impl Identify {
         let open = self.entries().iter().filter(|entry| entry.decided.is_none());
         for entry in open.filter(|entry| entry.proposal.decision == Some(Verdict::Known) && is_free(entry)) {
             let (Some(name), encounter) = (&entry.proposal.individual, &entry.proposal.encounter) else { continue };
-            let other = entry.copies.iter().find_map(|one| {
-                let (one, as_name) = names.get_key_value(one.as_str())?;
-                (*as_name != name.as_str()).then_some((*one, *as_name))
-            });
+            // who was taken first with a photo has its name in all that are taken with it
+            let taken = entry.copies.iter().filter_map(|photo| names.get(photo.as_str()));
+            let other = taken.copied().find(|(_, as_name): &(&str, &str)| *as_name != name.as_str());
             if let Some((other, as_name)) = other {
                 copies.push(format!("{encounter} has a photo of {other}, which is proposed as {as_name}"));
                 continue;
             }
-            names.insert(encounter.as_str(), name.as_str());
+            for photo in &entry.copies {
+                names.entry(photo.as_str()).or_insert((encounter.as_str(), name.as_str()));
+            }
             all.push((encounter.clone(), Ruling::Known(name.clone()), Identify::proposed(entry)));
         }
         (all, copies)

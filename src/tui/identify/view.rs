@@ -118,7 +118,11 @@ fn galleries(model: &Model, area: Rect, buf: &mut Buffer) {
         let of = &all[gallery];
         match session.and_then(|session| of.sessions.get(session)) {
             Some(outline) => {
-                let words = format!("{} of {} decided", outline.decided, outline.encounters);
+                let later = match outline.later {
+                    0 => String::new(),
+                    later => format!(", {later} with new photos"),
+                };
+                let words = format!("{} of {} decided{later}", outline.decided, outline.encounters);
                 let room = line.width.saturating_sub(width(&words) + 6);
                 let folder = fit_end(&outline.folder.display().to_string(), room);
                 put_all(buf, line, &[(format!("    {folder}  "), style(theme.text())), (words, style(theme.quiet()))]);

@@ -79,7 +79,7 @@ fn three() -> Vec<Entry> {
 }
 
 pub(super) fn listed() -> Message {
-    let outline = Outline { folder: "/week".into(), encounters: 3, decided: 1 };
+    let outline = Outline { folder: "/week".into(), encounters: 3, decided: 1, later: 0 };
     let line = GalleryLine {
         name: "turtles.gallery".into(),
         folder: "/g".into(),
@@ -385,9 +385,17 @@ fn the_tab_opens_where_it_was_left() {
     let Message::Galleries(lines) = &mut done else { panic!("no list") };
     lines[0].sessions[0].decided = 3;
     let mut model = super::model((160, 50));
-    model.identify.left = left;
+    model.identify.left = left.clone();
     let (_, asked, ..) = drive(&mut model, vec![full(), keys("5"), vec![done]].concat_all());
     assert!(!goes_on(&asked) && model.identify.current().is_some_and(|(_, outline)| outline.is_none()), "it is done");
+    // and photos that came since are not
+    let mut later = listed();
+    let Message::Galleries(lines) = &mut later else { panic!("no list") };
+    (lines[0].sessions[0].decided, lines[0].sessions[0].later) = (3, 2);
+    let mut model = super::model((160, 50));
+    model.identify.left = left;
+    let (buffer, asked, ..) = drive(&mut model, vec![full(), keys("5"), vec![later]].concat_all());
+    assert!(goes_on(&asked) && text(&buffer).contains("3 of 3 decided, 2 with new photos"), "{}", text(&buffer));
 }
 
 #[test]
