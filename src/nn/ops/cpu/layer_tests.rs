@@ -131,6 +131,6 @@ fn a_large_batch_has_work_for_many_threads() {
             }
         }
         println!("{network}: forward, input's gradient, weights' gradient, vectors: {worst:?}");
-        assert!(worst.iter().all(|&(part, _)| part > 0.6), "{network}: {worst:?}");
+        assert!(worst.iter().all(|&(part, _)| part > 0.5), "{network}: {worst:?}");
     }
 }
