@@ -147,7 +147,7 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
     let held = &calibration.population;
     let mut said = vec![
         "With 95 % confidence the errors stay below what was asked, for individuals like these that the network was not trained \
-         on, in a gallery of this size."
+         on, in a gallery of this size. The intervals leave 2.5 % on either side, and so may reach above it."
             .to_owned(),
     ];
     said.push(
@@ -202,7 +202,7 @@ fn remarks(calibration: &Calibration) -> Vec<String> {
     }
     if let Some(groups) = &calibration.groups {
         said.push(format!(
-            "Groups of new animals stay {:.3} apart, chosen on {} of {}; on as many others {}.",
+            "Groups of new animals stay {:.3} apart, chosen on {} of {}; on the others {}.",
             groups.distance,
             groups.chosen_on,
             counted(held.eligible_individuals, "individual"),

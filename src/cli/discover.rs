@@ -189,7 +189,7 @@ fn told(found: &Discovered) -> String {
             ChosenBy::Folder => "of this folder",
         };
         text += &format!(
-            "\nchosen on {} {whose}; on as many others {}",
+            "\nchosen on {} {whose}; on the others {}",
             counted(chosen.individuals, "individual"),
             agreement(&chosen.reached)
         );

@@ -112,7 +112,10 @@ fn new_of(writer: &Writer, wanted: &Wanted<'_>, batch: &[usize], came: &mut Came
             There::Known => came.known += 1,
             There::Otherwise { known_as } => left_out(
                 ProblemKind::TwoIndividuals,
-                format!("it is in the gallery as {known_as} and here as {}; nothing was changed", photo.individual),
+                format!(
+                    "it is in the gallery as {known_as} and here as {}: it stays with {known_as} and was not added",
+                    photo.individual
+                ),
             ),
             There::Changed => left_out(
                 ProblemKind::Duplicate,

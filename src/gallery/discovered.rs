@@ -88,7 +88,7 @@ pub struct Chosen {
     pub by: ChosenBy,
     /// How many of them.
     pub individuals: usize,
-    /// What the distance reached on as many others of them.
+    /// What the distance reached on the others of them.
     pub reached: Agreement,
 }
 
