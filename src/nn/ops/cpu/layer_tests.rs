@@ -120,7 +120,7 @@ fn a_large_batch_has_work_for_many_threads() {
             let tasks = [
                 tiled::task_sizes(forward),
                 tiled::task_sizes(work(layer, true)),
-                tiled_weights::task_sizes(BATCH, forward.source, gradient, forward.window, weights),
+                tiled_weights::task_sizes(&forward, gradient, weights),
                 direct::task_sizes(Way::WIDE, forward),
             ];
             for (tasks, worst) in tasks.iter().zip(&mut worst) {

@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::{Out, scratch};
+#[cfg(test)]
+use super::direct::Work;
 use super::direct::{Source, Strip, Window};
 use super::parts::{LINE, Splitter};
 use super::plan::{THREADS, Way, pieces, tasks_wanted};
@@ -254,14 +256,8 @@ impl Plan {
 
 /// How much each task of a gradient has to do.
 #[cfg(test)]
-pub(super) fn task_sizes(
-    images: usize,
-    source: Source,
-    gradient: Gradient,
-    window: Window,
-    weights: usize,
-) -> Vec<usize> {
-    let plan = Plan::new::<2>(images, source, gradient, window, weights);
+pub(super) fn task_sizes(work: &Work, gradient: Gradient, weights: usize) -> Vec<usize> {
+    let plan = Plan::new::<2>(work.images, work.source, gradient, work.window, weights);
     if plan.groups.len() > 1 {
         return plan.groups.iter().map(Range::len).collect();
     }
