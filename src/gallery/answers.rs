@@ -70,16 +70,14 @@ impl Answers {
             photos
         };
         self.decided.get(encounter).is_some_and(|answered| {
-            let unread = answered.unread.iter().map(|unread| unread.photo.clone());
-            let all: Vec<String> = answered.photos.iter().cloned().chain(unread).collect();
-            sorted(&all) == sorted(photos) && answered.unread.iter().all(Unread::is_as_it_was)
+            sorted(&asked(&answered.photos, &answered.unread)) == sorted(photos)
+                && answered.unread.iter().all(Unread::is_as_it_was)
         })
     }
 
     /// Whether it has `decision`, made with the same photos and without the same that cannot be read.
     pub fn has_such(&self, decision: &Decision) -> bool {
-        let unread = decision.unread.iter().map(|unread| unread.photo.clone());
-        self.has(&decision.encounter, &decision.photos.iter().cloned().chain(unread).collect::<Vec<_>>())
+        self.has(&decision.encounter, &asked(&decision.photos, &decision.unread))
     }
 
     /// Whether the decision on the encounter was made with the photo, or without it as it cannot be read.
@@ -156,6 +154,11 @@ impl Answers {
     }
 }
 
+/// The photos that were asked about: those read, and those that could not be.
+fn asked(photos: &[String], unread: &[Unread]) -> Vec<String> {
+    photos.iter().chain(unread.iter().map(|unread| &unread.photo)).cloned().collect()
+}
+
 fn take(decided: &mut HashMap<String, Answered>, answer: Decision) {
     let at = decided.get(&answer.encounter).map_or(decided.len(), |before| before.at);
     let is_new = answer.is_new();
@@ -216,22 +219,28 @@ mod tests {
         }
     }
 
+    /// What is kept of an encounter of `photos` of which one could not be read.
+    fn unread_of(photos: &[String], which: usize) -> Vec<Unread> {
+        use crate::data::manifest::{Problem, ProblemKind};
+        use crate::gallery::asked::{Together, bare, loose};
+        let asked = bare(photos.iter().map(|one| loose(one.into())).collect());
+        let problem = Problem {
+            kind: ProblemKind::Unreadable,
+            photo: Some(photos[which].clone()),
+            line: None,
+            reason: "it is truncated".into(),
+        };
+        let together = Together { encounter: "a".into(), photos: (0..photos.len()).collect() };
+        Unread::of(&asked, &together, &[problem])
+    }
+
     #[test]
     fn an_encounter_with_a_broken_photo_is_there_until_that_is_another_file() {
         let dir = tempfile::tempdir().unwrap();
         let (path, broken) = (dir.path().join("named.jsonl"), dir.path().join("2.jpg"));
         std::fs::write(&broken, "half a photo").unwrap();
         let photos = ["a/1.jpg".to_owned(), broken.to_string_lossy().into_owned()];
-        let asked =
-            crate::gallery::asked::bare(photos.iter().map(|one| crate::gallery::asked::loose(one.into())).collect());
-        let problem = crate::data::manifest::Problem {
-            kind: crate::data::manifest::ProblemKind::Unreadable,
-            photo: Some(photos[1].clone()),
-            line: None,
-            reason: "it is truncated".into(),
-        };
-        let together = crate::gallery::asked::Together { encounter: "a".into(), photos: vec![0, 1] };
-        let unread = Unread::of(&asked, &together, &[problem]);
+        let unread = unread_of(&photos, 1);
         assert_eq!((unread.len(), unread[0].bytes), (1, 12));
         let mut answers = Answers::open(&path).unwrap();
         // as it was written before those were kept: it is asked once more
@@ -256,15 +265,7 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         for path in [whole, folder] {
             let photo = path.to_string_lossy().into_owned();
-            let asked = crate::gallery::asked::bare(vec![crate::gallery::asked::loose(path)]);
-            let problem = crate::data::manifest::Problem {
-                kind: crate::data::manifest::ProblemKind::Unreadable,
-                photo: Some(photo.clone()),
-                line: None,
-                reason: "it is truncated".into(),
-            };
-            let together = crate::gallery::asked::Together { encounter: "a".into(), photos: vec![0] };
-            let unread = Unread::of(&asked, &together, &[problem]);
+            let unread = unread_of(std::slice::from_ref(&photo), 0);
             assert_eq!(unread.len(), 1);
             let mut answers = Answers::open(&dir.path().join("named.jsonl")).unwrap();
             answers.append(&Decision { photos: Vec::new(), unread, ..decision("a") }).unwrap();

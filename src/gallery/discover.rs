@@ -300,9 +300,12 @@ pub(super) fn group_decided(
     let new: Vec<usize> = (0..encounters.len()).filter(|&one| is_new(one)).collect();
     let mut alone = group(&encounters.only(&new), None, cut)?;
     alone.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = new[*one]));
-    let number = |one: usize| alone.iter().position(|group| group.encounters.contains(&one));
+    let mut number = vec![None; encounters.len()];
+    for (at, group) in alone.iter().enumerate() {
+        group.encounters.iter().for_each(|&one| number[one] = Some(at));
+    }
     let open: Vec<usize> = (0..encounters.len()).filter(|&one| decided[one].named().is_none()).collect();
-    let numbers: Vec<Option<usize>> = open.iter().map(|&one| number(one)).collect();
+    let numbers: Vec<Option<usize>> = open.iter().map(|&one| number[one]).collect();
     let rest = encounters.only(&open);
     let apart = without_own(&rest, known, &open.iter().map(|&one| &own[one]).collect::<Vec<_>>());
     let anchors = known.individuals.len();
@@ -329,11 +332,11 @@ pub(super) fn group_decided(
     let mut placed: Vec<(usize, usize)> = groups.iter().filter_map(first).collect();
     groups.retain(|group| first(group).is_none());
     placed.extend(decided.iter().enumerate().filter_map(|(one, decision)| Some((one, decision.named()?))));
-    let number_of = |group: &Group| group.encounters.iter().find_map(|&one| number(one)).unwrap_or(usize::MAX);
-    groups.sort_by_key(number_of); // stable: who is only looked at comes last, in order
+    let number_of = |group: &Group| group.encounters.iter().find_map(|&one| number[one]);
+    groups.sort_by_key(|group| number_of(group).unwrap_or(usize::MAX)); // stable: who is only looked at comes last, in order
     for group in &mut groups {
         // above, new ones of a group were at no distance, and those of two at none that can be bridged
-        if let Some(before) = group.encounters.iter().find_map(|&one| number(one)).map(|number| &alone[number]) {
+        if let Some(before) = number_of(group).map(|number| &alone[number]) {
             group.widest = before.widest.into_iter().chain(group.widest).reduce(f64::max);
             group.next = before.next.into_iter().chain(group.next).reduce(f64::min);
         }

@@ -79,7 +79,7 @@ pub fn conv_norm<D: Backend>(
         check_scale(x.dims(), scale.dims())?;
     }
     check(store, out, residual, norm)?;
-    let moments = Moments { mean: store.value(norm.mean).clone(), variance: store.value(norm.variance).clone() };
+    let moments = Moments::running(store, norm);
     let (gain, bias) = (store.value(norm.gain), store.value(norm.bias));
     let args = NormArgs { gain, bias, epsilon: norm.spec.epsilon, activation };
     let x = (x.dims(), x.values());

@@ -70,6 +70,13 @@ impl<D: Backend> Clone for Moments<D> {
     }
 }
 
+impl<D: Backend> Moments<D> {
+    /// The running ones of `norm`.
+    pub(super) fn running(store: &Store<D>, norm: &BatchNorm) -> Self {
+        Moments { mean: store.value(norm.mean).clone(), variance: store.value(norm.variance).clone() }
+    }
+}
+
 /// Gradients that a batch norm gives.
 pub struct NormGradients<D: Storage<f32>> {
     /// Of the input.
@@ -158,7 +165,7 @@ pub fn batch_norm<D: Backend>(
         });
         moments
     } else {
-        Moments { mean: store.value(norm.mean).clone(), variance: store.value(norm.variance).clone() }
+        Moments::running(store, norm)
     };
     let (gain, bias, epsilon) = (store.value(norm.gain).clone(), store.value(norm.bias).clone(), norm.spec.epsilon);
     let args = NormArgs { gain: &gain, bias: &bias, epsilon, activation };

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::nn::ops::f32_of;
+
 /// A format of numbers, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -44,9 +46,7 @@ impl Kind {
             Kind::F64 => bytes.first_chunk().map_or(f32::NAN, |b| f64::from_le_bytes(*b) as f32),
             Kind::F32 => bytes.first_chunk().map_or(f32::NAN, |b| f32::from_le_bytes(*b)),
             Kind::F16 => bytes.first_chunk().map_or(f32::NAN, |b| half(u16::from_le_bytes(*b))),
-            Kind::Bf16 => {
-                bytes.first_chunk().map_or(f32::NAN, |b| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16))
-            }
+            Kind::Bf16 => bytes.first_chunk().map_or(f32::NAN, |b| f32_of(u16::from_le_bytes(*b))),
             Kind::Whole(_) => f32::NAN,
         }
     }

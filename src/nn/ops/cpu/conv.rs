@@ -172,8 +172,12 @@ pub(super) fn group_blocks(channels: usize, groups: usize, group: usize) -> (usi
 
 /// Maps of one place a photo under a 1x1 window: the photos are as good as places, and one tile takes many.
 pub(super) fn as_places(spec: &ConvSpec, x: Dims) -> bool {
-    let point = spec.kernel == [1, 1] && spec.padding == [0, 0];
-    x.n > 1 && x.h * x.w == 1 && !is_planes(x.c) && point && spec.groups == 1 && path(spec) == Path::Panels
+    x.n > 1
+        && x.h * x.w == 1
+        && !is_planes(x.c)
+        && window(spec).is_point()
+        && spec.groups == 1
+        && path(spec) == Path::Panels
 }
 
 /// The sizes of such maps with photos and places exchanged.
@@ -245,7 +249,7 @@ unsafe fn source(x: Dims, input: In, groups: usize, group: usize) -> Source {
     }
 }
 
-fn window(spec: &ConvSpec) -> Window {
+pub(super) fn window(spec: &ConvSpec) -> Window {
     Window {
         size: spec.kernel,
         stride: spec.stride[0],

@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 use dfdx::prelude::{Cpu, HasErr};
 
 use crate::nn::map::{Dims, Flat};
+use crate::nn::ops::conv_norm::in_turn;
 use crate::nn::ops::norm::{Moments, NormArgs};
 use crate::nn::ops::{ConvNormKernel, ConvSpec};
 
 use super::access::{In, host};
-use super::conv::{Given, as_places, finished, group_blocks, tensor};
+use super::conv::{Given, as_places, finished, group_blocks, tensor, window};
 use super::finish::Finish;
 use super::layout::{clear_padding, panel_weights};
 use super::plan::{Path, Way, is_planes, path};
@@ -51,18 +52,11 @@ impl ConvNormKernel for Cpu {
         (moments, args): (&Moments<Cpu>, NormArgs<Cpu>),
         y: Dims,
     ) -> Result<Flat<Cpu>> {
-        let by_points = spec.kernel == [1, 1] && spec.stride == [1, 1] && spec.padding == [0, 0];
+        let window = window(spec);
+        let by_points = window.is_point() && window.stride == 1;
         let panels = path(spec) == Path::Panels && !is_planes(dims.c);
         if as_places(spec, dims) || path(spec) == Path::Plain || (scale.is_some() && !(panels && by_points)) {
-            return super::super::conv_norm::in_turn(
-                self,
-                spec,
-                (dims, x),
-                weight,
-                [scale, residual],
-                (moments, args),
-                y,
-            );
+            return in_turn(self, spec, (dims, x), weight, [scale, residual], (moments, args), y);
         }
         let line = |values: Option<&Flat<Cpu>>| values.map(|values| In::from(host(values)));
         let (way, weight) = (Way::of_process(), In::from(host(weight)));

@@ -5,7 +5,7 @@
 
 use super::access::{In, Out, scratch};
 use super::direct::Strip;
-use super::finish::{Finish, Lines};
+use super::finish::Finish;
 use super::simd::{Isa, Kernel, LANES, Lanes, launch};
 use super::threads::parallel;
 use super::weights::Phase;
@@ -102,19 +102,19 @@ pub(super) unsafe fn forward(isa: Isa, sizes: Sizes, source: In, weights: In, ta
     let [rows, columns] = [0, 1].map(|axis| (sizes.output[axis] - 1) * stride + kernel);
     let taps: Vec<Tap> =
         (0..kernel * kernel).map(|tap| ((tap / kernel * columns + tap % kernel) * LANES, tap * LANES)).collect();
-    let bias = finish.shift.filter(|_| !finish.is_more_than_bias());
+    let bias = finish.bias_alone();
     parallel(sizes.images * sizes.blocks, &|task| {
         let block = task % sizes.blocks;
         // SAFETY: the caller's; a task has a plane of its own.
         unsafe {
             let source = source.at(task * Sizes::places(sizes.input) * LANES);
             let at = task * Sizes::places(sizes.output) * LANES;
-            let target = target.at(at);
             scratch(rows * columns * LANES, |strip| {
                 let first = sizes.padding.map(|p| -(p as isize));
                 let copy = Strip { source, size: sizes.input, first, every: 1, target: strip, extent: [rows, columns] };
                 launch(isa, copy);
                 for y in 0..sizes.output[0] {
+                    let at = at + y * sizes.output[1] * LANES;
                     launch(
                         isa,
                         Row {
@@ -122,18 +122,14 @@ pub(super) unsafe fn forward(isa: Isa, sizes: Sizes, source: In, weights: In, ta
                             source: strip.add(y * stride * columns * LANES),
                             step: stride * LANES,
                             weights: weights.at(block * kernel * kernel * LANES),
-                            target: target.add(y * sizes.output[1] * LANES),
+                            target: target.at(at),
                             out: LANES,
                             count: sizes.output[1],
                             bias: bias.map_or(std::ptr::null(), |bias| bias.at(block * LANES)),
                             accumulate: false,
                         },
                     );
-                    if finish.is_more_than_bias() {
-                        let row = y * sizes.output[1] * LANES;
-                        let residual = finish.residual.map_or(std::ptr::null(), |residual| residual.at(at + row));
-                        finish.run(isa, block, Lines::in_place(target.add(row), sizes.output[1], residual));
-                    }
+                    finish.in_place(isa, block, target, at, sizes.output[1]);
                 }
             });
         }

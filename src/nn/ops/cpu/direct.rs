@@ -192,38 +192,22 @@ impl Plan {
         let block = self.source.size[0] * width * self.lanes();
         // SAFETY: the caller's; strips stay inside the scratch memory asked for.
         unsafe {
-            if self.flat && self.source.scale.is_none() {
-                let step = self.lanes();
-                let data = data.at(photos.start * image + rows.start * step);
-                let laid = Laid { data, image, block, row: 0, step, out_row: 0 };
-                self.cover(laid, photos.clone(), 0..1, rows.clone(), group.clone());
-                return self.finish(photos, rows, group);
-            }
             if self.flat {
-                // the task's share, scaled, stays close
-                let block = rows.len() * LANES;
-                let laid = |memory: *mut f32| Laid {
-                    data: memory,
-                    image: blocks * block,
-                    block,
-                    row: 0,
-                    step: LANES,
-                    out_row: 0,
-                };
-                scratch(photos.len() * blocks * block, |memory| {
-                    for (i, photo) in photos.clone().enumerate() {
-                        for b in 0..blocks {
-                            let from = data.at((photo * image) + (b * self.source.size[1] + rows.start) * LANES);
-                            let scale = Some(In(self.source.scales(photo, b)));
-                            let to = memory.add((i * blocks + b) * block);
-                            let lines = Lines { from, to, ..Lines::in_place(to, rows.len(), std::ptr::null()) };
-                            Finish { scale, ..Finish::NONE }.run(self.way.isa, 0, lines);
-                        }
+                match self.source.scale {
+                    None => {
+                        let step = self.lanes();
+                        let data = data.at(photos.start * image + rows.start * step);
+                        let laid = Laid { data, image, block, row: 0, step, out_row: 0 };
+                        self.cover(laid, photos.clone(), 0..1, rows.clone(), group.clone());
                     }
-                    self.cover(laid(memory), photos.clone(), 0..1, rows.clone(), group.clone());
-                });
+                    Some(_) => scratch(photos.len() * blocks * rows.len() * LANES, |memory| {
+                        let laid = self.lay_scaled(memory, &photos, &rows);
+                        self.cover(laid, photos.clone(), 0..1, rows.clone(), group.clone());
+                    }),
+                }
                 return self.finish(photos, rows, group);
             }
+            debug_assert!(self.source.scale.is_none(), "only points are scaled");
             let point = self.window.is_point();
             // a 1x1 window with a stride reads only every second pixel: gather those
             let (reach, every) = if point {
@@ -247,12 +231,7 @@ impl Plan {
                             target: memory.add((i * blocks + b) * plane),
                             extent: [reach[0], reach_width],
                         };
-                        if self.source.planes {
-                            strip.copy_plane()
-                        } else {
-                            launch(self.way.isa, strip)
-                        }
-                        debug_assert!(self.source.scale.is_none(), "only points are scaled");
+                        if self.source.planes { strip.copy_plane() } else { launch(self.way.isa, strip) }
                     }
                 }
                 let stride = if point { 1 } else { self.window.stride };
@@ -272,24 +251,40 @@ impl Plan {
         }
     }
 
+    /// Lays a task's share of a flat source out, scaled, so that it stays close.
+    ///
+    /// # Safety
+    /// That of [`run`]; `memory` must be good for the share.
+    unsafe fn lay_scaled(&self, memory: *mut f32, photos: &Range<usize>, places: &Range<usize>) -> Laid {
+        let Source { data, image, blocks, size: [_, across], .. } = self.source;
+        let block = places.len() * LANES;
+        for (i, photo) in photos.clone().enumerate() {
+            for b in 0..blocks {
+                // SAFETY: the caller's.
+                unsafe {
+                    let from = data.at(photo * image + (b * across + places.start) * LANES);
+                    let scale = Some(In(self.source.scales(photo, b)));
+                    let to = memory.add((i * blocks + b) * block);
+                    let lines = Lines { from, ..Lines::in_place(to, places.len(), std::ptr::null()) };
+                    Finish { scale, ..Finish::NONE }.run(self.way.isa, 0, lines);
+                }
+            }
+        }
+        Laid { data: memory, image: blocks * block, block, row: 0, step: LANES, out_row: 0 }
+    }
+
     /// Finishes the `places` of `photos`, where the tile's bias is not all that there is to do.
     ///
     /// # Safety
     /// That of [`run`].
     unsafe fn finish(&self, photos: Range<usize>, places: Range<usize>, group: Range<usize>) {
-        if !self.finish.is_more_than_bias() {
-            return;
-        }
         let Target { data, image, size: [height, width], .. } = self.target;
         let target_block = height * width * LANES;
         for photo in photos {
             for block in self.panels[group.clone()].iter().flat_map(|&(first, blocks)| first..first + blocks) {
                 let at = photo * image + block * target_block + places.start * LANES;
                 // SAFETY: the caller's; a task finishes what it has written.
-                unsafe {
-                    let residual = self.finish.residual.map_or(std::ptr::null(), |residual| residual.at(at));
-                    self.finish.run(self.way.isa, block, Lines::in_place(data.at(at), places.len(), residual));
-                }
+                unsafe { self.finish.in_place(self.way.isa, block, data, at, places.len()) }
             }
         }
     }
@@ -316,7 +311,7 @@ impl Plan {
         let out = step * LANES;
         let target_block = height * width * LANES;
         let in_blocks = self.source.blocks;
-        let bias = self.finish.shift.filter(|_| !self.finish.is_more_than_bias());
+        let bias = self.finish.bias_alone();
         let block_weights = taps_down * taps_across * self.lanes() * LANES;
         for &(first_block, blocks) in &self.panels[group] {
             let patches = patches(&self.way, blocks, rows.len(), columns.len());

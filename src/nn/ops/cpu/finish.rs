@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use crate::nn::ops::Activation;
 
-use super::access::In;
+use super::access::{In, Out};
 use super::elements::{Act, with_act};
 use super::simd::{Isa, Kernel, LANES, Lanes, launch};
 
@@ -31,8 +31,12 @@ impl Finish {
         Finish { shift: bias, ..Finish::NONE }
     }
 
-    /// Whether there is more than a bias to do.
-    pub(super) fn is_more_than_bias(&self) -> bool {
+    /// The bias, where that is all: kernels that begin their sums with it need nothing after them.
+    pub(super) fn bias_alone(&self) -> Option<In> {
+        self.shift.filter(|_| !self.is_more_than_bias())
+    }
+
+    fn is_more_than_bias(&self) -> bool {
         self.scale.is_some() || self.residual.is_some() || self.activation != Activation::Identity
     }
 
@@ -54,6 +58,27 @@ impl Finish {
             residual: on(self.residual, values),
             ..self
         }
+    }
+
+    /// Finishes `count` lines of a block of channels where they are in the target, from value `at` of it on, whose sums began
+    /// with [`Finish::bias_alone`].
+    ///
+    /// # Safety
+    /// The target must be good for them, scale and shift for the block.
+    pub(super) unsafe fn in_place(&self, isa: Isa, block: usize, target: Out, at: usize, count: usize) {
+        if self.is_more_than_bias() {
+            // SAFETY: the caller's.
+            unsafe { self.run(isa, block, Lines::in_place(target.at(at), count, self.residual_at(at))) }
+        }
+    }
+
+    /// What is added to value `at` of the target and those behind it; null where nothing is.
+    ///
+    /// # Safety
+    /// Within the target.
+    pub(super) unsafe fn residual_at(&self, at: usize) -> *const f32 {
+        // SAFETY: the caller's.
+        self.residual.map_or(std::ptr::null(), |residual| unsafe { residual.at(at) })
     }
 
     /// Finishes lines of one block of channels; `residual` is what is added to them, where something is.

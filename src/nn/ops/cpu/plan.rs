@@ -175,7 +175,12 @@ pub(super) const THREADS: usize = 64;
 /// Tasks that there should be at least: `few`, which cost least, of a small batch, else so many that many threads end at
 /// about the same time.
 pub(super) fn tasks_wanted(images: usize, few: usize) -> usize {
-    if images < THREADS / 2 { few } else { 4 * THREADS }
+    if is_large(images) { 4 * THREADS } else { few }
+}
+
+/// Whether a batch of so many photos is worth many threads.
+pub(super) fn is_large(images: usize) -> bool {
+    images >= THREADS / 2
 }
 
 /// Cuts `total` into as few pieces of at most `most` as there can be, all about equal.

@@ -282,22 +282,49 @@ impl Row<'_> {
                 line = line.add(LINE);
             }
             let column = self.first[1] + (inside.start * stride) as isize;
-            let mut a = data
+            let a = data
                 .at(self.photo * image + 2 * self.pair * block + row.unwrap_or(0) * width * LANES)
                 .wrapping_offset(column * LANES as isize);
             let both = 2 * self.pair + 1 < blocks;
-            let scale = |b: usize| self.plan.source.scales(self.photo, 2 * self.pair + b);
-            let scales = [scale(0), if both { scale(1) } else { none }];
-            for _ in inside.clone() {
-                let b = if both { a.wrapping_add(block) } else { none };
-                finite &= S::split_scaled::<PARTS>([a, b], scales, line, part);
-                a = a.wrapping_add(stride * LANES);
-                line = line.add(LINE);
-            }
+            let lines = [a, if both { a.wrapping_add(block) } else { none }];
+            // apart, so that the loop without scales looks for none
+            finite &= if self.plan.source.scale.is_none() {
+                self.lines::<S, PARTS>(inside.len(), lines, [none; 2], line)
+            } else {
+                let scale = |b: usize| self.plan.source.scales(self.photo, 2 * self.pair + b);
+                self.lines::<S, PARTS>(inside.len(), lines, [scale(0), if both { scale(1) } else { none }], line)
+            };
+            line = line.add(inside.len() * LINE);
             for _ in inside.end..across {
                 S::split::<PARTS>(none, none, line, part);
                 line = line.add(LINE);
             }
+        }
+        finite
+    }
+
+    /// Splits `count` places inside, from the lines of the pair's blocks on; whether all was finite.
+    ///
+    /// # Safety
+    /// That of [`Row::split`].
+    #[inline(always)]
+    unsafe fn lines<S: Splitter, const PARTS: usize>(
+        &self,
+        count: usize,
+        [mut a, mut b]: [*const f32; 2],
+        scales: [*const f32; 2],
+        mut line: *mut u8,
+    ) -> bool {
+        let step = self.plan.shape.window.stride * LANES;
+        let step_of_b = if b.is_null() { 0 } else { step };
+        let mut finite = true;
+        for _ in 0..count {
+            // SAFETY: the caller's.
+            unsafe {
+                finite &= S::split_scaled::<PARTS>([a, b], scales, line, self.laid.part());
+                line = line.add(LINE);
+            }
+            (a, b) = (a.wrapping_add(step), b.wrapping_add(step_of_b));
         }
         finite
     }
@@ -408,18 +435,30 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
+    /// Photo, row and column of a place of the strip.
+    #[inline(always)]
+    fn spot(&self, place: usize) -> [usize; 3] {
+        let [rows, across] = self.plane;
+        let in_photo = place % (rows * across);
+        [place / (rows * across), in_photo / across, in_photo % across]
+    }
+
+    /// Where a spot lies in a block of the target, in values.
+    #[inline(always)]
+    fn offset(&self, [photo, y, x]: [usize; 3], block: usize) -> usize {
+        let Target { image, size: [height, width], step, first, .. } = self.plan.target;
+        let [first_row, first_column] = if self.plan.shape.flat { [0, self.first_row] } else { [self.first_row, 0] };
+        let (row, column) = ((first_row + y) * step + first[0], (first_column + x) * step + first[1]);
+        (self.first_photo + photo) * image + ((block * height + row) * width + column) * LANES
+    }
+
     /// Asks for the lines of the target that a block from place `start` on will write, and for what is added to them, so
     /// that they are near when its products are done: a store would wait for its line.
     #[inline(always)]
     fn ask_for(&self, start: usize, here: usize, first_block: usize, columns: usize) {
-        let Target { data, image, size: [height, width], step, first, .. } = self.plan.target;
-        let [rows, across] = self.plane;
-        let place = start % (rows * across);
-        let (photo, y, x) = (start / (rows * across), place / across, place % across);
-        let (first_row, first_column) = if self.plan.shape.flat { (0, self.first_row) } else { (self.first_row, 0) };
-        let place = ((first_row + y) * step + first[0]) * width + (first_column + x) * step + first[1];
+        let Target { data, step, .. } = self.plan.target;
         for b in 0..columns {
-            let there = (self.first_photo + photo) * image + ((first_block + b) * height * width + place) * LANES;
+            let there = self.offset(self.spot(start), first_block + b);
             for i in 0..here {
                 let line = there + i * step * LANES;
                 ask_to_write(data.0.wrapping_add(line));
@@ -436,11 +475,9 @@ impl Places<'_> {
     /// The target must be good for them.
     #[inline(always)]
     unsafe fn whole(&self, from: usize, first_block: usize) -> Option<*mut f32> {
-        let Target { data, image, size: [height, width], .. } = self.plan.target;
-        let (photo, place) = (from / self.plane[1], from % self.plane[1]);
-        let to = (self.first_photo + photo) * image + first_block * height * width * LANES;
+        let spot = self.spot(from);
         // SAFETY: the caller's.
-        (place + LANES <= self.plane[1]).then(|| unsafe { data.at(to + (self.first_row + place) * LANES) })
+        (spot[2] + LANES <= self.plane[1]).then(|| unsafe { self.plan.target.data.at(self.offset(spot, first_block)) })
     }
 
     /// Brings the sums of the places `from`, of a block that begins at `start`, to the target, without those between
@@ -449,32 +486,22 @@ impl Places<'_> {
     /// # Safety
     /// The target and what it is finished with must be good for them.
     unsafe fn store(&self, sums: &Sums, start: usize, from: Range<usize>, first_block: usize, columns: usize) {
-        let Target { data, image, size: [height, width], step, first, accumulate, .. } = self.plan.target;
-        let (target_block, finish) = (height * width * LANES, &self.plan.finish);
+        let Target { data, step, accumulate, .. } = self.plan.target;
+        let finish = &self.plan.finish;
         let [rows, across] = self.plane;
-        let place = from.start % (rows * across);
-        let (mut photo, mut y, mut x) = (from.start / (rows * across), place / across, place % across);
-        let (first_row, first_column) = if self.plan.shape.flat { (0, self.first_row) } else { (self.first_row, 0) };
+        let [mut photo, mut y, mut x] = self.spot(from.start);
         let mut at = from.start - start;
         let end = from.end - start;
         while at < end {
             let run = (across - x).min(end - at);
             let kept = if y < self.size[0] { self.size[1].saturating_sub(x).min(run) } else { 0 };
             if kept > 0 {
-                let row = (first_row + y) * step + first[0];
-                let column = (first_column + x) * step + first[1];
                 for b in 0..columns {
                     // SAFETY: the caller's.
                     unsafe {
-                        let there = (self.first_photo + photo) * image
-                            + (first_block + b) * target_block
-                            + (row * width + column) * LANES;
+                        let there = self.offset([photo, y, x], first_block + b);
                         let to = data.at(there);
-                        let residual = match finish.residual {
-                            Some(residual) => residual.at(there),
-                            None if accumulate => to.cast_const(),
-                            None => std::ptr::null(),
-                        };
+                        let residual = if accumulate { to.cast_const() } else { finish.residual_at(there) };
                         let lines = Lines {
                             from: sums.0.as_ptr().add(b * LANES * LANES),
                             first: at,

@@ -13,13 +13,13 @@ use super::access::{Out, scratch};
 use super::direct::Work;
 use super::direct::{Source, Strip, Window};
 use super::parts::{LINE, Splitter};
-use super::plan::{THREADS, Way, pieces, tasks_wanted};
+use super::plan::{Way, is_large, pieces, tasks_wanted};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::LANES;
 use super::strips::{Laid, Shape};
 use super::threads::parallel;
 use super::tiles::{Engine, Job, TILE, Task, Tiles, lines, on_machine};
-use super::weights::{GROUPS, Gradient, SMALL};
+use super::weights::{Gradient, groups_of_photos};
 
 /// Places that are summed before sums go back to memory.
 const PLACES: usize = 1024;
@@ -182,7 +182,8 @@ impl Plan {
         let (pairs_out, pairs_in) = (self.pairs_out(), self.pairs_in());
         // a task's blocks of the gradient stay close while the input's pass by; enough tasks for many threads
         let wanted = tasks_wanted(self.images, 32);
-        let outs: Vec<_> = pieces(pairs_out, (pairs_out * pairs_in / wanted).clamp(1, OUTS)).collect();
+        let most = if is_large(self.images) { (pairs_out * pairs_in / wanted).clamp(1, OUTS) } else { OUTS };
+        let outs: Vec<_> = pieces(pairs_out, most).collect();
         let cuts = wanted.div_ceil(outs.len()).min(pairs_in);
         [outs, pieces(pairs_in, pairs_in.div_ceil(cuts)).collect()]
     }
@@ -228,8 +229,7 @@ impl Plan {
         let shape = Shape::new(window, flat, gradient.size);
         let twice = !window.is_point();
         let copies = 1 + usize::from(twice);
-        let groups = if weights <= SMALL { tasks_wanted(images, GROUPS).min(images).min(THREADS) } else { 1 };
-        let groups: Vec<_> = pieces(images, images.div_ceil(groups)).collect();
+        let groups = groups_of_photos(images, weights);
         let place = source.blocks * PARTS * LINE / 2 * copies * shape.phases();
         let most = if groups.len() > 1 { (STRIP / place.max(1)).clamp(256, PLACES) } else { PLACES };
         let (extent, row) =

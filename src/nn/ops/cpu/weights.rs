@@ -16,9 +16,9 @@ use super::threads::parallel;
 use super::{tiled, tiled_weights};
 
 /// Weights up to so many values are summed by groups of photos.
-pub(super) const SMALL: usize = 150_000;
+const SMALL: usize = 150_000;
 /// Groups of photos for small weights.
-pub(super) const GROUPS: usize = 8;
+const GROUPS: usize = 8;
 /// Bytes of input and output rows that a tile runs over before the next: they stay in the first-level cache.
 const NEAR: usize = 24 << 10;
 
@@ -130,6 +130,12 @@ pub(super) struct Gradient {
     pub(super) size: [usize; 2],
 }
 
+/// The photos whose sums are apart: groups of them where weights are few, else all together.
+pub(super) fn groups_of_photos(images: usize, weights: usize) -> Vec<Range<usize>> {
+    let groups = if weights <= SMALL { tasks_wanted(images, GROUPS).min(images).min(THREADS) } else { 1 };
+    pieces(images, images.div_ceil(groups)).collect()
+}
+
 /// Adds the gradient of the weights (panels) over `images` photos to `into`.
 ///
 /// # Safety
@@ -150,8 +156,7 @@ pub(super) unsafe fn run(
         return;
     }
     let plan = Plan::new(way, source, gradient, window);
-    let groups = if into.len() <= SMALL { tasks_wanted(images, GROUPS).min(images).min(THREADS) } else { 1 };
-    let photos: Vec<_> = pieces(images, images.div_ceil(groups)).collect();
+    let photos = groups_of_photos(images, into.len());
     let all: Vec<_> = panels(gradient.blocks, way.panel).collect();
     let parts = tasks_wanted(images, 32).div_ceil(photos.len()).min(all.len());
     let panel_groups: Vec<_> = pieces(all.len(), all.len().div_ceil(parts)).collect();
