@@ -40,6 +40,7 @@ mod tile;
 mod tiled;
 mod tiled_weights;
 mod tiles;
+mod unfold;
 mod update;
 mod weights;
 

@@ -29,8 +29,13 @@ fn each(outcome: &Outcome) -> [(&'static str, &[f32]); 3] {
     [("output", &outcome.y), ("gradient of the input", &outcome.inputs[0]), ("of the weights", &outcome.params[0])]
 }
 
-/// Shapes that take every path: one row of all photos, padded rows, phases of a stride, an odd block, shared strips.
-fn shapes() -> [(ConvSpec, Dims); 6] {
+/// How many of those are out of tile products: gradients of planes and of their weights are left to vectors.
+fn by_tiles(dims: Dims) -> usize {
+    if dims.c < 4 { 1 } else { 3 }
+}
+
+/// Shapes that take every path: one row of all photos, padded rows, phases of a stride, an odd block, shared strips, planes.
+fn shapes() -> [(ConvSpec, Dims); 7] {
     let conv = ConvSpec::new;
     [
         (conv(48, 80, 1), Dims::new(3, 48, 5, 7)),
@@ -39,6 +44,7 @@ fn shapes() -> [(ConvSpec, Dims); 6] {
         (conv(64, 32, 1).stride(2), Dims::new(2, 64, 7, 6)),
         (conv(32, 32, 5), Dims::new(1, 32, 6, 40)),
         (conv(32, 512, 7), Dims::new(1, 32, 4, 4)),
+        (conv(3, 48, 7).stride(2), Dims::new(2, 3, 21, 37)),
     ]
 }
 
@@ -52,7 +58,7 @@ fn amx_and_its_twin_give_the_same_bytes() {
                 eprintln!("skipped: this machine has no AMX");
                 return;
             };
-            for ((what, a), (_, b)) in each(&amx).into_iter().zip(each(&twin)) {
+            for ((what, a), (_, b)) in each(&amx).into_iter().zip(each(&twin)).take(by_tiles(dims)) {
                 let differ = a.iter().zip(b).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
                 assert_eq!(differ, 0, "{spec:?} on {dims}, {products:?}: {what}");
             }
@@ -70,7 +76,7 @@ fn parts_are_as_exact_as_they_say() {
             [(Products::One, 3e-2, 1e-3), (Products::Three, 1e-4, 1e-6), (Products::Six, 1e-5, 0.0)]
         {
             let tiles = on_tiles(true, products, || outcome(spec, dims, &x)).unwrap();
-            for ((what, a), (_, b)) in each(&tiles).into_iter().zip(each(&exact)) {
+            for ((what, a), (_, b)) in each(&tiles).into_iter().zip(each(&exact)).take(by_tiles(dims)) {
                 let rms = (b.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / b.len() as f64).sqrt();
                 let worst = a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max) / rms;
                 assert!(worst < most && worst >= least, "{spec:?} on {dims}, {products:?}: {what} off by {worst:e}");

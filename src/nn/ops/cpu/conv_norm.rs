@@ -15,7 +15,7 @@ use super::conv::{Given, as_places, finished, group_blocks, tensor, window};
 use super::finish::Finish;
 use super::layout::{clear_padding, panel_weights};
 use super::plan::{Path, Way, is_planes, path};
-use super::split_weights::SplitWeights;
+use super::split_weights::{Depth, SplitWeights};
 use super::tiles::Tiles;
 use super::{norm, tiled};
 
@@ -31,10 +31,12 @@ impl Ready {
     /// # Safety
     /// `weight` must be good for the weights of `spec`.
     unsafe fn new(way: Way, tiles: Tiles, spec: &ConvSpec, weight: In) -> Ready {
-        let blocks = [spec.in_channels, spec.out_channels].map(|channels| group_blocks(channels, spec.groups, 0).0);
+        let [inputs, outputs] =
+            [spec.in_channels, spec.out_channels].map(|channels| group_blocks(channels, spec.groups, 0).0);
+        let depth = Depth::new(inputs, is_planes(spec.in_channels), spec.kernel);
         let group = |group| {
             // SAFETY: the caller's.
-            unsafe { tiled::split(way, tiles, blocks, spec.kernel, In(weight.at(group * panel_weights(spec)))) }
+            unsafe { tiled::split(way, tiles, depth, outputs, In(weight.at(group * panel_weights(spec)))) }
         };
         Ready { tiles, groups: (0..spec.groups).map(group).collect() }
     }
@@ -54,8 +56,9 @@ impl ConvNormKernel for Cpu {
     ) -> Result<Flat<Cpu>> {
         let window = window(spec);
         let by_points = window.is_point() && window.stride == 1;
-        let panels = path(spec) == Path::Panels && !is_planes(dims.c);
-        if as_places(spec, dims) || path(spec) == Path::Plain || (scale.is_some() && !(panels && by_points)) {
+        let panels = path(spec) == Path::Panels;
+        let scalable = panels && by_points && !is_planes(dims.c);
+        if as_places(spec, dims) || path(spec) == Path::Plain || (scale.is_some() && !scalable) {
             return in_turn(self, spec, (dims, x), weight, [scale, residual], (moments, args), y);
         }
         let line = |values: Option<&Flat<Cpu>>| values.map(|values| In::from(host(values)));

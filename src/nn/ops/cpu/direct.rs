@@ -66,6 +66,9 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// One point.
+    pub(super) const POINT: Window = Window { size: [1, 1], stride: 1, dilation: [1, 1], padding: [0, 0] };
+
     pub(super) fn is_point(&self) -> bool {
         self.size == [1, 1] && self.padding == [0, 0]
     }
@@ -93,11 +96,17 @@ impl Work {
     pub(super) fn flattened(mut self) -> (bool, Work) {
         let flat = self.window.is_point() && self.window.stride == 1 && self.target.step == 1;
         if flat {
-            self.source.size = [1, self.source.size[0] * self.source.size[1]];
-            self.target.size = self.source.size;
-            self.target.count = self.source.size;
+            self = self.on_one_row();
+            self.source.size = self.target.size;
         }
         (flat, self)
+    }
+
+    /// With outputs as one long row.
+    pub(super) fn on_one_row(mut self) -> Work {
+        self.target.size = [1, self.target.size[0] * self.target.size[1]];
+        self.target.count = self.target.size;
+        self
     }
 }
 
@@ -120,7 +129,7 @@ struct Laid {
 /// The pointers of `work` must be good for the maps that `source`, `target` describe, `weights` for their panels,
 /// `finish` for the target.
 pub(super) unsafe fn run(way: Way, work: Work, split: Option<&SplitWeights>) {
-    if tiled::serves(&work.source, &work.window)
+    if tiled::serves(&work)
         && let Some(tiles) = way.tiles
         // SAFETY: the caller's.
         && unsafe { tiled::run(way, tiles, work, split) }
@@ -198,14 +207,14 @@ impl Plan {
                         let step = self.lanes();
                         let data = data.at(photos.start * image + rows.start * step);
                         let laid = Laid { data, image, block, row: 0, step, out_row: 0 };
-                        self.cover(laid, photos.clone(), 0..1, rows.clone(), group.clone());
+                        self.cover(laid, photos, 0..1, rows, group);
                     }
                     Some(_) => scratch(photos.len() * blocks * rows.len() * LANES, |memory| {
                         let laid = self.lay_scaled(memory, &photos, &rows);
-                        self.cover(laid, photos.clone(), 0..1, rows.clone(), group.clone());
+                        self.cover(laid, photos, 0..1, rows, group);
                     }),
                 }
-                return self.finish(photos, rows, group);
+                return;
             }
             debug_assert!(self.source.scale.is_none(), "only points are scaled");
             let point = self.window.is_point();
@@ -244,10 +253,8 @@ impl Plan {
                     step: stride * self.lanes(),
                     out_row: row * stride,
                 };
-                self.cover(laid, photos.clone(), rows.clone(), 0..self.target.count[1], group.clone());
+                self.cover(laid, photos, rows, 0..self.target.count[1], group);
             });
-            let across = self.target.count[1];
-            self.finish(photos, rows.start * across..rows.end * across, group);
         }
     }
 
@@ -273,18 +280,18 @@ impl Plan {
         Laid { data: memory, image: blocks * block, block, row: 0, step: LANES, out_row: 0 }
     }
 
-    /// Finishes the `places` of `photos`, where the tile's bias is not all that there is to do.
+    /// Finishes a patch of output channels `of`, where the tile's bias is not all that there is to do.
     ///
     /// # Safety
-    /// That of [`run`].
-    unsafe fn finish(&self, photos: Range<usize>, places: Range<usize>, group: Range<usize>) {
-        let Target { data, image, size: [height, width], .. } = self.target;
-        let target_block = height * width * LANES;
-        for photo in photos {
-            for block in self.panels[group.clone()].iter().flat_map(|&(first, blocks)| first..first + blocks) {
-                let at = photo * image + block * target_block + places.start * LANES;
+    /// That of [`run`]; all of the patch's inputs must have been summed at value `at` of the target.
+    unsafe fn finish_patch(&self, at: usize, of: Range<usize>, patch: &Patch) {
+        let Target { data, size: [height, width], .. } = self.target;
+        let [rows, columns] = patch.size;
+        for (i, block) in of.enumerate() {
+            for row in 0..rows {
+                let at = at + (i * height + row) * width * LANES;
                 // SAFETY: the caller's; a task finishes what it has written.
-                unsafe { self.finish.in_place(self.way.isa, block, data, at, places.len()) }
+                unsafe { self.finish.in_place(self.way.isa, block, data, at, columns) }
             }
         }
     }
@@ -357,6 +364,11 @@ impl Plan {
                                 target_block,
                                 accumulate: accumulate || inputs.start > 0,
                             });
+                            // while the patch is near
+                            if inputs.end == in_blocks {
+                                let at = photo * image + first_block * target_block + place * LANES;
+                                self.finish_patch(at, first_block..first_block + blocks, patch);
+                            }
                         }
                     }
                 }

@@ -11,6 +11,9 @@ use super::simd::{Kernel, LANES, Plain};
 /// Bytes of a line of one part: sixteen dwords.
 pub(super) const LINE: usize = 64;
 
+/// Parts at most.
+pub(super) const MOST_PARTS: usize = 3;
+
 /// How many products of bf16 stand for one of fp32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::nn) enum Products {

@@ -17,19 +17,45 @@ pub(super) const PANEL: usize = 2;
 /// Panels of split weights, `[panel][pairs][taps][parts][blocks][16 lines]`; none where a weight is not finite.
 pub(super) type SplitWeights = Option<Vec<Line>>;
 
+/// What a convolution sums for an output.
+#[derive(Clone, Copy)]
+pub(super) struct Depth {
+    /// Values: rows of a panel of weights.
+    rows: usize,
+    /// Taps that lie apart from each other; of planes, all taps are channels of one.
+    taps: usize,
+}
+
+impl Depth {
+    /// Of `inputs` blocks, or planes.
+    pub(super) fn new(inputs: usize, planes: bool, window: [usize; 2]) -> Depth {
+        let taps = window[0] * window[1];
+        if planes { Depth { rows: inputs * taps, taps: 1 } } else { Depth { rows: inputs * taps * LANES, taps } }
+    }
+
+    /// Whether a tile's depth would be more than half empty.
+    pub(super) fn is_shallow(&self) -> bool {
+        self.rows <= LANES
+    }
+
+    /// Blocks of channels that lie side by side.
+    pub(super) fn blocks(&self) -> usize {
+        (self.rows / self.taps).div_ceil(LANES)
+    }
+}
+
 /// Splits panels of weights.
 ///
 /// # Safety
 /// `weights` must be good for the panels of the window.
 pub(super) unsafe fn pack<E: Engine, const PARTS: usize>(
     way: Way,
-    in_blocks: usize,
+    depth: Depth,
     out_blocks: usize,
-    window: [usize; 2],
     weights: In,
 ) -> SplitWeights {
-    let taps = window[0] * window[1];
-    let pairs = in_blocks.div_ceil(2);
+    let Depth { taps, .. } = depth;
+    let pairs = depth.blocks().div_ceil(2);
     let all = out_blocks.div_ceil(PANEL);
     let panel_bytes = pairs * taps * PARTS * PANEL * TILE;
     let mut memory = lines(all * panel_bytes);
@@ -43,8 +69,7 @@ pub(super) unsafe fn pack<E: Engine, const PARTS: usize>(
             E::run(Pack::<PARTS> {
                 from,
                 way,
-                in_blocks,
-                taps,
+                depth,
                 blocks: panel * PANEL..((panel + 1) * PANEL).min(out_blocks),
                 weights,
                 to: to.at(panel * panel_bytes),
@@ -61,8 +86,7 @@ pub(super) unsafe fn pack<E: Engine, const PARTS: usize>(
 struct Pack<'a, const PARTS: usize> {
     from: &'a [(usize, usize)],
     way: Way,
-    in_blocks: usize,
-    taps: usize,
+    depth: Depth,
     blocks: Range<usize>,
     weights: In,
     to: *mut u8,
@@ -73,7 +97,8 @@ impl<const PARTS: usize> Job for Pack<'_, PARTS> {
 
     #[inline(always)]
     unsafe fn run<U: Unit, S: Splitter>(self) -> bool {
-        let Pack { from, way, in_blocks, taps, blocks, weights, to } = self;
+        let Pack { from, way, depth, blocks, weights, to } = self;
+        let Depth { rows, taps } = depth;
         let columns = blocks.len();
         let tile = LANES * LINE;
         let mut finite = true;
@@ -81,17 +106,14 @@ impl<const PARTS: usize> Job for Pack<'_, PARTS> {
             let (first, width) = from[block / way.panel];
             // SAFETY: the caller's.
             unsafe {
-                let panel = weights.at(first * in_blocks * taps * LANES * LANES + (block - first) * LANES);
-                for pair in 0..in_blocks.div_ceil(2) {
+                let panel = weights.at(first * rows * LANES + (block - first) * LANES);
+                for pair in 0..depth.blocks().div_ceil(2) {
                     for tap in 0..taps {
                         let step = (pair * taps + tap) * PARTS * columns;
                         for i in 0..LANES {
                             let line = |input: usize| {
-                                if input < in_blocks {
-                                    panel.add(((input * taps + tap) * LANES + i) * width * LANES)
-                                } else {
-                                    std::ptr::null()
-                                }
+                                let row = (input * taps + tap) * LANES + i;
+                                if row < rows { panel.add(row * width * LANES) } else { std::ptr::null() }
                             };
                             let to = to.add((step + column) * tile + i * LINE);
                             finite &= S::split::<PARTS>(line(2 * pair), line(2 * pair + 1), to, columns * tile);

@@ -15,17 +15,35 @@ use super::parts::{LINE, Splitter};
 use super::plan::{Way, pieces, tasks_wanted};
 use super::product_of_tiles::{Block, SUMS, Unit, tiles_of};
 use super::simd::{Isa, LANES, ask_to_read, ask_to_write};
-use super::split_weights::{PANEL, SplitWeights, pack};
+use super::split_weights::{Depth, PANEL, SplitWeights, pack};
 use super::strips::{Laid, Shape};
 use super::threads::parallel;
 use super::tiles::{Engine, Job, TILE, Task, Tiles, lines, on_machine};
+use super::unfold::Unfold;
 
 /// Bytes of a split strip: what stays in a core's second-level cache beside a panel of weights.
 const STRIP: usize = 512 << 10;
 
-/// Whether a convolution has enough to sum for tiles: fewer channels than a tile is deep are better left to vectors.
-pub(super) fn serves(source: &Source, window: &Window) -> bool {
+/// Places that fill half a tile: for fewer, weights are not worth their splitting.
+const FEW: usize = LANES / 2;
+
+/// Pairs of blocks that are split at once where several share a strip.
+const PAIRS: usize = 4;
+
+/// Lines ahead that a split asks for.
+const AHEAD: usize = 12;
+
+/// Whether there are as many channels to sum as a tile is deep.
+pub(super) fn is_deep(source: &Source, window: &Window) -> bool {
     !source.planes && source.blocks * window.size[0] * window.size[1] > 1
+}
+
+/// Whether a convolution has enough to do for tiles.
+pub(super) fn serves(work: &Work) -> bool {
+    let Work { images, source, window, target, .. } = work;
+    let wide = !source.planes && target.blocks > 1;
+    let depth = Depth::new(source.blocks, source.planes, window.size);
+    (!depth.is_shallow() || wide) && images * target.count[0] * target.count[1] > FEW
 }
 
 /// Convolves as [`direct::run`] does; false where weights are left to it.
@@ -37,25 +55,19 @@ pub(super) unsafe fn run(way: Way, tiles: Tiles, work: Work, split: Option<&Spli
     unsafe { on_machine(tiles, Whole { way, work, split }) }
 }
 
-/// Splits the weights of a convolution of `blocks` of channels in and out.
+/// Splits the weights of a convolution to `outputs` blocks of channels.
 ///
 /// # Safety
 /// `weights` must be good for the panels of the window.
-pub(super) unsafe fn split(
-    way: Way,
-    tiles: Tiles,
-    blocks: [usize; 2],
-    window: [usize; 2],
-    weights: In,
-) -> SplitWeights {
+pub(super) unsafe fn split(way: Way, tiles: Tiles, depth: Depth, outputs: usize, weights: In) -> SplitWeights {
     // SAFETY: the caller's.
-    unsafe { on_machine(tiles, SplitAlone { way, blocks, window, weights }) }
+    unsafe { on_machine(tiles, SplitAlone { way, depth, outputs, weights }) }
 }
 
 struct SplitAlone {
     way: Way,
-    blocks: [usize; 2],
-    window: [usize; 2],
+    depth: Depth,
+    outputs: usize,
     weights: In,
 }
 
@@ -63,9 +75,9 @@ impl Task for SplitAlone {
     type Output = SplitWeights;
 
     unsafe fn run<E: Engine, const PARTS: usize>(self) -> SplitWeights {
-        let SplitAlone { way, blocks: [inputs, outputs], window, weights } = self;
+        let SplitAlone { way, depth, outputs, weights } = self;
         // SAFETY: the caller's.
-        unsafe { pack::<E, PARTS>(way, inputs, outputs, window, weights) }
+        unsafe { pack::<E, PARTS>(way, depth, outputs, weights) }
     }
 }
 
@@ -81,12 +93,12 @@ impl Task for Whole<'_> {
 
     unsafe fn run<E: Engine, const PARTS: usize>(self) -> bool {
         let Whole { way, work, split } = self;
-        let Work { source, weights, target, window, .. } = work;
+        let Work { weights, target, .. } = work;
         let plan = Plan::new::<PARTS>(way.isa, work);
         let mut own = None;
         if split.is_none() {
             // SAFETY: the caller's.
-            own = unsafe { pack::<E, PARTS>(way, source.blocks, target.blocks, window.size, weights) };
+            own = unsafe { pack::<E, PARTS>(way, plan.depth, target.blocks, weights) };
         }
         let Some(split_weights) = split.unwrap_or(&own) else {
             return false;
@@ -95,6 +107,7 @@ impl Task for Whole<'_> {
         let vectors = |photos: Range<usize>, rows: Range<usize>, panels: &Range<usize>| {
             let blocks = panels.start * PANEL..(panels.end * PANEL).min(target.blocks);
             let narrow = blocks.start / way.panel..blocks.end.div_ceil(way.panel);
+            let rows = plan.rows_of(rows);
             // SAFETY: the caller's; the same photos, rows and channels as the task's.
             unsafe { direct::Plan::new(way, work).run_task(photos, rows, narrow) }
         };
@@ -108,8 +121,7 @@ impl Task for Whole<'_> {
                     let memory = memory.cast::<u8>();
                     // SAFETY: the caller's; the scratch memory holds the strip; a task writes its own photos and rows.
                     unsafe {
-                        let finite =
-                            E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to: memory });
+                        let finite = plan.split::<E, PARTS>(laid, 0..laid.pairs, &photos, &rows, memory);
                         if finite {
                             let (photos, rows, panels) = (&photos, &rows, &plan.panel_groups[0]);
                             let (from, weights) = (memory.cast_const(), split_weights.at(0));
@@ -133,15 +145,20 @@ impl Task for Whole<'_> {
         let mut memory = lines(bytes * strips);
         let first = Out(memory.as_mut_ptr().cast::<u8>());
         let strange: Vec<_> = (0..strips).map(|_| AtomicBool::new(false)).collect();
-        parallel(strips, &|strip| {
+        let pairs = plan.depth.blocks().div_ceil(2);
+        let shares: Vec<_> = pieces(pairs, if plan.source.planes { pairs } else { PAIRS }).collect();
+        parallel(strips * shares.len(), &|task| {
+            let (strip, share) = (task / shares.len(), task % shares.len());
             let (photos, rows) = plan.strip(strip);
             let laid = plan.laid(&photos, &rows);
-            // SAFETY: the caller's; each strip has memory of its own.
+            // SAFETY: the caller's; each strip has memory of its own, and each pair.
             let finite = unsafe {
                 let to = first.at(strip * bytes);
-                E::run(Split::<PARTS> { plan: &plan, laid, photos: &photos, rows: &rows, to })
+                plan.split::<E, PARTS>(laid, shares[share].clone(), &photos, &rows, to)
             };
-            strange[strip].store(!finite, Ordering::Relaxed);
+            if !finite {
+                strange[strip].store(true, Ordering::Relaxed);
+            }
         });
         parallel(strips * groups, &|task| {
             let (strip, group) = (task / groups, task % groups);
@@ -166,6 +183,10 @@ struct Plan {
     source: Source,
     target: Target,
     finish: Finish,
+    window: Window,
+    depth: Depth,
+    /// Outputs of a row of the map.
+    across: usize,
     shape: Shape,
     photos: Vec<Range<usize>>,
     rows: Vec<Range<usize>>,
@@ -175,21 +196,28 @@ struct Plan {
 
 impl Plan {
     fn new<const PARTS: usize>(isa: Isa, work: Work) -> Plan {
-        let (flat, Work { images, source, target, window, finish, .. }) = work.flattened();
-        let shape = Shape::new(window, flat, target.count);
-        let place = source.blocks.div_ceil(2) * PARTS * LINE;
+        let depth = Depth::new(work.source.blocks, work.source.planes, work.window.size);
+        // planes come unfolded: what a place sees are its channels, under a window of one point
+        let across = work.target.count[1];
+        let (flat, Work { images, source, target, window, finish, .. }) =
+            if work.source.planes { (true, work.on_one_row()) } else { work.flattened() };
+        let shape = Shape::new(if source.planes { Window::POINT } else { window }, flat, target.count);
+        let place = depth.blocks().div_ceil(2) * PARTS * LINE;
         let row = if flat { place } else { place * shape.phases() * (target.count[1] + shape.beyond[1]) };
         let extent = if flat { target.count[1] } else { target.count[0] };
         let most = STRIP / row.max(1);
-        let most = if flat { most.max(64).next_multiple_of(2 * LANES) } else { most.max(2) };
-        let rows: Vec<_> = pieces(extent, most).collect();
+        let rows: Vec<_> = if source.planes {
+            pieces(extent / across, (most / across).max(2)).map(|r| r.start * across..r.end * across).collect()
+        } else {
+            pieces(extent, if flat { most.max(64).next_multiple_of(2 * LANES) } else { most.max(2) }).collect()
+        };
         let photos_at_once = if rows.len() > 1 { 1 } else { (STRIP / (extent * row).max(1)).clamp(1, 8) };
         let photos: Vec<_> = pieces(images, photos_at_once).collect();
         let panels = target.blocks.div_ceil(PANEL);
         let wanted = tasks_wanted(images, 16).div_ceil(photos.len() * rows.len());
         let groups = wanted.min(panels.div_ceil(2)).max(1);
         let panel_groups = pieces(panels, panels.div_ceil(groups)).collect();
-        Plan { isa, source, target, finish, shape, photos, rows, panel_groups }
+        Plan { isa, source, target, finish, window, depth, across, shape, photos, rows, panel_groups }
     }
 
     fn strip(&self, strip: usize) -> (Range<usize>, Range<usize>) {
@@ -197,7 +225,36 @@ impl Plan {
     }
 
     fn laid(&self, photos: &Range<usize>, rows: &Range<usize>) -> Laid {
-        self.shape.laid(self.source.blocks, photos.len(), rows.len())
+        self.shape.laid(self.depth.blocks(), photos.len(), rows.len())
+    }
+
+    /// Rows of the map as the vector kernels count them.
+    fn rows_of(&self, rows: Range<usize>) -> Range<usize> {
+        if self.source.planes { rows.start / self.across..rows.end / self.across } else { rows }
+    }
+
+    /// Splits `pairs` of a strip; whether all was finite.
+    ///
+    /// # Safety
+    /// The source must be good for the strip, `to` for it laid out; all pairs of planes are split at once.
+    unsafe fn split<E: Engine, const PARTS: usize>(
+        &self,
+        laid: Laid,
+        pairs: Range<usize>,
+        photos: &Range<usize>,
+        rows: &Range<usize>,
+        to: *mut u8,
+    ) -> bool {
+        // SAFETY: the caller's.
+        unsafe {
+            if self.source.planes {
+                let (source, window, across) = (&self.source, self.window, self.across);
+                let rows = self.rows_of(rows.clone());
+                E::run(Unfold::<PARTS> { source, window, across, laid, photos, rows, to })
+            } else {
+                E::run(Split::<PARTS> { plan: self, laid, pairs, photos, rows, to })
+            }
+        }
     }
 }
 
@@ -215,6 +272,8 @@ pub(super) fn task_sizes(work: Work) -> Vec<usize> {
 struct Split<'a, const PARTS: usize> {
     plan: &'a Plan,
     laid: Laid,
+    /// Pairs of blocks of input channels.
+    pairs: Range<usize>,
     photos: &'a Range<usize>,
     rows: &'a Range<usize>,
     to: *mut u8,
@@ -226,9 +285,9 @@ impl<const PARTS: usize> Job for Split<'_, PARTS> {
 
     #[inline(always)]
     unsafe fn run<U: Unit, S: Splitter>(self) -> bool {
-        let Split { plan, laid, photos, rows, to } = self;
+        let Split { plan, laid, pairs, photos, rows, to } = self;
         let mut finite = true;
-        for pair in 0..laid.pairs {
+        for pair in pairs {
             for phase in 0..laid.phases {
                 for (i, photo) in photos.clone().enumerate() {
                     let plane =
@@ -315,13 +374,15 @@ impl Row<'_> {
         scales: [*const f32; 2],
         mut line: *mut u8,
     ) -> bool {
-        let step = self.plan.shape.window.stride * LANES;
+        let (step, part) = (self.plan.shape.window.stride * LANES, self.laid.part());
         let step_of_b = if b.is_null() { 0 } else { step };
         let mut finite = true;
         for _ in 0..count {
+            ask_to_read(a.wrapping_add(AHEAD * step));
+            ask_to_read(b.wrapping_add(AHEAD * step_of_b));
             // SAFETY: the caller's.
             unsafe {
-                finite &= S::split_scaled::<PARTS>([a, b], scales, line, self.laid.part());
+                finite &= S::split_scaled::<PARTS>([a, b], scales, line, part);
                 line = line.add(LINE);
             }
             (a, b) = (a.wrapping_add(step), b.wrapping_add(step_of_b));

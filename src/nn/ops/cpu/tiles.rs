@@ -100,6 +100,10 @@ impl Engine for Plainly {
 #[repr(align(64))]
 pub(super) struct Line(#[allow(dead_code)] [u8; LINE]);
 
+impl Line {
+    pub(super) const ZERO: Line = Line([0; LINE]);
+}
+
 /// Memory of at least so many bytes in whole lines, of unknown content, behind the vector's pointer: zeroing it would
 /// cost as much as splitting what goes there.
 pub(super) fn lines(bytes: usize) -> Vec<Line> {
