@@ -43,10 +43,12 @@ pub mod search;
 pub mod seen;
 pub mod session;
 pub mod sitting;
+mod stands;
 pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod trained;
+mod unchanged;
 pub mod unread;
 mod vectors;
 pub mod watch;

@@ -156,7 +156,10 @@ fn individuals(found: &Discovered) -> String {
     let decided = found.groups.iter().filter(|group| !is_look(group));
     let (known, new): (Vec<&Found>, Vec<&Found>) = decided.partition(|group| group.individual.is_some());
     let (known, new) = (counted(known.len(), "individual"), new.len());
-    format!("{known} known, {new} new{looks_told}")
+    let more = found.groups.iter().map(|group| group.new_photos.len()).sum::<usize>();
+    let more =
+        if more > 0 { format!(", {} to add to decided ones", counted(more, "new photo")) } else { String::new() };
+    format!("{known} known, {new} new{looks_told}{more}")
 }
 
 /// The groups for people.
@@ -225,6 +228,7 @@ mod tests {
             photos: Vec::new(),
             encounters: vec![String::new(); decisions.len()],
             decisions: decisions.to_vec(),
+            new_photos: Vec::new(),
             widest: None,
             next: None,
         };

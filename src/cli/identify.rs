@@ -101,6 +101,9 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
         } else if context.global.json {
             print_line(&decision)?; // of new ones the group is not known yet
         }
+        if decision.was_new() {
+            new.take_named(&decision.encounter, photos);
+        }
         if let Some(answers) = answers.as_mut().filter(|answers| !answers.has_such(&decision)) {
             answers.append(&decision)?;
         }
@@ -373,18 +376,36 @@ pub(super) fn cells(d: &Decision) -> [String; 6] {
         near.map_or_else(String::new, |near| format!("{} {:.3}", foreign::line(&near.individual), near.distance))
     };
     let decision = match d.decision {
-        _ if d.held_as().is_some() => "decided already".into(),
+        _ if d.is_skipped() => "skipped".into(),
+        _ if new_photos(d) == 0 && d.settled_as().is_some() => "decided already".into(),
+        // nothing needs to be calibrated for what is decided
+        None if d.settled_as().is_some() => d.individual.as_deref().map_or_else(String::new, foreign::line),
         Some(Verdict::Known) => d.individual.as_deref().map_or_else(String::new, foreign::line),
         Some(Verdict::NewIndividual) => "new individual".into(),
         Some(Verdict::Look) => "look".into(),
         None => "—".into(),
     };
-    let sure = d.probability.map_or_else(String::new, sure);
+    let sure = d.probability.filter(|_| !d.is_skipped()).map_or_else(String::new, sure);
     [foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)]
 }
 
-/// Who the photos of an encounter are already, by what the gallery holds, and how many are new to it; nothing where it holds none.
+/// How many photos are to be added to who was decided.
+fn new_photos(d: &Decision) -> usize {
+    d.decided.as_ref().map_or(0, |decided| decided.new_photos.len())
+}
+
+/// Who the photos of an encounter are already, as was decided or by what the gallery holds, and how many are new to it; nothing where
+/// it holds none.
 pub(super) fn already(d: &Decision) -> String {
+    let stands = d.decided.as_ref().and_then(|decided| Some((decided, decided.ruling.individual()?)));
+    if let Some((decided, name)) = stands {
+        let day = decided.at.local().split(' ').next().unwrap_or_default().to_owned();
+        let more = match new_photos(d) {
+            0 => String::new(),
+            more => format!("; {} to add", counted(more, "new photo")),
+        };
+        return format!("decided already as {} on {day}{more}", foreign::line(name));
+    }
     let mut who: Vec<(&str, String)> = Vec::new();
     for held in &d.already {
         if !who.iter().any(|(name, _)| *name == held.individual) {
@@ -409,11 +430,11 @@ pub(super) fn already(d: &Decision) -> String {
 /// Decisions for people.
 fn table(found: &[Decision]) -> String {
     let has_groups = found.iter().any(|d| d.group.is_some());
-    let has_held = found.iter().any(|d| !d.already.is_empty());
+    let has_held = found.iter().any(|d| !already(d).is_empty());
     let row = |d: &Decision| {
         let mut row = cells(d).to_vec();
         if has_groups {
-            row.insert(GROUP, d.group.clone().unwrap_or_default());
+            row.insert(GROUP, d.group.clone().filter(|_| !d.is_skipped()).unwrap_or_default());
         }
         if has_held {
             row.push(already(d));
@@ -433,13 +454,24 @@ fn table(found: &[Decision]) -> String {
 
 /// How many encounters came to which decision.
 fn sums(found: &[Decision]) -> String {
-    let (decided, open): (Vec<&Decision>, Vec<&Decision>) = found.iter().partition(|d| d.held_as().is_some());
+    let (decided, rest): (Vec<&Decision>, Vec<&Decision>) = found.iter().partition(|d| d.settled_as().is_some());
+    let (skipped, open): (Vec<&Decision>, Vec<&Decision>) = rest.into_iter().partition(|d| d.is_skipped());
+    let more = match decided.iter().filter(|d| new_photos(d) > 0).count() {
+        0 => String::new(),
+        n => format!(", {n} of them with new photos to add"),
+    };
     let mut all = counted(found.len(), "encounter");
-    if open.is_empty() {
-        return format!("{all}: decided already.");
+    if decided.len() == found.len() {
+        return format!("{all}: decided already{more}.");
     }
     if !decided.is_empty() {
-        all += &format!(", {} decided already", decided.len());
+        all += &format!(", {} decided already{more}", decided.len());
+    }
+    if !skipped.is_empty() {
+        all += &format!(", {} skipped", skipped.len());
+    }
+    if open.is_empty() {
+        return format!("{all}.");
     }
     let held = open.iter().filter(|d| !d.already.is_empty() && d.already.len() < d.photos.len()).count();
     if held > 0 {
@@ -450,7 +482,7 @@ fn sums(found: &[Decision]) -> String {
     if known + new + look == 0 {
         return format!("{all}: ranked, nothing decided.");
     }
-    let groups: HashSet<&str> = found.iter().filter_map(|d| d.group.as_deref()).collect();
+    let groups: HashSet<&str> = open.iter().filter_map(|d| d.group.as_deref()).collect();
     let groups = match groups.len() {
         0 => String::new(),
         n => format!(" ({})", counted(n, "individual")),
@@ -498,6 +530,31 @@ mod tests {
             already(&some).starts_with("1 of 3 decided already, as t7 on ")
                 && already(&some).ends_with("; 2 new photos")
         );
+        // who was decided stands, with its new photos; who was skipped is told, and is no new one
+        let stands = |ruling: serde_json::Value, new: &[&str]| {
+            let mut all = serde_json::json!({ "by": "person", "at": "2026-11-02T10:00:00Z", "new_photos": new });
+            all.as_object_mut().unwrap().extend(ruling.as_object().unwrap().clone());
+            Some(serde_json::from_value(all).unwrap())
+        };
+        let named = serde_json::json!({ "decision": "new_individual", "individual": "Alpha" });
+        let alpha = Decision {
+            individual: Some("Alpha".into()),
+            photos: photos(),
+            decided: stands(named, &["a/2.jpg", "a/3.jpg"]),
+            ..decided()
+        };
+        assert_eq!(cells(&alpha)[2], "Alpha");
+        let told = already(&alpha);
+        assert!(
+            told.starts_with("decided already as Alpha on 2026-11-0") && told.ends_with("; 2 new photos to add"),
+            "{told}"
+        );
+        let skipped = Decision { decided: stands(serde_json::json!({ "decision": "skipped" }), &[]), ..new("new 2") };
+        assert_eq!((cells(&skipped)[2].as_str(), cells(&skipped)[3].as_str()), ("skipped", ""));
+        let told = sums(&[alpha.clone(), skipped, new("new 1")]);
+        let words = "3 encounters, 1 decided already, 1 of them with new photos to add, 1 skipped: 0 known, 1 new (1 individual), 0 to";
+        assert!(told.starts_with(words), "{told}");
+        assert_eq!(sums(&[alpha]), "1 encounter: decided already, 1 of them with new photos to add.");
         let other = Held { individual: "t9".into(), ..held() };
         let two = Decision { photos: photos(), already: vec![held(), held(), other], ..look() };
         assert!(already(&two).starts_with("decided already as t7 on ") && already(&two).contains(" and as t9 on "));

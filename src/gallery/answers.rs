@@ -257,19 +257,24 @@ mod tests {
     }
 
     #[test]
-    fn a_photo_that_is_whole_by_now_or_could_not_be_reached_is_asked_about_again() {
+    fn a_photo_that_is_whole_by_now_is_asked_about_again_and_one_that_cannot_be_reached_when_it_is_otherwise() {
         let dir = tempfile::tempdir().unwrap();
         // its copy has ended since it could not be read; the other is no file
         let (whole, folder) = (dir.path().join("1.png"), dir.path().join("2.png"));
         image::RgbImage::new(4, 4).save(&whole).unwrap();
         std::fs::create_dir(&folder).unwrap();
-        for path in [whole, folder] {
+        for (path, is_asked_again) in [(whole, true), (folder, false)] {
             let photo = path.to_string_lossy().into_owned();
             let unread = unread_of(std::slice::from_ref(&photo), 0);
             assert_eq!(unread.len(), 1);
             let mut answers = Answers::open(&dir.path().join("named.jsonl")).unwrap();
             answers.append(&Decision { photos: Vec::new(), unread, ..decision("a") }).unwrap();
-            assert!(!answers.has("a", std::slice::from_ref(&photo)) && !answers.has_photo("a", &photo), "{photo}");
+            let has =
+                |answers: &Answers| (answers.has("a", std::slice::from_ref(&photo)), answers.has_photo("a", &photo));
+            assert_eq!(has(&answers), (!is_asked_again, !is_asked_again), "{photo}");
+            // another lies there
+            let _ = std::fs::remove_dir(&photo).or_else(|_| std::fs::remove_file(&photo));
+            assert_eq!(has(&Answers::open(&dir.path().join("named.jsonl")).unwrap()), (false, false), "{photo}");
         }
     }
 

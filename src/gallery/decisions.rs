@@ -105,6 +105,11 @@ impl Decided {
         shown(&self.folder, &self.encounter)
     }
 
+    /// Whether it was proposed or decided to be new.
+    pub(super) fn was_new(&self) -> bool {
+        self.proposed.decision == Some(Verdict::NewIndividual) || matches!(self.ruling, Ruling::New(_))
+    }
+
     /// What is the same of all that is taken back in one step: the first change of the go.
     pub(super) fn step(&self) -> i64 {
         self.go.unwrap_or(self.change)

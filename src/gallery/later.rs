@@ -10,8 +10,8 @@ use rusqlite::{Row, params};
 use crate::data::counted::counted;
 
 use super::Result;
-use super::held::{Sha, sha};
-use super::seen::Seen;
+use super::held::Sha;
+use super::stands::Lying;
 use super::store::Gallery;
 
 /// Paths below a folder, each with what was in its file.
@@ -35,25 +35,30 @@ impl Gallery {
         self.facts.told(all())
     }
 
-    /// The photos of `seen`, an encounter of `folder` of which somebody is decided, that the gallery does not have, and that
+    /// Those of `photos`, of an encounter of `folder` of which somebody is decided, that the gallery does not have, and that
     /// nobody has taken out of it by hand, whatever folder it knew them by: their places.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn later(&self, folder: &str, seen: &Seen, brought: &Brought) -> Result<Vec<usize>> {
+    pub(super) fn later(
+        &self,
+        folder: &str,
+        photos: impl Iterator<Item = Lying>,
+        brought: &Brought,
+    ) -> Result<Vec<usize>> {
         let query = "SELECT EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND sha256 = ?1 AND crop = ?2)
             OR EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND path = ?4 AND root = (SELECT id FROM roots WHERE path = ?3))
             OR EXISTS (SELECT 1 FROM photos p JOIN changes c ON c.id = p.gone WHERE c.what = 'rm' AND c.undone IS NULL
                 AND p.sha256 = ?1 AND p.crop = ?2)";
         let mut later = Vec::new();
-        for (at, photo) in seen.photos.iter().enumerate() {
-            let Some(sha) = sha(&photo.sha256) else { continue };
-            if brought.contains(&(photo.path.clone(), sha)) {
+        for (at, (path, sha, crop)) in photos.enumerate() {
+            let Some(sha) = sha else { continue };
+            if brought.contains(&(path.clone(), sha)) {
                 continue;
             }
             let is_there = || {
                 let mut query = self.facts.connection.prepare_cached(query)?;
-                query.query_row(params![sha, photo.crop, folder, photo.path], |row| row.get(0))
+                query.query_row(params![sha, crop, folder, path], |row| row.get(0))
             };
             if !self.facts.told::<bool>(is_there())? {
                 later.push(at);

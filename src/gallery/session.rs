@@ -178,7 +178,7 @@ impl Counted {
         let brought = gallery.brought(&folder)?;
         let mut count = 0;
         for one in seen.all().iter().filter(|one| named.contains(one.encounter.as_str())) {
-            count += usize::from(!gallery.later(&folder, one, &brought)?.is_empty());
+            count += usize::from(!gallery.later(&folder, one.lying(), &brought)?.is_empty());
         }
         self.0.insert(place, (of, count));
         Ok(count)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
-use crate::gallery::identify::NearPhoto;
+use crate::gallery::identify::{NearPhoto, Verdict};
 use crate::gallery::session::{Entry, Outline, Session};
 use crate::gallery::store::Counts;
 
@@ -305,6 +305,13 @@ impl Identify {
             }
         }
         names
+    }
+
+    /// What the row of `entry` reads, as long as it is open; none without a calibration.
+    pub(super) fn reads(entry: &Entry) -> Option<Verdict> {
+        // a part of it is somebody's, who is near is another matter
+        let is_part = entry.proposal.held_as().is_none() && !entry.proposal.already.is_empty();
+        if is_part { Some(Verdict::Look) } else { entry.proposal.decision }
     }
 
     /// Whether a new individual is proposed, and nobody was put beside it nor has photos of it.

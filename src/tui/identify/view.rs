@@ -207,11 +207,12 @@ fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, Stri
     }
     let proposal = &entry.proposal;
     let sure = proposal.probability.map_or_else(String::new, sure);
-    if let Some(name) = Identify::held(entry).first().filter(|_| proposal.held_as().is_none()) {
-        return ("?", format!("look: {name}?"), String::new()); // a part of it is theirs, who is near is another matter
-    }
     let near = || proposal.individual.clone().or_else(|| Some(proposal.individuals.first()?.individual.clone()));
-    match proposal.decision {
+    match Identify::reads(entry) {
+        Some(Verdict::Look) if !proposal.already.is_empty() => {
+            let theirs = Identify::held(entry).first().map_or_else(String::new, |name| (*name).to_owned());
+            ("?", format!("look: {theirs}?"), String::new())
+        }
         Some(Verdict::Known) => ("?", near().unwrap_or_default(), sure),
         Some(Verdict::Look) => ("?", format!("look: {}?", near().unwrap_or_default()), sure),
         Some(Verdict::NewIndividual) => {

@@ -38,6 +38,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         individuals,
         approximate: None,
         already: Vec::new(),
+        decided: None,
         unread: Vec::new(),
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
