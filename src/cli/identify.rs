@@ -196,7 +196,8 @@ fn grouped<D: Backend>(
         words::say_problems(&embedded?);
     }
     all.append(new);
-    let before = named.iter().map(|(encounter, group)| (encounter.as_str(), group.as_str()));
+    // also of those that are decided anew or are new no more
+    let before = answers.as_ref().into_iter().flat_map(|answers| answers.names());
     let groups = all.groups(of.model.about.embedding_dim, cut, before)?;
     if let Some(answers) = answers {
         answers.group(&groups)?;
