@@ -455,8 +455,8 @@ fn table(found: &[Decision]) -> String {
 
 /// How many encounters came to which decision.
 fn sums(found: &[Decision]) -> String {
-    let (decided, rest): (Vec<&Decision>, Vec<&Decision>) = found.iter().partition(|d| d.settled_as().is_some());
-    let (skipped, open): (Vec<&Decision>, Vec<&Decision>) = rest.into_iter().partition(|d| d.is_skipped());
+    let (skipped, rest): (Vec<&Decision>, Vec<&Decision>) = found.iter().partition(|d| d.is_skipped());
+    let (decided, open): (Vec<&Decision>, Vec<&Decision>) = rest.into_iter().partition(|d| d.settled_as().is_some());
     let more = match decided.iter().filter(|d| new_photos(d) > 0).count() {
         0 => String::new(),
         n => format!(", {n} of them with new photos to add"),

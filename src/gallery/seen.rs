@@ -240,7 +240,8 @@ fn unread_at<'a>(folder: &Path, unread: &'a [(String, String)]) -> (Option<u64>,
             Tried::Unreachable => drop(unreachable.insert(path.as_str())),
         }
     }
-    (if is_whole { Some(SEE_AGAIN) } else { at }, unreachable)
+    // where there is no file the number stands for nothing else
+    (if is_whole { Some(SEE_AGAIN) } else { at.map(|at| at.max(1)) }, unreachable)
 }
 
 /// The day of the innermost folder above `photo` that is called after one, as far up as `folder`.

@@ -31,7 +31,7 @@ fn photos_that_the_gallery_has_as_somebody_else_need_a_look_and_that_one_comes_f
     let (buffer, ..) = drive(&mut model, keys("A"));
     let shown = text(&buffer);
     // what is taken and what stays open is what the rows read
-    assert!(shown.contains("1 known name") && shown.contains("Open stay: 3 to look at."), "{shown}");
+    assert!(shown.contains("1 known name") && shown.contains("stay: 3 to look at."), "{shown}");
     let (_, asked, ..) = drive(&mut model, keys("y"));
     let taken = asked.into_iter().find_map(|e| if let Effect::RuleAll(_, _, all, _) = e { Some(all) } else { None });
     let taken: Vec<_> = taken.unwrap().into_iter().map(|(encounter, ruling, _)| (encounter, ruling)).collect();
