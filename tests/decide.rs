@@ -221,7 +221,7 @@ fn new_animals_are_grouped_whatever_pass_they_came_in() {
     assert_eq!(lines().len(), 3 + 4 + 6, "what was decided is not again");
     assert_eq!(group(&after, "f thu"), group(&after, "a mon"));
     assert!(after.iter().all(|(.., group)| group.is_string()));
-    what_was_decided_on_the_screen_stands(&stage, &of.into_values().collect::<Vec<_>>());
+    what_was_decided_on_the_screen_stands(&stage);
     // without a calibration there is neither decision nor group
     fs::remove_file(stage.root.join("g/calibration.json")).unwrap();
     let line: serde_json::Value =
@@ -232,14 +232,23 @@ fn new_animals_are_grouped_whatever_pass_they_came_in() {
 
 /// In a folder that is gone through, encounters are what the tab Identify says of them, and new ones have its numbers: one that was
 /// named and has a photo more, one that was skipped, and open ones, in `identify` as in `discover`.
-fn what_was_decided_on_the_screen_stands(stage: &Stage, photos: &[Vec<String>]) {
+fn what_was_decided_on_the_screen_stands(stage: &Stage) {
+    let plan = SynthPlan { individuals: 5, encounters: 1, photos: 2, width: 48, height: 36, seed: 77 };
+    draw(&plan, &stage.root.join("others"), &|_, _| true).unwrap();
+    let table = csv::Reader::from_path(stage.root.join("others/metadata_splits.csv")).unwrap().into_deserialize();
+    let mut photos: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for row in table {
+        let row: std::collections::BTreeMap<String, String> = row.unwrap();
+        photos.entry(row["identity"].clone()).or_default().push(row["file_name"].clone());
+    }
+    let photos: Vec<Vec<String>> = photos.into_values().collect();
     let put = |encounter: &str, who: usize, n: usize| {
         let photo = &photos[who][n];
         let to = stage.root.join(format!("month/{encounter}/{n}.{}", photo.rsplit_once('.').unwrap().1));
         fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(stage.root.join("turtles").join(photo), to).unwrap();
+        fs::copy(stage.root.join("others").join(photo), to).unwrap();
     };
-    for (encounter, who) in [("a", 2), ("c", 3), ("d", 4), ("e", 5)] {
+    for (encounter, who) in [("a", 0), ("c", 1), ("d", 2), ("e", 3)] {
         put(encounter, who, 0);
     }
     let see = ["identify", "month", "--gallery", "g", "--session"];
@@ -256,8 +265,8 @@ fn what_was_decided_on_the_screen_stands(stage: &Stage, photos: &[Vec<String>]) 
     };
     rule("a", Ruling::New("Alpha".into()));
     rule("c", Ruling::Skipped);
-    put("a", 2, 1);
-    put("b", 6, 0); // and one comes that a walk finds before the others
+    put("a", 0, 1);
+    put("b", 4, 0); // and one comes that a walk finds before the others
     stage.ok(&see);
     let session = Session::read(&gallery, &folder).unwrap();
     let on_screen = |name: &str| {

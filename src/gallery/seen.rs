@@ -354,7 +354,7 @@ impl SeenFile {
                 continue;
             }
             if seen.photos.is_empty() {
-                match self.places.get(&seen.encounter) {
+                match self.places.get(&seen.encounter).filter(|_| !seen.unread.is_empty()) {
                     // what was seen before of one that was readable stays, and it is known how its files are now
                     Some(&at) => {
                         let before = &mut self.all[at];
