@@ -151,26 +151,6 @@ pub(super) fn look(path: &Path) -> Result<(Vec<u8>, Decoded), Refused> {
     Ok((bytes, decoded))
 }
 
-/// What came of decoding a file once more that could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tried {
-    /// It can be read now.
-    Whole,
-    /// Its bytes are there and are no photo that can be decoded: as long as they are these, reading them again tells nothing new.
-    Broken,
-    /// The system does not give its bytes.
-    Unreachable,
-}
-
-/// Decodes the file at `path` once more.
-pub fn try_again(path: &Path) -> Tried {
-    match look(path) {
-        Ok(_) => Tried::Whole,
-        Err(refused) if refused.fault == Fault::Unreachable => Tried::Unreachable,
-        Err(_) => Tried::Broken,
-    }
-}
-
 /// Decodes a file's bytes; the error is the reason in words.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
     decode(bytes).map(|decoded| decoded.photo).map_err(|refused| refused.reason)

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::cache::PhotoCache;
 use crate::data::camera;
-use crate::data::decode::{self, Tried};
 use crate::data::foreign;
 use crate::data::hex::hex;
 use crate::data::manifest::{Problem, Side};
+use crate::data::tried::{self, Tried};
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
@@ -234,7 +234,7 @@ fn unread_at<'a>(folder: &Path, unread: &'a [(String, String)]) -> (Option<u64>,
     let mut unreachable = HashSet::new();
     let mut is_whole = false;
     for (path, _) in unread {
-        match decode::try_again(&folder.join(path)) {
+        match tried::try_again(&folder.join(path)) {
             Tried::Whole => is_whole = true,
             Tried::Broken => {}
             Tried::Unreachable => drop(unreachable.insert(path.as_str())),

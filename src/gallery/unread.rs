@@ -6,9 +6,9 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::decode::{self, Tried};
 use crate::data::foreign;
 use crate::data::manifest::{Manifest, Problem};
+use crate::data::tried::{self, Tried};
 
 use super::asked::Together;
 use super::unchanged::mark;
@@ -46,7 +46,7 @@ impl Unread {
             let file = manifest.full_path(at);
             // before it is decoded once more: what is written since, or while the others of its batch were read, is another file
             let before = look(&file);
-            let ((bytes, written), unreachable) = match decode::try_again(&file) {
+            let ((bytes, written), unreachable) = match tried::try_again(&file) {
                 Tried::Broken => (before, None),
                 Tried::Whole => ((0, 0), None),
                 // as it is now: it may have been reached before
