@@ -235,6 +235,20 @@ fn changes_are_made_by_name_taken_back_and_leave_as_files() {
         place.json(&["gallery", "add", "seen/", "--individual", "Ada", "--encounter", "dive 7", "--gallery", "g"]);
     assert_eq!((&added["added"], &added["already_there"]), (&1.into(), &1.into()));
     assert_eq!(place.json(&["gallery", "show", "Ada", "--gallery", "g"])["encounters"], 2);
+    // a photo of somebody else among them says that the rest is not to be added either
+    fs::create_dir(place.root.join("mixed")).unwrap();
+    place.draw("mixed/1.png", 11, 5);
+    fs::copy(place.root.join("seen/2.png"), place.root.join("mixed/2.png")).unwrap();
+    fs::copy(place.root.join("photos/t5/3.png"), place.root.join("mixed/theirs.png")).unwrap();
+    let mixed = ["gallery", "add", "mixed", "--individual", "Ada", "--gallery", "g"];
+    let held = place.root.join("photos").canonicalize().unwrap().join("t5/3.png");
+    let rm = format!("`caretta gallery rm t5 --photo {}`", held.display());
+    place.refused(&mixed, &["mixed/theirs.png", "as t5, so that nothing was added as Ada", "gallery merge", &rm]);
+    assert_eq!(place.json(&["gallery", "show", "Ada", "--gallery", "g"])["photos"], 2);
+    place.ok(&["gallery", "rm", "t5", "--photo", &held.display().to_string(), "--gallery", "g"]);
+    assert_eq!(place.json(&mixed)["added"], 2);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
     place.ok(&["gallery", "undo", "--gallery", "g"]);
     place.ok(&["gallery", "undo", "--gallery", "g"]);
     place.refused(&["gallery", "show", "Ada", "--gallery", "g"], &["gallery ls"]);
@@ -243,7 +257,10 @@ fn changes_are_made_by_name_taken_back_and_leave_as_files() {
     place.ok(&["gallery", "undo", "--gallery", "g"]);
     let log = place.json(&["gallery", "log", "--gallery", "g"]);
     let log: Vec<_> = log["changes"].as_array().unwrap().iter().map(|c| c["what"].as_str().unwrap()).collect();
-    assert_eq!(log, ["build", "rename", "merge", "note", "rm", "add", "add", "undo", "undo", "undo"]);
+    assert_eq!(
+        log,
+        ["build", "rename", "merge", "note", "rm", "add", "add", "rm", "add", "undo", "undo", "undo", "undo", "undo"]
+    );
 
     place.ok(&["gallery", "export", "--gallery", "g", "--output-dir", "out"]);
     assert_eq!(fs::read_to_string(place.root.join("out/photos.csv")).unwrap().lines().count(), 1 + 9 * FEW);
@@ -345,7 +362,8 @@ fn a_bundle_needs_neither_workspace_nor_model_nor_photos() {
     fs::create_dir(place.root.join("week")).unwrap();
     fs::copy(place.root.join("photos/t4/7.png"), place.root.join("week/a.png")).unwrap();
     let before = place.lines(&["identify", "week", "--gallery", "g"]);
-    place.ok(&["bundle", "--gallery", "g", "--output-dir", "field"]);
+    let bundled = place.json(&["bundle", "--gallery", "g", "--output-dir", "field"]);
+    assert_eq!((&bundled["calibrated"], &bundled["calibration_outgrown"]), (&false.into(), &Value::Null));
     place.refused(&["bundle", "--gallery", "g", "--output-dir", "field"], &["field", "choose another"]);
     for gone in ["g", "ws", "photos"] {
         fs::remove_dir_all(place.root.join(gone)).unwrap();

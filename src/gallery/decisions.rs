@@ -388,7 +388,7 @@ impl Writer {
                     rows.extend_from_slice(embedding);
                 }
                 There::Known => {}
-                There::Otherwise { known_as } => return Err(Error::KnownOtherwise { photo: photo.path, known_as }),
+                There::Otherwise { known_as, .. } => return Err(Error::KnownOtherwise { photo: photo.path, known_as }),
                 There::Changed => return Err(Error::PhotoChanged { photo: photo.path }),
             }
         }

@@ -105,7 +105,8 @@ pub enum ChosenBy {
 /// Photos that are proposed to be of one individual.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
-    /// Of a new individual what it goes by, as in a decision: "new 1" and so on; none of a known one.
+    /// Of a new individual what it goes by, as in a decision: "new 1" and so on; "look 1" and so on where all of it is to be looked
+    /// at, so that nobody has called it new; none of a known one.
     pub group: Option<String>,
     /// The known individual that drew them; none of a new one.
     pub individual: Option<String>,
@@ -183,12 +184,8 @@ pub fn discover<D: Backend>(
     };
     let agreement = discover::judge(&groups, &encounters, &readable.names);
     let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
-    let mut new = 0;
-    let found = |group: &Group| Found {
-        group: group.individual.is_none().then(|| {
-            new += 1;
-            groups::name(new)
-        }),
+    let found = |(group, name): (&Group, Option<String>)| Found {
+        group: name,
         individual: group.individual.zip(known).map(|(who, known)| known.individuals[who].clone()),
         photos: group.encounters.iter().flat_map(|&e| readable.photos[e].iter().map(path)).collect(),
         encounters: group.encounters.iter().map(|&e| readable.encounters[e].to_owned()).collect(),
@@ -197,7 +194,7 @@ pub fn discover<D: Backend>(
         next: group.next,
     };
     let discovered = Discovered {
-        groups: groups.iter().map(found).collect(),
+        groups: groups.iter().zip(names(&groups, decided.as_deref())).map(found).collect(),
         photos: usable.len(),
         encounters: encounters.len(),
         distance,
@@ -205,6 +202,26 @@ pub fn discover<D: Backend>(
         agreement: agreement.filter(|_| by != Some(ChosenBy::Folder)),
     };
     Ok((discovered, problems))
+}
+
+/// What each of `groups` goes by that is no known individual's, by what was `decided` of the encounters: who is only to be looked at
+/// was called new by nobody.
+fn names(groups: &[Group], decided: Option<&[Decision]>) -> Vec<Option<String>> {
+    let (mut new, mut looks) = (0, 0);
+    let is_look = |group: &Group| {
+        decided.is_some_and(|all| group.encounters.iter().all(|&one| all[one].decision == Verdict::Look))
+    };
+    let mut name = |group: &Group| match is_look(group) {
+        true => {
+            looks += 1;
+            format!("look {looks}")
+        }
+        false => {
+            new += 1;
+            groups::name(new)
+        }
+    };
+    groups.iter().map(|group| group.individual.is_none().then(|| name(group))).collect()
 }
 
 /// Who so many photos are, where the gallery holds all of them as one individual: a place in `known`.
@@ -306,6 +323,23 @@ mod tests {
     use super::super::thresholds::Asked as Rates;
     use super::*;
     use crate::run::stamp::Stamp;
+
+    #[test]
+    fn a_group_that_is_only_to_be_looked_at_is_not_called_new() {
+        let group = |individual: Option<usize>, encounters: &[usize]| Group {
+            encounters: encounters.to_vec(),
+            individual,
+            widest: None,
+            next: None,
+        };
+        let groups = [group(Some(0), &[0]), group(None, &[1, 2]), group(None, &[3, 4]), group(None, &[5])];
+        let decision = |decision| Decision { decision, individual: None, probability: None };
+        let (look, new) = (Verdict::Look, Verdict::NewIndividual);
+        let decided = [look, new, look, look, look, new].map(decision);
+        let told = |decided| names(&groups, decided).into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>();
+        assert_eq!(told(Some(&decided)), ["", "new 1", "look 1", "new 2"]);
+        assert_eq!(told(None), ["", "new 1", "new 2", "new 3"], "nothing is decided");
+    }
 
     #[test]
     fn who_a_photo_shows_is_decided_without_its_own_copy() {
