@@ -152,7 +152,14 @@ fn from_photos_to_names() {
             (&who.into(), &who.into())
         );
         assert!(query["nearest"][0]["distance"].as_f64().unwrap() < 1e-6);
+        let same = query["nearest"].as_array().unwrap().iter().map(|near| near["same_photo"].as_bool().unwrap());
+        assert_eq!(same.collect::<Vec<_>>(), (0..10).map(|n| n == 0).collect::<Vec<_>>(), "{query}");
     }
+    let told = place.ok(&["search", "photos/t4/7.png", "--gallery", "g"]);
+    assert!(told.contains("the same photo") && told.contains("t4 0.000 (the same photo)"), "{told}");
+    fs::write(place.root.join("other.png"), another(&place.root.join("photos/t4/7.png"))).unwrap();
+    let told = place.ok(&["search", "other.png", "--gallery", "g"]);
+    assert!(told.contains("t4 0.000") && !told.contains("same photo"), "{told}");
 
     for (from, to) in [("t4/7", "week/a/1"), ("t4/8", "week/a/2"), ("t5/1", "week/b"), ("t6/1", "week/c")] {
         let to = place.root.join(format!("{to}.png"));

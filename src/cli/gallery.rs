@@ -103,7 +103,8 @@ pub(super) struct AddArgs {
     /// Who is on the photos given, known or new
     #[arg(long, value_name = "NAME", requires = "of_one")]
     individual: Option<String>,
-    /// Their encounter [default: the day that the camera wrote, else each its own]
+    /// Their encounter [default: the day that the camera wrote, else the one that their folder is called after (2024-07-31 …), else
+    /// each its own]
     #[arg(long, value_name = "NAME", requires = "of_one")]
     encounter: Option<String>,
     /// The photos, with the names of the individuals: a dataset as for training
@@ -296,7 +297,7 @@ fn of_one<D: Backend>(
     let asked = Asked::new(given(context, paths)?, EncountersBy::Folder);
     let mut asked = seen(context, device, asked, of.looker.as_ref(), source)?;
     let looked = std::mem::take(&mut asked.looked);
-    let manifest = asked.named(name, encounter)?;
+    let manifest = asked.named(name, encounter, paths)?;
     let photos = (0..manifest.photos.len()).collect();
     let from = format!("{} of {name}", counted(paths.len(), "path"));
     Ok(Found { manifest, photos, looked, from, is_one: true })

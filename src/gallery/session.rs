@@ -198,6 +198,7 @@ mod tests {
             individual: individual.into(),
             encounter: String::new(),
             distance,
+            is_same: false,
         };
         // of several photos the mean decides, so that another may have the nearest one
         let proposed = |decision: Verdict, individual: Option<&str>| {

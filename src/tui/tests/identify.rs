@@ -23,6 +23,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         individual: format!("t{n}"),
         encounter: "2012-05-01".into(),
         distance: 0.3 + n as f64 / 10.0,
+        is_same: false,
     };
     let best: Vec<NearPhoto> = (1..=3).map(near).collect();
     let individuals =
