@@ -340,8 +340,14 @@ fn a_correction_is_taken_back_after_a_rebuild_too() {
     let rule = |ruling: Ruling, corrects: Option<i64>| {
         let mut writer = Writer::open(&place.root.join("g")).unwrap();
         let (photos, proposed) = ([photo.clone()], Proposed::default());
-        let matter =
-            Matter { encounter: "a", proposed: &proposed, photos: &photos, embeddings: &embedding, unread: false };
+        let matter = Matter {
+            encounter: "a",
+            proposed: &proposed,
+            photos: &photos,
+            embeddings: &embedding,
+            unread: false,
+            had: &[],
+        };
         writer.rule(&root, &[matter], (&ruling, By::Person, corrects)).unwrap();
         writer.decided(None).unwrap().pop().unwrap().change
     };

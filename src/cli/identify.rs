@@ -21,6 +21,7 @@ use crate::gallery::calibration::Calibration;
 use crate::gallery::discover::{LEAST, few_enough};
 use crate::gallery::groups::NewOnes;
 use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide, sure};
+use crate::gallery::progress::Progress;
 use crate::gallery::seen::Looking;
 use crate::gallery::session::Session;
 use crate::gallery::store::Gallery;
@@ -226,7 +227,13 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
     let trained = trained(&of.chosen, &of.model, None);
     let bar = follow::bar(2 * asked.photos() as u64, "looking at photos", context.global.json);
-    let done = looking.see(&of.model, (&asked, &trained), &source, &mut follow::ticks(context, &bar));
+    let mut ticks = follow::ticks(context, &bar);
+    let mut progress = Progress::of(gallery.folder(), &folder);
+    let done = looking.see(&of.model, (&asked, &trained), &source, &mut |done, all| {
+        progress.say(done / 2, all / 2); // decoded, embedded
+        ticks(done, all)
+    });
+    drop(progress);
     bar.finish_and_clear();
     match done {
         Err(crate::gallery::Error::Interrupted) => {

@@ -11,7 +11,7 @@ use super::decisions::{By, Decided};
 use super::groups::Groups;
 use super::held::{self, Holdings};
 use super::identify::{Catalogue, Decision};
-use super::later::Brought;
+use super::later::{Brought, since_skipped};
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
@@ -156,9 +156,10 @@ impl Sitting {
         for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
             let decided = decided.remove(&entry.proposal.encounter).filter(|one| one.counts_with(entry.photos.len()));
             let is_named = decided.as_ref().is_some_and(|one| one.ruling.individual().is_some());
-            let later = match self.seen.get(&entry.proposal.encounter).filter(|_| is_named) {
-                Some(seen) => gallery.later(&key, seen, &brought)?,
-                None => Vec::new(),
+            let later = match (self.seen.get(&entry.proposal.encounter), &decided) {
+                (Some(seen), _) if is_named => gallery.later(&key, seen, &brought)?,
+                (Some(seen), Some(skipped)) => since_skipped(seen, skipped),
+                _ => Vec::new(),
             };
             if (&entry.decided, &entry.later) != (&decided, &later) {
                 let entry = Arc::make_mut(entry);
@@ -741,7 +742,7 @@ pub(super) mod tests {
         // as versions wrote it that knew no goes
         for encounter in ["d", "e"] {
             let (photos, embeddings, proposed) = (&[][..], &[][..], &Proposed::default());
-            let matter = Matter { encounter, proposed, photos, embeddings, unread: false };
+            let matter = Matter { encounter, proposed, photos, embeddings, unread: false, had: &[] };
             let ruling = (&Ruling::Known("t1".into()), By::Program, None);
             Writer::open(&gallery).unwrap().rule(&folder.to_string_lossy(), &[matter], ruling).unwrap();
         }
