@@ -21,18 +21,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What tells the photos in and below `folder` from those before; what lies in `gallery` changes by looking.
 pub(super) fn mark(folder: &Path, gallery: &Path) -> u64 {
-    let (mut open, mut seen, mut mark) = (vec![folder.to_path_buf()], HashSet::new(), 0_u64);
+    let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    // these are not gone into from below
+    let mut seen: HashSet<_> = [folder, gallery].iter().filter_map(|path| fs::metadata(path).ok().map(id)).collect();
+    let (mut open, mut mark) = (vec![folder.to_path_buf()], 0_u64);
     while let Some(one) = open.pop() {
         for entry in fs::read_dir(&one).into_iter().flatten().flatten() {
             let path = entry.path();
             // links are followed, but not round in a circle
             let Ok(meta) = fs::metadata(&path) else { continue };
-            if entry.file_name().as_encoded_bytes().starts_with(b".") || path == gallery {
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }
             let (mut hasher, is_folder) = (DefaultHasher::new(), meta.is_dir());
             path.hash(&mut hasher);
-            if is_folder && seen.insert((meta.dev(), meta.ino())) {
+            if is_folder && seen.insert(id(meta.clone())) {
                 open.push(path);
             } else if !is_folder && (named_like_photo(&path) || path.extension().is_none()) {
                 (meta.len(), meta.mtime(), meta.mtime_nsec()).hash(&mut hasher);
