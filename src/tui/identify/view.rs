@@ -64,11 +64,15 @@ fn below(area: Rect, rows: u16) -> Rect {
     Rect { y: area.y + rows.min(area.height), height: area.height.saturating_sub(rows), ..area }
 }
 
+fn longest_name(entries: &[Arc<Entry>]) -> u16 {
+    entries.iter().map(|entry| width(&entry.proposal.encounter)).max().unwrap_or(0)
+}
+
 /// Columns of the list where there is room for it: of those that two photos of this height do not need, and of a part of all, as many
 /// as its names and decisions take.
 fn columns_of_list(state: &Identify, area: Rect) -> u16 {
     let entries = state.entries();
-    let longest = entries.iter().map(|entry| width(&entry.proposal.encounter)).max().unwrap_or(0);
+    let longest = longest_name(entries);
     let photos = area.height.saturating_sub(NOT_PHOTOS).saturating_mul(2 * OF_A_ROW);
     let most = area.width.saturating_sub(photos).max(area.width / OF_COLUMNS);
     let decisions = Standing::of(entries).columns;
@@ -282,9 +286,10 @@ fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.identify);
     let entries = state.entries();
     let Standing { lines, head: (words, figure), columns: needed } = Standing::of(entries);
+    let longest = longest_name(entries);
     let columns = |line: Rect| {
         let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
-        let most = inner.width.saturating_sub(2) / 2;
+        let most = longest.min(inner.width.saturating_sub(2) / 2);
         // what the words do not take is the name's
         let name = inner.width.saturating_sub(3 + needed).max(most);
         (name, Rect { x: inner.x + 3 + name, width: inner.width.saturating_sub(3 + name), ..inner }, inner)

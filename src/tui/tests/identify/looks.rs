@@ -90,7 +90,7 @@ fn photos_that_came_to_a_skipped_one_are_told_and_it_is_not_shown_as_known() {
     let shown = text(&buffer);
     for part in [
         "· 1 with new photos",
-        "1 new photo │",
+        "skipped 1 new photo │",
         "skipped, 1 new photo · nearest t1",
         "1 new photo since it was skipped: Enter, 1 to 3, / and n name it, s skips it again",
     ] {
