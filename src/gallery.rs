@@ -35,6 +35,7 @@ mod later;
 mod mapped;
 mod names;
 mod owners;
+pub mod progress;
 mod ranks;
 pub mod rebuild;
 pub mod recall;

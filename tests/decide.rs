@@ -222,6 +222,24 @@ fn new_animals_are_grouped_whatever_pass_they_came_in() {
     assert_eq!(group(&after, "f thu"), group(&after, "a mon"));
     assert!(after.iter().all(|(.., group)| group.is_string()));
     what_was_decided_on_the_screen_stands(&stage);
+    // what outgrew its calibration is told by whoever relies on it, and so is a folder without a photo
+    let said = |args: &[&str]| String::from_utf8(stage.run(args).stderr).unwrap();
+    fs::create_dir(stage.root.join("week/empty")).unwrap();
+    let discover = ["discover", "week", "--gallery", "g"];
+    let told = said(&discover);
+    assert!(told.contains("1 folder without a photo: week/empty") && !told.contains("has grown"), "{told}");
+    let bundled = stage.json(&["bundle", "--gallery", "g", "--output-dir", "field"]);
+    assert_eq!((&bundled["calibrated"], &bundled["calibration_outgrown"]), (&true.into(), &false.into()));
+    let path = stage.root.join("g/calibration.json");
+    let mut calibration: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    calibration["population"]["gallery_individuals"] = 10.into();
+    fs::write(&path, calibration.to_string()).unwrap();
+    let bundle = ["bundle", "--gallery", "g", "--output-dir", "again", "--json"];
+    for args in [&["identify", "week", "--gallery", "g"][..], &discover, &bundle] {
+        let told = said(args).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("has grown since it was calibrated"), "{args:?}: {told}");
+    }
+    assert_eq!(stage.json(&["bundle", "--gallery", "g", "--output-dir", "more"])["calibration_outgrown"], true);
     // without a calibration there is neither decision nor group
     fs::remove_file(stage.root.join("g/calibration.json")).unwrap();
     let line: serde_json::Value =

@@ -1,7 +1,7 @@
 //! `identify`: who is on photos, an answer an encounter.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -17,9 +17,11 @@ use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given, loose_in};
+use crate::gallery::calibration::Calibration;
 use crate::gallery::discover::{LEAST, few_enough};
 use crate::gallery::groups::NewOnes;
 use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide, sure};
+use crate::gallery::progress::Progress;
 use crate::gallery::seen::Looking;
 use crate::gallery::session::Session;
 use crate::gallery::store::Gallery;
@@ -229,7 +231,13 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
     let trained = trained(&of.chosen, &of.model, None);
     let bar = follow::bar(2 * asked.photos() as u64, "looking at photos", context.global.json);
-    let done = looking.see(&of.model, (&asked, &trained), &source, &mut follow::ticks(context, &bar));
+    let mut ticks = follow::ticks(context, &bar);
+    let mut progress = Progress::of(gallery.folder(), &folder);
+    let done = looking.see(&of.model, (&asked, &trained), &source, &mut |done, all| {
+        progress.say(done / 2, all / 2); // decoded, embedded
+        ticks(done, all)
+    });
+    drop(progress);
     bar.finish_and_clear();
     match done {
         Err(crate::gallery::Error::Interrupted) => {
@@ -297,19 +305,31 @@ pub(super) fn no_groups(few: usize) -> String {
 /// As [`say_what_decided`], where there are no groups.
 pub(super) fn say_what_is_decided_one_by_one(catalogue: &Catalogue) {
     say_what_is_searched(catalogue);
-    let gallery = foreign::path(catalogue.gallery().folder());
-    let said = match catalogue.calibration() {
-        None => format!(
-            "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
-             for an animal that is new. `caretta gallery calibrate --gallery {gallery}` chooses how near is near enough."
-        ),
-        Some(calibration) if calibration.has_grown(catalogue.individuals().len()) => format!(
+    let folder = catalogue.gallery().folder();
+    match catalogue.calibration() {
+        None => words::say(&words::wrapped(&uncalibrated(folder))),
+        Some(calibration) => say_growth(folder, calibration, catalogue.individuals().len()),
+    }
+}
+
+/// That nothing is decided by the gallery in `folder`, and what helps.
+pub(super) fn uncalibrated(folder: &Path) -> String {
+    format!(
+        "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
+         for an animal that is new. `caretta gallery calibrate --gallery {}` chooses how near is near enough.",
+        foreign::path(folder)
+    )
+}
+
+/// Says so where the gallery in `folder`, of so many individuals, has outgrown its calibration.
+pub(super) fn say_growth(folder: &Path, calibration: &Calibration, individuals: usize) {
+    if calibration.has_grown(individuals) {
+        words::say(&words::wrapped(&format!(
             "The gallery has grown since it was calibrated, and strangers come nearer in a larger one: \
-             `caretta gallery calibrate --gallery {gallery}` makes the decisions good again."
-        ),
-        Some(_) => return,
-    };
-    words::say(&words::wrapped(&said));
+             `caretta gallery calibrate --gallery {}` makes the decisions good again.",
+            foreign::path(folder)
+        )));
+    }
 }
 
 /// What lies at the paths given, all of which must be there.

@@ -66,6 +66,8 @@ pub struct Matter<'a> {
     pub embeddings: &'a [f32],
     /// None of its photos can be read.
     pub unread: bool,
+    /// What tells its photos from others, where it is skipped: what comes later is told.
+    pub had: &'a [String],
 }
 
 /// A decision as it was written down.
@@ -97,6 +99,9 @@ pub struct Decided {
     /// The first change of the go that it was decided in, where that is another.
     #[serde(skip)]
     pub go: Option<i64>,
+    /// Of one that was skipped what told its photos from others then; none of what older versions wrote.
+    #[serde(skip)]
+    pub had: Option<Vec<String>>,
 }
 
 impl Decided {
@@ -269,6 +274,7 @@ fn decided(row: &Row<'_>) -> rusqlite::Result<Decided> {
         undone: row.get(6)?,
         more: ruled.more,
         go: ruled.go,
+        had: ruled.had,
     })
 }
 
@@ -293,6 +299,9 @@ struct Ruled {
     /// It adds photos to what was decided before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     more: bool,
+    /// Of one that was skipped what tells the photos that it had; none of what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    had: Option<Vec<String>>,
 }
 
 impl Writer {
@@ -322,7 +331,7 @@ impl Writer {
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
         let mut once = HashSet::new();
         let (mut before, mut moved, mut first, mut more) = (None, Moved::default(), HashMap::new(), None);
-        for Matter { encounter, unread, .. } in matters {
+        for Matter { encounter, unread, had, .. } in matters {
             let found = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
                 let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?, row.get(2)?));
                 standing.query_row([folder, encounter], read).optional()
@@ -330,8 +339,9 @@ impl Writer {
             let stands = match self.facts.told(found)? {
                 None => false,
                 // who was skipped may still get a name, and be skipped again where somebody sees it only now
-                Some((_, Ruled { ruling: Ruling::Skipped, unread: before, .. }, _)) => {
-                    *ruling == Ruling::Skipped && (!before || *unread)
+                Some((_, Ruled { ruling: Ruling::Skipped, unread: before, had: then, .. }, _)) => {
+                    let has_more = then.is_some_and(|then| had.iter().any(|one| !then.contains(one)));
+                    *ruling == Ruling::Skipped && !has_more && (!before || *unread)
                 }
                 Some((change, Ruled { ruling: stands, .. }, proposed)) if corrects == Some(change) => {
                     let named = stands.individual().map(|name| self.now(name)).transpose()?;
@@ -393,7 +403,7 @@ impl Writer {
                     rows.extend_from_slice(embedding);
                 }
                 There::Known => {}
-                There::Otherwise { known_as } => return Err(Error::KnownOtherwise { photo: photo.path, known_as }),
+                There::Otherwise { known_as, .. } => return Err(Error::KnownOtherwise { photo: photo.path, known_as }),
                 There::Changed => return Err(Error::PhotoChanged { photo: photo.path }),
             }
         }
@@ -404,7 +414,8 @@ impl Writer {
             value.map_err(|e| Error::from(crate::run::RunError::io("write", self.folder(), e.into())))
         };
         let log = |one: &Matter<'_>| {
-            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread, go, more: is_more };
+            let had = (ruling == Ruling::Skipped).then(|| one.had.to_vec());
+            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread, go, more: is_more, had };
             let proposed = match first.remove(one.encounter) {
                 Some(first) => first,
                 // by the photos that the gallery holds since, it would be who was decided
@@ -487,7 +498,7 @@ mod tests {
             .collect();
         let mut matters = Vec::new();
         for ((encounter, _), (photos, embeddings)) in encounters.iter().zip(&seen) {
-            matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings, unread: false });
+            matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings, unread: false, had: &[] });
         }
         writer.rule("/week", &matters, (&ruling, By::Person, None))
     }
@@ -608,7 +619,7 @@ mod tests {
         for (encounter, n) in [("b", 7), ("c", 8)] {
             let (photo, row) = photo(n, "");
             let photos = &[photo];
-            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false };
+            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false, had: &[] };
             writer.rule("/week", &[matter], (&Ruling::Known("t2".into()), By::Program, None)).unwrap();
         }
         let named = |writer: &Writer| {
@@ -634,7 +645,7 @@ mod tests {
         for (encounter, n) in [("a", 5), ("b", 6), ("c", 7)] {
             let (photo, row) = photo(n, "");
             let photos = &[photo];
-            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false };
+            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false, had: &[] };
             let ruling = (&Ruling::Known("t1".into()), By::Program, None);
             let change = writer.rule_in(go, "/week", &[matter], ruling).unwrap();
             go = go.or(Some(change));

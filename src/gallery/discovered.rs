@@ -106,7 +106,8 @@ pub enum ChosenBy {
 /// Photos that are proposed to be of one individual.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
-    /// Of a new individual what it goes by, as in a decision: "new 1" and so on; none of a known one.
+    /// Of a new individual what it goes by, as in a decision: "new 1" and so on; "look 1" and so on where all of it is to be looked
+    /// at, so that nobody has called it new; none of a known one.
     pub group: Option<String>,
     /// The known individual that drew them; none of a new one.
     pub individual: Option<String>,
@@ -199,15 +200,9 @@ pub fn discover<D: Backend>(
         let decided = around.as_ref().and_then(|(_, holdings)| holdings[e].decided.as_ref());
         decided.map_or_else(Vec::new, |decided| decided.new_photos.clone())
     };
-    // those that have no number of their own come after those that have
-    let mut last = numbers.iter().flatten().copied().max().unwrap_or(0);
-    let found = |(group, number): (&Group, Option<usize>)| Found {
-        group: group.individual.is_none().then(|| {
-            groups::name(number.unwrap_or_else(|| {
-                last += 1;
-                last
-            }))
-        }),
+    let names = names(&groups, &numbers, decided.as_deref());
+    let found = |(group, name): (&Group, Option<String>)| Found {
+        group: name,
         individual: group.individual.zip(known).map(|(who, known)| known.individuals[who].clone()),
         photos: group.encounters.iter().flat_map(|&e| readable.photos[e].iter().map(path)).collect(),
         encounters: group.encounters.iter().map(|&e| readable.encounters[e].to_owned()).collect(),
@@ -217,7 +212,7 @@ pub fn discover<D: Backend>(
         next: group.next,
     };
     let discovered = Discovered {
-        groups: groups.iter().zip(numbers).map(found).collect(),
+        groups: groups.iter().zip(names).map(found).collect(),
         photos: usable.len(),
         encounters: encounters.len(),
         distance,
@@ -225,6 +220,28 @@ pub fn discover<D: Backend>(
         agreement: agreement.filter(|_| by != Some(ChosenBy::Folder)),
     };
     Ok((discovered, problems))
+}
+
+/// What each of `groups` goes by that is no known individual's, by its number among the new ones, where it has one, and what was
+/// `decided` of the encounters: who is only to be looked at was called new by nobody.
+fn names(groups: &[Group], numbers: &[Option<usize>], decided: Option<&[Decision]>) -> Vec<Option<String>> {
+    // those that have no number of their own come after those that have
+    let (mut new, mut looks) = (numbers.iter().flatten().copied().max().unwrap_or(0), 0);
+    let is_look = |group: &Group| {
+        decided.is_some_and(|all| group.encounters.iter().all(|&one| all[one].decision == Verdict::Look))
+    };
+    let mut name = |group: &Group, number: Option<usize>| match number {
+        Some(number) => groups::name(number),
+        None if is_look(group) => {
+            looks += 1;
+            format!("look {looks}")
+        }
+        None => {
+            new += 1;
+            groups::name(new)
+        }
+    };
+    groups.iter().zip(numbers).map(|(group, number)| group.individual.is_none().then(|| name(group, *number))).collect()
 }
 
 /// Who so many photos are, as was decided or the gallery holds all of them: a place in `known`.
@@ -335,6 +352,27 @@ mod tests {
     use super::super::thresholds::Asked as Rates;
     use super::*;
     use crate::run::stamp::Stamp;
+
+    #[test]
+    fn a_group_that_is_only_to_be_looked_at_is_not_called_new() {
+        let group = |individual: Option<usize>, encounters: &[usize]| Group {
+            encounters: encounters.to_vec(),
+            individual,
+            widest: None,
+            next: None,
+        };
+        let groups = [group(Some(0), &[0]), group(None, &[1, 2]), group(None, &[3, 4]), group(None, &[5])];
+        let decision = |decision| Decision { decision, individual: None, probability: None };
+        let (look, new) = (Verdict::Look, Verdict::NewIndividual);
+        let decided = [look, new, look, look, look, new].map(decision);
+        let told = |numbers: [Option<usize>; 4], decided: Option<&[Decision]>| {
+            names(&groups, &numbers, decided).into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()
+        };
+        assert_eq!(told([None; 4], Some(&decided)), ["", "new 1", "look 1", "new 2"]);
+        let one = [None, Some(3), None, None];
+        assert_eq!(told(one, Some(&decided)), ["", "new 3", "look 1", "new 4"], "numbers that are taken stay");
+        assert_eq!(told([None; 4], None), ["", "new 1", "new 2", "new 3"], "nothing is decided");
+    }
 
     #[test]
     fn who_a_photo_shows_is_decided_without_its_own_copy() {

@@ -46,6 +46,9 @@ pub struct NearPhoto {
     pub encounter: String,
     /// Euclidean distance of the unit embeddings, 0 to 2.
     pub distance: f64,
+    /// A search found the photo asked about itself: the gallery has the same file. No decision knows it as near.
+    #[serde(skip)]
+    pub is_same: bool,
 }
 
 impl NearPhoto {
@@ -56,6 +59,7 @@ impl NearPhoto {
             individual: photo.individual,
             encounter: photo.encounter,
             distance,
+            is_same: false,
         }
     }
 }
@@ -329,6 +333,11 @@ impl Catalogue {
     /// # Errors
     /// When the database cannot be read.
     pub fn photos(&self, near: &[Near]) -> Result<Vec<NearPhoto>> {
+        self.photos_beside(near, &Holdings::default())
+    }
+
+    /// As [`Catalogue::photos`], where `holdings` says which of them are those asked about.
+    fn photos_beside(&self, near: &[Near], holdings: &Holdings) -> Result<Vec<NearPhoto>> {
         let mut photos = Vec::with_capacity(near.len());
         for near in near {
             let photo = match &self.reach {
@@ -337,7 +346,8 @@ impl Catalogue {
             };
             // one that was taken out since is not shown
             if let Some(photo) = photo {
-                photos.push(NearPhoto::of(photo, near.distance));
+                let is_same = holdings.has(photo.id);
+                photos.push(NearPhoto { is_same, ..NearPhoto::of(photo, near.distance) });
             }
         }
         Ok(photos)
@@ -407,7 +417,7 @@ pub fn identify<D: Backend>(
     decide_each((catalogue, true), model, asked, source, progress, told)
 }
 
-/// As [`identify`], for a search: what the gallery holds of the photos is found like any other.
+/// As [`identify`], for a search: what the gallery holds of the photos is found like any other, and marked.
 ///
 /// # Errors
 /// As [`identify`].
@@ -436,11 +446,11 @@ fn decide_each<D: Backend>(
         let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
         let photos: Vec<(&str, &[usize])> =
             batch.iter().map(|(together, photos, _)| (together.encounter.as_str(), *photos)).collect();
-        let holdings = match without_own {
-            true => catalogue.gallery().holds_of_each(&stands, &asked.manifest, cached, &photos)?,
-            false => vec![Holdings::default(); batch.len()],
-        };
-        let queries: Vec<(&[f32], &Holdings)> = batch.iter().map(|(.., rows)| *rows).zip(&holdings).collect();
+        let holdings = catalogue.gallery().holds_of_each(&stands, &asked.manifest, cached, &photos)?;
+        let none = Holdings::default();
+        let rows = batch.iter().map(|(.., rows)| *rows);
+        let queries: Vec<(&[f32], &Holdings)> =
+            rows.zip(holdings.iter().map(|own| if without_own { own } else { &none })).collect();
         let ranked = catalogue.rank_without(&queries)?;
         for (((together, photos, rows), holdings), ranked) in batch.iter().zip(holdings).zip(ranked) {
             let photos: Vec<String> =
@@ -448,7 +458,11 @@ fn decide_each<D: Backend>(
             let (near, individuals) = (&ranked.photos, &ranked.individuals);
             let decision = catalogue.decide(photos, together.encounter.clone(), near, individuals)?;
             let unread = Unread::of(&asked.manifest, together, problems);
-            told(Decision { unread, ..decision.with(holdings) }, rows)?;
+            let decision = match without_own {
+                true => decision.with(holdings),
+                false => Decision { nearest: catalogue.photos_beside(near, &holdings)?, ..decision },
+            };
+            told(Decision { unread, ..decision }, rows)?;
         }
         Ok(())
     })

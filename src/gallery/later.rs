@@ -10,7 +10,9 @@ use rusqlite::{Row, params};
 use crate::data::counted::counted;
 
 use super::Result;
+use super::decisions::Decided;
 use super::held::Sha;
+use super::seen::Seen;
 use super::stands::Lying;
 use super::store::Gallery;
 
@@ -20,6 +22,22 @@ pub(super) type Brought = HashSet<(String, Sha)>;
 /// What is said of so many photos `more` of an encounter that is decided to be `name`.
 pub(super) fn told(place: &str, more: usize, name: &str) -> String {
     format!("{place}: {} more of {name}", counted(more, "photo"))
+}
+
+/// Digits of what is in a photo's file that tell it from the others of its encounter.
+const DIGITS: usize = 16;
+
+/// What tells the photos of `seen` from others: kept of one that is skipped, of which the gallery has no photo.
+pub(super) fn marks(seen: &Seen) -> Vec<String> {
+    seen.photos.iter().map(|photo| photo.sha256.chars().take(DIGITS).collect()).collect()
+}
+
+/// The photos of `seen` that it did not have when it was skipped, which `decided` is: their places.
+pub(super) fn since_skipped(seen: &Seen, decided: &Decided) -> Vec<usize> {
+    let Some(had) = &decided.had else { return Vec::new() };
+    let had: HashSet<&str> = had.iter().map(String::as_str).collect();
+    let marks = marks(seen);
+    (0..marks.len()).filter(|&at| !had.contains(marks[at].as_str())).collect()
 }
 
 impl Gallery {
@@ -70,7 +88,7 @@ impl Gallery {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decisions::{By, Decided, Proposed, Ruling};
+    use super::super::decisions::{By, Proposed, Ruling};
     use super::super::rulings::Ruled;
     use super::super::session::{Entry, Session};
     use super::super::sitting::Sitting;
@@ -78,6 +96,7 @@ mod tests {
     use super::super::tests::embedding;
     use super::super::writer::Writer;
     use super::super::{Error, Result};
+    use super::Decided;
     use std::path::{Path, PathBuf};
 
     struct Week {
@@ -217,8 +236,24 @@ mod tests {
         writer.undo().unwrap();
         drop(writer);
         assert_eq!(known_before.entry().later, [2], "it was never there");
-        // and of one that was skipped nothing is new
-        let skipped = Week::with_a_third(Ruling::Skipped);
-        assert_eq!(skipped.entry().later, [0_usize; 0]);
+    }
+
+    #[test]
+    fn photos_that_came_since_it_was_skipped_are_told_until_it_is_skipped_again_or_named() {
+        let week = Week::with_a_third(Ruling::Skipped);
+        let mut counted = super::super::session::Counted::default();
+        let mut listed =
+            || Session::list(&super::Gallery::open(&week.gallery).unwrap(), &mut counted).unwrap()[0].later;
+        assert_eq!((week.entry().later, listed()), (vec![2], 1));
+        week.rule(&Ruling::Skipped, None).unwrap();
+        assert_eq!((week.entry().later, listed()), (vec![], 0));
+        assert!(matches!(week.rule(&Ruling::Skipped, None), Err(Error::AlreadyDecided { .. })), "nothing came");
+        assert_eq!(Sitting::new(&week.gallery, &week.folder).undo().unwrap().len(), 1);
+        assert_eq!((&week.stands().ruling, week.entry().later), (&Ruling::Skipped, vec![2]));
+        week.rule(&Ruling::New("t9".into()), None).unwrap();
+        assert_eq!((week.photos("t9").len(), week.entry().later, listed()), (3, vec![], 0));
+        // what older versions wrote does not say what there was
+        let old = Decided { ruling: Ruling::Skipped, had: None, ..week.stands() };
+        assert_eq!(super::since_skipped(&super::Seen::default(), &old), [0_usize; 0]);
     }
 }

@@ -244,11 +244,6 @@ fn unread_at<'a>(folder: &Path, unread: &'a [(String, String)]) -> (Option<u64>,
     (if is_whole { Some(SEE_AGAIN) } else { at.map(|at| at.max(1)) }, unreachable)
 }
 
-/// The day of the innermost folder above `photo` that is called after one, as far up as `folder`.
-fn day_of_folder(photo: &Path, folder: &Path) -> Option<Date> {
-    camera::day_of_folders(photo.ancestors().skip(1).take_while(|above| above.starts_with(folder)))
-}
-
 /// Where what was seen of `folder`, which is absolute, is kept.
 pub(super) fn place(gallery: &Path, folder: &Path) -> PathBuf {
     gallery.join(SESSIONS).join(files::key_of(folder))
@@ -511,7 +506,7 @@ impl Looking {
             let sha256 = hash::of_photo(cache, &manifest.file(at), side).map_err(|e| RunError::io("read", &path, e))?;
             Ok(SeenPhoto {
                 path: photo.path.to_str().ok_or_else(|| Error::NotUnicode { path: path.clone() })?.into(),
-                date: photo.date.or_else(|| camera::day_on(&path)).or_else(|| day_of_folder(&path, &self.about.folder)),
+                date: photo.date.or_else(|| camera::day_of(&path, &self.about.folder)),
                 crop: cells(photo.crop),
                 looked: asked.looked.contains(&at),
                 side: photo.side,
@@ -674,7 +669,8 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_called_after_a_day_dates_its_photos() {
-        let day = |photo: &str| day_of_folder(photo.as_ref(), "/x/2025-01-01/week".as_ref()).map(|day| day.to_string());
+        let day =
+            |photo: &str| camera::day_of(photo.as_ref(), "/x/2025-01-01/week".as_ref()).map(|day| day.to_string());
         assert_eq!(day("/x/2025-01-01/week/2026-07-09 b/1.jpg").as_deref(), Some("2026-07-09"));
         assert_eq!(day("/x/2025-01-01/week/2026-07-09/left/1.jpg").as_deref(), Some("2026-07-09"));
         assert_eq!(day("/x/2025-01-01/week/e1/2026-07-09.jpg"), None, "what lies above was not given");

@@ -11,6 +11,7 @@ use super::decisions::{By, Decided};
 use super::groups::Groups;
 use super::held::{self, Holdings};
 use super::identify::{Catalogue, Decision};
+use super::later::since_skipped;
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
@@ -143,9 +144,10 @@ impl Sitting {
         let mut changed = false;
         for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
             let decided = stands.on(&entry.proposal.encounter, entry.photos.len());
-            let later = match self.seen.get(&entry.proposal.encounter) {
-                Some(seen) => stands.later(gallery, decided, seen.lying())?,
-                None => Vec::new(),
+            let later = match (self.seen.get(&entry.proposal.encounter), decided) {
+                (Some(seen), Some(skipped)) if skipped.ruling.individual().is_none() => since_skipped(seen, skipped),
+                (Some(seen), _) => stands.later(gallery, decided, seen.lying())?,
+                (None, _) => Vec::new(),
             };
             if (entry.decided.as_ref(), &entry.later) != (decided, &later) {
                 let entry = Arc::make_mut(entry);
@@ -788,7 +790,7 @@ pub(super) mod tests {
         // as versions wrote it that knew no goes
         for encounter in ["d", "e"] {
             let (photos, embeddings, proposed) = (&[][..], &[][..], &Proposed::default());
-            let matter = Matter { encounter, proposed, photos, embeddings, unread: false };
+            let matter = Matter { encounter, proposed, photos, embeddings, unread: false, had: &[] };
             let ruling = (&Ruling::Known("t1".into()), By::Program, None);
             Writer::open(&gallery).unwrap().rule(&folder.to_string_lossy(), &[matter], ruling).unwrap();
         }

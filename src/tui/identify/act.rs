@@ -11,6 +11,7 @@ use crate::tui::message::{Effect, Window};
 use crate::tui::popup::{Asked, Confirm, Layer, Prompt};
 use crate::tui::widgets::list::{Step, moved};
 
+use super::looks::Told;
 use super::{Identify, may_name};
 
 /// New photos of a group that are shown below each other at once.
@@ -132,11 +133,7 @@ impl Identify {
                 line.counts.as_ref().map_err(Clone::clone)?;
                 if let (Action::Open, Some(outline)) = (action, outline) {
                     let (gallery, folder) = (line.folder.clone(), outline.folder.clone());
-                    self.opening = Some((gallery.clone(), folder.clone()));
-                    return Ok((
-                        vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)],
-                        None,
-                    ));
+                    return Ok((self.see(gallery, folder), None));
                 }
                 let prompt = Prompt::new(Asked::NewPhotos(line.folder.clone()), String::new());
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
@@ -280,7 +277,7 @@ impl Identify {
             }
             Action::Back => {
                 (self.session, self.opening, self.profile) = (None, None, None);
-                self.told = 0;
+                self.told = Told::default();
                 self.look_anew();
                 Vec::new()
             }
