@@ -110,9 +110,10 @@ impl Decided {
         shown(&self.folder, &self.encounter)
     }
 
-    /// Whether it was proposed or decided to be new.
+    /// Whether it was proposed to be new and is decided to be somebody: it takes part where new ones are numbered, so that the
+    /// others keep their numbers. Who was only named as new had none, and who is skipped is as it is proposed now.
     pub(super) fn was_new(&self) -> bool {
-        self.proposed.decision == Some(Verdict::NewIndividual) || matches!(self.ruling, Ruling::New(_))
+        self.proposed.decision == Some(Verdict::NewIndividual) && self.ruling.individual().is_some()
     }
 
     /// What is the same of all that is taken back in one step: the first change of the go.
@@ -501,6 +502,37 @@ mod tests {
             matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings, unread: false, had: &[] });
         }
         writer.rule("/week", &matters, (&ruling, By::Person, None))
+    }
+
+    #[test]
+    fn only_who_was_proposed_as_new_and_is_somebody_now_takes_part_where_new_ones_are_numbered() {
+        let (new, look, known) = (Verdict::NewIndividual, Verdict::Look, Verdict::Known);
+        let cases = [
+            (Some(new), Ruling::New("t9".into()), true),
+            (Some(new), Ruling::Known("t1".into()), true),
+            (Some(new), Ruling::Skipped, false),
+            (Some(look), Ruling::New("t9".into()), false),
+            (Some(known), Ruling::New("t9".into()), false),
+            (None, Ruling::New("t9".into()), false),
+        ];
+        for (decision, ruling, expected) in cases {
+            let told = format!("{decision:?} {ruling:?}");
+            let decided = Decided {
+                change: 1,
+                at: Stamp::from_millis(0),
+                folder: "/week".into(),
+                encounter: "a".into(),
+                ruling,
+                by: By::Person,
+                proposed: Proposed { decision, ..PROPOSED },
+                unread: false,
+                undone: false,
+                more: false,
+                go: None,
+                had: None,
+            };
+            assert_eq!(decided.was_new(), expected, "{told}");
+        }
     }
 
     #[test]

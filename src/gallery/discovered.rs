@@ -281,10 +281,7 @@ impl<'a> Readable<'a> {
         let own = |(holdings, photos): (&Holdings, &&[usize])| Own {
             individual: settled_as(known, holdings, photos.len()),
             rows: holdings.ids.iter().filter_map(|id| rows.get(id)).copied().collect(),
-            was_new: holdings
-                .decided
-                .as_ref()
-                .is_some_and(|decided| decided.was_new && decided.ruling.individual().is_some()),
+            was_new: holdings.decided.as_ref().is_some_and(|decided| decided.was_new),
         };
         holdings.iter().zip(&self.photos).map(own).collect()
     }

@@ -578,7 +578,11 @@ pub(super) mod tests {
         };
         same(["new 1", "new 3", "new 2"]);
         let mut by = Sitting::new(&gallery, &folder);
-        decide(&mut by, &["a"], Ruling::New("Zoe".into())).unwrap();
+        let new = Proposed { decision: Some(super::super::identify::Verdict::NewIndividual), ..Proposed::default() };
+        let (encounters, zoe) = ([("a".to_owned(), new)], Ruling::New("Zoe".into()));
+        let ruled = [Ruled { encounters: &encounters, ruling: &zoe, corrects: None }];
+        let version = Gallery::open(&gallery).unwrap().version().unwrap();
+        assert!(by.rule(&ruled, By::Person, version).unwrap().is_empty());
         same(["", "new 3", "new 2"]);
         decide(&mut by, &["c"], Ruling::Skipped).unwrap();
         same(["", "new 3", "new 2"]);

@@ -26,7 +26,7 @@ pub struct Stands {
     pub at: Stamp,
     /// Of one that is decided to be somebody those of its photos, by their paths as given, that came since and are to be added.
     pub new_photos: Vec<String>,
-    /// It was proposed or decided to be new: it takes part where new ones are numbered.
+    /// It was proposed to be new and is decided to be somebody: it takes part where new ones are numbered.
     #[serde(skip)]
     pub(super) was_new: bool,
 }
@@ -175,6 +175,7 @@ fn real(path: &Path) -> PathBuf {
 mod tests {
     use super::super::decisions::Proposed;
     use super::super::hash;
+    use super::super::identify::Verdict;
     use super::super::rulings::Ruled;
     use super::super::session::Session;
     use super::super::sitting::Sitting;
@@ -185,7 +186,8 @@ mod tests {
 
     fn rule(gallery: &Path, folder: &Path, encounter: &str, ruling: &Ruling) {
         let version = Session::read(gallery, folder).unwrap().version;
-        let encounters = [(encounter.to_owned(), Proposed::default())];
+        let proposed = Proposed { decision: Some(Verdict::NewIndividual), ..Proposed::default() };
+        let encounters = [(encounter.to_owned(), proposed)];
         let ruled = Ruled { encounters: &encounters, ruling, corrects: None };
         assert!(Sitting::new(gallery, folder).rule(&[ruled], By::Person, version).unwrap().is_empty());
     }
