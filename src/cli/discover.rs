@@ -163,8 +163,7 @@ fn individuals(found: &Discovered) -> String {
     let (known, new): (Vec<&Found>, Vec<&Found>) = decided.partition(|group| group.individual.is_some());
     let (known, new) = (counted(known.len(), "individual"), new.len());
     let more = found.groups.iter().map(|group| group.new_photos.len()).sum::<usize>();
-    let more =
-        if more > 0 { format!(", {} to add to decided ones", counted(more, "new photo")) } else { String::new() };
+    let more = if more > 0 { format!(", {} since it was decided", counted(more, "new photo")) } else { String::new() };
     format!("{known} known, {new} new{looks_told}{more}")
 }
 

@@ -397,7 +397,10 @@ pub(super) fn cells(d: &Decision) -> [String; 6] {
         near.map_or_else(String::new, |near| format!("{} {:.3}", foreign::line(&near.individual), near.distance))
     };
     let decision = match d.decision {
-        _ if d.is_skipped() => "skipped".into(),
+        _ if d.is_skipped() => match new_photos(d) {
+            0 => "skipped".into(),
+            more => format!("skipped, {}", counted(more, "new photo")),
+        },
         _ if new_photos(d) == 0 && d.settled_as().is_some() => "decided already".into(),
         // nothing needs to be calibrated for what is decided
         None if d.settled_as().is_some() => d.individual.as_deref().map_or_else(String::new, foreign::line),
@@ -410,7 +413,7 @@ pub(super) fn cells(d: &Decision) -> [String; 6] {
     [foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)]
 }
 
-/// How many photos are to be added to who was decided.
+/// How many photos came since it was decided or skipped.
 fn new_photos(d: &Decision) -> usize {
     d.decided.as_ref().map_or(0, |decided| decided.new_photos.len())
 }
@@ -477,10 +480,11 @@ fn table(found: &[Decision]) -> String {
 fn sums(found: &[Decision]) -> String {
     let (skipped, rest): (Vec<&Decision>, Vec<&Decision>) = found.iter().partition(|d| d.is_skipped());
     let (decided, open): (Vec<&Decision>, Vec<&Decision>) = rest.into_iter().partition(|d| d.settled_as().is_some());
-    let more = match decided.iter().filter(|d| new_photos(d) > 0).count() {
+    let with_more = |of: &[&Decision], to: &str| match of.iter().filter(|d| new_photos(d) > 0).count() {
         0 => String::new(),
-        n => format!(", {n} of them with new photos to add"),
+        n => format!(", {n} of them with new photos{to}"),
     };
+    let more = with_more(&decided, " to add");
     let mut all = counted(found.len(), "encounter");
     if decided.len() == found.len() {
         return format!("{all}: decided already{more}.");
@@ -489,7 +493,7 @@ fn sums(found: &[Decision]) -> String {
         all += &format!(", {} decided already{more}", decided.len());
     }
     if !skipped.is_empty() {
-        all += &format!(", {} skipped", skipped.len());
+        all += &format!(", {} skipped{}", skipped.len(), with_more(&skipped, ""));
     }
     if open.is_empty() {
         return format!("{all}.");
@@ -575,6 +579,12 @@ mod tests {
         let told = sums(&[alpha.clone(), skipped, new("new 1")]);
         let words = "3 encounters, 1 decided already, 1 of them with new photos to add, 1 skipped: 0 known, 1 new (1 individual), 0 to";
         assert!(told.starts_with(words), "{told}");
+        let seen_again = Decision {
+            decided: stands(serde_json::json!({ "decision": "skipped" }), &["a/2.jpg"]),
+            ..decision(Some(Verdict::NewIndividual), None)
+        };
+        assert_eq!(cells(&seen_again)[2], "skipped, 1 new photo");
+        assert_eq!(sums(&[seen_again]), "1 encounter, 1 skipped, 1 of them with new photos.");
         assert_eq!(sums(&[alpha]), "1 encounter: decided already, 1 of them with new photos to add.");
         let other = Held { individual: "t9".into(), ..held() };
         let two = Decision { photos: photos(), already: vec![held(), held(), other], ..look() };

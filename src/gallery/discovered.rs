@@ -119,7 +119,7 @@ pub struct Found {
     /// is nearest, of those known with the first of its list, which decides nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<Verdict>,
-    /// Those of its photos that came after their encounter was decided, and are to be added to it on the screen.
+    /// Those of its photos that came after their encounter was decided or skipped: the screen adds them, or names who it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub new_photos: Vec<String>,
     /// How sure it is that all are one: the average distance of the two parts that were put together last, below `distance`.

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use rusqlite::{Row, params};
 
 use crate::data::counted::counted;
+use crate::data::hex::hex;
 
 use super::Result;
 use super::decisions::Decided;
@@ -32,12 +33,15 @@ pub(super) fn marks(seen: &Seen) -> Vec<String> {
     seen.photos.iter().map(|photo| photo.sha256.chars().take(DIGITS).collect()).collect()
 }
 
-/// The photos of `seen` that it did not have when it was skipped, which `decided` is: their places.
-pub(super) fn since_skipped(seen: &Seen, decided: &Decided) -> Vec<usize> {
+/// Those of `photos` that their encounter did not have when it was skipped, which `decided` is: their places.
+fn since_skipped(decided: &Decided, photos: impl Iterator<Item = Lying>) -> Vec<usize> {
     let Some(had) = &decided.had else { return Vec::new() };
     let had: HashSet<&str> = had.iter().map(String::as_str).collect();
-    let marks = marks(seen);
-    (0..marks.len()).filter(|&at| !had.contains(marks[at].as_str())).collect()
+    let came = |(at, (_, sha, _)): (usize, Lying)| {
+        let mark = hex(&sha?[..DIGITS / 2]);
+        (!had.contains(mark.as_str())).then_some(at)
+    };
+    photos.enumerate().filter_map(came).collect()
 }
 
 impl Gallery {
@@ -53,17 +57,20 @@ impl Gallery {
         self.facts.told(all())
     }
 
-    /// Those of `photos`, of an encounter of `folder` of which somebody is decided, that the gallery does not have, and that
-    /// nobody has taken out of it by hand, whatever folder it knew them by: their places.
+    /// Those of `photos`, of an encounter of `folder`, that came since it was `decided`, their places: where it is somebody, those
+    /// that the gallery does not have, and that nobody has taken out of it by hand, whatever folder it knew them by.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub(super) fn later(
         &self,
-        folder: &str,
+        (folder, decided): (&str, &Decided),
         photos: impl Iterator<Item = Lying>,
         brought: &Brought,
     ) -> Result<Vec<usize>> {
+        if decided.ruling.individual().is_none() {
+            return Ok(since_skipped(decided, photos));
+        }
         let query = "SELECT EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND sha256 = ?1 AND crop = ?2)
             OR EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND path = ?4 AND root = (SELECT id FROM roots WHERE path = ?3))
             OR EXISTS (SELECT 1 FROM photos p JOIN changes c ON c.id = p.gone WHERE c.what = 'rm' AND c.undone IS NULL
@@ -254,6 +261,8 @@ mod tests {
         assert_eq!((week.photos("t9").len(), week.entry().later, listed()), (3, vec![], 0));
         // what older versions wrote does not say what there was
         let old = Decided { ruling: Ruling::Skipped, had: None, ..week.stands() };
-        assert_eq!(super::since_skipped(&super::Seen::default(), &old), [0_usize; 0]);
+        let photo = || [("a/9.jpg".to_owned(), Some([9; 32]), String::new())].into_iter();
+        assert_eq!(super::since_skipped(&old, photo()), [0_usize; 0]);
+        assert_eq!(super::since_skipped(&Decided { had: Some(vec![]), ..old }, photo()), [0]);
     }
 }

@@ -16,7 +16,6 @@ use super::Result;
 use super::calibration::Calibration;
 use super::decisions::{Decided, Ruling};
 use super::identify::{Decision, NearPhoto};
-use super::later::since_skipped;
 use super::seen::{About, SEEN_FILE, SeenFile, Unread, abouts, place};
 use super::share::Share;
 use super::sitting::Sitting;
@@ -178,8 +177,9 @@ impl Counted {
         let mut count = 0;
         for one in seen.all() {
             let later = match standing.get(one.encounter.as_str()) {
-                Some(named) if named.ruling.individual().is_some() => gallery.later(&folder, one.lying(), &brought)?,
-                Some(skipped) if skipped.counts_with(one.photos.len()) => since_skipped(one, skipped),
+                Some(decided) if decided.counts_with(one.photos.len()) => {
+                    gallery.later((&folder, decided), one.lying(), &brought)?
+                }
                 _ => Vec::new(),
             };
             count += usize::from(!later.is_empty());

@@ -11,7 +11,6 @@ use super::decisions::{By, Decided};
 use super::groups::Groups;
 use super::held::{self, Holdings};
 use super::identify::{Catalogue, Decision};
-use super::later::since_skipped;
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
@@ -144,10 +143,9 @@ impl Sitting {
         let mut changed = false;
         for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
             let decided = stands.on(&entry.proposal.encounter, entry.photos.len());
-            let later = match (self.seen.get(&entry.proposal.encounter), decided) {
-                (Some(seen), Some(skipped)) if skipped.ruling.individual().is_none() => since_skipped(seen, skipped),
-                (Some(seen), _) => stands.later(gallery, decided, seen.lying())?,
-                (None, _) => Vec::new(),
+            let later = match self.seen.get(&entry.proposal.encounter) {
+                Some(seen) => stands.later(gallery, decided, seen.lying())?,
+                None => Vec::new(),
             };
             if (entry.decided.as_ref(), &entry.later) != (decided, &later) {
                 let entry = Arc::make_mut(entry);

@@ -24,7 +24,7 @@ pub struct Stands {
     pub by: By,
     /// When.
     pub at: Stamp,
-    /// Of one that is decided to be somebody those of its photos, by their paths as given, that came since and are to be added.
+    /// Those of its photos, by their paths as given, that came since: of one that is decided to be somebody they are to be added.
     pub new_photos: Vec<String>,
     /// It was proposed to be new and is decided to be somebody: it takes part where new ones are numbered.
     #[serde(skip)]
@@ -84,10 +84,7 @@ impl OfFolder {
         decided: Option<&Decided>,
         photos: impl Iterator<Item = Lying>,
     ) -> Result<Vec<usize>> {
-        match decided.and_then(|one| one.ruling.individual()) {
-            Some(_) => gallery.later(&self.folder, photos, &self.brought),
-            None => Ok(Vec::new()),
-        }
+        decided.map_or_else(|| Ok(Vec::new()), |one| gallery.later((&self.folder, one), photos, &self.brought))
     }
 }
 
@@ -200,7 +197,7 @@ mod tests {
         rule(&gallery, &folder, "b", &Ruling::Skipped);
         // a third photo came
         let vector = [0.1_f32.cos(), 0.1_f32.sin(), 0.0];
-        let all = [("a".to_owned(), vector.repeat(3)), ("b".to_owned(), vector.to_vec())];
+        let all = [("a".to_owned(), vector.repeat(3)), ("b".to_owned(), vector.repeat(2))];
         write(&gallery, &folder, &embedding(), &all);
         Writer::open(&gallery).unwrap().rename("t9", "Zoe").unwrap();
         let open = Gallery::open(&gallery).unwrap();
@@ -220,8 +217,10 @@ mod tests {
         assert_eq!((&found.ruling, found.by, found.at), (&decided.ruling, decided.by, decided.at));
         assert_eq!((&found.ruling, found.was_new), (&Ruling::New("Zoe".into()), true));
         assert_eq!((found.new_photos, entry.later.clone()), (vec!["../week/a/3.jpg".to_owned()], vec![2]));
-        let skipped = on("../week/b", &["b/1.jpg"]).unwrap();
-        assert_eq!((skipped.ruling, skipped.new_photos.len()), (Ruling::Skipped, 0));
+        let skipped = on("../week/b", &["b/1.jpg", "b/2.jpg"]).unwrap();
+        assert_eq!((skipped.ruling, skipped.new_photos), (Ruling::Skipped, vec!["../week/b/2.jpg".to_owned()]));
+        let again = Session::read(&gallery, &folder).unwrap().entries[1].clone();
+        assert_eq!(again.later, [1]);
         // a photo that is asked about alone, several folders as one, and what nobody has gone through
         assert_eq!(on("../week/a/3.jpg", &["a/3.jpg"]), None);
         assert_eq!(on("../week", &["a/1.jpg", "b/1.jpg"]), None);
