@@ -230,10 +230,24 @@ impl Gallery {
     /// # Errors
     /// When the database cannot be read, or a row is not as this program writes it.
     pub fn decided(&self, folder: Option<&str>) -> Result<Vec<Decided>> {
-        let query = "SELECT d.change, c.at, d.folder, d.encounter, d.ruling, d.proposed, c.undone IS NOT NULL
-            FROM decisions d JOIN changes c ON c.id = d.change WHERE ?1 IS NULL OR d.folder = ?1 ORDER BY d.change, d.rowid";
-        let all = || self.facts.connection.prepare(query)?.query_map([folder], decided)?.collect();
+        // two queries, as the index of the folders serves no condition that may also hold for all
+        let these = if folder.is_some() { "d.folder = ?1" } else { "?1 IS NULL" };
+        let query = format!(
+            "SELECT d.change, c.at, d.folder, d.encounter, d.ruling, d.proposed, c.undone IS NOT NULL
+            FROM decisions d JOIN changes c ON c.id = d.change WHERE {these} ORDER BY d.change, d.rowid"
+        );
+        let all = || self.facts.connection.prepare(&query)?.query_map([folder], decided)?.collect();
         self.facts.told(all())
+    }
+
+    /// Whether anything was ever decided of `encounter` in `folder`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn has_decided(&self, folder: &str, encounter: &str) -> Result<bool> {
+        let query = "SELECT EXISTS (SELECT 1 FROM decisions WHERE folder = ?1 AND encounter = ?2)";
+        let found = || self.facts.connection.prepare_cached(query)?.query_row([folder, encounter], |row| row.get(0));
+        self.facts.told(found())
     }
 
     /// Who is called otherwise than once, by the names from then.

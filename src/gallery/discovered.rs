@@ -175,7 +175,8 @@ pub fn discover<D: Backend>(
         Some((gallery, known)) => {
             let asked: Vec<(&str, &[usize])> =
                 readable.encounters.iter().copied().zip(readable.photos.iter().copied()).collect();
-            Some((known, gallery.holds_of_each(&ByPlace::of(gallery)?, manifest, cached, &asked)?))
+            let mut stands = ByPlace::default();
+            Some((known, gallery.holds_of_each(Some(&mut stands), manifest, cached, &asked)?))
         }
         None => None,
     };

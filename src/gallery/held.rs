@@ -94,14 +94,33 @@ impl Gallery {
         Ok(holdings)
     }
 
+    /// Whether any of `files` is there as a photo of `individual`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn has_any_as(&self, individual: &str, files: impl Iterator<Item = Sha>) -> Result<bool> {
+        let query = "SELECT EXISTS (SELECT 1 FROM photos p JOIN encounters e ON e.id = p.encounter
+            JOIN individuals i ON i.id = e.individual WHERE p.gone IS NULL AND p.sha256 = ?1 AND i.name = ?2)";
+        for sha in files {
+            let is_there = || {
+                let mut query = self.facts.connection.prepare_cached(query)?;
+                query.query_row(params![sha, individual], |row| row.get(0))
+            };
+            if self.facts.told::<bool>(is_there())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What it holds of the photos of each of `encounters` as given, which are places in `manifest` and were cached at `side` pixels,
-    /// and what of all that `stands` was decided of it.
+    /// and, where it is asked, what `stands` of what was decided of it.
     ///
     /// # Errors
     /// As [`Gallery::holds`].
     pub(super) fn holds_of_each(
         &self,
-        stands: &ByPlace,
+        mut stands: Option<&mut ByPlace>,
         manifest: &Manifest,
         (cache, side): (&PhotoCache, u32),
         encounters: &[(&str, &[usize])],
@@ -119,7 +138,8 @@ impl Gallery {
             let photos: Vec<Given> = photos.iter().zip(files.by_ref()).map(given).collect();
             let there = photos.iter().filter_map(|(path, _, file, _)| Some((path.as_str(), (*file)?)));
             let holdings = self.holds(there, None)?;
-            Ok(Holdings { decided: stands.on(self, encounter, &photos)?, ..holdings })
+            let decided = stands.as_mut().map(|stands| stands.on(self, encounter, &photos)).transpose()?;
+            Ok(Holdings { decided: decided.flatten(), ..holdings })
         };
         encounters.iter().map(of_one).collect()
     }

@@ -441,12 +441,12 @@ fn decide_each<D: Backend>(
     told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
     let cached = (&*source.cache, model.about.preprocessing.image_size);
-    let stands = if without_own { ByPlace::of(catalogue.gallery())? } else { ByPlace::default() };
+    let mut stands = without_own.then(ByPlace::default);
     each_encounter(model, asked, source, progress, &mut |batch, problems| {
         let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
         let photos: Vec<(&str, &[usize])> =
             batch.iter().map(|(together, photos, _)| (together.encounter.as_str(), *photos)).collect();
-        let holdings = catalogue.gallery().holds_of_each(&stands, &asked.manifest, cached, &photos)?;
+        let holdings = catalogue.gallery().holds_of_each(stands.as_mut(), &asked.manifest, cached, &photos)?;
         let none = Holdings::default();
         let rows = batch.iter().map(|(.., rows)| *rows);
         let queries: Vec<(&[f32], &Holdings)> =

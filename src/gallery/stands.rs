@@ -1,6 +1,7 @@
 //! What stands of what was decided of encounters: the same for the screen, where a folder is gone through, and for who asks about its
 //! photos from elsewhere.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -49,11 +50,7 @@ impl OfFolder {
     /// # Errors
     /// When the database cannot be read.
     pub(super) fn of(gallery: &Gallery, folder: &str) -> Result<OfFolder> {
-        OfFolder::by(gallery, folder, gallery.decided(Some(folder))?, &gallery.called_otherwise()?)
-    }
-
-    /// Of `folder` by `all` that was decided there, the first first, where people are `called` otherwise now.
-    fn by(gallery: &Gallery, folder: &str, all: Vec<Decided>, called: &HashMap<String, String>) -> Result<OfFolder> {
+        let (all, called) = (gallery.decided(Some(folder))?, gallery.called_otherwise()?);
         // of an encounter the last one counts; who only added photos has not decided who it is
         let mut decided: HashMap<String, Decided> = HashMap::new();
         for one in all.into_iter().filter(|decided| !decided.undone) {
@@ -88,72 +85,50 @@ impl OfFolder {
     }
 }
 
-/// What stands of encounters, by where these lie.
+/// What stands of encounters, by where these lie. Only what was decided in folders that are asked about is read, once.
 #[derive(Debug, Default)]
 pub(super) struct ByPlace {
-    folders: Vec<OfFolder>,
-    /// The folder's place among those, and the encounter.
-    at: HashMap<PathBuf, (usize, String)>,
+    /// Those in which something was decided of what was asked about.
+    folders: HashMap<String, OfFolder>,
+    /// Where folders above what was asked about lie, links resolved.
+    real: HashMap<PathBuf, PathBuf>,
 }
 
 /// A photo asked about: its path as given, where it lies, what is in its file, and the part of it that is seen.
 pub(super) type Given = (String, PathBuf, Option<Sha>, String);
 
 impl ByPlace {
-    /// All that stands in `gallery`.
+    /// What stands in `gallery` of `encounter` as given, a folder or a photo, of `photos`; none where nothing does, it is no
+    /// encounter as the screen has them, or nothing was decided on any of these photos: its place may hold other animals by now.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn of(gallery: &Gallery) -> Result<ByPlace> {
-        let (all, mut by_folder) = (gallery.decided(None)?, HashMap::<String, Vec<Decided>>::new());
-        if all.is_empty() {
-            return Ok(ByPlace::default());
-        }
-        let called = gallery.called_otherwise()?;
-        all.into_iter().for_each(|one| by_folder.entry(one.folder.clone()).or_default().push(one));
-        let (mut places, mut changes) = (ByPlace::default(), HashMap::<PathBuf, i64>::new());
-        for (folder, all) in by_folder {
-            let of = OfFolder::by(gallery, &folder, all, &called)?;
-            for decided in of.decided.values() {
-                let place = real(&Path::new(&folder).join(&decided.encounter));
-                // what lies in two folders that were gone through is as it was decided last
-                if changes.get(&place).is_none_or(|before| *before < decided.change) {
-                    changes.insert(place.clone(), decided.change);
-                    places.at.insert(place, (places.folders.len(), decided.encounter.clone()));
-                }
-            }
-            places.folders.push(of);
-        }
-        Ok(places)
-    }
-
-    /// What stands of `encounter` as given, a folder or a photo, of `photos`; none where nothing does, or it is no encounter as the
-    /// screen has them.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub(super) fn on(&self, gallery: &Gallery, encounter: &str, photos: &[Given]) -> Result<Option<Stands>> {
-        if self.at.is_empty() {
-            return Ok(None);
-        }
+    pub(super) fn on(&mut self, gallery: &Gallery, encounter: &str, photos: &[Given]) -> Result<Option<Stands>> {
         // a photo that was given alone is its own encounter, and not that of its folder
         let is_loose = photos.iter().any(|(given, ..)| given == encounter);
         let above: BTreeSet<Option<&Path>> = photos.iter().map(|(_, path, ..)| path.parent()).collect();
         let place = match (photos, above.first()) {
-            ([(_, path, ..)], _) if is_loose => real(path),
-            (_, Some(Some(folder))) if !is_loose && above.len() == 1 => real(folder),
+            ([(_, path, ..)], _) if is_loose => path.as_path(),
+            (_, Some(Some(folder))) if !is_loose && above.len() == 1 => folder,
             _ => return Ok(None),
         };
-        let Some((folder, encounter)) = self.at.get(&place) else { return Ok(None) };
-        let folder = &self.folders[*folder];
-        let Some(decided) = folder.on(encounter, photos.len()) else { return Ok(None) };
+        let Some((folder, encounter)) = self.decided_last(gallery, place)? else { return Ok(None) };
+        let Some(folder) = self.folders.get(&folder) else { return Ok(None) };
+        let Some(decided) = folder.on(&encounter, photos.len()) else { return Ok(None) };
         let below = |path: &Path| match path.file_name().filter(|_| !is_loose) {
-            Some(name) => Path::new(encounter).join(name).to_string_lossy().into_owned(),
+            Some(name) => Path::new(&encounter).join(name).to_string_lossy().into_owned(),
             None => encounter.clone(),
         };
         let lying = photos.iter().map(|(_, path, sha, crop)| (below(path), *sha, crop.clone()));
         let later = folder.later(gallery, Some(decided), lying)?;
-        Ok(Some(Stands {
+        let files: Vec<Sha> = photos.iter().filter_map(|(_, _, sha, _)| *sha).collect();
+        let is_of_these = match decided.ruling.individual() {
+            // who was taken out of the gallery since is nobody's answer
+            Some(name) => gallery.has_any_as(name, files.into_iter())?,
+            // what older versions wrote does not say what there was
+            None => decided.had.is_none() || later.len() < files.len(),
+        };
+        Ok(is_of_these.then(|| Stands {
             ruling: decided.ruling.clone(),
             by: decided.by,
             at: decided.at,
@@ -161,11 +136,45 @@ impl ByPlace {
             was_new: decided.was_new(),
         }))
     }
+
+    /// Where it was decided last what lies at `place`: the folder that was gone through, and the encounter in it.
+    fn decided_last(&mut self, gallery: &Gallery, place: &Path) -> Result<Option<(String, String)>> {
+        let mut last: Option<(i64, (String, String))> = None;
+        for (folder, encounter) in self.encounters_at(place) {
+            if !gallery.has_decided(&folder, &encounter)? {
+                continue;
+            }
+            let of = match self.folders.entry(folder.clone()) {
+                Entry::Occupied(of) => of.into_mut(),
+                Entry::Vacant(of) => of.insert(OfFolder::of(gallery, &folder)?),
+            };
+            let Some(decided) = of.decided.get(&encounter) else { continue };
+            if last.as_ref().is_none_or(|(before, _)| *before < decided.change) {
+                last = Some((decided.change, (folder, encounter)));
+            }
+        }
+        Ok(last.map(|(_, found)| found))
+    }
+
+    /// What lies at `place` as an encounter of each folder above it, by the path as given and with links resolved.
+    fn encounters_at(&mut self, place: &Path) -> BTreeSet<(String, String)> {
+        let given = std::path::absolute(place).unwrap_or_else(|_| place.into());
+        let mut found = BTreeSet::new();
+        for path in [real(&given), given] {
+            for above in path.ancestors().skip(1) {
+                let Some(below) = path.strip_prefix(above).ok().and_then(Path::to_str) else { continue };
+                let resolved = self.real.entry(above.into()).or_insert_with(|| real(above));
+                let folders = [above.to_str(), resolved.to_str()];
+                found.extend(folders.into_iter().flatten().map(|folder| (folder.to_owned(), below.to_owned())));
+            }
+        }
+        found
+    }
 }
 
 /// The path of what lies at `path`, links resolved; itself where nothing does.
 fn real(path: &Path) -> PathBuf {
-    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into())
+    path.canonicalize().unwrap_or_else(|_| path.into())
 }
 
 #[cfg(test)]
@@ -189,6 +198,17 @@ mod tests {
         assert!(Sitting::new(gallery, folder).rule(&[ruled], By::Person, version).unwrap().is_empty());
     }
 
+    /// What stands of `encounter` as given, of these `photos` below `folder` as they are now.
+    fn on(places: &mut ByPlace, open: &Gallery, folder: &Path, encounter: &str, photos: &[&str]) -> Option<Stands> {
+        let given = |photo: &&str| {
+            let path = folder.join(photo);
+            let sha = hash::of_file(&path).ok();
+            (format!("../week/{photo}"), path, sha, String::new())
+        };
+        let photos: Vec<Given> = photos.iter().map(given).collect();
+        places.on(open, encounter, &photos).unwrap()
+    }
+
     #[test]
     fn who_asks_from_elsewhere_is_told_what_the_screen_tells_of_the_same_encounter() {
         let dir = tempfile::tempdir().unwrap();
@@ -201,16 +221,8 @@ mod tests {
         write(&gallery, &folder, &embedding(), &all);
         Writer::open(&gallery).unwrap().rename("t9", "Zoe").unwrap();
         let open = Gallery::open(&gallery).unwrap();
-        let places = ByPlace::of(&open).unwrap();
-        let on = |encounter: &str, photos: &[&str]| {
-            let given = |photo: &&str| {
-                let path = folder.join(photo);
-                let sha = hash::of_file(&path).ok();
-                (format!("../week/{photo}"), path, sha, String::new())
-            };
-            let photos: Vec<Given> = photos.iter().map(given).collect();
-            places.on(&open, encounter, &photos).unwrap()
-        };
+        let mut places = ByPlace::default();
+        let mut on = |encounter: &str, photos: &[&str]| on(&mut places, &open, &folder, encounter, photos);
         let found = on("../week/a", &["a/1.jpg", "a/2.jpg", "a/3.jpg"]).unwrap();
         let entry = Session::read(&gallery, &folder).unwrap().entries[0].clone();
         let decided = entry.decided.as_ref().unwrap();
@@ -229,7 +241,71 @@ mod tests {
         assert_eq!(on("../week/c", &["c/1.jpg"]), None);
         // by a link to the folder, too
         std::os::unix::fs::symlink(&folder, dir.path().join("link")).unwrap();
-        let photo = ("link/b/1.jpg".to_owned(), dir.path().join("link/b/1.jpg"), None, String::new());
+        let link = dir.path().join("link/b/1.jpg");
+        let photo = ("link/b/1.jpg".to_owned(), link.clone(), hash::of_file(&link).ok(), String::new());
         assert_eq!(places.on(&open, "link/b", &[photo]).unwrap().unwrap().ruling, Ruling::Skipped);
+        // where a folder in the one that was gone through is a link, too
+        std::fs::rename(folder.join("b"), dir.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), folder.join("b")).unwrap();
+        let found = self::on(&mut ByPlace::default(), &open, &folder, "../week/b", &["b/1.jpg"]);
+        assert_eq!(found.unwrap().ruling, Ruling::Skipped);
+    }
+
+    #[test]
+    fn what_was_decided_at_a_place_is_not_told_of_other_photos_that_lie_there_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "a", &Ruling::New("t9".into()));
+        rule(&gallery, &folder, "b", &Ruling::Skipped);
+        let open = Gallery::open(&gallery).unwrap();
+        let told = |encounter: &str, photos: &[&str]| {
+            let given = format!("../week/{encounter}");
+            let found = on(&mut ByPlace::default(), &open, &folder, &given, photos);
+            found.map(|found| (found.ruling, found.new_photos.len()))
+        };
+        let (a, b) = (["a/1.jpg", "a/2.jpg"], ["b/1.jpg"]);
+        let (t9, skipped) = (Some((Ruling::New("t9".into()), 0)), Some((Ruling::Skipped, 0)));
+        assert_eq!((told("a", &a), told("b", &b)), (t9.clone(), skipped));
+        std::fs::write(folder.join("a/1.jpg"), "another animal").unwrap();
+        std::fs::write(folder.join("b/1.jpg"), "another animal").unwrap();
+        assert_eq!((told("a", &a), told("b", &b)), (t9, None), "one photo of a is as it was");
+        std::fs::write(folder.join("a/2.jpg"), "another animal, again").unwrap();
+        assert_eq!(told("a", &a), None);
+    }
+
+    #[test]
+    fn who_was_taken_out_of_the_gallery_is_no_answer_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "a", &Ruling::Known("t1".into()));
+        let open = Gallery::open(&gallery).unwrap();
+        let stands = || on(&mut ByPlace::default(), &open, &folder, "../week/a", &["a/1.jpg", "a/2.jpg"]).is_some();
+        let mut writer = Writer::open(&gallery).unwrap();
+        assert!(stands());
+        writer.remove("t1", &["a/1.jpg".into()]).unwrap();
+        assert!(stands(), "another photo of it is there");
+        writer.remove("t1", &["a/2.jpg".into()]).unwrap();
+        assert!(!stands(), "t1 is there by others only");
+        writer.undo().unwrap();
+        assert!(stands());
+        writer.remove("t1", &[]).unwrap();
+        assert!(!stands());
+    }
+
+    #[test]
+    fn only_what_was_decided_in_folders_that_are_asked_about_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "b", &Ruling::Skipped);
+        let other = dir.path().join("other");
+        let vector = [0.2_f32.cos(), 0.2_f32.sin(), 0.0];
+        write(&gallery, &other, &embedding(), &[("b".to_owned(), vector.to_vec())]);
+        rule(&gallery, &other, "b", &Ruling::Skipped);
+        let (open, mut places) = (Gallery::open(&gallery).unwrap(), ByPlace::default());
+        assert_eq!(on(&mut places, &open, &folder, "../week/a", &["a/1.jpg"]), None);
+        assert!(places.folders.is_empty(), "nothing was decided of that");
+        assert!(on(&mut places, &open, &folder, "../week/b", &["b/1.jpg"]).is_some());
+        let read: Vec<&str> = places.folders.keys().map(String::as_str).collect();
+        assert_eq!(read, [folder.to_str().unwrap()]);
     }
 }
