@@ -38,5 +38,6 @@ pub mod sets;
 pub mod sizes;
 pub mod split;
 pub mod synth;
+pub mod tried;
 
 pub use error::DataError;

@@ -8,6 +8,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use caretta::data::synth::{SynthPlan, draw};
+use caretta::gallery::decisions::{By, Proposed, Ruling};
+use caretta::gallery::rulings::Ruled;
+use caretta::gallery::session::Session;
+use caretta::gallery::sitting::Sitting;
 use common::Stage;
 
 /// A stage with a trained network, and the photos of twenty turtles that it never saw in `strangers`.
@@ -217,10 +221,117 @@ fn new_animals_are_grouped_whatever_pass_they_came_in() {
     assert_eq!(lines().len(), 3 + 4 + 6, "what was decided is not again");
     assert_eq!(group(&after, "f thu"), group(&after, "a mon"));
     assert!(after.iter().all(|(.., group)| group.is_string()));
+    what_was_decided_on_the_screen_stands(&stage);
+    // what outgrew its calibration is told by whoever relies on it, and so is a folder without a photo
+    let said = |args: &[&str]| String::from_utf8(stage.run(args).stderr).unwrap();
+    fs::create_dir(stage.root.join("week/empty")).unwrap();
+    let discover = ["discover", "week", "--gallery", "g"];
+    let told = said(&discover);
+    assert!(told.contains("1 folder without a photo: week/empty") && !told.contains("has grown"), "{told}");
+    let bundled = stage.json(&["bundle", "--gallery", "g", "--output-dir", "field"]);
+    assert_eq!((&bundled["calibrated"], &bundled["calibration_outgrown"]), (&true.into(), &false.into()));
+    let path = stage.root.join("g/calibration.json");
+    let mut calibration: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    calibration["population"]["gallery_individuals"] = 10.into();
+    fs::write(&path, calibration.to_string()).unwrap();
+    let bundle = ["bundle", "--gallery", "g", "--output-dir", "again", "--json"];
+    for args in [&["identify", "week", "--gallery", "g"][..], &discover, &bundle] {
+        let told = said(args).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("has grown since it was calibrated"), "{args:?}: {told}");
+    }
+    assert_eq!(stage.json(&["bundle", "--gallery", "g", "--output-dir", "more"])["calibration_outgrown"], true);
     // without a calibration there is neither decision nor group
     fs::remove_file(stage.root.join("g/calibration.json")).unwrap();
     let line: serde_json::Value =
         serde_json::from_str(stage.ok(&["identify", first.to_str().unwrap(), "--gallery", "g", "--json"]).trim())
             .unwrap();
     assert!(line["decision"].is_null() && line["group"].is_null() && line["individual"].is_string());
+}
+
+/// In a folder that is gone through, encounters are what the tab Identify says of them, and new ones have its numbers: one that was
+/// named and has a photo more, one that was skipped, and open ones, in `identify` as in `discover`.
+fn what_was_decided_on_the_screen_stands(stage: &Stage) {
+    let plan = SynthPlan { individuals: 5, encounters: 1, photos: 2, width: 48, height: 36, seed: 77 };
+    draw(&plan, &stage.root.join("others"), &|_, _| true).unwrap();
+    let table = csv::Reader::from_path(stage.root.join("others/metadata_splits.csv")).unwrap().into_deserialize();
+    let mut photos: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for row in table {
+        let row: std::collections::BTreeMap<String, String> = row.unwrap();
+        photos.entry(row["identity"].clone()).or_default().push(row["file_name"].clone());
+    }
+    let photos: Vec<Vec<String>> = photos.into_values().collect();
+    let put = |encounter: &str, who: usize, n: usize| {
+        let photo = &photos[who][n];
+        let to = stage.root.join(format!("month/{encounter}/{n}.{}", photo.rsplit_once('.').unwrap().1));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(stage.root.join("others").join(photo), to).unwrap();
+    };
+    for (encounter, who) in [("a", 0), ("c", 1), ("d", 2), ("e", 3)] {
+        put(encounter, who, 0);
+    }
+    let see = ["identify", "month", "--gallery", "g", "--session"];
+    stage.ok(&see);
+    let (gallery, folder) = (stage.root.join("g"), stage.root.join("month").canonicalize().unwrap());
+    let rule = |encounter: &str, ruling: Ruling| {
+        let session = Session::read(&gallery, &folder).unwrap();
+        let entry = session.entries.iter().find(|entry| entry.proposal.encounter == encounter).unwrap();
+        let proposed = Proposed { decision: entry.proposal.decision, ..Proposed::default() };
+        let encounters = [(encounter.to_owned(), proposed)];
+        let ruled = Ruled { encounters: &encounters, ruling: &ruling, corrects: None };
+        let refused = Sitting::new(&gallery, &folder).rule(&[ruled], By::Person, session.version).unwrap();
+        assert!(refused.is_empty(), "{refused:?}");
+    };
+    rule("a", Ruling::New("Alpha".into()));
+    rule("c", Ruling::Skipped);
+    put("a", 0, 1);
+    put("b", 4, 0); // and one comes that a walk finds before the others
+    stage.ok(&see);
+    let session = Session::read(&gallery, &folder).unwrap();
+    let on_screen = |name: &str| {
+        let name = name.trim_start_matches("month/");
+        session.entries.iter().find(|entry| entry.proposal.encounter == name).unwrap()
+    };
+    let told = stage.ok(&["identify", "month", "--gallery", "g", "--json"]);
+    let mut grouped = std::collections::BTreeMap::new();
+    let mut open = 0;
+    for line in told.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
+        let name = line["encounter"].as_str().unwrap().to_owned();
+        let entry = on_screen(&name);
+        match name.as_str() {
+            "month/a" => {
+                assert_eq!((&line["decision"], &line["individual"]), (&"known".into(), &"Alpha".into()), "{line}");
+                assert_eq!((&line["probability"], &line["group"]), (&().into(), &().into()));
+                assert_eq!(line["decided"]["by"], "person");
+                assert_eq!((strings(&line["decided"]["new_photos"]).len(), &entry.later), (1, &vec![1]), "{line}");
+            }
+            _ => {
+                let decision = serde_json::to_value(entry.proposal.decision).unwrap();
+                assert_eq!((&line["decision"], &line["group"]), (&decision, &entry.proposal.group.clone().into()));
+                assert_eq!(line["decided"]["decision"] == "skipped", name == "month/c");
+                open += usize::from(line["group"].is_string());
+            }
+        }
+        if line["group"].is_string() {
+            grouped.insert(name, line["group"].clone());
+        }
+    }
+    assert!(open > 2, "else this shows nothing: {told}");
+    let output = stage.run(&["identify", "month", "--gallery", "g"]);
+    let (table, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let row = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(row("month/a").contains(" Alpha ") && row("month/a").ends_with("; 1 new photo to add"), "{table}");
+    assert!(row("month/c").contains(" skipped ") && !row("month/c").contains("new "), "{table}");
+    assert!(said.contains("5 encounters, 1 decided already, 1 of them with new photos to add, 1 skipped"), "{said}");
+    let found = stage.json(&["discover", "month", "--gallery", "g"]);
+    for group in found["groups"].as_array().unwrap() {
+        for (encounter, decision) in strings(&group["encounters"]).into_iter().zip(strings(&group["decisions"])) {
+            if encounter == "month/a" {
+                assert_eq!((&group["individual"], decision.as_str()), (&"Alpha".into(), "known"));
+                assert_eq!(strings(&group["new_photos"]).len(), 1);
+            } else if decision == "new_individual" {
+                assert_eq!(grouped.remove(&encounter), Some(group["group"].clone()), "{encounter}");
+            }
+        }
+    }
+    assert!(grouped.is_empty(), "{grouped:?}");
 }

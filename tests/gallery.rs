@@ -152,7 +152,14 @@ fn from_photos_to_names() {
             (&who.into(), &who.into())
         );
         assert!(query["nearest"][0]["distance"].as_f64().unwrap() < 1e-6);
+        let same = query["nearest"].as_array().unwrap().iter().map(|near| near["same_photo"].as_bool().unwrap());
+        assert_eq!(same.collect::<Vec<_>>(), (0..10).map(|n| n == 0).collect::<Vec<_>>(), "{query}");
     }
+    let told = place.ok(&["search", "photos/t4/7.png", "--gallery", "g"]);
+    assert!(told.contains("the same photo") && told.contains("t4 0.000 (the same photo)"), "{told}");
+    fs::write(place.root.join("other.png"), another(&place.root.join("photos/t4/7.png"))).unwrap();
+    let told = place.ok(&["search", "other.png", "--gallery", "g"]);
+    assert!(told.contains("t4 0.000") && !told.contains("same photo"), "{told}");
 
     for (from, to) in [("t4/7", "week/a/1"), ("t4/8", "week/a/2"), ("t5/1", "week/b"), ("t6/1", "week/c")] {
         let to = place.root.join(format!("{to}.png"));
@@ -235,6 +242,20 @@ fn changes_are_made_by_name_taken_back_and_leave_as_files() {
         place.json(&["gallery", "add", "seen/", "--individual", "Ada", "--encounter", "dive 7", "--gallery", "g"]);
     assert_eq!((&added["added"], &added["already_there"]), (&1.into(), &1.into()));
     assert_eq!(place.json(&["gallery", "show", "Ada", "--gallery", "g"])["encounters"], 2);
+    // a photo of somebody else among them says that the rest is not to be added either
+    fs::create_dir(place.root.join("mixed")).unwrap();
+    place.draw("mixed/1.png", 11, 5);
+    fs::copy(place.root.join("seen/2.png"), place.root.join("mixed/2.png")).unwrap();
+    fs::copy(place.root.join("photos/t5/3.png"), place.root.join("mixed/theirs.png")).unwrap();
+    let mixed = ["gallery", "add", "mixed", "--individual", "Ada", "--gallery", "g"];
+    let held = place.root.join("photos").canonicalize().unwrap().join("t5/3.png");
+    let rm = format!("`caretta gallery rm t5 --photo {}`", held.display());
+    place.refused(&mixed, &["mixed/theirs.png", "as t5, so that nothing was added as Ada", "gallery merge", &rm]);
+    assert_eq!(place.json(&["gallery", "show", "Ada", "--gallery", "g"])["photos"], 2);
+    place.ok(&["gallery", "rm", "t5", "--photo", &held.display().to_string(), "--gallery", "g"]);
+    assert_eq!(place.json(&mixed)["added"], 2);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
+    place.ok(&["gallery", "undo", "--gallery", "g"]);
     place.ok(&["gallery", "undo", "--gallery", "g"]);
     place.ok(&["gallery", "undo", "--gallery", "g"]);
     place.refused(&["gallery", "show", "Ada", "--gallery", "g"], &["gallery ls"]);
@@ -243,7 +264,10 @@ fn changes_are_made_by_name_taken_back_and_leave_as_files() {
     place.ok(&["gallery", "undo", "--gallery", "g"]);
     let log = place.json(&["gallery", "log", "--gallery", "g"]);
     let log: Vec<_> = log["changes"].as_array().unwrap().iter().map(|c| c["what"].as_str().unwrap()).collect();
-    assert_eq!(log, ["build", "rename", "merge", "note", "rm", "add", "add", "undo", "undo", "undo"]);
+    assert_eq!(
+        log,
+        ["build", "rename", "merge", "note", "rm", "add", "add", "rm", "add", "undo", "undo", "undo", "undo", "undo"]
+    );
 
     place.ok(&["gallery", "export", "--gallery", "g", "--output-dir", "out"]);
     assert_eq!(fs::read_to_string(place.root.join("out/photos.csv")).unwrap().lines().count(), 1 + 9 * FEW);
@@ -316,8 +340,14 @@ fn a_correction_is_taken_back_after_a_rebuild_too() {
     let rule = |ruling: Ruling, corrects: Option<i64>| {
         let mut writer = Writer::open(&place.root.join("g")).unwrap();
         let (photos, proposed) = ([photo.clone()], Proposed::default());
-        let matter =
-            Matter { encounter: "a", proposed: &proposed, photos: &photos, embeddings: &embedding, unread: false };
+        let matter = Matter {
+            encounter: "a",
+            proposed: &proposed,
+            photos: &photos,
+            embeddings: &embedding,
+            unread: false,
+            had: &[],
+        };
         writer.rule(&root, &[matter], (&ruling, By::Person, corrects)).unwrap();
         writer.decided(None).unwrap().pop().unwrap().change
     };
@@ -345,7 +375,8 @@ fn a_bundle_needs_neither_workspace_nor_model_nor_photos() {
     fs::create_dir(place.root.join("week")).unwrap();
     fs::copy(place.root.join("photos/t4/7.png"), place.root.join("week/a.png")).unwrap();
     let before = place.lines(&["identify", "week", "--gallery", "g"]);
-    place.ok(&["bundle", "--gallery", "g", "--output-dir", "field"]);
+    let bundled = place.json(&["bundle", "--gallery", "g", "--output-dir", "field"]);
+    assert_eq!((&bundled["calibrated"], &bundled["calibration_outgrown"]), (&false.into(), &Value::Null));
     place.refused(&["bundle", "--gallery", "g", "--output-dir", "field"], &["field", "choose another"]);
     for gone in ["g", "ws", "photos"] {
         fs::remove_dir_all(place.root.join(gone)).unwrap();

@@ -9,13 +9,15 @@ use serde_json::json;
 use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::gallery::bundle::bundle as put_together;
+use crate::gallery::identify::current;
 use crate::gallery::store::Gallery;
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
-use super::Context;
 use super::args::DeviceFlags;
+use super::identify::{say_growth, uncalibrated};
 use super::of_gallery::ModelFlags;
+use super::{Context, words};
 
 /// Arguments of `bundle`.
 #[derive(Debug, Args)]
@@ -42,7 +44,22 @@ fn bundle_on<D: Backend>(context: &Context, args: &BundleArgs, device: &D) -> Re
     let looker = of.looking(device)?;
     let counts = put_together(&gallery, &of.model, looker.as_ref(), &args.output_dir)?;
     let shown = foreign::path(&args.output_dir);
-    context.answer(&json!({ "bundle": shown, "photos": counts.photos, "individuals": counts.individuals }), || {
+    // there nobody can calibrate it anew
+    let individuals = usize::try_from(counts.individuals).unwrap_or(usize::MAX);
+    let calibration = current(&Gallery::open(&args.output_dir)?)?;
+    match &calibration {
+        None => words::say(&words::wrapped(&uncalibrated(gallery.folder()))),
+        Some(calibration) => say_growth(gallery.folder(), calibration, individuals),
+    }
+    let outgrown = calibration.as_ref().map(|calibration| calibration.has_grown(individuals));
+    if outgrown != Some(false) {
+        words::say("The bundle has the gallery as it is: bundle it again after that, in another folder.");
+    }
+    let answer = json!({
+        "bundle": shown, "photos": counts.photos, "individuals": counts.individuals,
+        "calibrated": calibration.is_some(), "calibration_outgrown": outgrown,
+    });
+    context.answer(&answer, || {
         format!(
             "{shown}: {} of {} with the model; nothing else is needed\nNext: on the other machine, caretta identify PHOTO|FOLDER --gallery {shown}",
             counted(counts.photos, "photo"),

@@ -108,6 +108,7 @@ mod tests {
                 undone,
                 more: false,
                 go: None,
+                had: None,
             },
             stands,
             individual_now: now.map(str::to_owned),

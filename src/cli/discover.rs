@@ -20,7 +20,8 @@ use crate::nn::ops::device::on_device;
 
 use super::args::{ByArg, PhotoFlags, dataset};
 use super::crop::CropFlag;
-use super::identify::seen;
+use super::identify::{say_growth, seen};
+use super::lying::{empty_in, say_empty};
 use super::of_gallery::{OfGallery, trained};
 use super::{Context, follow, words};
 
@@ -93,6 +94,9 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
         let whose = gallery.as_ref().map_or_else(String::new, |_| whose(&found));
         told(&found) + &whose
     })?;
+    if let (Some(gallery), Some(known), Some(calibration)) = (&gallery, &known, &calibration) {
+        say_growth(gallery.folder(), calibration, known.individuals.len());
+    }
     Ok(0)
 }
 
@@ -117,7 +121,9 @@ fn unsorted(context: &Context, args: &DiscoverArgs) -> Result<Unsorted> {
     if args.named || is_table {
         return Ok(Unsorted::of_dataset(dataset(context, &args.folder)?));
     }
-    let photos = context.workspace.every_photo(&std::path::absolute(&dir)?)?;
+    let absolute = std::path::absolute(&dir)?;
+    let photos = context.workspace.every_photo(&absolute)?;
+    say_empty(&empty_in(&args.folder, &absolute, &photos));
     Ok(Unsorted::nameless(Asked::new(vec![Given::Folder(args.folder.clone(), photos)], args.encounters_by.into())))
 }
 
@@ -156,7 +162,9 @@ fn individuals(found: &Discovered) -> String {
     let decided = found.groups.iter().filter(|group| !is_look(group));
     let (known, new): (Vec<&Found>, Vec<&Found>) = decided.partition(|group| group.individual.is_some());
     let (known, new) = (counted(known.len(), "individual"), new.len());
-    format!("{known} known, {new} new{looks_told}")
+    let more = found.groups.iter().map(|group| group.new_photos.len()).sum::<usize>();
+    let more = if more > 0 { format!(", {} since it was decided", counted(more, "new photo")) } else { String::new() };
+    format!("{known} known, {new} new{looks_told}{more}")
 }
 
 /// The groups for people.
@@ -225,6 +233,7 @@ mod tests {
             photos: Vec::new(),
             encounters: vec![String::new(); decisions.len()],
             decisions: decisions.to_vec(),
+            new_photos: Vec::new(),
             widest: None,
             next: None,
         };

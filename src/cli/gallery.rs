@@ -17,7 +17,7 @@ use crate::data::manifest::{Manifest, Part, Problem};
 use crate::data::split::{self, SplitChoice, Strategy};
 use crate::eval::embed::Source;
 use crate::gallery::Error;
-use crate::gallery::add::{Came, Wanted, add};
+use crate::gallery::add::{Came, Wanted, add, nobody_elses};
 use crate::gallery::asked::{Asked, EncountersBy};
 use crate::gallery::store::{Counts, Gallery, Individual, Photo};
 use crate::gallery::writer::{Adding, Writer};
@@ -103,7 +103,8 @@ pub(super) struct AddArgs {
     /// Who is on the photos given, known or new
     #[arg(long, value_name = "NAME", requires = "of_one")]
     individual: Option<String>,
-    /// Their encounter [default: the day that the camera wrote, else each its own]
+    /// Their encounter [default: the day that the camera wrote, else the one that their folder is called after (2024-07-31 …), else
+    /// each its own]
     #[arg(long, value_name = "NAME", requires = "of_one")]
     encounter: Option<String>,
     /// The photos, with the names of the individuals: a dataset as for training
@@ -252,6 +253,8 @@ struct Found {
     looked: HashSet<usize>,
     /// From where, for the log.
     from: String,
+    /// A person says that all are of one individual.
+    is_one: bool,
 }
 
 /// What came of them.
@@ -280,7 +283,7 @@ fn of_dataset<D: Backend>(
         looked = seen.map(|(place, _)| place).collect();
     }
     let photos = part.chosen(&manifest)?;
-    Ok(Some(Found { manifest, photos, looked, from: format!("from {}", foreign::path(&dir)) }))
+    Ok(Some(Found { manifest, photos, looked, from: format!("from {}", foreign::path(&dir)), is_one: false }))
 }
 
 /// Photos of one individual.
@@ -294,9 +297,10 @@ fn of_one<D: Backend>(
     let asked = Asked::new(given(context, paths)?, EncountersBy::Folder);
     let mut asked = seen(context, device, asked, of.looker.as_ref(), source)?;
     let looked = std::mem::take(&mut asked.looked);
-    let manifest = asked.named(name, encounter)?;
+    let manifest = asked.named(name, encounter, paths)?;
     let photos = (0..manifest.photos.len()).collect();
-    Ok(Found { manifest, photos, looked, from: format!("{} of {name}", counted(paths.len(), "path")) })
+    let from = format!("{} of {name}", counted(paths.len(), "path"));
+    Ok(Found { manifest, photos, looked, from, is_one: true })
 }
 
 /// Puts photos into a gallery.
@@ -307,11 +311,14 @@ fn put<D: Backend>(
     of: &OfGallery<D>,
     source: &Source,
 ) -> Result<Filled> {
-    let Found { manifest, photos, looked, from } = found;
+    let Found { manifest, photos, looked, from, is_one } = found;
     let trained = trained(&of.chosen, &of.model, Some(&manifest));
-    let bar = follow::bar(2 * photos.len() as u64, "embedding", context.global.json);
     let mut adding = Adding::new(what, from);
     let wanted = Wanted { manifest: &manifest, photos: &photos, looked: &looked, trained: &trained };
+    if is_one {
+        nobody_elses(writer, &wanted)?;
+    }
+    let bar = follow::bar(2 * photos.len() as u64, "embedding", context.global.json);
     let came = add(writer, &mut adding, &of.model, &wanted, source, &mut follow::ticks(context, &bar));
     bar.finish_and_clear();
     let came = came?;

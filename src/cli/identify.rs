@@ -1,7 +1,7 @@
 //! `identify`: who is on photos, an answer an encounter.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -17,9 +17,11 @@ use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::gallery::answers::Answers;
 use crate::gallery::asked::{Asked, EncountersBy, Given, loose_in};
+use crate::gallery::calibration::Calibration;
 use crate::gallery::discover::{LEAST, few_enough};
 use crate::gallery::groups::NewOnes;
 use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide, sure};
+use crate::gallery::progress::Progress;
 use crate::gallery::seen::Looking;
 use crate::gallery::session::Session;
 use crate::gallery::store::Gallery;
@@ -100,6 +102,9 @@ fn identify_on<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -
             new.take(&decision.encounter, photos);
         } else if context.global.json {
             print_line(&decision)?; // of new ones the group is not known yet
+        }
+        if decision.was_new() {
+            new.take_named(&decision.encounter, photos);
         }
         if let Some(answers) = answers.as_mut().filter(|answers| !answers.has_such(&decision)) {
             answers.append(&decision)?;
@@ -193,7 +198,8 @@ fn grouped<D: Backend>(
         words::say_problems(&embedded?);
     }
     all.append(new);
-    let before = named.iter().map(|(encounter, group)| (encounter.as_str(), group.as_str()));
+    // also of those that are decided anew or are new no more
+    let before = answers.as_ref().into_iter().flat_map(|answers| answers.names());
     let groups = all.groups(of.model.about.embedding_dim, cut, before)?;
     if let Some(answers) = answers {
         answers.group(&groups)?;
@@ -225,7 +231,13 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
     let trained = trained(&of.chosen, &of.model, None);
     let bar = follow::bar(2 * asked.photos() as u64, "looking at photos", context.global.json);
-    let done = looking.see(&of.model, (&asked, &trained), &source, &mut follow::ticks(context, &bar));
+    let mut ticks = follow::ticks(context, &bar);
+    let mut progress = Progress::of(gallery.folder(), &folder);
+    let done = looking.see(&of.model, (&asked, &trained), &source, &mut |done, all| {
+        progress.say(done / 2, all / 2); // decoded, embedded
+        ticks(done, all)
+    });
+    drop(progress);
     bar.finish_and_clear();
     match done {
         Err(crate::gallery::Error::Interrupted) => {
@@ -293,19 +305,31 @@ pub(super) fn no_groups(few: usize) -> String {
 /// As [`say_what_decided`], where there are no groups.
 pub(super) fn say_what_is_decided_one_by_one(catalogue: &Catalogue) {
     say_what_is_searched(catalogue);
-    let gallery = foreign::path(catalogue.gallery().folder());
-    let said = match catalogue.calibration() {
-        None => format!(
-            "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
-             for an animal that is new. `caretta gallery calibrate --gallery {gallery}` chooses how near is near enough."
-        ),
-        Some(calibration) if calibration.has_grown(catalogue.individuals().len()) => format!(
+    let folder = catalogue.gallery().folder();
+    match catalogue.calibration() {
+        None => words::say(&words::wrapped(&uncalibrated(folder))),
+        Some(calibration) => say_growth(folder, calibration, catalogue.individuals().len()),
+    }
+}
+
+/// That nothing is decided by the gallery in `folder`, and what helps.
+pub(super) fn uncalibrated(folder: &Path) -> String {
+    format!(
+        "This gallery is not calibrated: the names are ranked and nothing is decided, so that the nearest name stands even \
+         for an animal that is new. `caretta gallery calibrate --gallery {}` chooses how near is near enough.",
+        foreign::path(folder)
+    )
+}
+
+/// Says so where the gallery in `folder`, of so many individuals, has outgrown its calibration.
+pub(super) fn say_growth(folder: &Path, calibration: &Calibration, individuals: usize) {
+    if calibration.has_grown(individuals) {
+        words::say(&words::wrapped(&format!(
             "The gallery has grown since it was calibrated, and strangers come nearer in a larger one: \
-             `caretta gallery calibrate --gallery {gallery}` makes the decisions good again."
-        ),
-        Some(_) => return,
-    };
-    words::say(&words::wrapped(&said));
+             `caretta gallery calibrate --gallery {}` makes the decisions good again.",
+            foreign::path(folder)
+        )));
+    }
 }
 
 /// What lies at the paths given, all of which must be there.
@@ -373,18 +397,39 @@ pub(super) fn cells(d: &Decision) -> [String; 6] {
         near.map_or_else(String::new, |near| format!("{} {:.3}", foreign::line(&near.individual), near.distance))
     };
     let decision = match d.decision {
-        _ if d.held_as().is_some() => "decided already".into(),
+        _ if d.is_skipped() => match new_photos(d) {
+            0 => "skipped".into(),
+            more => format!("skipped, {}", counted(more, "new photo")),
+        },
+        _ if new_photos(d) == 0 && d.settled_as().is_some() => "decided already".into(),
+        // nothing needs to be calibrated for what is decided
+        None if d.settled_as().is_some() => d.individual.as_deref().map_or_else(String::new, foreign::line),
         Some(Verdict::Known) => d.individual.as_deref().map_or_else(String::new, foreign::line),
         Some(Verdict::NewIndividual) => "new individual".into(),
         Some(Verdict::Look) => "look".into(),
         None => "—".into(),
     };
-    let sure = d.probability.map_or_else(String::new, sure);
+    let sure = d.probability.filter(|_| !d.is_skipped()).map_or_else(String::new, sure);
     [foreign::line(&d.encounter), d.photos.len().to_string(), decision, sure, nearest(0), nearest(1)]
 }
 
-/// Who the photos of an encounter are already, by what the gallery holds, and how many are new to it; nothing where it holds none.
+/// How many photos came since it was decided or skipped.
+fn new_photos(d: &Decision) -> usize {
+    d.decided.as_ref().map_or(0, |decided| decided.new_photos.len())
+}
+
+/// Who the photos of an encounter are already, as was decided or by what the gallery holds, and how many are new to it; nothing where
+/// it holds none.
 pub(super) fn already(d: &Decision) -> String {
+    let stands = d.decided.as_ref().and_then(|decided| Some((decided, decided.ruling.individual()?)));
+    if let Some((decided, name)) = stands {
+        let day = decided.at.local().split(' ').next().unwrap_or_default().to_owned();
+        let more = match new_photos(d) {
+            0 => String::new(),
+            more => format!("; {} to add", counted(more, "new photo")),
+        };
+        return format!("decided already as {} on {day}{more}", foreign::line(name));
+    }
     let mut who: Vec<(&str, String)> = Vec::new();
     for held in &d.already {
         if !who.iter().any(|(name, _)| *name == held.individual) {
@@ -409,11 +454,11 @@ pub(super) fn already(d: &Decision) -> String {
 /// Decisions for people.
 fn table(found: &[Decision]) -> String {
     let has_groups = found.iter().any(|d| d.group.is_some());
-    let has_held = found.iter().any(|d| !d.already.is_empty());
+    let has_held = found.iter().any(|d| !already(d).is_empty());
     let row = |d: &Decision| {
         let mut row = cells(d).to_vec();
         if has_groups {
-            row.insert(GROUP, d.group.clone().unwrap_or_default());
+            row.insert(GROUP, d.group.clone().filter(|_| !d.is_skipped()).unwrap_or_default());
         }
         if has_held {
             row.push(already(d));
@@ -433,13 +478,25 @@ fn table(found: &[Decision]) -> String {
 
 /// How many encounters came to which decision.
 fn sums(found: &[Decision]) -> String {
-    let (decided, open): (Vec<&Decision>, Vec<&Decision>) = found.iter().partition(|d| d.held_as().is_some());
+    let (skipped, rest): (Vec<&Decision>, Vec<&Decision>) = found.iter().partition(|d| d.is_skipped());
+    let (decided, open): (Vec<&Decision>, Vec<&Decision>) = rest.into_iter().partition(|d| d.settled_as().is_some());
+    let with_more = |of: &[&Decision], to: &str| match of.iter().filter(|d| new_photos(d) > 0).count() {
+        0 => String::new(),
+        n => format!(", {n} of them with new photos{to}"),
+    };
+    let more = with_more(&decided, " to add");
     let mut all = counted(found.len(), "encounter");
-    if open.is_empty() {
-        return format!("{all}: decided already.");
+    if decided.len() == found.len() {
+        return format!("{all}: decided already{more}.");
     }
     if !decided.is_empty() {
-        all += &format!(", {} decided already", decided.len());
+        all += &format!(", {} decided already{more}", decided.len());
+    }
+    if !skipped.is_empty() {
+        all += &format!(", {} skipped{}", skipped.len(), with_more(&skipped, ""));
+    }
+    if open.is_empty() {
+        return format!("{all}.");
     }
     let held = open.iter().filter(|d| !d.already.is_empty() && d.already.len() < d.photos.len()).count();
     if held > 0 {
@@ -450,7 +507,7 @@ fn sums(found: &[Decision]) -> String {
     if known + new + look == 0 {
         return format!("{all}: ranked, nothing decided.");
     }
-    let groups: HashSet<&str> = found.iter().filter_map(|d| d.group.as_deref()).collect();
+    let groups: HashSet<&str> = open.iter().filter_map(|d| d.group.as_deref()).collect();
     let groups = match groups.len() {
         0 => String::new(),
         n => format!(" ({})", counted(n, "individual")),
@@ -498,6 +555,37 @@ mod tests {
             already(&some).starts_with("1 of 3 decided already, as t7 on ")
                 && already(&some).ends_with("; 2 new photos")
         );
+        // who was decided stands, with its new photos; who was skipped is told, and is no new one
+        let stands = |ruling: serde_json::Value, new: &[&str]| {
+            let mut all = serde_json::json!({ "by": "person", "at": "2026-11-02T10:00:00Z", "new_photos": new });
+            all.as_object_mut().unwrap().extend(ruling.as_object().unwrap().clone());
+            Some(serde_json::from_value(all).unwrap())
+        };
+        let named = serde_json::json!({ "decision": "new_individual", "individual": "Alpha" });
+        let alpha = Decision {
+            individual: Some("Alpha".into()),
+            photos: photos(),
+            decided: stands(named, &["a/2.jpg", "a/3.jpg"]),
+            ..decided()
+        };
+        assert_eq!(cells(&alpha)[2], "Alpha");
+        let told = already(&alpha);
+        assert!(
+            told.starts_with("decided already as Alpha on 2026-11-0") && told.ends_with("; 2 new photos to add"),
+            "{told}"
+        );
+        let skipped = Decision { decided: stands(serde_json::json!({ "decision": "skipped" }), &[]), ..new("new 2") };
+        assert_eq!((cells(&skipped)[2].as_str(), cells(&skipped)[3].as_str()), ("skipped", ""));
+        let told = sums(&[alpha.clone(), skipped, new("new 1")]);
+        let words = "3 encounters, 1 decided already, 1 of them with new photos to add, 1 skipped: 0 known, 1 new (1 individual), 0 to";
+        assert!(told.starts_with(words), "{told}");
+        let seen_again = Decision {
+            decided: stands(serde_json::json!({ "decision": "skipped" }), &["a/2.jpg"]),
+            ..decision(Some(Verdict::NewIndividual), None)
+        };
+        assert_eq!(cells(&seen_again)[2], "skipped, 1 new photo");
+        assert_eq!(sums(&[seen_again]), "1 encounter, 1 skipped, 1 of them with new photos.");
+        assert_eq!(sums(&[alpha]), "1 encounter: decided already, 1 of them with new photos to add.");
         let other = Held { individual: "t9".into(), ..held() };
         let two = Decision { photos: photos(), already: vec![held(), held(), other], ..look() };
         assert!(already(&two).starts_with("decided already as t7 on ") && already(&two).contains(" and as t9 on "));

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::data::counted::counted;
 use crate::data::empty::empty_below;
 use crate::data::foreign;
-use crate::data::manifest::{LEFT_OUT, Problem, ProblemKind};
+use crate::data::manifest::{LEFT_OUT, Manifest, Problem, ProblemKind};
 use crate::gallery::asked::Given;
 
 use super::{Context, words};
@@ -46,8 +46,7 @@ pub(super) fn lying(context: &Context, paths: &[PathBuf]) -> Result<Lying> {
                 if manifest.photos.is_empty() {
                     lying.missing.push(missing(path, "there is no photo in it that can be read".into()));
                 } else {
-                    let shown = |empty: PathBuf| path.join(empty.strip_prefix(&absolute).unwrap_or(&empty));
-                    lying.empty.extend(empty_below(&absolute, &manifest).into_iter().map(shown));
+                    lying.empty.extend(empty_in(path, &absolute, &manifest));
                 }
                 lying.given.push(Given::Folder(path.clone(), manifest));
             }
@@ -61,10 +60,21 @@ impl Lying {
     /// Says what there is nothing to ask about of.
     pub(super) fn say(&self) {
         words::say_problems(&self.missing);
-        if !self.empty.is_empty() {
-            let folders = counted(self.empty.len(), "folder");
-            words::say(&format!("{LEFT_OUT}: {folders} without a photo: {}", few(&self.empty)));
-        }
+        say_empty(&self.empty);
+    }
+}
+
+/// Folders in and below which there is no photo, below the one given as `path`, which is `absolute` and holds what `manifest` has.
+pub(super) fn empty_in(path: &Path, absolute: &Path, manifest: &Manifest) -> Vec<PathBuf> {
+    let shown = |empty: PathBuf| path.join(empty.strip_prefix(absolute).unwrap_or(&empty));
+    empty_below(absolute, manifest).into_iter().map(shown).collect()
+}
+
+/// Says which folders have no photo.
+pub(super) fn say_empty(empty: &[PathBuf]) {
+    if !empty.is_empty() {
+        let folders = counted(empty.len(), "folder");
+        words::say(&format!("{LEFT_OUT}: {folders} without a photo: {}", few(empty)));
     }
 }
 

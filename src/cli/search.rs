@@ -87,29 +87,48 @@ struct Answer<'a> {
 #[derive(Serialize)]
 struct Query<'a> {
     photo: &'a str,
-    nearest: &'a [NearPhoto],
+    nearest: Vec<Found<'a>>,
     individuals: &'a [NearIndividual],
+}
+
+/// A known photo, and whether it is the one asked about: whose name stands there says nothing of who else is near.
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(flatten)]
+    near: &'a NearPhoto,
+    same_photo: bool,
 }
 
 impl<'a> From<&'a Decision> for Query<'a> {
     fn from(found: &'a Decision) -> Query<'a> {
-        Query { photo: &found.encounter, nearest: &found.nearest, individuals: &found.individuals }
+        let nearest = found.nearest.iter().map(|near| Found { near, same_photo: near.is_same });
+        Query { photo: &found.encounter, nearest: nearest.collect(), individuals: &found.individuals }
     }
 }
 
+/// What stands behind the gallery's own copy of the photo asked about.
+const SAME: &str = "the same photo";
+
 /// One query's nearest in a table.
 fn told(found: &Decision) -> String {
+    let has_same = found.nearest.iter().any(|near| near.is_same);
     let row = |(rank, near): (usize, &NearPhoto)| {
         let cells = [&near.individual, &near.encounter, &near.photo].map(|text| foreign::line(text));
-        [&[rank.to_string(), format!("{:.3}", near.distance)], &cells[..]].concat()
+        let same = has_same.then(|| if near.is_same { SAME } else { "" }.to_owned());
+        [&[rank.to_string(), format!("{:.3}", near.distance)], &cells[..], same.as_slice()].concat()
     };
     let rows: Vec<Vec<String>> = (1..).zip(&found.nearest).map(row).collect();
-    let named = |near: &NearIndividual| format!("{} {:.3}", foreign::line(&near.individual), near.distance);
+    let named = |near: &NearIndividual| {
+        let nearest = found.nearest.iter().find(|photo| photo.individual == near.individual);
+        let is_by_it = nearest.is_some_and(|nearest| nearest.is_same);
+        let same = if is_by_it { format!(" ({SAME})") } else { String::new() };
+        format!("{} {:.3}{same}", foreign::line(&near.individual), near.distance)
+    };
     let individuals: Vec<String> = found.individuals.iter().take(5).map(named).collect();
     format!(
         "{}\n{}\nnearest individuals: {}",
         foreign::line(&found.encounter),
-        words::table(&["", "distance", "individual", "encounter", "photo"], &rows),
+        words::table(&["", "distance", "individual", "encounter", "photo", ""][..if has_same { 6 } else { 5 }], &rows),
         individuals.join(", ")
     )
 }

@@ -54,6 +54,13 @@ pub fn day_of_folders<'a>(above: impl Iterator<Item = &'a Path>) -> Option<Date>
     above.filter_map(|folder| parse_date(folder.file_name()?.to_str()?.get(..10)?)).next()
 }
 
+/// The day on which the photo at `path` was taken: what its camera wrote, else what a folder above it is called after, the
+/// innermost one as far up as `within`.
+pub fn day_of(path: &Path, within: &Path) -> Option<Date> {
+    let above = || path.ancestors().skip(1).take_while(|above| above.starts_with(within));
+    day_on(path).or_else(|| day_of_folders(above()))
+}
+
 #[cfg(test)]
 pub(in crate::data) mod tests {
     use crate::data::decode::tests::with_exif;

@@ -151,12 +151,6 @@ pub(super) fn look(path: &Path) -> Result<(Vec<u8>, Decoded), Refused> {
     Ok((bytes, decoded))
 }
 
-/// Whether the bytes of the file at `path` are there and are no photo that can be decoded: as long as they are these, reading them
-/// again tells nothing new.
-pub fn is_broken(path: &Path) -> bool {
-    look(path).is_err_and(|refused| refused.fault != Fault::Unreachable)
-}
-
 /// Decodes a file's bytes; the error is the reason in words.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
     decode(bytes).map(|decoded| decoded.photo).map_err(|refused| refused.reason)

@@ -11,6 +11,7 @@ mod walk;
 
 pub use loose::{every_photo, photos_below};
 pub(super) use table::{DATES, ENCOUNTERS, PATHS, Style, field_of, find, open_styled, open_table, table_error};
+pub use walk::named_like_photo;
 
 use std::path::Path;
 

@@ -14,7 +14,7 @@ use crate::nn::ops::Backend;
 
 use super::trained::Trained;
 use super::writer::{Adding, Encounter, NewPhoto, There, Writer};
-use super::{Result, hash};
+use super::{Error, Result, hash};
 
 /// Photos put in at once.
 pub(super) const BATCH: usize = 128;
@@ -89,6 +89,31 @@ pub fn add<D: Backend>(
     Ok(came)
 }
 
+/// Fails where one of the `wanted` photos, which a person says are of one individual, is in the gallery as somebody else: then
+/// either that is wrong or this is, so that none of them is to be added. What cannot be read is told when it is added.
+///
+/// # Errors
+/// When there is one, or the database cannot be read.
+pub fn nobody_elses(writer: &Writer, wanted: &Wanted<'_>) -> Result<()> {
+    let mut others = Vec::new();
+    for batch in wanted.photos.chunks(BATCH) {
+        let photos: Vec<_> = batch.par_iter().map(|&place| (place, new_photo(wanted, place).ok())).collect();
+        for (place, photo) in photos {
+            let Some(photo) = photo else { continue };
+            if let There::Otherwise { known_as, lies_at } = writer.there(&photo)? {
+                others.push((wanted.manifest.full_path(place), known_as, lies_at, photo.individual));
+            }
+        }
+    }
+    let more = others.len().saturating_sub(1);
+    match others.into_iter().next() {
+        None => Ok(()),
+        Some((photo, known_as, lies_at, individual)) => {
+            Err(Error::SomebodyElses { photo, known_as, lies_at, individual, more })
+        }
+    }
+}
+
 /// Those of `batch` that are to be embedded.
 fn new_of(writer: &Writer, wanted: &Wanted<'_>, batch: &[usize], came: &mut Came) -> Result<Vec<(usize, NewPhoto)>> {
     let manifest = wanted.manifest;
@@ -106,11 +131,15 @@ fn new_of(writer: &Writer, wanted: &Wanted<'_>, batch: &[usize], came: &mut Came
             }
         };
         let twice = of_batch.get(&(photo.sha256, photo.crop)).map(|known: &String| {
-            if *known == photo.individual { There::Known } else { There::Otherwise { known_as: known.clone() } }
+            if *known == photo.individual {
+                There::Known
+            } else {
+                There::Otherwise { known_as: known.clone(), lies_at: String::new() }
+            }
         });
         match twice.map_or_else(|| writer.there(&photo), Ok)? {
             There::Known => came.known += 1,
-            There::Otherwise { known_as } => left_out(
+            There::Otherwise { known_as, .. } => left_out(
                 ProblemKind::TwoIndividuals,
                 format!(
                     "it is in the gallery as {known_as} and here as {}: it stays with {known_as} and was not added",

@@ -33,6 +33,8 @@ struct Answered {
     unread: Vec<Unread>,
     is_new: bool,
     group: Option<String>,
+    /// The group that a line said last, whatever was decided since.
+    named: Option<String>,
 }
 
 impl Answers {
@@ -105,6 +107,12 @@ impl Answers {
         self.decided.get(encounter)?.group.as_deref()
     }
 
+    /// The groups that any line said, by their encounters, the last one of each: nobody else is called so, also where that encounter
+    /// was decided anew since.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.decided.iter().filter_map(|(encounter, answered)| Some((encounter.as_str(), answered.named.as_deref()?)))
+    }
+
     /// Gives encounters of new individuals their groups in `groups`; others keep theirs. Decisions that say so are appended, as
     /// somebody else may be appending, too.
     ///
@@ -160,10 +168,12 @@ fn asked(photos: &[String], unread: &[Unread]) -> Vec<String> {
 }
 
 fn take(decided: &mut HashMap<String, Answered>, answer: Decision) {
-    let at = decided.get(&answer.encounter).map_or(decided.len(), |before| before.at);
+    let before = decided.get(&answer.encounter);
+    let at = before.map_or(decided.len(), |before| before.at);
+    let named = answer.group.clone().or_else(|| before.and_then(|before| before.named.clone()));
     let is_new = answer.is_new();
     let Decision { encounter, photos, unread, group, .. } = answer;
-    decided.insert(encounter, Answered { at, photos, unread, is_new, group });
+    decided.insert(encounter, Answered { at, photos, unread, is_new, group, named });
 }
 
 #[cfg(test)]
@@ -257,19 +267,24 @@ mod tests {
     }
 
     #[test]
-    fn a_photo_that_is_whole_by_now_or_could_not_be_reached_is_asked_about_again() {
+    fn a_photo_that_is_whole_by_now_is_asked_about_again_and_one_that_cannot_be_reached_when_it_is_otherwise() {
         let dir = tempfile::tempdir().unwrap();
         // its copy has ended since it could not be read; the other is no file
         let (whole, folder) = (dir.path().join("1.png"), dir.path().join("2.png"));
         image::RgbImage::new(4, 4).save(&whole).unwrap();
         std::fs::create_dir(&folder).unwrap();
-        for path in [whole, folder] {
+        for (path, is_asked_again) in [(whole, true), (folder, false)] {
             let photo = path.to_string_lossy().into_owned();
             let unread = unread_of(std::slice::from_ref(&photo), 0);
             assert_eq!(unread.len(), 1);
             let mut answers = Answers::open(&dir.path().join("named.jsonl")).unwrap();
             answers.append(&Decision { photos: Vec::new(), unread, ..decision("a") }).unwrap();
-            assert!(!answers.has("a", std::slice::from_ref(&photo)) && !answers.has_photo("a", &photo), "{photo}");
+            let has =
+                |answers: &Answers| (answers.has("a", std::slice::from_ref(&photo)), answers.has_photo("a", &photo));
+            assert_eq!(has(&answers), (!is_asked_again, !is_asked_again), "{photo}");
+            // another lies there
+            let _ = std::fs::remove_dir(&photo).or_else(|_| std::fs::remove_file(&photo));
+            assert_eq!(has(&Answers::open(&dir.path().join("named.jsonl")).unwrap()), (false, false), "{photo}");
         }
     }
 
@@ -307,6 +322,13 @@ mod tests {
         assert_eq!(read[5..], [grouped("d", "new 1"), grouped("a", "new 1"), grouped("a", "new 2"), decision("e")]);
         let again = Answers::open(&path).unwrap();
         assert_eq!((again.len(), again.has_ungrouped()), (5, false));
+        // one that is decided anew, as photos came to it, has no group yet, and it is known how it was called
+        let mut anew = Answers::open(&path).unwrap();
+        anew.append(&new("a")).unwrap();
+        assert_eq!((anew.group_of("a"), anew.has_ungrouped()), (None, true));
+        let mut names: Vec<_> = anew.names().collect();
+        names.sort_unstable();
+        assert_eq!(names, [("a", "new 2"), ("d", "new 1")]);
         assert_eq!(
             (again.group_of("d"), again.group_of("a"), again.group_of("c")),
             (Some("new 1"), Some("new 2"), None)

@@ -165,17 +165,24 @@ impl Asked {
         self.encounters.iter().map(|together| together.photos.len()).sum()
     }
 
-    /// The photos as a dataset in which all are of `individual`: of `encounter`, else each of the day on which the camera says
-    /// it was taken, an undated one of its own. Its root is the deepest folder that holds all.
+    /// The photos, which lie at `given` or below, as a dataset in which all are of `individual`: of `encounter`, else each of the
+    /// day on which it was taken by its camera or by its folder, an undated one of its own. Its root is the deepest folder that
+    /// holds all.
     ///
     /// # Errors
     /// When that is no name, or the folder of a photo cannot be told.
-    pub fn named(self, individual: &str, encounter: Option<&str>) -> Result<Manifest> {
+    pub fn named(self, individual: &str, encounter: Option<&str>, given: &[PathBuf]) -> Result<Manifest> {
         let individual = super::change::name(individual)?;
         let mut manifest = self.manifest;
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| RunError::io("find", path, e));
+        let given = given.iter().map(absolute).collect::<std::result::Result<Vec<_>, _>>()?;
         for photo in &mut manifest.photos {
-            photo.path = std::path::absolute(&photo.path).map_err(|e| RunError::io("find", &photo.path, e))?;
-            photo.date = photo.date.or_else(|| camera::day_on(&photo.path));
+            photo.path = absolute(&photo.path)?;
+            // of one that is given itself its own folder counts
+            let above = |given: &&PathBuf| photo.path.starts_with(given) && photo.path != **given;
+            let within = given.iter().find(above).map(PathBuf::as_path).or(photo.path.parent());
+            let day = || camera::day_of(&photo.path, within.unwrap_or(Path::new("/")));
+            photo.date = photo.date.or_else(day);
             photo.individual = individual.to_owned();
             photo.encounter = match (encounter, photo.date) {
                 (Some(encounter), _) => encounter.to_owned(),
@@ -292,14 +299,25 @@ mod tests {
         let asked = Asked::new(vec![week(), Given::Photo("/x/y.jpg".into())], EncountersBy::Folder);
         let here = std::env::current_dir().unwrap();
         let path = |below: &str| here.join(below).strip_prefix("/").unwrap().to_path_buf();
-        let named = asked.clone().named(" t1 ", None).unwrap();
+        let named = asked.clone().named(" t1 ", None, &[]).unwrap();
         assert_eq!((named.root.to_str().unwrap(), &named.photos[1].path), ("/", &path("week/a/1.jpg")));
         let encounters: Vec<_> = named.photos.iter().map(|p| (p.individual.as_str(), p.encounter.as_str())).collect();
         assert_eq!(encounters[2], ("t1", "t1 2020-01-02"));
         assert_eq!(encounters[5], ("t1", "/x/y.jpg (undated)"));
-        let dive = asked.clone().named("t1", Some("dive 7")).unwrap();
+        let dive = asked.clone().named("t1", Some("dive 7"), &[]).unwrap();
         assert!(dive.photos.iter().all(|photo| photo.encounter == "dive 7"));
-        assert!(asked.named("unknown", None).is_err());
+        assert!(asked.named("unknown", None, &[]).is_err());
+        // a folder that is called after a day says when, as far up as the one that was given
+        let paths = ["/d/2024-07-31 noon/a/1.jpg", "/d/2024-07-31 noon/2024-08-01/2.jpg", "/2024-01-01/c/3.jpg"];
+        let given = |folder: &str| [PathBuf::from(folder), paths[2].into()];
+        let named = |folder: &str| {
+            let asked = Asked::new(paths.map(|path| Given::Photo(path.into())).into(), EncountersBy::Folder);
+            let photos = asked.named("t1", None, &given(folder)).unwrap().photos;
+            photos.iter().map(|photo| photo.date.map(|day| day.to_string()).unwrap_or_default()).collect::<Vec<_>>()
+        };
+        assert_eq!(named("/d"), ["2024-07-31", "2024-08-01", ""]);
+        assert_eq!(named("/d/2024-07-31 noon"), ["2024-07-31", "2024-08-01", ""]);
+        assert_eq!(named("/elsewhere"), ["", "2024-08-01", ""], "of a photo its own folder");
     }
 
     #[test]

@@ -162,6 +162,7 @@ mod tests {
             unread: false,
             more: false,
             go: None,
+            had: None,
         }
     }
 
@@ -221,6 +222,7 @@ mod tests {
                 photos: &[],
                 embeddings: &[],
                 unread: false,
+                had: &[],
             };
             writer.rule("/week", &[matter], (&Ruling::Known(name.into()), By::Person, None)).unwrap();
         }

@@ -66,6 +66,8 @@ pub struct Matter<'a> {
     pub embeddings: &'a [f32],
     /// None of its photos can be read.
     pub unread: bool,
+    /// What tells its photos from others, where it is skipped: what comes later is told.
+    pub had: &'a [String],
 }
 
 /// A decision as it was written down.
@@ -97,12 +99,21 @@ pub struct Decided {
     /// The first change of the go that it was decided in, where that is another.
     #[serde(skip)]
     pub go: Option<i64>,
+    /// Of one that was skipped what told its photos from others then; none of what older versions wrote.
+    #[serde(skip)]
+    pub had: Option<Vec<String>>,
 }
 
 impl Decided {
     /// The encounter with the folder that was gone through, told apart from those of others.
     pub fn place(&self) -> String {
         shown(&self.folder, &self.encounter)
+    }
+
+    /// Whether it was proposed to be new and is decided to be somebody: it takes part where new ones are numbered, so that the
+    /// others keep their numbers. Who was only named as new had none, and who is skipped is as it is proposed now.
+    pub(super) fn was_new(&self) -> bool {
+        self.proposed.decision == Some(Verdict::NewIndividual) && self.ruling.individual().is_some()
     }
 
     /// What is the same of all that is taken back in one step: the first change of the go.
@@ -219,10 +230,24 @@ impl Gallery {
     /// # Errors
     /// When the database cannot be read, or a row is not as this program writes it.
     pub fn decided(&self, folder: Option<&str>) -> Result<Vec<Decided>> {
-        let query = "SELECT d.change, c.at, d.folder, d.encounter, d.ruling, d.proposed, c.undone IS NOT NULL
-            FROM decisions d JOIN changes c ON c.id = d.change WHERE ?1 IS NULL OR d.folder = ?1 ORDER BY d.change, d.rowid";
-        let all = || self.facts.connection.prepare(query)?.query_map([folder], decided)?.collect();
+        // two queries, as the index of the folders serves no condition that may also hold for all
+        let these = if folder.is_some() { "d.folder = ?1" } else { "?1 IS NULL" };
+        let query = format!(
+            "SELECT d.change, c.at, d.folder, d.encounter, d.ruling, d.proposed, c.undone IS NOT NULL
+            FROM decisions d JOIN changes c ON c.id = d.change WHERE {these} ORDER BY d.change, d.rowid"
+        );
+        let all = || self.facts.connection.prepare(&query)?.query_map([folder], decided)?.collect();
         self.facts.told(all())
+    }
+
+    /// Whether anything was ever decided of `encounter` in `folder`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn has_decided(&self, folder: &str, encounter: &str) -> Result<bool> {
+        let query = "SELECT EXISTS (SELECT 1 FROM decisions WHERE folder = ?1 AND encounter = ?2)";
+        let found = || self.facts.connection.prepare_cached(query)?.query_row([folder, encounter], |row| row.get(0));
+        self.facts.told(found())
     }
 
     /// Who is called otherwise than once, by the names from then.
@@ -264,6 +289,7 @@ fn decided(row: &Row<'_>) -> rusqlite::Result<Decided> {
         undone: row.get(6)?,
         more: ruled.more,
         go: ruled.go,
+        had: ruled.had,
     })
 }
 
@@ -288,6 +314,9 @@ struct Ruled {
     /// It adds photos to what was decided before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     more: bool,
+    /// Of one that was skipped what tells the photos that it had; none of what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    had: Option<Vec<String>>,
 }
 
 impl Writer {
@@ -317,7 +346,7 @@ impl Writer {
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
         let mut once = HashSet::new();
         let (mut before, mut moved, mut first, mut more) = (None, Moved::default(), HashMap::new(), None);
-        for Matter { encounter, unread, .. } in matters {
+        for Matter { encounter, unread, had, .. } in matters {
             let found = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
                 let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?, row.get(2)?));
                 standing.query_row([folder, encounter], read).optional()
@@ -325,8 +354,9 @@ impl Writer {
             let stands = match self.facts.told(found)? {
                 None => false,
                 // who was skipped may still get a name, and be skipped again where somebody sees it only now
-                Some((_, Ruled { ruling: Ruling::Skipped, unread: before, .. }, _)) => {
-                    *ruling == Ruling::Skipped && (!before || *unread)
+                Some((_, Ruled { ruling: Ruling::Skipped, unread: before, had: then, .. }, _)) => {
+                    let has_more = then.is_some_and(|then| had.iter().any(|one| !then.contains(one)));
+                    *ruling == Ruling::Skipped && !has_more && (!before || *unread)
                 }
                 Some((change, Ruled { ruling: stands, .. }, proposed)) if corrects == Some(change) => {
                     let named = stands.individual().map(|name| self.now(name)).transpose()?;
@@ -388,7 +418,7 @@ impl Writer {
                     rows.extend_from_slice(embedding);
                 }
                 There::Known => {}
-                There::Otherwise { known_as } => return Err(Error::KnownOtherwise { photo: photo.path, known_as }),
+                There::Otherwise { known_as, .. } => return Err(Error::KnownOtherwise { photo: photo.path, known_as }),
                 There::Changed => return Err(Error::PhotoChanged { photo: photo.path }),
             }
         }
@@ -399,7 +429,8 @@ impl Writer {
             value.map_err(|e| Error::from(crate::run::RunError::io("write", self.folder(), e.into())))
         };
         let log = |one: &Matter<'_>| {
-            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread, go, more: is_more };
+            let had = (ruling == Ruling::Skipped).then(|| one.had.to_vec());
+            let ruled = Ruled { ruling: ruling.clone(), by, unread: one.unread, go, more: is_more, had };
             let proposed = match first.remove(one.encounter) {
                 Some(first) => first,
                 // by the photos that the gallery holds since, it would be who was decided
@@ -482,9 +513,40 @@ mod tests {
             .collect();
         let mut matters = Vec::new();
         for ((encounter, _), (photos, embeddings)) in encounters.iter().zip(&seen) {
-            matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings, unread: false });
+            matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings, unread: false, had: &[] });
         }
         writer.rule("/week", &matters, (&ruling, By::Person, None))
+    }
+
+    #[test]
+    fn only_who_was_proposed_as_new_and_is_somebody_now_takes_part_where_new_ones_are_numbered() {
+        let (new, look, known) = (Verdict::NewIndividual, Verdict::Look, Verdict::Known);
+        let cases = [
+            (Some(new), Ruling::New("t9".into()), true),
+            (Some(new), Ruling::Known("t1".into()), true),
+            (Some(new), Ruling::Skipped, false),
+            (Some(look), Ruling::New("t9".into()), false),
+            (Some(known), Ruling::New("t9".into()), false),
+            (None, Ruling::New("t9".into()), false),
+        ];
+        for (decision, ruling, expected) in cases {
+            let told = format!("{decision:?} {ruling:?}");
+            let decided = Decided {
+                change: 1,
+                at: Stamp::from_millis(0),
+                folder: "/week".into(),
+                encounter: "a".into(),
+                ruling,
+                by: By::Person,
+                proposed: Proposed { decision, ..PROPOSED },
+                unread: false,
+                undone: false,
+                more: false,
+                go: None,
+                had: None,
+            };
+            assert_eq!(decided.was_new(), expected, "{told}");
+        }
     }
 
     #[test]
@@ -603,7 +665,7 @@ mod tests {
         for (encounter, n) in [("b", 7), ("c", 8)] {
             let (photo, row) = photo(n, "");
             let photos = &[photo];
-            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false };
+            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false, had: &[] };
             writer.rule("/week", &[matter], (&Ruling::Known("t2".into()), By::Program, None)).unwrap();
         }
         let named = |writer: &Writer| {
@@ -629,7 +691,7 @@ mod tests {
         for (encounter, n) in [("a", 5), ("b", 6), ("c", 7)] {
             let (photo, row) = photo(n, "");
             let photos = &[photo];
-            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false };
+            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false, had: &[] };
             let ruling = (&Ruling::Known("t1".into()), By::Program, None);
             let change = writer.rule_in(go, "/week", &[matter], ruling).unwrap();
             go = go.or(Some(change));

@@ -241,6 +241,8 @@ pub(super) struct Own {
     pub(super) individual: Option<usize>,
     /// The rows of their copies.
     pub(super) rows: HashSet<usize>,
+    /// Somebody has a name by now who was new before.
+    pub(super) was_new: bool,
 }
 
 /// How far encounters are from known individuals without their `own` copies, by the places of both; of those that have any.
@@ -284,7 +286,7 @@ pub(super) fn group_around(encounters: &Encounters, known: &Known, own: &[Own], 
 
 /// As [`group`] around the individuals of `known`, which hold photos of some encounters, where a decision was made on each: one that
 /// is known is its individual's, and new ones are put together among themselves, in the groups and the order of
-/// [`groups`](super::groups), and come to nobody who is known. One left to look at goes where it is nearest: of those known to the first
+/// [`groups`](super::groups), by whose numbers those groups go, and come to nobody who is known. One left to look at goes where it is nearest: of those known to the first
 /// of its list, else to new ones or others to look at. One that is near to nothing is with the first of its list all the same.
 ///
 /// # Errors
@@ -294,12 +296,13 @@ pub(super) fn group_decided(
     known: &Known,
     (decided, own): (&[Decision], &[Own]),
     cut: f64,
-) -> Result<Vec<Group>> {
+) -> Result<Vec<(Group, Option<usize>)>> {
     check(cut)?;
     let is_new = |one: usize| decided[one].decision == Verdict::NewIndividual;
-    let new: Vec<usize> = (0..encounters.len()).filter(|&one| is_new(one)).collect();
+    let new: Vec<usize> = (0..encounters.len()).filter(|&one| is_new(one) || own[one].was_new).collect();
     let mut alone = group(&encounters.only(&new), None, cut)?;
     alone.iter_mut().for_each(|group| group.encounters.iter_mut().for_each(|one| *one = new[*one]));
+    alone.iter_mut().for_each(|group| group.encounters.retain(|&one| is_new(one)));
     let mut number = vec![None; encounters.len()];
     for (at, group) in alone.iter().enumerate() {
         group.encounters.iter().for_each(|&one| number[one] = Some(at));
@@ -341,7 +344,11 @@ pub(super) fn group_decided(
             group.next = before.next.into_iter().chain(group.next).reduce(f64::min);
         }
     }
-    Ok(with_placed(groups, placed.into_iter()))
+    let numbered = |group: Group| {
+        let number = number_of(&group).map(|at| at + 1);
+        (group, number)
+    };
+    Ok(with_placed(groups, placed.into_iter()).into_iter().map(numbered).collect())
 }
 
 /// `groups` with encounters that are known individuals' whatever is near, in the order of [`group`].
@@ -568,7 +575,7 @@ mod tests {
         let decided = [is(Verdict::Known, Some(1)), new, look(0), new, look(1), look(0), look(1), new, look(1)];
         let told = |decided: &[Decision], own: &[Own]| {
             let groups = group_decided(&met, &known, (decided, own), chord(15.0)).unwrap();
-            groups.into_iter().map(|group| (group.individual, group.encounters)).collect::<Vec<_>>()
+            groups.into_iter().map(|(group, _)| (group.individual, group.encounters)).collect::<Vec<_>>()
         };
         let none = vec![Own::default(); 9];
         let found = told(&decided, &none);
@@ -595,6 +602,12 @@ mod tests {
         (earlier[1], earlier[2]) = (look(0), new);
         assert_eq!(told(&earlier, &none)[2..], new_ones);
         assert!(group_decided(&met, &known, (&decided, &none), f64::NAN).is_err());
+        // nor does who was the first new one and has a name by now
+        let (mut named, mut own) = (decided, none.clone());
+        (named[1], own[1].was_new) = (is(Verdict::Known, Some(0)), true);
+        let groups = group_decided(&met, &known, (&named, &own), chord(15.0)).unwrap();
+        let numbers = groups.iter().map(|(group, number)| (group.encounters.as_slice(), *number));
+        assert_eq!(numbers.filter_map(|(of, number)| Some((of, number?))).collect::<Vec<_>>(), [(&[3, 4, 7][..], 2)]);
     }
 
     #[test]
@@ -606,7 +619,8 @@ mod tests {
         let none = vec![Own::default(); 5];
         let alone = group(&met.only(&[0, 1, 2, 3]), None, chord(15.0)).unwrap();
         let told = |met: &Encounters, decided: &[Decision]| {
-            group_decided(met, &known, (decided, &none[..decided.len()]), chord(15.0)).unwrap()
+            let groups = group_decided(met, &known, (decided, &none[..decided.len()]), chord(15.0)).unwrap();
+            groups.into_iter().map(|(group, _)| group).collect::<Vec<_>>()
         };
         assert_eq!(told(&met.only(&[0, 1, 2, 3]), &[new; 4]), alone);
         assert!(alone.iter().all(|group| group.next.is_some_and(|next| next > chord(15.0))));
@@ -624,7 +638,7 @@ mod tests {
         let known = on_circle(&[("a", 0, 0.0), ("a", 1, 180.0), ("b", 2, 40.0), ("c", 3, 90.0)]);
         // a's first photo with another, b's with another, and c's alone
         let met = at(&[&[0.0, 44.0], &[40.0, 184.0], &[90.0]]);
-        let own = |individual, rows: &[usize]| Own { individual, rows: rows.iter().copied().collect() };
+        let own = |individual, rows: &[usize]| Own { individual, rows: rows.iter().copied().collect(), was_new: false };
         let own = [own(None, &[0]), own(None, &[2]), own(Some(2), &[3])];
         let told = |own: &[Own]| {
             let groups = group_around(&met, &known, own, chord(50.0)).unwrap();
@@ -675,8 +689,8 @@ mod tests {
             let ari = |groups: Vec<Group>| judge(&groups, &met, &names).unwrap().ari;
             let none = vec![Own::default(); decided.len()];
             let before = ari(group(&met, Some(&known), choose(&known, true).unwrap().distance).unwrap());
-            let now =
-                ari(group_decided(&met, &known, (&decided, &none), calibration.groups.unwrap().distance).unwrap());
+            let now = group_decided(&met, &known, (&decided, &none), calibration.groups.unwrap().distance).unwrap();
+            let now = ari(now.into_iter().map(|(group, _)| group).collect());
             assert!(now > before - 0.03, "{spread}: {before} before, {now} now");
         }
     }

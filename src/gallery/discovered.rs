@@ -18,9 +18,10 @@ use super::decision::{Decision, Verdict, decide};
 use super::discover::{self, Cut, Encounters, Group, Own};
 use super::groups;
 use super::hash;
-use super::held::{self, Holdings};
+use super::held::Holdings;
 use super::known::{Known, KnownPhoto};
 use super::proposal;
+use super::stands::ByPlace;
 use super::store::Gallery;
 use super::trained::Trained;
 use super::{Error, Result};
@@ -105,7 +106,8 @@ pub enum ChosenBy {
 /// Photos that are proposed to be of one individual.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
-    /// Of a new individual what it goes by, as in a decision: "new 1" and so on; none of a known one.
+    /// Of a new individual what it goes by, as in a decision: "new 1" and so on; "look 1" and so on where all of it is to be looked
+    /// at, so that nobody has called it new; none of a known one.
     pub group: Option<String>,
     /// The known individual that drew them; none of a new one.
     pub individual: Option<String>,
@@ -117,6 +119,9 @@ pub struct Found {
     /// is nearest, of those known with the first of its list, which decides nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<Verdict>,
+    /// Those of its photos that came after their encounter was decided or skipped: the screen adds them, or names who it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_photos: Vec<String>,
     /// How sure it is that all are one: the average distance of the two parts that were put together last, below `distance`.
     pub widest: Option<f64>,
     /// How sure it is that there are no more: the average distance to the part that would have come next, above `distance`.
@@ -167,7 +172,12 @@ pub fn discover<D: Backend>(
     };
     let cached = (&*source.cache, model.about.preprocessing.image_size);
     let around = match gallery.zip(known) {
-        Some((gallery, known)) => Some((known, gallery.holds_of_each(manifest, cached, &readable.photos)?)),
+        Some((gallery, known)) => {
+            let asked: Vec<(&str, &[usize])> =
+                readable.encounters.iter().copied().zip(readable.photos.iter().copied()).collect();
+            let mut stands = ByPlace::default();
+            Some((known, gallery.holds_of_each(Some(&mut stands), manifest, cached, &asked)?))
+        }
         None => None,
     };
     let (groups, decided) = match (&around, calibration) {
@@ -177,27 +187,33 @@ pub fn discover<D: Backend>(
             (discover::group_decided(&encounters, known, (&decided, &own), distance)?, Some(decided))
         }
         (Some((known, holdings)), None) => {
-            (discover::group_around(&encounters, known, &readable.own(known, holdings), distance)?, None)
+            let groups = discover::group_around(&encounters, known, &readable.own(known, holdings), distance)?;
+            (groups.into_iter().map(|group| (group, None)).collect(), None)
         }
-        (None, _) => (discover::group(&encounters, None, distance)?, None),
+        (None, _) => {
+            (discover::group(&encounters, None, distance)?.into_iter().map(|group| (group, None)).collect(), None)
+        }
     };
+    let (groups, numbers): (Vec<Group>, Vec<Option<usize>>) = groups.into_iter().unzip();
     let agreement = discover::judge(&groups, &encounters, &readable.names);
     let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
-    let mut new = 0;
-    let found = |group: &Group| Found {
-        group: group.individual.is_none().then(|| {
-            new += 1;
-            groups::name(new)
-        }),
+    let later = |e: usize| {
+        let decided = around.as_ref().and_then(|(_, holdings)| holdings[e].decided.as_ref());
+        decided.map_or_else(Vec::new, |decided| decided.new_photos.clone())
+    };
+    let names = names(&groups, &numbers, decided.as_deref());
+    let found = |(group, name): (&Group, Option<String>)| Found {
+        group: name,
         individual: group.individual.zip(known).map(|(who, known)| known.individuals[who].clone()),
         photos: group.encounters.iter().flat_map(|&e| readable.photos[e].iter().map(path)).collect(),
         encounters: group.encounters.iter().map(|&e| readable.encounters[e].to_owned()).collect(),
         decisions: decided.iter().flat_map(|all| group.encounters.iter().map(|&e| all[e].decision)).collect(),
+        new_photos: group.encounters.iter().flat_map(|&e| later(e)).collect(),
         widest: group.widest,
         next: group.next,
     };
     let discovered = Discovered {
-        groups: groups.iter().map(found).collect(),
+        groups: groups.iter().zip(names).map(found).collect(),
         photos: usable.len(),
         encounters: encounters.len(),
         distance,
@@ -207,9 +223,31 @@ pub fn discover<D: Backend>(
     Ok((discovered, problems))
 }
 
-/// Who so many photos are, where the gallery holds all of them as one individual: a place in `known`.
-fn held_as(known: &Known, holdings: &Holdings, photos: usize) -> Option<usize> {
-    let name = held::as_one(&holdings.held, photos)?;
+/// What each of `groups` goes by that is no known individual's, by its number among the new ones, where it has one, and what was
+/// `decided` of the encounters: who is only to be looked at was called new by nobody.
+fn names(groups: &[Group], numbers: &[Option<usize>], decided: Option<&[Decision]>) -> Vec<Option<String>> {
+    // those that have no number of their own come after those that have
+    let (mut new, mut looks) = (numbers.iter().flatten().copied().max().unwrap_or(0), 0);
+    let is_look = |group: &Group| {
+        decided.is_some_and(|all| group.encounters.iter().all(|&one| all[one].decision == Verdict::Look))
+    };
+    let mut name = |group: &Group, number: Option<usize>| match number {
+        Some(number) => groups::name(number),
+        None if is_look(group) => {
+            looks += 1;
+            format!("look {looks}")
+        }
+        None => {
+            new += 1;
+            groups::name(new)
+        }
+    };
+    groups.iter().zip(numbers).map(|(group, number)| group.individual.is_none().then(|| name(group, *number))).collect()
+}
+
+/// Who so many photos are, as was decided or the gallery holds all of them: a place in `known`.
+fn settled_as(known: &Known, holdings: &Holdings, photos: usize) -> Option<usize> {
+    let name = holdings.settled_as(photos)?;
     known.individuals.iter().position(|other| other == name)
 }
 
@@ -242,13 +280,15 @@ impl<'a> Readable<'a> {
     fn own(&self, known: &Known, holdings: &[Holdings]) -> Vec<Own> {
         let rows: HashMap<u64, usize> = known.photos.iter().enumerate().map(|(row, photo)| (photo.id, row)).collect();
         let own = |(holdings, photos): (&Holdings, &&[usize])| Own {
-            individual: held_as(known, holdings, photos.len()),
+            individual: settled_as(known, holdings, photos.len()),
             rows: holdings.ids.iter().filter_map(|id| rows.get(id)).copied().collect(),
+            was_new: holdings.decided.as_ref().is_some_and(|decided| decided.was_new),
         };
         holdings.iter().zip(&self.photos).map(own).collect()
     }
 
-    /// What is decided of each, without what the gallery holds of its photos; of all of them as one individual, that is decided.
+    /// What is decided of each, without what the gallery holds of its photos; who it is as was decided or all of them are held as
+    /// is known, and where only some are held a person looks whether it is whom the first of those shows.
     fn decided(&self, known: &Known, calibration: &Calibration, holdings: &[Holdings]) -> Result<Vec<Decision>> {
         if known.dims != self.dims {
             let reason = format!("they have {} dimensions, and the gallery {}", self.dims, known.dims);
@@ -268,9 +308,11 @@ impl<'a> Readable<'a> {
             .collect();
         let mut all = all.into_iter().collect::<Result<Vec<_>>>()?.concat();
         for ((decision, holdings), photos) in all.iter_mut().zip(holdings).zip(&self.photos) {
-            let held = held_as(known, holdings, photos.len());
-            if held.is_some() {
-                *decision = Decision { decision: Verdict::Known, individual: held, probability: None };
+            let settled = settled_as(known, holdings, photos.len());
+            let first = || holdings.first().and_then(|name| known.individuals.iter().position(|other| other == name));
+            if let Some(individual) = settled.or_else(first) {
+                let decided = if settled.is_some() { Verdict::Known } else { Verdict::Look };
+                *decision = Decision { decision: decided, individual: Some(individual), probability: None };
             }
         }
         Ok(all)
@@ -301,11 +343,34 @@ impl<'a> Readable<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::calibration::calibrate;
+    use super::super::decisions::{By, Ruling};
     use super::super::held::Held;
+    use super::super::stands::Stands;
     use super::super::testing::{drawn, proposed};
     use super::super::thresholds::Asked as Rates;
     use super::*;
     use crate::run::stamp::Stamp;
+
+    #[test]
+    fn a_group_that_is_only_to_be_looked_at_is_not_called_new() {
+        let group = |individual: Option<usize>, encounters: &[usize]| Group {
+            encounters: encounters.to_vec(),
+            individual,
+            widest: None,
+            next: None,
+        };
+        let groups = [group(Some(0), &[0]), group(None, &[1, 2]), group(None, &[3, 4]), group(None, &[5])];
+        let decision = |decision| Decision { decision, individual: None, probability: None };
+        let (look, new) = (Verdict::Look, Verdict::NewIndividual);
+        let decided = [look, new, look, look, look, new].map(decision);
+        let told = |numbers: [Option<usize>; 4], decided: Option<&[Decision]>| {
+            names(&groups, &numbers, decided).into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>()
+        };
+        assert_eq!(told([None; 4], Some(&decided)), ["", "new 1", "look 1", "new 2"]);
+        let one = [None, Some(3), None, None];
+        assert_eq!(told(one, Some(&decided)), ["", "new 3", "look 1", "new 4"], "numbers that are taken stay");
+        assert_eq!(told([None; 4], None), ["", "new 1", "new 2", "new 3"], "nothing is decided");
+    }
 
     #[test]
     fn who_a_photo_shows_is_decided_without_its_own_copy() {
@@ -327,9 +392,10 @@ mod tests {
             individual: known.individuals[who].clone(),
             at: Stamp::from_millis(0),
         };
-        let holdings: Vec<Holdings> =
-            (0..count).map(|who| Holdings { held: vec![held(who)], ids: [known.photos[3 * who].id].into() }).collect();
-        let found = readable(&[0, 1]).decided(&known, &calibration, &holdings).unwrap();
+        let copies = |who: usize| Holdings { ids: [known.photos[3 * who].id].into(), ..Holdings::default() };
+        let holdings: Vec<Holdings> = (0..count).map(|who| Holdings { held: vec![held(who)], ..copies(who) }).collect();
+        let alone: Vec<Holdings> = (0..count).map(copies).collect();
+        let found = readable(&[0, 1]).decided(&known, &calibration, &alone).unwrap();
         let mut others = 0;
         for (who, found) in found.iter().enumerate() {
             let without: Vec<usize> = (0..known.len()).filter(|row| *row != 3 * who).collect();
@@ -339,11 +405,24 @@ mod tests {
             others += usize::from(*found != decide(&proposed(&known, &rows[who]).unwrap(), &calibration));
         }
         assert!(others > count / 2, "else this shows nothing: {others} of {count}");
-        // where it is all of an encounter, that is decided already
-        let found = readable(&[0]).decided(&known, &calibration, &holdings).unwrap();
-        for (who, found) in found.into_iter().enumerate() {
-            let decided = Decision { decision: Verdict::Known, individual: Some(who), probability: None };
-            assert_eq!(found, decided);
+        // where it is all of an encounter, that is decided already; where it is a part, a person looks
+        for (photos, decision) in [(&[0][..], Verdict::Known), (&[0, 1], Verdict::Look)] {
+            let found = readable(photos).decided(&known, &calibration, &holdings).unwrap();
+            for (who, found) in found.into_iter().enumerate() {
+                assert_eq!(found, Decision { decision, individual: Some(who), probability: None });
+            }
         }
+        // and so it is where somebody decided who it is, whatever it holds
+        let decided = |who: usize| Stands {
+            ruling: Ruling::Known(known.individuals[who].clone()),
+            by: By::Person,
+            at: Stamp::from_millis(0),
+            new_photos: Vec::new(),
+            was_new: false,
+        };
+        let holdings: Vec<Holdings> =
+            (0..count).map(|who| Holdings { decided: Some(decided(who)), ..Holdings::default() }).collect();
+        let found = readable(&[0, 1]).decided(&known, &calibration, &holdings).unwrap();
+        assert!(found.iter().enumerate().all(|(who, found)| found.named() == Some(who)));
     }
 }

@@ -320,6 +320,31 @@ pub enum Error {
         /// As whom.
         known_as: String,
     },
+    /// Photos are said to be of one individual, and one of them is known as somebody else.
+    #[error(
+        "{}: this photo is in the gallery as {}{}, so that nothing was added as {}: `caretta gallery merge` if the two are one, \
+         `caretta gallery rm {} --photo {}` if it came to {} by mistake, or name the other photos without {}",
+        foreign::path(photo),
+        line(known_as),
+        if *more > 0 { format!(", and {more} more are somebody else's") } else { String::new() },
+        line(individual),
+        line(known_as),
+        line(lies_at),
+        line(known_as),
+        if *more > 0 { "these" } else { "it" }
+    )]
+    SomebodyElses {
+        /// The photo.
+        photo: PathBuf,
+        /// As whom.
+        known_as: String,
+        /// Where the gallery has it.
+        lies_at: String,
+        /// Whom it was to be added as.
+        individual: String,
+        /// How many others are somebody else's, too.
+        more: usize,
+    },
     /// Another file at a known photo's place.
     #[error(
         "{}: the gallery knows another photo at this place; `caretta gallery rebuild` embeds all anew",

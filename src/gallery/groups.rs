@@ -2,11 +2,17 @@
 //!
 //! Encounters that are decided to be of new individuals are put together as [`discover`](super::discover) does, around nobody:
 //! who is known was ruled out. How far apart they stay is chosen where the gallery is calibrated, on other individuals.
+//!
+//! Groups are numbered in the order of their first encounters as a walk through the folder finds them, wherever they are asked for.
+//! Who was new and has a name by now still takes part, and so does who was skipped: the others keep their numbers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Result;
 use super::discover::{Cut, Encounters, MOST, group};
+
+/// Of more encounters than this the numbers stay when some of them are new no more, as it takes a while to put them together anew.
+const QUICK: usize = 2_000;
 
 /// While encounters come, they are put together anew when one in so many has no group, so that all that work is a few times the
 /// last of it.
@@ -17,6 +23,8 @@ const ENOUGH: usize = 4;
 pub struct NewOnes {
     /// In the order in which they came.
     encounters: Vec<(String, Vec<f32>)>,
+    /// Those that have a name by now.
+    named: HashSet<String>,
 }
 
 impl NewOnes {
@@ -25,14 +33,22 @@ impl NewOnes {
         self.encounters.push((encounter.to_owned(), photos.to_vec()));
     }
 
+    /// Takes one that was new and is decided to be somebody.
+    pub fn take_named(&mut self, encounter: &str, photos: &[f32]) {
+        self.named.insert(encounter.to_owned());
+        self.take(encounter, photos);
+    }
+
     /// Takes all of `more`.
     pub fn append(&mut self, mut more: NewOnes) {
         self.encounters.append(&mut more.encounters);
+        self.named.extend(more.named);
     }
 
-    /// The encounters.
+    /// The encounters that have no name.
     pub fn encounters(&self) -> impl Iterator<Item = &str> {
-        self.encounters.iter().map(|(encounter, _)| encounter.as_str())
+        let all = self.encounters.iter().map(|(encounter, _)| encounter.as_str());
+        all.filter(|encounter| !self.named.contains(*encounter))
     }
 
     /// Whether there is none.
@@ -45,7 +61,7 @@ impl NewOnes {
         self.encounters.len()
     }
 
-    /// The group of each, as it is shown; their embeddings have `dims` numbers. A group goes by the name that one of its
+    /// The group of each that has no name, as it is shown; their embeddings have `dims` numbers. A group goes by the name that one of its
     /// encounters has in `before`, else by one that none there has.
     ///
     /// # Errors
@@ -58,13 +74,34 @@ impl NewOnes {
     ) -> Result<HashMap<String, String>> {
         let number = |group: &str| Some(group.strip_prefix("new ")?.parse::<u32>().ok()? as usize);
         let of = before.filter_map(|(encounter, group)| Some((encounter.to_owned(), number(group)?))).collect();
-        let mut groups = Groups { distance: None, of };
         let photos: Vec<&[f32]> = self.encounters.iter().map(|(_, photos)| photos.as_slice()).collect();
-        let names: Vec<&str> = self.encounters().collect();
-        groups.number(&names, &numbers(dims, &photos, cut)?);
-        let named = |encounter: &str| Some((encounter.to_owned(), name(*groups.of.get(encounter)?)));
-        Ok(names.into_iter().filter_map(named).collect())
+        let names: Vec<&str> = self.encounters.iter().map(|(encounter, _)| encounter.as_str()).collect();
+        let of = keep(of, &names, &numbers(dims, &photos, cut)?);
+        let named = |encounter: &str| Some((encounter.to_owned(), name(*of.get(encounter)?)));
+        Ok(self.encounters().filter_map(named).collect())
     }
+}
+
+/// The numbers of `encounters` that are in the groups `numbers`: a group goes by the number that one of its encounters has in
+/// `before`, else by the next that none has.
+fn keep(before: HashMap<String, usize>, encounters: &[&str], numbers: &[usize]) -> HashMap<String, usize> {
+    let mut of = before;
+    let mut next = of.values().copied().max().unwrap_or(0) + 1;
+    let (mut kept, mut taken) = (HashMap::new(), BTreeSet::new());
+    for (encounter, number) in encounters.iter().zip(numbers) {
+        let Some(&before) = of.get(*encounter) else { continue };
+        if !kept.contains_key(number) && taken.insert(before) {
+            kept.insert(*number, before);
+        }
+    }
+    for (encounter, number) in encounters.iter().zip(numbers) {
+        let number = *kept.entry(*number).or_insert_with(|| {
+            next += 1;
+            next - 1
+        });
+        of.insert((*encounter).to_owned(), number);
+    }
+    of
 }
 
 /// What the group of number `number` is called.
@@ -83,18 +120,18 @@ pub(super) fn numbers(dims: usize, encounters: &[&[f32]], cut: &Cut) -> Result<V
     Ok(numbers)
 }
 
-/// The groups of a folder that is gone through: they change as little as can be while encounters are decided on and others come.
+/// The groups of a folder that is gone through, put together anew where that may make a difference.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Groups {
     /// What the numbers are of; none while there are none.
     distance: Option<f64>,
-    /// The number of each encounter's group, also of those that were decided on.
+    /// The number of each encounter's group.
     of: HashMap<String, usize>,
 }
 
 impl Groups {
-    /// The group of each of `encounters`, which have their photos' embeddings of `dims` numbers row after row. They are put
-    /// together anew where one came that has no group, or the distance is another; while more are `coming`, not for each of them.
+    /// The group of each of `encounters` in the order of a walk, which have their photos' embeddings of `dims` numbers row after
+    /// row. While more are `coming`, they are not put together anew for each of them.
     ///
     /// # Errors
     /// When an embedding is not finite.
@@ -107,11 +144,15 @@ impl Groups {
     ) -> Result<Vec<Option<String>>> {
         let Some(cut) = cut.filter(|_| encounters.len() <= MOST) else { return Ok(vec![None; encounters.len()]) };
         let without = encounters.iter().filter(|(one, _)| !self.of.contains_key(*one)).count();
-        let are_enough = if coming { ENOUGH * without >= encounters.len() } else { true };
-        if self.distance != Some(cut.distance) || (without > 0 && are_enough) {
+        let went = self.of.len() + without > encounters.len();
+        let is_due = match coming {
+            true => without > 0 && ENOUGH * without >= encounters.len(),
+            false => without > 0 || (went && encounters.len() <= QUICK),
+        };
+        if self.distance != Some(cut.distance) || is_due {
             let photos: Vec<&[f32]> = encounters.iter().map(|(_, photos)| *photos).collect();
-            let names: Vec<&str> = encounters.iter().map(|(name, _)| *name).collect();
-            self.number(&names, &numbers(dims, &photos, cut)?);
+            let numbers = numbers(dims, &photos, cut)?;
+            self.of = encounters.iter().map(|(one, _)| (*one).to_owned()).zip(numbers).collect();
             self.distance = Some(cut.distance);
         }
         Ok(encounters.iter().map(|(one, _)| self.of.get(*one).copied().map(name)).collect())
@@ -120,26 +161,6 @@ impl Groups {
     /// What was known of `encounter` counts no more: it was seen again.
     pub(super) fn forget(&mut self, encounter: &str) {
         self.of.remove(encounter);
-    }
-
-    /// Has the groups of `encounters`, numbered in `numbers`, go by the number that one of their encounters had before, else by
-    /// the next that none has.
-    fn number(&mut self, encounters: &[&str], numbers: &[usize]) {
-        let mut next = self.of.values().copied().max().unwrap_or(0) + 1;
-        let (mut kept, mut taken) = (HashMap::new(), BTreeSet::new());
-        for (encounter, number) in encounters.iter().zip(numbers) {
-            let Some(&before) = self.of.get(*encounter) else { continue };
-            if !kept.contains_key(number) && taken.insert(before) {
-                kept.insert(*number, before);
-            }
-        }
-        for (encounter, number) in encounters.iter().zip(numbers) {
-            let number = *kept.entry(*number).or_insert_with(|| {
-                next += 1;
-                next - 1
-            });
-            self.of.insert((*encounter).to_owned(), number);
-        }
     }
 }
 
@@ -175,10 +196,17 @@ mod tests {
         let groups = new.groups(2, &cut(0.3), before.into_iter()).unwrap();
         let of: Vec<&str> = ["mon", "tue", "thu", "mon b", "wed"].iter().map(|one| groups[*one].as_str()).collect();
         assert_eq!(of, ["new 7", "new 7", "new 7", "new 10", "new 2"]);
+        // who has a name by now is told in no group, and the others have the numbers that they would have beside it
+        let mut new = NewOnes::default();
+        new.take_named("mon", &on_circle(&[("x", 0, 0.0)]).embeddings);
+        new.take("mon b", &on_circle(&[("x", 0, 90.0)]).embeddings);
+        assert_eq!(new.encounters().collect::<Vec<_>>(), ["mon b"]);
+        let groups = new.groups(2, &cut(0.3), nobody()).unwrap();
+        assert_eq!(groups, [("mon b".to_owned(), "new 2".to_owned())].into());
     }
 
     #[test]
-    fn a_group_keeps_its_number_while_it_is_gone_through() {
+    fn groups_are_numbered_by_what_is_there_whatever_was_there_before() {
         let mut groups = Groups::default();
         let mut of = |encounters: &[(&str, f32)], distance: Option<f64>| {
             let at = |degrees: f32| on_circle(&[("x", 0, degrees)]).embeddings;
@@ -191,12 +219,11 @@ mod tests {
         let (a, b, c, d, e) = (("a", 0.0), ("b", 90.0), ("c", 5.0), ("d", 180.0), ("e", 97.0));
         assert_eq!(of(&[a, b, c, d], None), [0; 4], "nothing says how far apart they stay");
         assert_eq!(of(&[a, b, c, d], Some(0.1)), [1, 2, 1, 3]);
-        assert_eq!(of(&[b, d], Some(0.1)), [2, 3], "the first group was named");
-        assert_eq!(of(&[b, c, d], Some(0.1)), [2, 1, 3], "and one of it is open again");
-        assert_eq!(of(&[b, e, d], Some(0.1)), [2, 4, 3], "another came");
-        assert_eq!(of(&[b, e, d], Some(0.2)), [2, 2, 3], "calibrated anew");
-        assert_eq!(of(&[b, e, d], Some(2.0)), [2, 2, 2]);
-        assert_eq!(of(&[b, e, d], Some(0.1)), [2, 3, 4]);
+        assert_eq!(of(&[a, b, e, d], Some(0.1)), [1, 2, 3, 4], "another came, and one is new no more");
+        assert_eq!(of(&[a, b, d], Some(0.1)), [1, 2, 3], "as who opens the folder now has them");
+        assert_eq!(of(&[b, e, d], Some(0.2)), [1, 1, 2], "calibrated anew");
+        assert_eq!(of(&[b, e, d], Some(2.0)), [1, 1, 1]);
+        assert_eq!(of(&[b, e, d], Some(0.1)), [1, 2, 3]);
     }
 
     #[test]

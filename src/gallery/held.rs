@@ -15,7 +15,9 @@ use super::hash;
 use super::proposal::Candidate;
 use super::ranks::{Ranked, Ranking};
 use super::search::{NEAREST, Near, nearest};
+use super::stands::{ByPlace, Given, Stands};
 use super::store::Gallery;
+use super::writer::cells;
 
 /// What is in a photo's file, as one number.
 pub(super) type Sha = [u8; 32];
@@ -44,6 +46,8 @@ pub(super) struct Holdings {
     pub(super) held: Vec<Held>,
     /// The numbers of their copies.
     pub(super) ids: HashSet<u64>,
+    /// What was decided of the encounter that they are, and stands.
+    pub(super) decided: Option<Stands>,
 }
 
 /// A file's number from its digits; none where they are none.
@@ -90,25 +94,52 @@ impl Gallery {
         Ok(holdings)
     }
 
-    /// What it holds of the photos of each of `encounters`, which are places in `manifest` and were cached at `side` pixels.
+    /// Whether any of `files` is there as a photo of `individual`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn has_any_as(&self, individual: &str, files: impl Iterator<Item = Sha>) -> Result<bool> {
+        let query = "SELECT EXISTS (SELECT 1 FROM photos p JOIN encounters e ON e.id = p.encounter
+            JOIN individuals i ON i.id = e.individual WHERE p.gone IS NULL AND p.sha256 = ?1 AND i.name = ?2)";
+        for sha in files {
+            let is_there = || {
+                let mut query = self.facts.connection.prepare_cached(query)?;
+                query.query_row(params![sha, individual], |row| row.get(0))
+            };
+            if self.facts.told::<bool>(is_there())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What it holds of the photos of each of `encounters` as given, which are places in `manifest` and were cached at `side` pixels,
+    /// and, where it is asked, what `stands` of what was decided of it.
     ///
     /// # Errors
     /// As [`Gallery::holds`].
     pub(super) fn holds_of_each(
         &self,
+        mut stands: Option<&mut ByPlace>,
         manifest: &Manifest,
         (cache, side): (&PhotoCache, u32),
-        encounters: &[&[usize]],
+        encounters: &[(&str, &[usize])],
     ) -> Result<Vec<Holdings>> {
         // one that is gone meanwhile is not told
         let file = |&photo: &usize| hash::of_photo(cache, &manifest.file(photo), side).ok();
-        let files: Vec<Option<Sha>> = encounters.concat().par_iter().map(file).collect();
+        let all: Vec<usize> = encounters.iter().flat_map(|(_, photos)| photos.iter().copied()).collect();
+        let files: Vec<Option<Sha>> = all.par_iter().map(file).collect();
         let mut files = files.into_iter();
-        let of_one = |photos: &&[usize]| {
-            let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
-            let paths: Vec<String> = photos.iter().map(path).collect();
-            let files: Vec<Option<Sha>> = files.by_ref().take(photos.len()).collect();
-            self.holds(paths.iter().zip(files).filter_map(|(path, file)| Some((path.as_str(), file?))), None)
+        let of_one = |&(encounter, photos): &(&str, &[usize])| {
+            let given = |(&at, sha): (&usize, Option<Sha>)| {
+                let photo = &manifest.photos[at];
+                (photo.path.to_string_lossy().into_owned(), manifest.full_path(at), sha, cells(photo.crop))
+            };
+            let photos: Vec<Given> = photos.iter().zip(files.by_ref()).map(given).collect();
+            let there = photos.iter().filter_map(|(path, _, file, _)| Some((path.as_str(), (*file)?)));
+            let holdings = self.holds(there, None)?;
+            let decided = stands.as_mut().map(|stands| stands.on(self, encounter, &photos)).transpose()?;
+            Ok(Holdings { decided: decided.flatten(), ..holdings })
         };
         encounters.iter().map(of_one).collect()
     }
@@ -138,6 +169,17 @@ pub(super) fn rank_without<R: Ranking>(known: &R, asked: &[(&[f32], &Holdings)])
 }
 
 impl Holdings {
+    /// Who so many photos are: as was decided, else where all of them are held as one individual.
+    pub(super) fn settled_as(&self, photos: usize) -> Option<&str> {
+        let decided = self.decided.as_ref().and_then(|decided| decided.ruling.individual());
+        decided.or_else(|| as_one(&self.held, photos))
+    }
+
+    /// Whom the first of those that it holds shows.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.held.first().map(|held| held.individual.as_str())
+    }
+
     /// Whether the photo of number `id` is one of them.
     pub(super) fn has(&self, id: u64) -> bool {
         self.ids.contains(&id)

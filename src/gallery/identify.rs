@@ -14,6 +14,7 @@ use super::asked::{Asked, Embeddable, Together, with_rows};
 use super::calibrated::calibration_of;
 use super::calibration::Calibration;
 use super::decision::decide;
+use super::decisions::Ruling;
 use super::discover::Cut;
 use super::held::{self, Held, Holdings};
 use super::known::Known;
@@ -21,10 +22,12 @@ use super::large::{EXACT_UP_TO, Large};
 use super::proposal::{Candidate, Proposal};
 use super::ranks::{Ranked, Ranking, rank_again};
 use super::search::{Near, Nearest, nearest};
+use super::stands::ByPlace;
 use super::store::{Counts, Gallery, Photo};
 use super::{Error, Result};
 
 pub use super::decision::{Verdict, sure};
+pub use super::stands::Stands;
 pub use super::unread::Unread;
 
 /// Photos embedded before their encounters are decided and told.
@@ -43,6 +46,9 @@ pub struct NearPhoto {
     pub encounter: String,
     /// Euclidean distance of the unit embeddings, 0 to 2.
     pub distance: f64,
+    /// A search found the photo asked about itself: the gallery has the same file. No decision knows it as near.
+    #[serde(skip)]
+    pub is_same: bool,
 }
 
 impl NearPhoto {
@@ -53,6 +59,7 @@ impl NearPhoto {
             individual: photo.individual,
             encounter: photo.encounter,
             distance,
+            is_same: false,
         }
     }
 }
@@ -73,7 +80,8 @@ pub struct Decision {
     pub photos: Vec<String>,
     /// Its folder or photo, as given.
     pub encounter: String,
-    /// None without a calibration. Where the gallery holds all of its photos as one individual, it is that one.
+    /// None without a calibration. Who it was decided to be, or whom the gallery holds all of its photos as, it is; where the gallery
+    /// holds only some, or as several, it is to be looked at.
     pub decision: Option<Verdict>,
     /// Who it is; who is nearest, where that is not decided or to be looked at; none where it is a new individual.
     pub individual: Option<String>,
@@ -94,6 +102,9 @@ pub struct Decision {
     /// Those of its photos that the gallery holds already; the nearest are without them.
     #[serde(default)]
     pub already: Vec<Held>,
+    /// What a person or the program decided of it before, and stands; who it was decided to be it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Stands>,
     /// Those that could not be read, as they were then: what was decided stands until one of them is another file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
@@ -113,23 +124,47 @@ impl Decision {
             individuals: Vec::new(),
             approximate: None,
             already: Vec::new(),
+            decided: None,
             unread: Vec::new(),
         }
     }
 
-    /// With what the gallery holds of its photos. Whom all of them are held as it is, whoever else is near: it is decided.
-    pub(super) fn with(self, already: Vec<Held>) -> Decision {
-        let mut decision = Decision { already, ..self };
-        if let Some(name) = decision.held_as().map(str::to_owned) {
-            decision.decision = decision.decision.map(|_| Verdict::Known);
-            (decision.individual, decision.probability) = (Some(name), None);
+    /// With what the gallery holds of its photos and was decided of it. Who it was decided to be, or all of them are held as, it is,
+    /// whoever else is near; where only some are held, or as several, a person looks whether it is the first of those.
+    pub(super) fn with(self, holdings: Holdings) -> Decision {
+        let (verdict, name) = match (holdings.settled_as(self.photos.len()), holdings.first()) {
+            (Some(name), _) => (Verdict::Known, name.to_owned()),
+            (None, Some(name)) => (Verdict::Look, name.to_owned()),
+            (None, None) => return Decision { decided: holdings.decided, ..self },
+        };
+        Decision {
+            decision: self.decision.map(|_| verdict),
+            individual: Some(name),
+            probability: None,
+            already: holdings.held,
+            decided: holdings.decided,
+            ..self
         }
-        decision
     }
 
     /// Who it is by what the gallery holds, where that has all of its photos as one individual.
     pub fn held_as(&self) -> Option<&str> {
         held::as_one(&self.already, self.photos.len())
+    }
+
+    /// Who it is whatever is near: as was decided, else by what the gallery holds.
+    pub fn settled_as(&self) -> Option<&str> {
+        self.decided.as_ref().and_then(|decided| decided.ruling.individual()).or_else(|| self.held_as())
+    }
+
+    /// Whether it is skipped: nothing is said of it until it gets a name.
+    pub fn is_skipped(&self) -> bool {
+        self.decided.as_ref().is_some_and(|decided| decided.ruling == Ruling::Skipped)
+    }
+
+    /// Whether it is decided to be somebody and was new before: it takes part where new ones are numbered.
+    pub fn was_new(&self) -> bool {
+        self.decided.as_ref().is_some_and(|decided| decided.was_new) && !self.is_new()
     }
 
     /// Whether it is that of a new individual.
@@ -298,6 +333,11 @@ impl Catalogue {
     /// # Errors
     /// When the database cannot be read.
     pub fn photos(&self, near: &[Near]) -> Result<Vec<NearPhoto>> {
+        self.photos_beside(near, &Holdings::default())
+    }
+
+    /// As [`Catalogue::photos`], where `holdings` says which of them are those asked about.
+    fn photos_beside(&self, near: &[Near], holdings: &Holdings) -> Result<Vec<NearPhoto>> {
         let mut photos = Vec::with_capacity(near.len());
         for near in near {
             let photo = match &self.reach {
@@ -306,7 +346,8 @@ impl Catalogue {
             };
             // one that was taken out since is not shown
             if let Some(photo) = photo {
-                photos.push(NearPhoto::of(photo, near.distance));
+                let is_same = holdings.has(photo.id);
+                photos.push(NearPhoto { is_same, ..NearPhoto::of(photo, near.distance) });
             }
         }
         Ok(photos)
@@ -342,6 +383,7 @@ impl Catalogue {
                 .collect(),
             approximate: self.approximate(),
             already: Vec::new(),
+            decided: None,
             unread: Vec::new(),
         })
     }
@@ -375,7 +417,7 @@ pub fn identify<D: Backend>(
     decide_each((catalogue, true), model, asked, source, progress, told)
 }
 
-/// As [`identify`], for a search: what the gallery holds of the photos is found like any other.
+/// As [`identify`], for a search: what the gallery holds of the photos is found like any other, and marked.
 ///
 /// # Errors
 /// As [`identify`].
@@ -399,14 +441,16 @@ fn decide_each<D: Backend>(
     told: &mut dyn FnMut(Decision, &[f32]) -> Result<()>,
 ) -> Result<Vec<Problem>> {
     let cached = (&*source.cache, model.about.preprocessing.image_size);
+    let mut stands = without_own.then(ByPlace::default);
     each_encounter(model, asked, source, progress, &mut |batch, problems| {
         let batch: Vec<&Embeddable<'_>> = batch.iter().filter(|(_, photos, _)| !photos.is_empty()).collect();
-        let photos: Vec<&[usize]> = batch.iter().map(|(_, photos, _)| *photos).collect();
-        let holdings = match without_own {
-            true => catalogue.gallery().holds_of_each(&asked.manifest, cached, &photos)?,
-            false => vec![Holdings::default(); batch.len()],
-        };
-        let queries: Vec<(&[f32], &Holdings)> = batch.iter().map(|(.., rows)| *rows).zip(&holdings).collect();
+        let photos: Vec<(&str, &[usize])> =
+            batch.iter().map(|(together, photos, _)| (together.encounter.as_str(), *photos)).collect();
+        let holdings = catalogue.gallery().holds_of_each(stands.as_mut(), &asked.manifest, cached, &photos)?;
+        let none = Holdings::default();
+        let rows = batch.iter().map(|(.., rows)| *rows);
+        let queries: Vec<(&[f32], &Holdings)> =
+            rows.zip(holdings.iter().map(|own| if without_own { own } else { &none })).collect();
         let ranked = catalogue.rank_without(&queries)?;
         for (((together, photos, rows), holdings), ranked) in batch.iter().zip(holdings).zip(ranked) {
             let photos: Vec<String> =
@@ -414,7 +458,11 @@ fn decide_each<D: Backend>(
             let (near, individuals) = (&ranked.photos, &ranked.individuals);
             let decision = catalogue.decide(photos, together.encounter.clone(), near, individuals)?;
             let unread = Unread::of(&asked.manifest, together, problems);
-            told(Decision { unread, ..decision.with(holdings.held) }, rows)?;
+            let decision = match without_own {
+                true => decision.with(holdings),
+                false => Decision { nearest: catalogue.photos_beside(near, &holdings)?, ..decision },
+            };
+            told(Decision { unread, ..decision }, rows)?;
         }
         Ok(())
     })
@@ -493,13 +541,35 @@ mod tests {
         let at = crate::run::stamp::Stamp::from_millis(0);
         let held = photos.into_iter().map(|photo| Held { photo, individual: "t7".into(), at });
         let held: Vec<Held> = held.collect();
-        let some = new.clone().with(held[..1].to_vec());
-        assert_eq!(some, Decision { already: held[..1].to_vec(), ..new.clone() }, "of one photo nobody knows");
-        let all = new.with(held.clone());
+        let of = |held: &[Held]| Holdings { held: held.to_vec(), ..Holdings::default() };
+        let some = new.clone().with(of(&held[..1]));
+        let look = Decision {
+            decision: Some(Verdict::Look),
+            individual: Some("t7".into()),
+            probability: None,
+            already: held[..1].to_vec(),
+            ..new.clone()
+        };
+        assert_eq!(some, look, "of the other photo nobody knows");
+        let all = new.clone().with(of(&held));
         assert_eq!((all.is_new(), all.held_as(), all.probability), (false, Some("t7"), None));
         assert_eq!((all.decision, all.individual.as_deref()), (Some(Verdict::Known), Some("t7")));
-        let ranked = Decision::open("a".into(), all.photos).with(held);
+        let ranked = Decision::open("a".into(), all.photos).with(of(&held));
         assert_eq!((ranked.decision, ranked.individual.as_deref()), (None, Some("t7")), "nothing is calibrated");
+        // what was decided of it stands, whatever part of it is held; one that was skipped is open
+        let stands = |ruling| Stands {
+            ruling,
+            by: super::super::decisions::By::Person,
+            at,
+            new_photos: vec!["a/2.jpg".into()],
+            was_new: true,
+        };
+        let with = |ruling| Holdings { decided: Some(stands(ruling)), ..of(&held[..1]) };
+        let decided = new.clone().with(with(Ruling::New("Zoe".into())));
+        assert_eq!((decided.decision, decided.individual.as_deref()), (Some(Verdict::Known), Some("Zoe")));
+        assert_eq!((decided.probability, decided.was_new(), decided.is_skipped()), (None, true, false));
+        let skipped = new.clone().with(Holdings { held: vec![], ..with(Ruling::Skipped) });
+        assert_eq!((skipped.is_new(), skipped.is_skipped(), skipped.settled_as()), (true, true, None));
     }
 
     #[test]

@@ -8,10 +8,13 @@ use std::collections::HashSet;
 use rusqlite::{Row, params};
 
 use crate::data::counted::counted;
+use crate::data::hex::hex;
 
 use super::Result;
-use super::held::{Sha, sha};
+use super::decisions::Decided;
+use super::held::Sha;
 use super::seen::Seen;
+use super::stands::Lying;
 use super::store::Gallery;
 
 /// Paths below a folder, each with what was in its file.
@@ -20,6 +23,25 @@ pub(super) type Brought = HashSet<(String, Sha)>;
 /// What is said of so many photos `more` of an encounter that is decided to be `name`.
 pub(super) fn told(place: &str, more: usize, name: &str) -> String {
     format!("{place}: {} more of {name}", counted(more, "photo"))
+}
+
+/// Digits of what is in a photo's file that tell it from the others of its encounter.
+const DIGITS: usize = 16;
+
+/// What tells the photos of `seen` from others: kept of one that is skipped, of which the gallery has no photo.
+pub(super) fn marks(seen: &Seen) -> Vec<String> {
+    seen.photos.iter().map(|photo| photo.sha256.chars().take(DIGITS).collect()).collect()
+}
+
+/// Those of `photos` that their encounter did not have when it was skipped, which `decided` is: their places.
+fn since_skipped(decided: &Decided, photos: impl Iterator<Item = Lying>) -> Vec<usize> {
+    let Some(had) = &decided.had else { return Vec::new() };
+    let had: HashSet<&str> = had.iter().map(String::as_str).collect();
+    let came = |(at, (_, sha, _)): (usize, Lying)| {
+        let mark = hex(&sha?[..DIGITS / 2]);
+        (!had.contains(mark.as_str())).then_some(at)
+    };
+    photos.enumerate().filter_map(came).collect()
 }
 
 impl Gallery {
@@ -35,25 +57,33 @@ impl Gallery {
         self.facts.told(all())
     }
 
-    /// The photos of `seen`, an encounter of `folder` of which somebody is decided, that the gallery does not have, and that
-    /// nobody has taken out of it by hand, whatever folder it knew them by: their places.
+    /// Those of `photos`, of an encounter of `folder`, that came since it was `decided`, their places: where it is somebody, those
+    /// that the gallery does not have, and that nobody has taken out of it by hand, whatever folder it knew them by.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn later(&self, folder: &str, seen: &Seen, brought: &Brought) -> Result<Vec<usize>> {
+    pub(super) fn later(
+        &self,
+        (folder, decided): (&str, &Decided),
+        photos: impl Iterator<Item = Lying>,
+        brought: &Brought,
+    ) -> Result<Vec<usize>> {
+        if decided.ruling.individual().is_none() {
+            return Ok(since_skipped(decided, photos));
+        }
         let query = "SELECT EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND sha256 = ?1 AND crop = ?2)
             OR EXISTS (SELECT 1 FROM photos WHERE gone IS NULL AND path = ?4 AND root = (SELECT id FROM roots WHERE path = ?3))
             OR EXISTS (SELECT 1 FROM photos p JOIN changes c ON c.id = p.gone WHERE c.what = 'rm' AND c.undone IS NULL
                 AND p.sha256 = ?1 AND p.crop = ?2)";
         let mut later = Vec::new();
-        for (at, photo) in seen.photos.iter().enumerate() {
-            let Some(sha) = sha(&photo.sha256) else { continue };
-            if brought.contains(&(photo.path.clone(), sha)) {
+        for (at, (path, sha, crop)) in photos.enumerate() {
+            let Some(sha) = sha else { continue };
+            if brought.contains(&(path.clone(), sha)) {
                 continue;
             }
             let is_there = || {
                 let mut query = self.facts.connection.prepare_cached(query)?;
-                query.query_row(params![sha, photo.crop, folder, photo.path], |row| row.get(0))
+                query.query_row(params![sha, crop, folder, path], |row| row.get(0))
             };
             if !self.facts.told::<bool>(is_there())? {
                 later.push(at);
@@ -65,7 +95,7 @@ impl Gallery {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decisions::{By, Decided, Proposed, Ruling};
+    use super::super::decisions::{By, Proposed, Ruling};
     use super::super::rulings::Ruled;
     use super::super::session::{Entry, Session};
     use super::super::sitting::Sitting;
@@ -73,6 +103,7 @@ mod tests {
     use super::super::tests::embedding;
     use super::super::writer::Writer;
     use super::super::{Error, Result};
+    use super::Decided;
     use std::path::{Path, PathBuf};
 
     struct Week {
@@ -212,8 +243,26 @@ mod tests {
         writer.undo().unwrap();
         drop(writer);
         assert_eq!(known_before.entry().later, [2], "it was never there");
-        // and of one that was skipped nothing is new
-        let skipped = Week::with_a_third(Ruling::Skipped);
-        assert_eq!(skipped.entry().later, [0_usize; 0]);
+    }
+
+    #[test]
+    fn photos_that_came_since_it_was_skipped_are_told_until_it_is_skipped_again_or_named() {
+        let week = Week::with_a_third(Ruling::Skipped);
+        let mut counted = super::super::session::Counted::default();
+        let mut listed =
+            || Session::list(&super::Gallery::open(&week.gallery).unwrap(), &mut counted).unwrap()[0].later;
+        assert_eq!((week.entry().later, listed()), (vec![2], 1));
+        week.rule(&Ruling::Skipped, None).unwrap();
+        assert_eq!((week.entry().later, listed()), (vec![], 0));
+        assert!(matches!(week.rule(&Ruling::Skipped, None), Err(Error::AlreadyDecided { .. })), "nothing came");
+        assert_eq!(Sitting::new(&week.gallery, &week.folder).undo().unwrap().len(), 1);
+        assert_eq!((&week.stands().ruling, week.entry().later), (&Ruling::Skipped, vec![2]));
+        week.rule(&Ruling::New("t9".into()), None).unwrap();
+        assert_eq!((week.photos("t9").len(), week.entry().later, listed()), (3, vec![], 0));
+        // what older versions wrote does not say what there was
+        let old = Decided { ruling: Ruling::Skipped, had: None, ..week.stands() };
+        let photo = || [("a/9.jpg".to_owned(), Some([9; 32]), String::new())].into_iter();
+        assert_eq!(super::since_skipped(&old, photo()), [0_usize; 0]);
+        assert_eq!(super::since_skipped(&Decided { had: Some(vec![]), ..old }, photo()), [0]);
     }
 }

@@ -11,7 +11,7 @@ use super::about::Embedding;
 use super::decisions::{By, Decided, Matter, Proposed, Ruling, shown};
 use super::seen::{Seen, SeenFile, SeenPhoto};
 use super::writer::{Encounter, NewPhoto, Writer};
-use super::{Error, Result, correction, hash};
+use super::{Error, Result, correction, hash, later};
 
 /// What is decided of encounters that are one animal, each with what was proposed.
 #[derive(Clone, Copy, Debug)]
@@ -95,9 +95,10 @@ fn write(
         of_each.push((photos, embeddings));
     }
     let mut matters = Vec::with_capacity(found.len());
-    for ((seen, proposed), (photos, embeddings)) in found.iter().zip(&of_each) {
+    let had: Vec<Vec<String>> = found.iter().map(|(seen, _)| later::marks(seen)).collect();
+    for (((seen, proposed), (photos, embeddings)), had) in found.iter().zip(&of_each).zip(&had) {
         let unread = seen.photos.is_empty();
-        matters.push(Matter { encounter: &seen.encounter, proposed, photos, embeddings, unread });
+        matters.push(Matter { encounter: &seen.encounter, proposed, photos, embeddings, unread, had });
     }
     writer.rule_in(go, root, &matters, ruling)
 }

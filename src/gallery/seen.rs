@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::cache::PhotoCache;
 use crate::data::camera;
-use crate::data::decode;
 use crate::data::foreign;
 use crate::data::hex::hex;
 use crate::data::manifest::{Problem, Side};
+use crate::data::tried::{self, Tried};
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
@@ -25,9 +25,12 @@ use crate::run::{RunError, files};
 use super::about::Embedding;
 use super::asked::{Asked, Embeddable, Together};
 use super::decisions::Decided;
+use super::held::sha;
 use super::identify::each_encounter;
+use super::stands::Lying;
 use super::store::Gallery;
 use super::trained::Trained;
+use super::unchanged::{Files, Mark, as_one, mark};
 use super::writer::cells;
 use super::{Error, Result, hash};
 
@@ -124,6 +127,10 @@ pub(super) struct Seen {
     /// When those were written last, all in one number: a copy that can be read may be as long. None of what older versions wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unread_at: Option<u64>,
+    /// When all files of it were written and changed last, as [`unchanged`](super::unchanged) has it; none of what older versions
+    /// wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) files_at: Option<Mark>,
 }
 
 fn is_first(piece: &usize) -> bool {
@@ -131,6 +138,20 @@ fn is_first(piece: &usize) -> bool {
 }
 
 impl Seen {
+    /// The first of its files as a walk through the folder finds them.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.files
+            .first()
+            .map(|(path, _)| path)
+            .or_else(|| self.photos.first().map(|photo| &photo.path))
+            .map(String::as_str)
+    }
+
+    /// Its photos as a decision on them takes them.
+    pub(super) fn lying(&self) -> impl Iterator<Item = Lying> {
+        self.photos.iter().map(|photo| (photo.path.clone(), sha(&photo.sha256), photo.crop.clone()))
+    }
+
     /// This one, begun, with its next `piece`; none where that is another's.
     fn with(mut self, mut piece: Seen) -> Option<Seen> {
         let is_next = piece.encounter == self.encounter && piece.piece == self.piece + 1;
@@ -140,6 +161,7 @@ impl Seen {
         self.unread.append(&mut piece.unread);
         (self.piece, self.more) = (piece.piece, piece.more);
         self.unread_at = self.unread_at.or(piece.unread_at);
+        self.files_at = self.files_at.or(piece.files_at);
         is_next.then_some(self)
     }
 
@@ -159,6 +181,7 @@ impl Seen {
                 piece: n,
                 more: n + 1 < count,
                 unread_at: self.unread_at.filter(|_| n == 0),
+                files_at: self.files_at.filter(|_| n == 0),
             }
         };
         (0..count).map(piece).collect()
@@ -192,10 +215,10 @@ fn files_of(asked: &Asked, encounter: &str, photos: &[usize]) -> Vec<(String, u6
 }
 
 /// What stands for when files were written that are to be read once more whatever they are.
-const SEE_AGAIN: u64 = 0;
+pub(super) const SEE_AGAIN: u64 = 0;
 
 /// What tells whether files below `folder` were written again: a number made of when each was; none where there is no file.
-fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option<u64> {
+pub(super) fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option<u64> {
     let at = |path: &str| {
         let meta = std::fs::metadata(folder.join(path)).ok();
         meta.map_or(0, |meta| (meta.mtime() as u64).wrapping_mul(1_000_003).wrapping_add(meta.mtime_nsec() as u64))
@@ -203,18 +226,22 @@ fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option
     files.map(at).reduce(|all, one| all.wrapping_mul(31).wrapping_add(one))
 }
 
-/// As [`written_at`] of files that could not be read; what is whole by now, or could not be reached, is to be read again whatever it
-/// is then.
-fn unread_at(folder: &Path, unread: &[(String, String)]) -> Option<u64> {
+/// As [`written_at`] of files that could not be read, and the paths of those that cannot be reached; what is whole by now is to be
+/// read again whatever it is then.
+fn unread_at<'a>(folder: &Path, unread: &'a [(String, String)]) -> (Option<u64>, HashSet<&'a str>) {
     // before they are decoded once more: what is written since is another file
     let at = written_at(folder, unread.iter().map(|(path, _)| path.as_str()));
-    let are_broken = unread.iter().all(|(path, _)| decode::is_broken(&folder.join(path)));
-    if are_broken { at } else { Some(SEE_AGAIN) }
-}
-
-/// The day of the innermost folder above `photo` that is called after one, as far up as `folder`.
-fn day_of_folder(photo: &Path, folder: &Path) -> Option<Date> {
-    camera::day_of_folders(photo.ancestors().skip(1).take_while(|above| above.starts_with(folder)))
+    let mut unreachable = HashSet::new();
+    let mut is_whole = false;
+    for (path, _) in unread {
+        match tried::try_again(&folder.join(path)) {
+            Tried::Whole => is_whole = true,
+            Tried::Broken => {}
+            Tried::Unreachable => drop(unreachable.insert(path.as_str())),
+        }
+    }
+    // where there is no file the number stands for nothing else
+    (if is_whole { Some(SEE_AGAIN) } else { at.map(|at| at.max(1)) }, unreachable)
 }
 
 /// Where what was seen of `folder`, which is absolute, is kept.
@@ -322,10 +349,17 @@ impl SeenFile {
                 continue;
             }
             if seen.photos.is_empty() {
-                // what was seen before of one that was readable stays
-                if !seen.unread.is_empty() && !self.places.contains_key(&seen.encounter) {
-                    self.unread.insert(seen.encounter.clone(), seen);
-                    news.unread = true;
+                match self.places.get(&seen.encounter).filter(|_| !seen.unread.is_empty()) {
+                    // what was seen before of one that was readable stays, and it is known how its files are now
+                    Some(&at) => {
+                        let before = &mut self.all[at];
+                        (before.files, before.files_at, before.unread_at) = (seen.files, seen.files_at, seen.unread_at);
+                    }
+                    None if seen.unread.is_empty() => {}
+                    None => {
+                        self.unread.insert(seen.encounter.clone(), seen);
+                        news.unread = true;
+                    }
                 }
                 continue;
             }
@@ -342,31 +376,6 @@ impl SeenFile {
     }
 }
 
-/// The files of an encounter when it was seen.
-#[derive(Debug)]
-pub(super) struct Files {
-    /// With their lengths.
-    all: Vec<(String, u64)>,
-    /// Those that could not be read.
-    unread: Vec<String>,
-    unread_at: Option<u64>,
-}
-
-impl From<Seen> for Files {
-    fn from(seen: Seen) -> Files {
-        let Seen { files: all, unread, unread_at, .. } = seen;
-        Files { all, unread: unread.into_iter().map(|(path, _)| path).collect(), unread_at }
-    }
-}
-
-impl Files {
-    /// Whether these are the files `now` there, below `folder`.
-    fn are(&self, folder: &Path, now: &[(String, u64)]) -> bool {
-        let again = |at: u64| at != SEE_AGAIN && written_at(folder, self.unread.iter().map(String::as_str)) == Some(at);
-        self.all == now && self.unread_at.is_none_or(again)
-    }
-}
-
 /// The one who looks at a folder for a session.
 #[derive(Debug)]
 pub struct Looking {
@@ -374,6 +383,8 @@ pub struct Looking {
     about: About,
     /// What was seen, with its files then.
     pub(super) seen: HashMap<String, Files>,
+    /// The marks of the files that are looked at, from before they were read: what is written since is another file.
+    marks: HashMap<PathBuf, Mark>,
     file: File,
     _lock: Lock,
 }
@@ -412,7 +423,7 @@ impl Looking {
         file.seek(SeekFrom::End(0)).map_err(io)?;
         let seen = read.all.into_iter().chain(read.unread.into_values());
         let seen = seen.map(|seen| (seen.encounter.clone(), seen.into())).collect();
-        Ok(Looking { place, about, seen, file, _lock: lock })
+        Ok(Looking { place, about, seen, marks: HashMap::new(), file, _lock: lock })
     }
 
     /// Says that so many folders below it have no photo; told with what is seen.
@@ -450,6 +461,7 @@ impl Looking {
         progress: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Vec<Problem>> {
         let cached = (&*source.cache, model.about.preprocessing.image_size);
+        self.mark(asked);
         let problems = each_encounter(model, asked, source, progress, &mut |batch, unread| {
             batch.iter().try_for_each(|one| self.keep((asked, trained), one, cached, unread))
         })?;
@@ -463,6 +475,14 @@ impl Looking {
         self.about.problems = unread.map(ToString::to_string).collect();
         files::replace_json(&self.place.join(ABOUT_FILE), &self.about)?;
         Ok(problems)
+    }
+
+    /// Takes the marks of all files of `asked`.
+    fn mark(&mut self, asked: &Asked) {
+        let photos = asked.encounters.iter().flat_map(|together| &together.photos);
+        let photos = photos.map(|&at| asked.manifest.photos[at].path.clone());
+        let unread = asked.unread.values().flatten().filter_map(|problem| Some(PathBuf::from(problem.photo.as_ref()?)));
+        self.marks = photos.chain(unread).map(|path| (path.clone(), mark(&asked.manifest.root.join(path)))).collect();
     }
 
     fn keep(
@@ -479,14 +499,14 @@ impl Looking {
         let unread =
             unread.map(|problem| (problem.photo.clone().unwrap_or_default(), foreign::sentence(&problem.reason)));
         let unread: Vec<(String, String)> = unread.collect();
-        let unread_at = unread_at(&manifest.root, &unread);
+        let (unread_at, unreachable) = unread_at(&manifest.root, &unread);
         let seen = |&at: &usize| -> Result<SeenPhoto> {
             let photo = &manifest.photos[at];
             let path = manifest.full_path(at);
             let sha256 = hash::of_photo(cache, &manifest.file(at), side).map_err(|e| RunError::io("read", &path, e))?;
             Ok(SeenPhoto {
                 path: photo.path.to_str().ok_or_else(|| Error::NotUnicode { path: path.clone() })?.into(),
-                date: photo.date.or_else(|| camera::day_on(&path)).or_else(|| day_of_folder(&path, &self.about.folder)),
+                date: photo.date.or_else(|| camera::day_of(&path, &self.about.folder)),
                 crop: cells(photo.crop),
                 looked: asked.looked.contains(&at),
                 side: photo.side,
@@ -497,7 +517,12 @@ impl Looking {
         let photos = photos.iter().map(seen).collect::<Result<_>>()?;
         let encounter = together.encounter.clone();
         let files = files_of(asked, &encounter, &together.photos);
-        let seen = Seen { encounter, files, photos, vectors: rows.to_vec(), unread, unread_at, ..Seen::default() };
+        // of what cannot be reached it counts how it is now: it may have been reached when it was marked
+        let before = |path: &str| self.marks.get(Path::new(path)).filter(|_| !unreachable.contains(path)).copied();
+        let marks = files.iter().map(|(path, _)| before(path).unwrap_or_else(|| mark(&manifest.root.join(path))));
+        let files_at = Some(as_one(marks));
+        let vectors = rows.to_vec();
+        let seen = Seen { encounter, files, photos, vectors, unread, unread_at, files_at, ..Seen::default() };
         let path = self.place.join(SEEN_FILE);
         let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
         let most = MOST_NUMBERS / self.about.embedding.dims.max(1);
@@ -644,10 +669,16 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_called_after_a_day_dates_its_photos() {
-        let day = |photo: &str| day_of_folder(photo.as_ref(), "/x/2025-01-01/week".as_ref()).map(|day| day.to_string());
+        let day =
+            |photo: &str| camera::day_of(photo.as_ref(), "/x/2025-01-01/week".as_ref()).map(|day| day.to_string());
         assert_eq!(day("/x/2025-01-01/week/2026-07-09 b/1.jpg").as_deref(), Some("2026-07-09"));
         assert_eq!(day("/x/2025-01-01/week/2026-07-09/left/1.jpg").as_deref(), Some("2026-07-09"));
         assert_eq!(day("/x/2025-01-01/week/e1/2026-07-09.jpg"), None, "what lies above was not given");
+    }
+
+    /// Leaves `seen` as it would be written and read.
+    fn kept(seen: &Seen) -> Files {
+        serde_json::from_str::<Seen>(&serde_json::to_string(seen).unwrap()).unwrap().into()
     }
 
     #[test]
@@ -656,23 +687,79 @@ mod tests {
         let (path, files) = (dir.path().join("1.jpg"), vec![("1.jpg".to_owned(), 4)]);
         std::fs::write(&path, "torn").unwrap();
         let unread = vec![("1.jpg".to_owned(), "it is no photo".to_owned())];
-        let at = unread_at(dir.path(), &unread);
+        let (at, unreachable) = unread_at(dir.path(), &unread);
+        assert!(unreachable.is_empty());
         let seen = Seen { files: files.clone(), unread: unread.clone(), unread_at: at, ..Seen::default() };
-        let text = serde_json::to_string(&seen).unwrap();
-        let kept: Files = serde_json::from_str::<Seen>(&text).unwrap().into();
-        assert!(kept.are(dir.path(), &files));
+        let marked = kept(&Seen { files_at: Some(as_one([mark(&path)].into_iter())), ..seen.clone() });
+        let older = kept(&seen); // of a version that marked only what cannot be read
+        assert!(older.are(dir.path(), &files) && marked.are(dir.path(), &files));
         std::fs::write(&path, "good").unwrap();
         let at = std::time::SystemTime::UNIX_EPOCH; // as `cp -p` leaves it
         File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
-        assert!(!kept.are(dir.path(), &files));
+        assert!(!older.are(dir.path(), &files) && !marked.are(dir.path(), &files));
         // one that is whole by the time that the others of its batch are read
         image::RgbImage::new(2, 2).save_with_format(&path, image::ImageFormat::Png).unwrap();
-        let whole = Files::from(Seen { unread_at: unread_at(dir.path(), &unread), ..seen.clone() });
-        assert!(!whole.are(dir.path(), &files));
-        // what older versions wrote, and what was read, goes by its length
-        let older = Files::from(Seen { unread_at: None, ..seen.clone() });
+        let files_at = Some(as_one([mark(&path)].into_iter()));
+        let whole = Seen { unread_at: unread_at(dir.path(), &unread).0, files_at, ..seen.clone() };
+        assert!(!kept(&whole).are(dir.path(), &files));
+        // what older versions wrote goes by its length
+        let older = kept(&Seen { unread_at: None, ..seen });
         assert!(older.are(dir.path(), &files) && !older.are(dir.path(), &[]));
-        let read = Files::from(Seen { unread: Vec::new(), unread_at: written_at(dir.path(), [].into_iter()), ..seen });
-        assert!(read.are(dir.path(), &files));
+    }
+
+    #[test]
+    fn an_edit_of_the_same_length_is_another_file_and_what_is_only_said_of_it_is_not() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1.jpg");
+        std::fs::write(&path, "seen").unwrap();
+        let sha256 = hex(&hash::of_file(&path).unwrap());
+        let files = vec![("1.jpg".to_owned(), 4)];
+        let photos = vec![SeenPhoto { path: "1.jpg".into(), sha256, ..photo(1) }];
+        let files_at = Some(as_one([mark(&path)].into_iter()));
+        let seen = kept(&Seen { files: files.clone(), photos, files_at, ..Seen::default() });
+        assert!(seen.are(dir.path(), &files));
+        std::thread::sleep(std::time::Duration::from_millis(20)); // what a clock of files may not tell apart
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(seen.are(dir.path(), &files), "the same is in it");
+        let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::write(&path, "edit").unwrap();
+        assert!(!seen.are(dir.path(), &files));
+        File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        assert!(!seen.are(dir.path(), &files), "also where it keeps the time");
+        std::fs::write(&path, "seen").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        assert!(seen.are(dir.path(), &files));
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_asked_about_again_only_when_it_is_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        // a link to nothing, as to a disk that is not there
+        let (path, there) = (dir.path().join("1.jpg"), dir.path().join("there.jpg"));
+        std::os::unix::fs::symlink(&there, &path).unwrap();
+        let (files, unread) = (vec![("1.jpg".to_owned(), 0)], vec![("1.jpg".to_owned(), "it is gone".to_owned())]);
+        let (unread_at, unreachable) = unread_at(dir.path(), &unread);
+        assert_eq!(unreachable, ["1.jpg"].into());
+        let files_at = Some(as_one([mark(&path)].into_iter()));
+        let seen = kept(&Seen { files: files.clone(), unread, unread_at, files_at, ..Seen::default() });
+        assert!(seen.are(dir.path(), &files));
+        std::fs::write(&there, "").unwrap();
+        assert!(!seen.are(dir.path(), &files));
+        // one of which all photos were seen and none can be reached by now is known as it is
+        let place = dir.path();
+        let now =
+            Seen { files: files.clone(), unread: vec![("a/1.jpg".into(), "gone".into())], files_at, ..Seen::default() };
+        append(
+            place,
+            &[
+                Seen { files: vec![("1.jpg".into(), 9)], ..self::seen("a", 1, 1) },
+                Seen { encounter: "a".into(), ..now },
+            ],
+        );
+        let mut file = SeenFile::at(place);
+        file.read_on(Some(&embedding())).unwrap();
+        let one = file.get("a").unwrap();
+        assert_eq!((one.photos.len(), &one.files, one.files_at), (1, &files, files_at));
     }
 }

@@ -4,7 +4,7 @@
 //! at once, and a session that was killed goes on where it was: what was decided is the gallery's own. [`sitting`](super::sitting)
 //! keeps it up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -61,8 +61,8 @@ pub struct Entry {
     pub best: Vec<NearPhoto>,
     /// What was decided of it.
     pub decided: Option<Decided>,
-    /// Of one that is decided to be somebody the photos that the gallery does not have, as they came or were repaired since: places
-    /// in `photos`.
+    /// Of one that is decided to be somebody the photos that the gallery does not have, of one that was skipped those that it did not
+    /// have then, as they came or were repaired since: places in `photos`.
     pub later: Vec<usize>,
     /// Those of its photos that other encounters of the folder have, too, byte for byte: a word for each, the same in all of them.
     pub copies: Vec<String>,
@@ -140,9 +140,7 @@ impl Session {
             // one that was corrected has several decisions
             let standing = decided.iter().filter(|decided| !decided.undone);
             let standing: HashMap<&str, &Decided> = standing.map(|one| (one.encounter.as_str(), one)).collect();
-            let named = standing.values().filter(|one| one.ruling.individual().is_some());
-            let named: HashSet<&str> = named.map(|one| one.encounter.as_str()).collect();
-            let later = counted.later(gallery, &about, &named)?;
+            let later = counted.later(gallery, &about, &standing)?;
             let decided = standing.into_values().filter(|one| unread.let_count(one)).count();
             let encounters = about.encounters.max(decided);
             let outline = Outline { folder: about.folder.clone(), encounters, decided, later };
@@ -161,9 +159,9 @@ type CountedOf = ((u64, u64), Option<(SystemTime, u64)>);
 pub struct Counted(HashMap<PathBuf, (CountedOf, usize)>);
 
 impl Counted {
-    /// How many of the encounters `named` that were seen in the folder of `about`.
-    fn later(&mut self, gallery: &Gallery, about: &About, named: &HashSet<&str>) -> Result<usize> {
-        if named.is_empty() {
+    /// How many of the encounters that were seen in the folder of `about`, by what is decided of them and is `standing`.
+    fn later(&mut self, gallery: &Gallery, about: &About, standing: &HashMap<&str, &Decided>) -> Result<usize> {
+        if standing.is_empty() {
             return Ok(0);
         }
         let place = place(gallery.folder(), &about.folder);
@@ -177,8 +175,14 @@ impl Counted {
         seen.read_on(Some(&about.embedding))?;
         let brought = gallery.brought(&folder)?;
         let mut count = 0;
-        for one in seen.all().iter().filter(|one| named.contains(one.encounter.as_str())) {
-            count += usize::from(!gallery.later(&folder, one, &brought)?.is_empty());
+        for one in seen.all() {
+            let later = match standing.get(one.encounter.as_str()) {
+                Some(decided) if decided.counts_with(one.photos.len()) => {
+                    gallery.later((&folder, decided), one.lying(), &brought)?
+                }
+                _ => Vec::new(),
+            };
+            count += usize::from(!later.is_empty());
         }
         self.0.insert(place, (of, count));
         Ok(count)
@@ -198,6 +202,7 @@ mod tests {
             individual: individual.into(),
             encounter: String::new(),
             distance,
+            is_same: false,
         };
         // of several photos the mean decides, so that another may have the nearest one
         let proposed = |decision: Verdict, individual: Option<&str>| {

@@ -1,6 +1,6 @@
 //! A folder that is gone through with a gallery, kept in memory: after a decision only what it has changed is read and measured.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use super::decisions::{By, Decided};
 use super::groups::Groups;
 use super::held::{self, Holdings};
 use super::identify::{Catalogue, Decision};
-use super::later::Brought;
 use super::ranks::Ranked;
 use super::rulings::{self, Ruled};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
 use super::session::{Entry, Session, promise};
+use super::stands::OfFolder;
 use super::store::{Counts, Gallery};
 use super::{Error, Result};
 
@@ -139,42 +139,35 @@ impl Sitting {
     fn decide(&mut self, standing: &mut Standing, looking: bool) -> Result<bool> {
         let key = self.folder.to_string_lossy().into_owned();
         let gallery = standing.catalogue.gallery();
-        // of an encounter the last one counts; who only added photos has not decided who it is
-        let mut decided: HashMap<String, Decided> = HashMap::new();
-        for one in gallery.decided(Some(&key))?.into_iter().filter(|decided| !decided.undone) {
-            let by = decided.get(&one.encounter).filter(|_| one.more).map_or(one.by, |before| before.by);
-            decided.insert(one.encounter.clone(), Decided { by, ..one });
-        }
-        let called = gallery.called_otherwise()?;
-        for one in decided.values_mut() {
-            if let Some(now) = one.ruling.individual().and_then(|name| called.get(name)).cloned() {
-                one.ruling = one.ruling.of(now);
-            }
-        }
-        let brought = if decided.is_empty() { Brought::default() } else { gallery.brought(&key)? };
+        let stands = OfFolder::of(gallery, &key)?;
         let mut changed = false;
         for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
-            let decided = decided.remove(&entry.proposal.encounter).filter(|one| one.counts_with(entry.photos.len()));
-            let is_named = decided.as_ref().is_some_and(|one| one.ruling.individual().is_some());
-            let later = match self.seen.get(&entry.proposal.encounter).filter(|_| is_named) {
-                Some(seen) => gallery.later(&key, seen, &brought)?,
+            let decided = stands.on(&entry.proposal.encounter, entry.photos.len());
+            let later = match self.seen.get(&entry.proposal.encounter) {
+                Some(seen) => stands.later(gallery, decided, seen.lying())?,
                 None => Vec::new(),
             };
-            if (&entry.decided, &entry.later) != (&decided, &later) {
+            if (entry.decided.as_ref(), &entry.later) != (decided, &later) {
                 let entry = Arc::make_mut(entry);
-                (entry.decided, entry.later) = (decided, later);
+                (entry.decided, entry.later) = (decided.cloned(), later);
                 changed = true;
             }
         }
-        let is_new = |entry: &Entry| entry.decided.is_none() && entry.proposal.is_new();
-        let new: Vec<usize> = (0..standing.entries.len()).filter(|&at| is_new(&standing.entries[at])).collect();
+        let is_new = |entry: &Entry| match entry.settled() {
+            Some(decided) => decided.was_new(),
+            None => entry.proposal.is_new(),
+        };
+        let mut new: Vec<usize> = (0..standing.entries.len()).filter(|&at| is_new(&standing.entries[at])).collect();
+        // as a walk through the folder finds them, whenever they were seen
+        new.sort_by_key(|&at| self.seen.all()[at].first().map(Path::new));
         let name = |at: &usize| standing.entries[*at].proposal.encounter.as_str();
         let encounters: Vec<(&str, &[f32])> =
             new.iter().map(|at| (name(at), &self.seen.all()[*at].vectors[..])).collect();
         let dims = standing.catalogue.gallery().embedding().dims;
         let named = self.groups.of(dims, &encounters, standing.catalogue.cut(), looking)?;
         let mut of_entry = vec![None; standing.entries.len()];
-        new.iter().zip(named).for_each(|(&at, name)| of_entry[at] = name);
+        let numbered = new.iter().zip(named).filter(|(at, _)| standing.entries[**at].settled().is_none());
+        numbered.for_each(|(&at, name)| of_entry[at] = name);
         for (entry, group) in standing.entries.iter_mut().zip(of_entry) {
             if entry.proposal.group != group {
                 Arc::make_mut(entry).proposal.group = group;
@@ -327,7 +320,7 @@ impl Standing {
         let paths = photos.iter().map(|path| folder.join(path)).collect();
         let proposal = self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?;
         Ok(Entry {
-            proposal: proposal.with(holdings.held),
+            proposal: proposal.with(holdings),
             photos: paths,
             unread: unread(folder, seen),
             date: seen.photos.iter().find_map(|photo| photo.date),
@@ -359,6 +352,7 @@ pub(super) mod tests {
     use super::super::calibrated::calibrate_gallery;
     use super::super::calibrated::tests::put as calibrated;
     use super::super::decisions::{Matter, Proposed, Ruling};
+    use super::super::groups::NewOnes;
     use super::super::hash;
     use super::super::seen::{Looking, SEEN_FILE, SeenPhoto};
     use super::super::session::Outline;
@@ -533,6 +527,63 @@ pub(super) mod tests {
         sitting.undo().unwrap();
         sitting.undo().unwrap();
         assert_eq!(groups(&mut sitting), ["new 1", "new 2", "new 1", "new 2"]);
+    }
+
+    #[test]
+    fn groups_have_the_numbers_that_a_walk_gives_them_whoever_is_named_or_skipped_and_whenever_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let gallery = dir.path().join("g");
+        let open = calibrated(&gallery, &drawn(80, 3, 0.2, 3));
+        calibrate_gallery(&open, Asked { false_new: 0.1, wrong_name: 0.1 }, None).unwrap();
+        let strangers = drawn(4, 1, 0.05, 99);
+        let folder = dir.path().join("week");
+        // b came after the others were seen
+        let all: Vec<(String, Vec<f32>)> = [(0, "a"), (2, "c"), (3, "b")]
+            .iter()
+            .map(|&(row, name)| (name.to_owned(), strangers.embedding(row).to_vec()))
+            .collect();
+        write(&gallery, &folder, open.embedding(), &all);
+        let told = |session: &Session| {
+            let told = session.entries.iter().map(|entry| {
+                let group = entry.proposal.group.clone().unwrap_or_default();
+                (entry.proposal.encounter.clone(), group)
+            });
+            told.collect::<Vec<_>>()
+        };
+        // as who asks about the folder has them
+        let by_verb = |session: &Session| {
+            let mut new = NewOnes::default();
+            for name in ["a", "b", "c"] {
+                let row = &all.iter().find(|(other, _)| other == name).unwrap().1;
+                let entry = session.entries.iter().find(|entry| entry.proposal.encounter == name).unwrap();
+                match entry.settled() {
+                    Some(decided) if decided.was_new() => new.take_named(name, row),
+                    None if entry.proposal.is_new() => new.take(name, row),
+                    _ => {}
+                }
+            }
+            let cut = Catalogue::of(Gallery::open(&gallery).unwrap()).unwrap().cut().copied().unwrap();
+            new.groups(open.embedding().dims, &cut, std::iter::empty()).unwrap()
+        };
+        let mut sitting = Sitting::new(&gallery, &folder);
+        let mut same = |expected: [&str; 3]| {
+            let session = sitting.look().unwrap().0;
+            let (found, again) = (told(&session), told(&Session::read(&gallery, &folder).unwrap()));
+            assert_eq!(found.iter().map(|(_, group)| group.as_str()).collect::<Vec<_>>(), expected);
+            assert_eq!(found, again, "opened again");
+            let grouped = found.into_iter().filter(|(_, group)| !group.is_empty());
+            assert_eq!(by_verb(&session), grouped.collect());
+        };
+        same(["new 1", "new 3", "new 2"]);
+        let mut by = Sitting::new(&gallery, &folder);
+        let new = Proposed { decision: Some(super::super::identify::Verdict::NewIndividual), ..Proposed::default() };
+        let (encounters, zoe) = ([("a".to_owned(), new)], Ruling::New("Zoe".into()));
+        let ruled = [Ruled { encounters: &encounters, ruling: &zoe, corrects: None }];
+        let version = Gallery::open(&gallery).unwrap().version().unwrap();
+        assert!(by.rule(&ruled, By::Person, version).unwrap().is_empty());
+        same(["", "new 3", "new 2"]);
+        decide(&mut by, &["c"], Ruling::Skipped).unwrap();
+        same(["", "new 3", "new 2"]);
     }
 
     #[test]
@@ -741,7 +792,7 @@ pub(super) mod tests {
         // as versions wrote it that knew no goes
         for encounter in ["d", "e"] {
             let (photos, embeddings, proposed) = (&[][..], &[][..], &Proposed::default());
-            let matter = Matter { encounter, proposed, photos, embeddings, unread: false };
+            let matter = Matter { encounter, proposed, photos, embeddings, unread: false, had: &[] };
             let ruling = (&Ruling::Known("t1".into()), By::Program, None);
             Writer::open(&gallery).unwrap().rule(&folder.to_string_lossy(), &[matter], ruling).unwrap();
         }

@@ -94,7 +94,8 @@ fn a_photo_is_known_by_its_bytes_and_by_its_place() {
         change(&mut photo);
         writer.there(&photo).unwrap()
     };
-    let otherwise = There::Otherwise { known_as: "t2".into() };
+    let lies_at = "/photos/1.jpg".into();
+    let otherwise = There::Otherwise { known_as: "t2".into(), lies_at };
     assert_eq!(there(|_| {}), There::Known);
     assert_eq!(there(|p| p.path = "copy.jpg".into()), There::Known);
     assert_eq!(there(|p| p.root = "/copy".into()), There::Known);

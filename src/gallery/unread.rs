@@ -1,15 +1,17 @@
-//! Photos that could not be read when their encounter was decided: it is asked about again only when one is another file, or could
-//! not be read for a reason that passes.
+//! Photos that could not be read when their encounter was decided: it is asked about again only when one is another file, or can be
+//! reached by now.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::foreign;
 use crate::data::manifest::{Manifest, Problem};
-use crate::data::{decode, foreign};
+use crate::data::tried::{self, Tried};
 
 use super::asked::Together;
+use super::unchanged::mark;
 
 /// A photo that could not be read, as its file was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +20,13 @@ pub struct Unread {
     pub photo: String,
     /// Why it could not.
     pub reason: String,
-    /// How long it was; 0 like `written` where its file was not found to be broken, which is asked again.
+    /// How long it was; 0 like `written` where its file could be read by then, which is asked again.
     pub bytes: u64,
     /// When it was written last, in milliseconds since 1970.
     pub written: u64,
+    /// Of one that could not be reached when it was written and changed last, in nanoseconds; zeros where it was not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<(u64, u64)>,
 }
 
 /// Length and time of the file at `path`; zeros where it is gone.
@@ -41,15 +46,24 @@ impl Unread {
             let file = manifest.full_path(at);
             // before it is decoded once more: what is written since, or while the others of its batch were read, is another file
             let before = look(&file);
-            let (bytes, written) = if decode::is_broken(&file) { before } else { (0, 0) };
+            let ((bytes, written), unreachable) = match tried::try_again(&file) {
+                Tried::Broken => (before, None),
+                Tried::Whole => ((0, 0), None),
+                // as it is now: it may have been reached before
+                Tried::Unreachable => (look(&file), Some(mark(&file))),
+            };
             let photo = path.to_string_lossy().into_owned();
-            Some(Unread { photo, reason: foreign::sentence(&problem.reason), bytes, written })
+            Some(Unread { photo, reason: foreign::sentence(&problem.reason), bytes, written, unreachable })
         };
         if problems.is_empty() { Vec::new() } else { together.photos.iter().filter_map(of_photo).collect() }
     }
 
     /// Whether the file at its path is as it was.
     pub(super) fn is_as_it_was(&self) -> bool {
-        (self.bytes, self.written) != (0, 0) && look(Path::new(&self.photo)) == (self.bytes, self.written)
+        let path = Path::new(&self.photo);
+        match self.unreachable {
+            Some(at) => at == mark(path),
+            None => (self.bytes, self.written) != (0, 0) && look(path) == (self.bytes, self.written),
+        }
     }
 }

@@ -87,6 +87,8 @@ pub enum There {
     Otherwise {
         /// As whom.
         known_as: String,
+        /// Where the gallery has it, as a whole path.
+        lies_at: String,
     },
     /// A photo lies at its path, with other bytes or seen in another part.
     Changed,
@@ -240,12 +242,12 @@ impl Writer {
     pub fn there(&self, photo: &NewPhoto) -> Result<There> {
         let connection = &self.facts.connection;
         let crop = cells(photo.crop);
-        let select = "SELECT p.sha256, p.crop, e.individual, i.name FROM photos p
-            JOIN encounters e ON e.id = p.encounter JOIN individuals i ON i.id = e.individual WHERE p.gone IS NULL";
+        let select = "SELECT p.sha256, p.crop, e.individual, i.name, r.path || '/' || p.path FROM photos p
+            JOIN roots r ON r.id = p.root JOIN encounters e ON e.id = p.encounter JOIN individuals i ON i.id = e.individual WHERE p.gone IS NULL";
         let find = || -> rusqlite::Result<There> {
             let read = |row: &rusqlite::Row<'_>| {
                 let same = row.get_ref(0)?.as_blob()? == photo.sha256 && row.get_ref(1)?.as_str()? == crop;
-                Ok((same, row.get::<_, i64>(2)?, row.get::<_, String>(3)?))
+                Ok((same, row.get::<_, i64>(2)?, [row.get::<_, String>(3)?, row.get(4)?]))
             };
             let at = format!("{select} AND p.path = ?2 AND p.root = (SELECT id FROM roots WHERE path = ?1)");
             let at = connection.prepare_cached(&at)?.query_row(params![photo.root, photo.path], read).optional()?;
@@ -253,13 +255,13 @@ impl Writer {
                 let like = format!("{select} AND p.sha256 = ?1 AND p.crop = ?2");
                 connection.prepare_cached(&like)?.query_row(params![photo.sha256, crop], read).optional()
             };
-            let Some((same, individual, name)) = at.map_or_else(like, |found| Ok(Some(found)))? else {
+            let Some((same, individual, [known_as, lies_at])) = at.map_or_else(like, |found| Ok(Some(found)))? else {
                 return Ok(There::New);
             };
             let mut whose = connection.prepare_cached("SELECT individual FROM names WHERE name = ?1")?;
             let whose: Option<i64> = whose.query_row([&photo.individual], |row| row.get(0)).optional()?;
             Ok(match (same, whose == Some(individual)) {
-                (_, false) => There::Otherwise { known_as: name },
+                (_, false) => There::Otherwise { known_as, lies_at },
                 (true, true) => There::Known,
                 (false, true) => There::Changed,
             })

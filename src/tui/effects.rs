@@ -1,6 +1,7 @@
 //! What the model asks for, done on threads of their own that answer with messages. Nothing here waits on the screen,
 //! and nothing of the screen waits on it.
 
+mod afresh;
 mod costs;
 mod machine;
 mod naming;
@@ -328,12 +329,14 @@ impl Effects {
             Effect::See(gallery, folder) => later(
                 "see",
                 Box::new(move |inbox| {
-                    let flags = ["--gallery".into(), gallery.display().to_string(), "--session".into()];
-                    let flags: Vec<String> = std::iter::once(folder.display().to_string()).chain(flags).collect();
+                    let _ends = naming::Ends { inbox, of: (gallery.clone(), folder.clone()) };
                     if naming::is_looked_at(&gallery, &folder) {
                         return; // what it sees comes
                     }
-                    if let Err(why) = verb(&workspace, "identify", &flags) {
+                    sitting.begins_to_look(&gallery, &folder);
+                    let flags =
+                        [&*folder.display().to_string(), "--gallery", &*gallery.display().to_string(), "--session"];
+                    if let Err(why) = verb(&workspace, "identify", &flags.map(str::to_owned)) {
                         tell(inbox, Message::Failed(why));
                     }
                     tell(inbox, sitting.session(gallery, folder));

@@ -3,15 +3,15 @@
 //! A key proposes nothing by itself: what is written down is what stands on the screen when Enter is pressed.
 
 mod act;
+mod looks;
 pub(super) mod view;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::data::counted::counted;
 use crate::gallery::decisions::{Proposed, Ruling};
-use crate::gallery::identify::NearPhoto;
+use crate::gallery::identify::{NearPhoto, Verdict};
 use crate::gallery::session::{Entry, Outline, Session};
 use crate::gallery::store::Counts;
 
@@ -87,8 +87,12 @@ pub(super) struct Identify {
     pub(super) anew: bool,
     /// A decision is being written down.
     pub(super) writing: bool,
-    /// How many photos that cannot be read were told of.
-    pub(super) told: usize,
+    /// The look at photos that was asked for and has not ended: gallery and folder.
+    pub(super) seeing: Option<(PathBuf, PathBuf)>,
+    /// How many photos are seen by who looks at the folder that is open, of how many, where that was said.
+    pub(super) seen: Option<(usize, usize)>,
+    /// Photos that cannot be read, as far as that was told.
+    pub(super) told: looks::Told,
     /// The encounter to go to once the session is read again.
     pub(super) wanted: Option<String>,
 }
@@ -144,8 +148,7 @@ impl Identify {
         let (gallery, folder) = self.left.take().filter(|_| self.opening.is_none())?;
         let line = self.galleries.as_ref()?.iter().find(|line| line.folder == gallery)?;
         let at = line.sessions.iter().find(|outline| outline.folder == folder).filter(|outline| is_unfinished(outline));
-        self.opening = at.map(|outline| (gallery, outline.folder.clone()));
-        self.opening.clone()
+        at.map(|outline| (gallery, outline.folder.clone()))
     }
 
     /// Takes a new list; what was chosen stays chosen, and of a first one it is a folder that is not done.
@@ -186,7 +189,7 @@ impl Identify {
         let is_same = before.is_some();
         if !is_same {
             // what was asked of another is its own matter
-            (self.writing, self.told) = (false, 0);
+            (self.writing, self.told) = (false, looks::Told::default());
         }
         let stays = stays && is_same && !self.is_likely_new();
         let beside = self.shown_name().map(str::to_owned).filter(|_| stays);
@@ -235,15 +238,6 @@ impl Identify {
             }
         }
         self.profile_wanted()
-    }
-
-    /// What is to be said once of photos that cannot be read.
-    pub(super) fn unread_news(&mut self) -> Option<String> {
-        let problems = &self.session.as_ref()?.problems;
-        let before = std::mem::replace(&mut self.told, problems.len());
-        let first = problems.first().filter(|_| problems.len() > before)?;
-        let others = if problems.len() > 1 { "; the others are told beside their encounters" } else { "" };
-        Some(format!("{} cannot be read: {first}{others}", counted(problems.len(), "photo")))
     }
 
     /// Whether all is decided.
@@ -305,6 +299,13 @@ impl Identify {
             }
         }
         names
+    }
+
+    /// What the row of `entry` reads, as long as it is open; none without a calibration.
+    pub(super) fn reads(entry: &Entry) -> Option<Verdict> {
+        // a part of it is somebody's, who is near is another matter
+        let is_part = entry.proposal.held_as().is_none() && !entry.proposal.already.is_empty();
+        if is_part { Some(Verdict::Look) } else { entry.proposal.decision }
     }
 
     /// Whether a new individual is proposed, and nobody was put beside it nor has photos of it.
@@ -434,7 +435,7 @@ impl Identify {
             let entry = session.entries.iter().find(|entry| entry.proposal.encounter == *name);
             let entry = entry.ok_or_else(|| format!("{name} is gone"))?;
             match &ruling {
-                Ruling::Skipped if entry.decided.is_some() && entry.settled().is_none() => {
+                Ruling::Skipped if entry.decided.is_some() && entry.settled().is_none() && entry.later.is_empty() => {
                     let keys = self.namers();
                     let still = match entry.photos.is_empty() {
                         true => String::new(),

@@ -70,6 +70,12 @@ pub(super) enum Message {
     Begun(PathBuf, PathBuf),
     /// A session as it stands: gallery, folder, and what was read.
     Session(PathBuf, PathBuf, Result<Arc<Session>, String>),
+    /// How many photos of a folder that is looked at for a gallery are seen, of how many; none where nobody says.
+    Seeing(PathBuf, PathBuf, Option<(usize, usize)>),
+    /// A look at the photos of a folder for a gallery, that was asked for here, has ended.
+    Looked(PathBuf, PathBuf),
+    /// Files of a folder are others than when somebody looked at them last for a gallery.
+    Otherwise(PathBuf, PathBuf),
     /// Decisions of a folder with a gallery were written down or taken back, or could not be.
     Ruled(PathBuf, PathBuf, Box<Written>),
     /// A known individual of a gallery was looked up.

@@ -119,21 +119,21 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Galleries(galleries) => {
             model.identify.list(galleries);
             if let Some((gallery, folder)) = model.identify.go_on() {
-                return vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)];
+                return model.identify.see(gallery, folder);
             }
         }
         Message::Begun(gallery, folder) => {
-            model.identify.opening = Some((gallery.clone(), folder.clone()));
-            return vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)];
+            return model.identify.see(gallery, folder);
         }
+        Message::Seeing(gallery, folder, seen) => model.identify.seen_so_far((gallery, folder), seen),
+        Message::Looked(gallery, folder) => model.identify.looked(&(gallery, folder)),
+        Message::Otherwise(gallery, folder) => return model.identify.see_again((gallery, folder)),
         Message::Session(gallery, folder, session) => {
             if model.identify.opening.as_ref() == Some(&(gallery, folder)) {
                 match session {
                     Ok(session) => {
                         let effects = model.identify.take(session);
-                        if let Some(words) = model.identify.unread_news() {
-                            model.say(words, true);
-                        }
+                        tell_unread(model);
                         return effects;
                     }
                     Err(why) => {
@@ -266,6 +266,19 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Panicked(what) => model.ending = Some(Ending::Broken(what)),
     }
     Vec::new()
+}
+
+/// Says which photos cannot be read, once; what stands there of some that can be read by now goes.
+fn tell_unread(model: &mut Model) {
+    let before = model.identify.told.words.clone();
+    let stands = |(said, _): &(String, bool)| !before.is_empty() && *said == before;
+    match model.identify.unread_news() {
+        Some((words, true)) => model.say(words, true),
+        Some((words, false)) if model.notice.as_ref().is_some_and(stands) => {
+            model.notice = Some((words, true)).filter(|(words, _)| !words.is_empty());
+        }
+        _ => {}
+    }
 }
 
 fn configs_read(model: &mut Model, purpose: Purpose, mut configs: Vec<(String, Config)>) -> Vec<Effect> {

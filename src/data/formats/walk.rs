@@ -129,7 +129,7 @@ pub(super) fn is_photo(file: &Path) -> bool {
 }
 
 /// Whether the name ends as photos' names do, so that a broken one is reported rather than passed over.
-fn named_like_photo(file: &Path) -> bool {
+pub fn named_like_photo(file: &Path) -> bool {
     let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     matches!(
         extension.as_str(),

@@ -1,7 +1,8 @@
 //! Galleries and sessions for the tab where new photos get their names: what is read, and what is written down.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::data::counted::counted;
@@ -18,6 +19,8 @@ use crate::gallery::store::Gallery;
 use crate::run::Workspace;
 use crate::tui::identify::{GalleryLine, Profile};
 use crate::tui::message::{Message, Written};
+
+use super::afresh;
 
 /// When the files behind a session changed last, and how long they were.
 pub(super) type Marks = Vec<Option<(SystemTime, u64)>>;
@@ -74,19 +77,36 @@ fn standing<'a>(session: Option<&'a Session>, encounter: &str) -> Option<&'a Dec
 /// The folder that is gone through last, as far as it was read: what decides and what looks share it, so that neither reads what
 /// the other has.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shared(Arc<Mutex<Option<Sitting>>>);
+pub(super) struct Shared {
+    sitting: Arc<Mutex<Option<Sitting>>>,
+    /// The folder that somebody looks at or did last, with what told its files from others when that began.
+    looked_at: Arc<Mutex<Option<(PathBuf, PathBuf, u64)>>>,
+}
 
 impl Shared {
     fn with<T>(&self, (gallery, folder): (&Path, &Path), work: impl FnOnce(&mut Sitting) -> T) -> T {
         // after a panic it is begun anew
-        let mut sitting = self.0.lock().unwrap_or_else(|poisoned| {
-            self.0.clear_poison();
+        let mut sitting = self.sitting.lock().unwrap_or_else(|poisoned| {
+            self.sitting.clear_poison();
             let mut sitting = poisoned.into_inner();
             *sitting = None;
             sitting
         });
         let same = sitting.take().filter(|sitting| sitting.is_of(gallery, folder));
         work(sitting.insert(same.unwrap_or_else(|| Sitting::new(gallery, folder))))
+    }
+
+    /// Somebody begins to look at the photos of `folder` now.
+    pub(super) fn begins_to_look(&self, gallery: &Path, folder: &Path) {
+        let mark = afresh::mark(folder, gallery);
+        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *looked_at = Some((gallery.to_path_buf(), folder.to_path_buf(), mark));
+    }
+
+    /// What told the files of `folder` from others when somebody here began to look at them last; none where nobody did.
+    pub(super) fn looked_at(&self, gallery: &Path, folder: &Path) -> Option<u64> {
+        let looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        looked_at.as_ref().filter(|(of, at, _)| of == gallery && at == folder).map(|(.., mark)| *mark)
     }
 
     /// The session as it stands.
@@ -123,6 +143,21 @@ impl Shared {
             Written { said, open_again, session }
         });
         Message::Ruled(gallery, folder, Box::new(written))
+    }
+}
+
+/// Says that a look at a folder has ended when this goes, also by a panic.
+pub(super) struct Ends<'a> {
+    pub(super) inbox: &'a Sender<Message>,
+    /// The gallery and the folder.
+    pub(super) of: (PathBuf, PathBuf),
+}
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        let (gallery, folder) = std::mem::take(&mut self.of);
+        // the screen may have ended meanwhile
+        let _ = self.inbox.send(Message::Looked(gallery, folder));
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::data::counted::counted;
 use crate::eval::report::{REPORT_FILE, Report};
 use crate::eval::session;
+use crate::gallery::progress;
 use crate::gallery::session::Counted;
 use crate::nn::ops::device;
 use crate::run::metrics::Tail;
@@ -21,6 +22,7 @@ use crate::tui::evaluate::Evaluation;
 use crate::tui::identify::GalleryLine;
 use crate::tui::message::{Message, News, Watching};
 
+use super::afresh::{self, Afresh};
 use super::machine::Machine;
 use super::naming;
 use super::{corrections_mark, now};
@@ -187,6 +189,9 @@ struct Poller {
     counted: Counted,
     session_mark: Option<naming::Marks>,
     sitting: naming::Shared,
+    /// How far somebody is who looks at the folder that is gone through.
+    seen: Option<(usize, usize)>,
+    afresh: Afresh,
     machine: Machine,
 }
 
@@ -221,6 +226,8 @@ impl Poller {
             counted: Counted::default(),
             session_mark: None,
             sitting: naming::Shared::default(),
+            seen: None,
+            afresh: Afresh::default(),
             machine: Machine::default(),
         }
     }
@@ -235,7 +242,7 @@ impl Poller {
             self.galleries_sent = None;
         }
         if watching.session != self.watching.session {
-            self.session_mark = None;
+            (self.session_mark, self.seen, self.afresh) = (None, None, Afresh::default());
         }
         if watching.evaluations && !self.watching.evaluations {
             self.evaluations_sent = None;
@@ -270,10 +277,11 @@ impl Poller {
             // what is seen comes bit by bit, and somebody else may change the gallery
             let mark = naming::mark(&gallery, &folder);
             let is_other = self.session_mark.as_ref().is_some_and(|before| *before != mark);
-            if let Some(news) = is_other.then(|| self.sitting.news(gallery, folder)).flatten() {
+            if let Some(news) = is_other.then(|| self.sitting.news(gallery.clone(), folder.clone())).flatten() {
                 self.tell(news)?;
             }
             self.session_mark = Some(mark);
+            self.look_at_photos(gallery, folder)?;
         }
         if machine && self.watching.system {
             let sample = self.machine.look(self.workspace.root());
@@ -284,6 +292,26 @@ impl Poller {
             self.tell(Message::Tick(now()))?;
         }
         Some(unread)
+    }
+
+    /// How far somebody is who looks at the photos of the folder that is gone through, or whether somebody should.
+    fn look_at_photos(&mut self, gallery: PathBuf, folder: PathBuf) -> Option<()> {
+        let is_looked_at = naming::is_looked_at(&gallery, &folder);
+        let seen = is_looked_at.then(|| progress::read(&gallery, &folder)).flatten();
+        if self.seen != seen {
+            self.seen = seen;
+            self.tell(Message::Seeing(gallery.clone(), folder.clone(), seen))?;
+        }
+        let now = Instant::now();
+        if is_looked_at || !self.afresh.is_due(now) {
+            return Some(());
+        }
+        let mark = afresh::mark(&folder, &gallery);
+        let looked_at = self.sitting.looked_at(&gallery, &folder);
+        match self.afresh.is_otherwise((now, now.elapsed()), mark, looked_at) {
+            true => self.tell(Message::Otherwise(gallery, folder)),
+            false => Some(()),
+        }
     }
 
     fn look_at_datasets(&mut self) -> Option<()> {
@@ -615,6 +643,31 @@ mod tests {
         fs::write(run.last(), "weights").unwrap();
         let checkpoints = all(&mut poller).into_iter().find_map(|n| n.checkpoints).unwrap();
         assert_eq!((checkpoints[0].0.as_str(), checkpoints[0].1), ("last", 7));
+    }
+
+    #[test]
+    fn photos_that_come_to_the_folder_that_is_open_are_told_until_somebody_looks() {
+        let (dir, workspace) = workspace();
+        let (gallery, week) = (dir.path().join("g"), dir.path().join("week"));
+        fs::create_dir(&week).unwrap();
+        let (mut poller, inbox) = poller(&workspace);
+        let open = || Watching { session: Some((gallery.clone(), week.clone())), ..Watching::default() };
+        poller.watch(open());
+        let shared = poller.sitting.clone();
+        let mut changes = || {
+            poller.afresh.next = None; // it is time
+            poller.look(false, true, false, false).unwrap();
+            let is_it = |m: &Message| matches!(m, Message::Otherwise(of, at) if (of, at) == (&gallery, &week));
+            told(&inbox).iter().filter(|m| is_it(m)).count()
+        };
+        shared.begins_to_look(&gallery, &week);
+        assert_eq!([changes(), changes()], [0, 0]);
+        fs::write(week.join("1.jpg"), "came").unwrap();
+        assert_eq!([changes(), changes(), changes()], [0, 1, 1], "once it rests");
+        shared.begins_to_look(&gallery, &week);
+        assert_eq!(changes(), 0);
+        shared.begins_to_look(&gallery, dir.path());
+        assert_eq!(changes(), 1, "who looked at another folder has not seen it");
     }
 
     #[test]

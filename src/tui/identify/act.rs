@@ -11,6 +11,7 @@ use crate::tui::message::{Effect, Window};
 use crate::tui::popup::{Asked, Confirm, Layer, Prompt};
 use crate::tui::widgets::list::{Step, moved};
 
+use super::looks::Told;
 use super::{Identify, may_name};
 
 /// New photos of a group that are shown below each other at once.
@@ -20,21 +21,21 @@ pub(super) const SHOWN_ANEW: usize = 6;
 /// Nearest individuals that have a digit beside an encounter.
 pub(super) const DIGITS: usize = 9;
 
-/// Whether the gallery holds no photo of `entry` as somebody else than is proposed, whose name would be refused.
-fn is_free(entry: &Entry) -> bool {
-    Identify::held(entry).iter().all(|name| entry.proposal.individual.as_deref() == Some(*name))
-}
-
 /// What is written down of an encounter, as it was proposed.
 type Named = (String, Ruling, Proposed);
 
 impl Identify {
+    /// The open encounters whose rows read `verdict`.
+    fn reading(&self, verdict: Verdict) -> impl Iterator<Item = &Entry> {
+        let open = self.entries().iter().filter(|entry| entry.decided.is_none() && !entry.photos.is_empty());
+        open.map(|entry| &**entry).filter(move |entry| Identify::reads(entry) == Some(verdict))
+    }
+
     /// What the program may name by itself, and in words which of it it may not, as another of them has the same photo and is
     /// proposed as somebody else.
     fn taken_at_once(&self) -> (Vec<Named>, Vec<String>) {
         let (mut all, mut copies, mut names) = (Vec::new(), Vec::new(), HashMap::new());
-        let open = self.entries().iter().filter(|entry| entry.decided.is_none());
-        for entry in open.filter(|entry| entry.proposal.decision == Some(Verdict::Known) && is_free(entry)) {
+        for entry in self.reading(Verdict::Known) {
             let (Some(name), encounter) = (&entry.proposal.individual, &entry.proposal.encounter) else { continue };
             // who was taken first with a photo has its name in all that are taken with it
             let taken = entry.copies.iter().filter_map(|photo| names.get(photo.as_str()));
@@ -61,20 +62,13 @@ impl Identify {
             let probability = sure(probability);
             format!(" The lowest probability among them is {probability}: {encounter} as {name}.")
         });
-        let stays = |verdict, word: &str| {
-            let open = self.entries().iter().filter(|entry| entry.decided.is_none() && !entry.photos.is_empty());
-            let count = open.filter(|entry| entry.proposal.decision == verdict).count();
-            (count > 0).then(|| format!("{count} {word}"))
-        };
-        let otherwise = self.entries().iter().filter(|entry| {
-            entry.decided.is_none() && entry.proposal.decision == Some(Verdict::Known) && !is_free(entry)
-        });
-        let otherwise = Some(otherwise.count()).filter(|count| *count > 0);
+        let some = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}"));
+        let unread = self.entries().iter().filter(|entry| entry.decided.is_none() && entry.photos.is_empty());
         let stays = [
-            stays(Some(Verdict::NewIndividual), "new"),
-            stays(Some(Verdict::Look), "to look at"),
-            otherwise.map(|count| format!("{count} with photos of somebody else")),
-            copies.first().map(|_| format!("{} with a photo of another", copies.len())),
+            some(self.reading(Verdict::NewIndividual).count(), "new"),
+            some(self.reading(Verdict::Look).count(), "to look at"),
+            some(copies.len(), "with a photo of another"),
+            some(unread.count(), "that cannot be read"),
         ];
         let stays = stays.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let stays = if stays.is_empty() { stays } else { format!(" Open stay: {stays}.") };
@@ -139,11 +133,7 @@ impl Identify {
                 line.counts.as_ref().map_err(Clone::clone)?;
                 if let (Action::Open, Some(outline)) = (action, outline) {
                     let (gallery, folder) = (line.folder.clone(), outline.folder.clone());
-                    self.opening = Some((gallery.clone(), folder.clone()));
-                    return Ok((
-                        vec![Effect::Session(gallery.clone(), folder.clone()), Effect::See(gallery, folder)],
-                        None,
-                    ));
+                    return Ok((self.see(gallery, folder), None));
                 }
                 let prompt = Prompt::new(Asked::NewPhotos(line.folder.clone()), String::new());
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
@@ -287,7 +277,7 @@ impl Identify {
             }
             Action::Back => {
                 (self.session, self.opening, self.profile) = (None, None, None);
-                self.told = 0;
+                self.told = Told::default();
                 self.look_anew();
                 Vec::new()
             }

@@ -2,6 +2,7 @@
 //! known one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -22,13 +23,17 @@ use crate::tui::view::rule;
 use crate::tui::widgets::list::shown;
 use crate::tui::widgets::text::{fit, fit_end, fit_middle, put, put_all, put_right, row, width, wrap};
 
-/// Columns of the list of encounters, and those of it that are not its names.
+/// Columns of the list of encounters, and those of it that are neither names nor decisions.
 const ENCOUNTERS: u16 = 38;
-const NOT_NAMES: u16 = 22;
+const AROUND: u16 = 5;
 /// From these columns on the list stands beside the photos.
 const WIDE: u16 = 100;
-/// Of as many columns as this the list may take one for the sake of long names.
-const OF_COLUMNS: u16 = 4;
+/// Of as many columns as this the list may take one for the sake of long names, also where the photos could do with it.
+const OF_COLUMNS: u16 = 3;
+/// Columns of a photo for each row of it at most: one and a half times as wide as high, in cells twice as high as wide.
+const OF_A_ROW: u16 = 3;
+/// Rows of the tab that the photos do not have beside the list: what stands above and below them.
+const NOT_PHOTOS: u16 = 4;
 /// From these columns on the distance above a photo is called so.
 const WITH_WORDS: u16 = 24;
 /// Rows of a line that is typed beside the photos, with what there is to say of it.
@@ -59,10 +64,19 @@ fn below(area: Rect, rows: u16) -> Rect {
     Rect { y: area.y + rows.min(area.height), height: area.height.saturating_sub(rows), ..area }
 }
 
-/// Columns of the list where there is room for it.
+fn longest_name(entries: &[Arc<Entry>]) -> u16 {
+    entries.iter().map(|entry| width(&entry.proposal.encounter)).max().unwrap_or(0)
+}
+
+/// Columns of the list where there is room for it: of those that two photos of this height do not need, and of a part of all, as many
+/// as its names and decisions take.
 fn columns_of_list(state: &Identify, area: Rect) -> u16 {
-    let longest = state.entries().iter().map(|entry| width(&entry.proposal.encounter)).max().unwrap_or(0);
-    longest.saturating_add(NOT_NAMES).min(area.width / OF_COLUMNS).max(ENCOUNTERS)
+    let entries = state.entries();
+    let longest = longest_name(entries);
+    let photos = area.height.saturating_sub(NOT_PHOTOS).saturating_mul(2 * OF_A_ROW);
+    let most = area.width.saturating_sub(photos).max(area.width / OF_COLUMNS);
+    let decisions = Standing::of(entries).columns;
+    longest.saturating_add(decisions + AROUND).min(most).max(ENCOUNTERS)
 }
 
 /// The list, where there is room for it, and what the photos have.
@@ -149,6 +163,7 @@ fn galleries(model: &Model, area: Rect, buf: &mut Buffer) {
 /// Gallery, folder, and how far it is gone through.
 fn head(model: &Model, session: &Session, line: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.identify);
+    let looking = format!("  · looking at photos{} …", state.seen_in_words());
     let (done, new) = state.done();
     let folder = session.folder.file_name().unwrap_or(session.folder.as_os_str()).to_string_lossy();
     let new = if new > 0 { format!(" · {new} new") } else { String::new() };
@@ -161,7 +176,7 @@ fn head(model: &Model, session: &Session, line: Rect, buf: &mut Buffer) {
     let pieces = [
         (format!(" {}  ", fit_middle(&folder, 30)), theme.bold()),
         (format!("{} · {done} done{new}{later}{empty}", counted(session.entries.len(), "encounter")), theme.text()),
-        (if session.looking { "  · looking at photos …".into() } else { String::new() }, theme.accent()),
+        (if state.is_looked_at() { looking } else { String::new() }, theme.accent()),
     ];
     let x = put_all(buf, line, &pieces);
     let promise = session.promise.as_deref().unwrap_or("not calibrated: ranks, and decides nothing");
@@ -178,10 +193,11 @@ fn head(model: &Model, session: &Session, line: Rect, buf: &mut Buffer) {
 }
 
 fn nothing_yet(model: &Model, session: &Session, area: Rect, buf: &mut Buffer) {
-    let words = match (session.looking, session.problems.first()) {
-        (true, _) => "Looking at the photos; encounters come as they are seen …".to_owned(),
+    let state = &model.identify;
+    let words = match (state.is_looked_at(), session.problems.first()) {
+        (true, _) => format!("The folder is being read{}; encounters come as they are seen …", state.seen_in_words()),
         (false, Some(problem)) => format!("No photo here can be read: {problem}"),
-        (false, None) => "No photo was seen here yet. Esc goes back; Enter on the folder looks again.".to_owned(),
+        (false, None) => "There is no photo here. One that comes is seen by itself; Esc goes back.".to_owned(),
     };
     for (n, line) in (0..area.height).zip(wrap(&words, area.width.saturating_sub(2))) {
         put(buf, area.x + 1, area.y + 1 + n, area.width.saturating_sub(2), &line, model.theme.text());
@@ -199,7 +215,7 @@ fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, Stri
         return match &decided.ruling {
             Ruling::Known(name) => ("✓", name.clone(), later(entry)),
             Ruling::New(name) => ("+", format!("{name}, new"), later(entry)),
-            Ruling::Skipped => ("–", "skipped".into(), String::new()),
+            Ruling::Skipped => ("–", "skipped".into(), later(entry)),
         };
     }
     if entry.photos.is_empty() {
@@ -207,11 +223,12 @@ fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, Stri
     }
     let proposal = &entry.proposal;
     let sure = proposal.probability.map_or_else(String::new, sure);
-    if let Some(name) = Identify::held(entry).first().filter(|_| proposal.held_as().is_none()) {
-        return ("?", format!("look: {name}?"), String::new()); // a part of it is theirs, who is near is another matter
-    }
     let near = || proposal.individual.clone().or_else(|| Some(proposal.individuals.first()?.individual.clone()));
-    match proposal.decision {
+    match Identify::reads(entry) {
+        Some(Verdict::Look) if !proposal.already.is_empty() => {
+            let theirs = Identify::held(entry).first().map_or_else(String::new, |name| (*name).to_owned());
+            ("?", format!("look: {theirs}?"), String::new())
+        }
         Some(Verdict::Known) => ("?", near().unwrap_or_default(), sure),
         Some(Verdict::Look) => ("?", format!("look: {}?", near().unwrap_or_default()), sure),
         Some(Verdict::NewIndividual) => {
@@ -229,6 +246,33 @@ fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, Stri
     }
 }
 
+/// What the list says of each encounter.
+struct Standing {
+    /// Sign, words and figure of each line.
+    lines: Vec<(&'static str, String, String)>,
+    /// What stands above words and figures.
+    head: (&'static str, &'static str),
+    /// Columns that words and figures take at most.
+    columns: u16,
+}
+
+impl Standing {
+    fn of(entries: &[Arc<Entry>]) -> Standing {
+        let mut groups = HashMap::new();
+        let open = entries.iter().filter(|entry| entry.decided.is_none() && entry.proposal.already.is_empty());
+        open.filter_map(|entry| entry.proposal.group.as_deref())
+            .for_each(|group| *groups.entry(group).or_insert(0) += 1);
+        let decides = entries.iter().any(|entry| entry.proposal.decision.is_some());
+        // of a row that names somebody the probability is of the name, of another one that it is new
+        let head = if decides { ("decision", "sure") } else { ("nearest", "distance") };
+        let lines: Vec<_> = entries.iter().map(|entry| standing(entry, &groups)).collect();
+        let columns =
+            lines.iter().map(|(_, words, figure)| width(words) + width(figure) + u16::from(!figure.is_empty()));
+        let columns = columns.max().unwrap_or(0).max(width(head.0) + width(head.1) + 1);
+        Standing { lines, head, columns }
+    }
+}
+
 fn style_of(theme: &Theme, entry: &Entry) -> Style {
     match entry.decided.as_ref().map(|decided| &decided.ruling) {
         Some(Ruling::Known(_)) => theme.right(),
@@ -242,19 +286,11 @@ fn style_of(theme: &Theme, entry: &Entry) -> Style {
 fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.identify);
     let entries = state.entries();
-    let mut groups = HashMap::new();
-    let open = entries.iter().filter(|entry| entry.decided.is_none() && entry.proposal.already.is_empty());
-    open.filter_map(|entry| entry.proposal.group.as_deref()).for_each(|group| *groups.entry(group).or_insert(0) += 1);
-    let decides = entries.iter().any(|entry| entry.proposal.decision.is_some());
-    // of a row that names somebody the probability is of the name, of another one that it is new
-    let (words, figure) = if decides { ("decision", "sure") } else { ("nearest", "distance") };
-    let told: Vec<_> = entries.iter().map(|entry| standing(entry, &groups)).collect();
-    let needed =
-        told.iter().map(|(_, words, figure)| width(words) + width(figure) + u16::from(!figure.is_empty())).max();
-    let needed = needed.unwrap_or(0).max(width(words) + width(figure) + 1);
+    let Standing { lines, head: (words, figure), columns: needed } = Standing::of(entries);
+    let longest = longest_name(entries);
     let columns = |line: Rect| {
         let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
-        let most = inner.width.saturating_sub(2) / 2;
+        let most = longest.min(inner.width.saturating_sub(2) / 2);
         // what the words do not take is the name's
         let name = inner.width.saturating_sub(3 + needed).max(most);
         (name, Rect { x: inner.x + 3 + name, width: inner.width.saturating_sub(3 + name), ..inner }, inner)
@@ -273,7 +309,7 @@ fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
             buf.set_style(Rect { width: line.width.saturating_sub(1), ..line }, theme.chosen(true));
         }
         let style = if is_chosen { theme.chosen(true) } else { style_of(theme, entry) };
-        let (sign, words, figure) = &told[place];
+        let (sign, words, figure) = &lines[place];
         let x = put(buf, inner.x, inner.y, 2, sign, style);
         put(buf, x.max(inner.x + 2), inner.y, name, &fit_middle(&entry.proposal.encounter, name), style);
         put(buf, rest.x, rest.y, rest.width, &fit(words, rest.width.saturating_sub(width(figure) + 1)), style);
@@ -339,14 +375,19 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
             key(Action::NewPhotos),
         );
         put(buf, below.x, below.y, below.width, &fit(&words, below.width), theme.accent());
-    } else if let (Some(decided), true) = (entry.settled(), state.picked.is_none()) {
-        let keys = state.namers();
-        let (words, style) = match decided.ruling.individual().filter(|_| !entry.later.is_empty()) {
-            Some(name) => {
-                let adds = if entry.later.len() == 1 { "it" } else { "them" };
-                (format!("{} since it was decided: Enter adds {adds} to {name}", later(entry)), theme.accent())
+    } else if let (Some(decided), true) = (&entry.decided, state.picked.is_none()) {
+        let (keys, later) = (state.namers(), later(entry));
+        let adds = if entry.later.len() == 1 { "it" } else { "them" };
+        let (words, style) = match (decided.ruling.individual(), later.is_empty()) {
+            (Some(name), false) => {
+                (format!("{later} since it was decided: Enter adds {adds} to {name}"), theme.accent())
             }
-            None => (format!("decided: {keys} and n name it anew, s takes the name away"), theme.quiet()),
+            (Some(_), true) => (format!("decided: {keys} and n name it anew, s takes the name away"), theme.quiet()),
+            (None, false) => {
+                (format!("{later} since it was skipped: Enter, {keys} and n name it, s skips it again"), theme.accent())
+            }
+            (None, true) if entry.photos.is_empty() => (String::new(), theme.quiet()),
+            (None, true) => (format!("skipped: Enter, {keys} and n still name it"), theme.quiet()),
         };
         put(buf, below.x, below.y, below.width, &fit(&words, below.width), style);
     }
@@ -362,6 +403,13 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
         };
         return vec![(words.to_owned(), theme.quiet())];
     };
+    let is_skipped = entry.decided.is_some() && entry.settled().is_none() && state.picked.is_none();
+    if is_skipped {
+        // nobody is on it by any decision: who stands there is only near
+        let later = later(entry);
+        let later = if later.is_empty() { later } else { format!(", {later}") };
+        return vec![(format!("skipped{later}"), theme.bold()), (format!(" · nearest {name}"), theme.text())];
+    }
     let says = match &entry.decided {
         Some(decided) if state.picked.is_some() => match decided.ruling.individual() {
             Some(before) => format!(" · picked, in place of {before}"),
@@ -369,7 +417,6 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
         },
         Some(decided) => match decided.ruling {
             Ruling::New(_) => " · decided: new".to_owned(),
-            Ruling::Skipped => " · skipped".to_owned(),
             _ => " · decided".to_owned(),
         },
         None if state.picked.is_some() => " · picked".to_owned(),

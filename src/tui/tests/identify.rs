@@ -1,6 +1,7 @@
 //! The tab where new photos get their names: what each key writes down, and what no key does.
 
 mod held;
+mod looks;
 mod shown;
 mod unread;
 
@@ -23,6 +24,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         individual: format!("t{n}"),
         encounter: "2012-05-01".into(),
         distance: 0.3 + n as f64 / 10.0,
+        is_same: false,
     };
     let best: Vec<NearPhoto> = (1..=3).map(near).collect();
     let individuals =
@@ -38,6 +40,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
         individuals,
         approximate: None,
         already: Vec::new(),
+        decided: None,
         unread: Vec::new(),
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
@@ -92,7 +95,8 @@ pub(super) fn listed() -> Message {
 
 /// The tab with the session open.
 pub(super) fn opened_session() -> Vec<Message> {
-    vec![keys("5"), vec![listed()], keys("j"), vec![key(KeyCode::Enter), session(three())]].concat_all()
+    let looked = Message::Looked("/g".into(), "/week".into());
+    vec![keys("5"), vec![listed()], keys("j"), vec![key(KeyCode::Enter), session(three()), looked]].concat_all()
 }
 
 fn open(size: (u16, u16)) -> Model {
@@ -133,6 +137,7 @@ fn decided(mut entry: Entry, ruling: Ruling) -> Entry {
         undone: false,
         more: false,
         go: None,
+        had: None,
     });
     entry
 }

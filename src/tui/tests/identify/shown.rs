@@ -21,7 +21,7 @@ fn before_a_new_one_is_made_distances_are_of_the_scale_and_in_the_order_of_the_l
 fn names_have_the_room_that_is_free_and_keep_their_end() {
     let name = "2026-07-09 north bay, second dive, boat";
     let all = || vec![entry(&format!("{name} 1"), None), entry(&format!("{name} 2"), None)];
-    for (size, whole) in [((260, 50), true), ((160, 50), false)] {
+    for (size, whole) in [((260, 50), true), ((160, 50), false), ((160, 20), true), ((150, 24), false)] {
         let mut model = open(size);
         let (buffer, ..) = drive(&mut model, vec![session(all())]);
         let shown = text(&buffer);

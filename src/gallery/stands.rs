@@ -1,0 +1,311 @@
+//! What stands of what was decided of encounters: the same for the screen, where a folder is gone through, and for who asks about its
+//! photos from elsewhere.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::stamp::Stamp;
+
+use super::Result;
+use super::decisions::{By, Decided, Ruling};
+use super::held::Sha;
+use super::later::Brought;
+use super::store::Gallery;
+
+/// What was decided of an encounter that was gone through, as it is told where its photos are asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stands {
+    /// What was decided.
+    #[serde(flatten)]
+    pub ruling: Ruling,
+    /// By whom.
+    pub by: By,
+    /// When.
+    pub at: Stamp,
+    /// Those of its photos, by their paths as given, that came since: of one that is decided to be somebody they are to be added.
+    pub new_photos: Vec<String>,
+    /// It was proposed to be new and is decided to be somebody: it takes part where new ones are numbered.
+    #[serde(skip)]
+    pub(super) was_new: bool,
+}
+
+/// A photo by its path below the folder that was gone through, what is in its file, and the part of it that is seen.
+pub(super) type Lying = (String, Option<Sha>, String);
+
+/// What stands of the encounters of one folder.
+#[derive(Debug, Default)]
+pub(super) struct OfFolder {
+    folder: String,
+    /// By encounter, as it was decided last.
+    decided: HashMap<String, Decided>,
+    brought: Brought,
+}
+
+impl OfFolder {
+    /// Of `folder` by what `gallery` holds now.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn of(gallery: &Gallery, folder: &str) -> Result<OfFolder> {
+        let (all, called) = (gallery.decided(Some(folder))?, gallery.called_otherwise()?);
+        // of an encounter the last one counts; who only added photos has not decided who it is
+        let mut decided: HashMap<String, Decided> = HashMap::new();
+        for one in all.into_iter().filter(|decided| !decided.undone) {
+            let by = decided.get(&one.encounter).filter(|_| one.more).map_or(one.by, |before| before.by);
+            decided.insert(one.encounter.clone(), Decided { by, ..one });
+        }
+        for one in decided.values_mut() {
+            if let Some(now) = one.ruling.individual().and_then(|name| called.get(name)).cloned() {
+                one.ruling = one.ruling.of(now);
+            }
+        }
+        let brought = if decided.is_empty() { Brought::default() } else { gallery.brought(folder)? };
+        Ok(OfFolder { folder: folder.to_owned(), decided, brought })
+    }
+
+    /// What stands of `encounter`, of so many readable photos.
+    pub(super) fn on(&self, encounter: &str, photos: usize) -> Option<&Decided> {
+        self.decided.get(encounter).filter(|one| one.counts_with(photos))
+    }
+
+    /// Which of `photos`, of an encounter of which `decided` stands, came since: their places.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn later(
+        &self,
+        gallery: &Gallery,
+        decided: Option<&Decided>,
+        photos: impl Iterator<Item = Lying>,
+    ) -> Result<Vec<usize>> {
+        decided.map_or_else(|| Ok(Vec::new()), |one| gallery.later((&self.folder, one), photos, &self.brought))
+    }
+}
+
+/// What stands of encounters, by where these lie. Only what was decided in folders that are asked about is read, once.
+#[derive(Debug, Default)]
+pub(super) struct ByPlace {
+    /// Those in which something was decided of what was asked about.
+    folders: HashMap<String, OfFolder>,
+    /// Where folders above what was asked about lie, links resolved.
+    real: HashMap<PathBuf, PathBuf>,
+}
+
+/// A photo asked about: its path as given, where it lies, what is in its file, and the part of it that is seen.
+pub(super) type Given = (String, PathBuf, Option<Sha>, String);
+
+impl ByPlace {
+    /// What stands in `gallery` of `encounter` as given, a folder or a photo, of `photos`; none where nothing does, it is no
+    /// encounter as the screen has them, or nothing was decided on any of these photos: its place may hold other animals by now.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn on(&mut self, gallery: &Gallery, encounter: &str, photos: &[Given]) -> Result<Option<Stands>> {
+        // a photo that was given alone is its own encounter, and not that of its folder
+        let is_loose = photos.iter().any(|(given, ..)| given == encounter);
+        let above: BTreeSet<Option<&Path>> = photos.iter().map(|(_, path, ..)| path.parent()).collect();
+        let place = match (photos, above.first()) {
+            ([(_, path, ..)], _) if is_loose => path.as_path(),
+            (_, Some(Some(folder))) if !is_loose && above.len() == 1 => folder,
+            _ => return Ok(None),
+        };
+        let Some((folder, encounter)) = self.decided_last(gallery, place)? else { return Ok(None) };
+        let Some(folder) = self.folders.get(&folder) else { return Ok(None) };
+        let Some(decided) = folder.on(&encounter, photos.len()) else { return Ok(None) };
+        let below = |path: &Path| match path.file_name().filter(|_| !is_loose) {
+            Some(name) => Path::new(&encounter).join(name).to_string_lossy().into_owned(),
+            None => encounter.clone(),
+        };
+        let lying = photos.iter().map(|(_, path, sha, crop)| (below(path), *sha, crop.clone()));
+        let later = folder.later(gallery, Some(decided), lying)?;
+        let files: Vec<Sha> = photos.iter().filter_map(|(_, _, sha, _)| *sha).collect();
+        let is_of_these = match decided.ruling.individual() {
+            // who was taken out of the gallery since is nobody's answer
+            Some(name) => gallery.has_any_as(name, files.into_iter())?,
+            // what older versions wrote does not say what there was
+            None => decided.had.is_none() || later.len() < files.len(),
+        };
+        Ok(is_of_these.then(|| Stands {
+            ruling: decided.ruling.clone(),
+            by: decided.by,
+            at: decided.at,
+            new_photos: later.into_iter().map(|at| photos[at].0.clone()).collect(),
+            was_new: decided.was_new(),
+        }))
+    }
+
+    /// Where it was decided last what lies at `place`: the folder that was gone through, and the encounter in it.
+    fn decided_last(&mut self, gallery: &Gallery, place: &Path) -> Result<Option<(String, String)>> {
+        let mut last: Option<(i64, (String, String))> = None;
+        for (folder, encounter) in self.encounters_at(place) {
+            if !gallery.has_decided(&folder, &encounter)? {
+                continue;
+            }
+            let of = match self.folders.entry(folder.clone()) {
+                Entry::Occupied(of) => of.into_mut(),
+                Entry::Vacant(of) => of.insert(OfFolder::of(gallery, &folder)?),
+            };
+            let Some(decided) = of.decided.get(&encounter) else { continue };
+            if last.as_ref().is_none_or(|(before, _)| *before < decided.change) {
+                last = Some((decided.change, (folder, encounter)));
+            }
+        }
+        Ok(last.map(|(_, found)| found))
+    }
+
+    /// What lies at `place` as an encounter of each folder above it, by the path as given and with links resolved.
+    fn encounters_at(&mut self, place: &Path) -> BTreeSet<(String, String)> {
+        let given = std::path::absolute(place).unwrap_or_else(|_| place.into());
+        let mut found = BTreeSet::new();
+        for path in [real(&given), given] {
+            for above in path.ancestors().skip(1) {
+                let Some(below) = path.strip_prefix(above).ok().and_then(Path::to_str) else { continue };
+                let resolved = self.real.entry(above.into()).or_insert_with(|| real(above));
+                let folders = [above.to_str(), resolved.to_str()];
+                found.extend(folders.into_iter().flatten().map(|folder| (folder.to_owned(), below.to_owned())));
+            }
+        }
+        found
+    }
+}
+
+/// The path of what lies at `path`, links resolved; itself where nothing does.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decisions::Proposed;
+    use super::super::hash;
+    use super::super::identify::Verdict;
+    use super::super::rulings::Ruled;
+    use super::super::session::Session;
+    use super::super::sitting::Sitting;
+    use super::super::sitting::tests::{stage, write};
+    use super::super::tests::embedding;
+    use super::super::writer::Writer;
+    use super::*;
+
+    fn rule(gallery: &Path, folder: &Path, encounter: &str, ruling: &Ruling) {
+        let version = Session::read(gallery, folder).unwrap().version;
+        let proposed = Proposed { decision: Some(Verdict::NewIndividual), ..Proposed::default() };
+        let encounters = [(encounter.to_owned(), proposed)];
+        let ruled = Ruled { encounters: &encounters, ruling, corrects: None };
+        assert!(Sitting::new(gallery, folder).rule(&[ruled], By::Person, version).unwrap().is_empty());
+    }
+
+    /// What stands of `encounter` as given, of these `photos` below `folder` as they are now.
+    fn on(places: &mut ByPlace, open: &Gallery, folder: &Path, encounter: &str, photos: &[&str]) -> Option<Stands> {
+        let given = |photo: &&str| {
+            let path = folder.join(photo);
+            let sha = hash::of_file(&path).ok();
+            (format!("../week/{photo}"), path, sha, String::new())
+        };
+        let photos: Vec<Given> = photos.iter().map(given).collect();
+        places.on(open, encounter, &photos).unwrap()
+    }
+
+    #[test]
+    fn who_asks_from_elsewhere_is_told_what_the_screen_tells_of_the_same_encounter() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "a", &Ruling::New("t9".into()));
+        rule(&gallery, &folder, "b", &Ruling::Skipped);
+        // a third photo came
+        let vector = [0.1_f32.cos(), 0.1_f32.sin(), 0.0];
+        let all = [("a".to_owned(), vector.repeat(3)), ("b".to_owned(), vector.repeat(2))];
+        write(&gallery, &folder, &embedding(), &all);
+        Writer::open(&gallery).unwrap().rename("t9", "Zoe").unwrap();
+        let open = Gallery::open(&gallery).unwrap();
+        let mut places = ByPlace::default();
+        let mut on = |encounter: &str, photos: &[&str]| on(&mut places, &open, &folder, encounter, photos);
+        let found = on("../week/a", &["a/1.jpg", "a/2.jpg", "a/3.jpg"]).unwrap();
+        let entry = Session::read(&gallery, &folder).unwrap().entries[0].clone();
+        let decided = entry.decided.as_ref().unwrap();
+        assert_eq!((&found.ruling, found.by, found.at), (&decided.ruling, decided.by, decided.at));
+        assert_eq!((&found.ruling, found.was_new), (&Ruling::New("Zoe".into()), true));
+        assert_eq!((found.new_photos, entry.later.clone()), (vec!["../week/a/3.jpg".to_owned()], vec![2]));
+        let skipped = on("../week/b", &["b/1.jpg", "b/2.jpg"]).unwrap();
+        assert_eq!((skipped.ruling, skipped.new_photos), (Ruling::Skipped, vec!["../week/b/2.jpg".to_owned()]));
+        let again = Session::read(&gallery, &folder).unwrap().entries[1].clone();
+        assert_eq!(again.later, [1]);
+        // a photo that is asked about alone, several folders as one, and what nobody has gone through
+        assert_eq!(on("../week/a/3.jpg", &["a/3.jpg"]), None);
+        assert_eq!(on("../week", &["a/1.jpg", "b/1.jpg"]), None);
+        std::fs::create_dir(folder.join("c")).unwrap();
+        std::fs::write(folder.join("c/1.jpg"), "c").unwrap();
+        assert_eq!(on("../week/c", &["c/1.jpg"]), None);
+        // by a link to the folder, too
+        std::os::unix::fs::symlink(&folder, dir.path().join("link")).unwrap();
+        let link = dir.path().join("link/b/1.jpg");
+        let photo = ("link/b/1.jpg".to_owned(), link.clone(), hash::of_file(&link).ok(), String::new());
+        assert_eq!(places.on(&open, "link/b", &[photo]).unwrap().unwrap().ruling, Ruling::Skipped);
+        // where a folder in the one that was gone through is a link, too
+        std::fs::rename(folder.join("b"), dir.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), folder.join("b")).unwrap();
+        let found = self::on(&mut ByPlace::default(), &open, &folder, "../week/b", &["b/1.jpg"]);
+        assert_eq!(found.unwrap().ruling, Ruling::Skipped);
+    }
+
+    #[test]
+    fn what_was_decided_at_a_place_is_not_told_of_other_photos_that_lie_there_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "a", &Ruling::New("t9".into()));
+        rule(&gallery, &folder, "b", &Ruling::Skipped);
+        let open = Gallery::open(&gallery).unwrap();
+        let told = |encounter: &str, photos: &[&str]| {
+            let given = format!("../week/{encounter}");
+            let found = on(&mut ByPlace::default(), &open, &folder, &given, photos);
+            found.map(|found| (found.ruling, found.new_photos.len()))
+        };
+        let (a, b) = (["a/1.jpg", "a/2.jpg"], ["b/1.jpg"]);
+        let (t9, skipped) = (Some((Ruling::New("t9".into()), 0)), Some((Ruling::Skipped, 0)));
+        assert_eq!((told("a", &a), told("b", &b)), (t9.clone(), skipped));
+        std::fs::write(folder.join("a/1.jpg"), "another animal").unwrap();
+        std::fs::write(folder.join("b/1.jpg"), "another animal").unwrap();
+        assert_eq!((told("a", &a), told("b", &b)), (t9, None), "one photo of a is as it was");
+        std::fs::write(folder.join("a/2.jpg"), "another animal, again").unwrap();
+        assert_eq!(told("a", &a), None);
+    }
+
+    #[test]
+    fn who_was_taken_out_of_the_gallery_is_no_answer_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "a", &Ruling::Known("t1".into()));
+        let open = Gallery::open(&gallery).unwrap();
+        let stands = || on(&mut ByPlace::default(), &open, &folder, "../week/a", &["a/1.jpg", "a/2.jpg"]).is_some();
+        let mut writer = Writer::open(&gallery).unwrap();
+        assert!(stands());
+        writer.remove("t1", &["a/1.jpg".into()]).unwrap();
+        assert!(stands(), "another photo of it is there");
+        writer.remove("t1", &["a/2.jpg".into()]).unwrap();
+        assert!(!stands(), "t1 is there by others only");
+        writer.undo().unwrap();
+        assert!(stands());
+        writer.remove("t1", &[]).unwrap();
+        assert!(!stands());
+    }
+
+    #[test]
+    fn only_what_was_decided_in_folders_that_are_asked_about_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "b", &Ruling::Skipped);
+        let other = dir.path().join("other");
+        let vector = [0.2_f32.cos(), 0.2_f32.sin(), 0.0];
+        write(&gallery, &other, &embedding(), &[("b".to_owned(), vector.to_vec())]);
+        rule(&gallery, &other, "b", &Ruling::Skipped);
+        let (open, mut places) = (Gallery::open(&gallery).unwrap(), ByPlace::default());
+        assert_eq!(on(&mut places, &open, &folder, "../week/a", &["a/1.jpg"]), None);
+        assert!(places.folders.is_empty(), "nothing was decided of that");
+        assert!(on(&mut places, &open, &folder, "../week/b", &["b/1.jpg"]).is_some());
+        let read: Vec<&str> = places.folders.keys().map(String::as_str).collect();
+        assert_eq!(read, [folder.to_str().unwrap()]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Whether the files of an encounter are those that were seen: by their lengths and by when they were written, and where only what
+//! the system says of them has changed, by what is in them.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::hash;
+use super::held::{Sha, sha};
+use super::seen::{SEE_AGAIN, Seen, written_at};
+
+/// When a file was written, and when it or what is said of it was changed last, in nanoseconds; zeros where it cannot be found.
+pub(super) type Mark = (u64, u64);
+
+/// That of the file at `path`.
+pub(super) fn mark(path: &Path) -> Mark {
+    let at = |seconds: i64, rest: i64| (seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(rest as u64);
+    let meta = std::fs::metadata(path).ok();
+    meta.map_or((0, 0), |meta| (at(meta.mtime(), meta.mtime_nsec()), at(meta.ctime(), meta.ctime_nsec())))
+}
+
+/// Those of several files as one.
+pub(super) fn as_one(marks: impl Iterator<Item = Mark>) -> Mark {
+    let with = |all: u64, one: u64| all.wrapping_mul(1_000_003).wrapping_add(one);
+    marks.fold((1, 1), |all, one| (with(all.0, one.0), with(all.1, one.1)))
+}
+
+/// The files of an encounter when it was seen.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// With their lengths.
+    all: Vec<(String, u64)>,
+    /// Their marks as one; none of what older versions wrote.
+    at: Option<Mark>,
+    /// Those that could not be read.
+    unread: Vec<String>,
+    unread_at: Option<u64>,
+    /// What was in those that could.
+    read: HashMap<String, Sha>,
+}
+
+impl From<Seen> for Files {
+    fn from(seen: Seen) -> Files {
+        let Seen { files: all, files_at: at, photos, unread, unread_at, .. } = seen;
+        let read = photos.into_iter().filter_map(|photo| Some((photo.path, sha(&photo.sha256)?))).collect();
+        Files { all, at, unread: unread.into_iter().map(|(path, _)| path).collect(), unread_at, read }
+    }
+}
+
+impl Files {
+    /// Whether these are the files `now` there, below `folder`.
+    pub(super) fn are(&self, folder: &Path, now: &[(String, u64)]) -> bool {
+        if self.all != now || self.unread_at == Some(SEE_AGAIN) {
+            return false;
+        }
+        let Some((written, changed)) = self.at else {
+            let again = |at: u64| written_at(folder, self.unread.iter().map(String::as_str)) == Some(at);
+            return self.unread_at.is_none_or(again);
+        };
+        let found = as_one(now.iter().map(|(path, _)| mark(&folder.join(path))));
+        // a copy that keeps the time of the original changes this one, and so does who may read it
+        found.0 == written && (found.1 == changed || self.have_the_same_in_them(folder))
+    }
+
+    fn have_the_same_in_them(&self, folder: &Path) -> bool {
+        let is_same = |(path, _): &(String, u64)| {
+            self.read.get(path).is_some_and(|sha| hash::of_file(&folder.join(path)).is_ok_and(|now| now == *sha))
+        };
+        self.all.iter().all(is_same)
+    }
+}

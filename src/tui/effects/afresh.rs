@@ -1,0 +1,135 @@
+//! Whether the files of a folder that is gone through are others than when somebody began to look at them last, so that photos that
+//! come, or are repaired, are seen without a key.
+//!
+//! Only names, lengths and times are read. A copy in the middle is waited for: what changes from one look to the next is not done.
+
+use std::collections::HashSet;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::data::formats::named_like_photo;
+
+/// Between two looks at least.
+const EVERY: Duration = Duration::from_secs(3);
+/// Of the time looks take at most one part in so many.
+const PART: u32 = 20;
+/// So long a folder is waited for that never rests.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What tells the photos in and below `folder` from those before; what lies in `gallery` changes by looking.
+pub(super) fn mark(folder: &Path, gallery: &Path) -> u64 {
+    let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    // these are not gone into from below
+    let mut seen: HashSet<_> = [folder, gallery].iter().filter_map(|path| fs::metadata(path).ok().map(id)).collect();
+    let (mut open, mut mark) = (vec![folder.to_path_buf()], 0_u64);
+    while let Some(one) = open.pop() {
+        for entry in fs::read_dir(&one).into_iter().flatten().flatten() {
+            let path = entry.path();
+            // links are followed, but not round in a circle
+            let Ok(meta) = fs::metadata(&path) else { continue };
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let (mut hasher, is_folder) = (DefaultHasher::new(), meta.is_dir());
+            path.hash(&mut hasher);
+            if is_folder && seen.insert(id(meta.clone())) {
+                open.push(path);
+            } else if !is_folder && (named_like_photo(&path) || path.extension().is_none()) {
+                (meta.len(), meta.mtime(), meta.mtime_nsec()).hash(&mut hasher);
+            } else {
+                continue;
+            }
+            mark = mark.wrapping_add(hasher.finish()); // in any order
+        }
+    }
+    mark
+}
+
+/// What was found by looks at one folder.
+#[derive(Debug, Default)]
+pub(super) struct Afresh {
+    last: Option<u64>,
+    /// When files were first found to be others.
+    since: Option<Instant>,
+    pub(super) next: Option<Instant>,
+}
+
+impl Afresh {
+    /// Whether it is time for a look at `now`.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.next.is_none_or(|next| now >= next)
+    }
+
+    /// Whether a look that began at `now`, took so long and found `mark` says that somebody should look at the photos, where who
+    /// looked last began when it was `seen`.
+    pub(super) fn is_otherwise(&mut self, (now, took): (Instant, Duration), mark: u64, seen: Option<u64>) -> bool {
+        self.next = Some(now + EVERY.max(took * PART));
+        let rests = self.last.replace(mark) == Some(mark);
+        if seen == Some(mark) {
+            self.since = None;
+            return false;
+        }
+        let since = *self.since.get_or_insert(now);
+        rests || now.duration_since(since) >= PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn photos_that_come_go_or_are_written_again_make_another_mark_and_nothing_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let week = dir.path().join("week");
+        let gallery = week.join("g");
+        fs::create_dir_all(week.join("a")).unwrap();
+        fs::create_dir_all(&gallery).unwrap();
+        let put = |path: &str, text: &str| fs::write(week.join(path), text).unwrap();
+        put("a/1.jpg", "whole");
+        std::os::unix::fs::symlink(&week, week.join("a/round")).unwrap();
+        let now = || mark(&week, &gallery);
+        let mut before = now();
+        for (path, text) in [("a/notes.txt", "seen"), ("g/facts", "more"), ("a/.hidden.jpg", "x")] {
+            put(path, text);
+            assert_eq!(now(), before, "{path}");
+        }
+        for (path, text) in [("a/2.jpg", "half"), ("a/2.jpg", "half and half"), ("3", "no ending"), ("2.JPG", "loose")]
+        {
+            put(path, text);
+            assert_ne!(std::mem::replace(&mut before, now()), now(), "{path}: {text}");
+        }
+        let later = std::time::SystemTime::now() + Duration::from_secs(9);
+        fs::File::options().append(true).open(week.join("a/1.jpg")).unwrap().set_modified(later).unwrap();
+        assert_ne!(std::mem::replace(&mut before, now()), now(), "it may be repaired and as long as it was");
+        fs::remove_file(week.join("a/2.jpg")).unwrap();
+        assert_ne!(std::mem::replace(&mut before, now()), now());
+        fs::create_dir(week.join("b")).unwrap();
+        assert_ne!(before, now(), "empty folders are counted");
+    }
+
+    #[test]
+    fn what_still_grows_is_waited_for_but_not_for_ever() {
+        let begin = Instant::now();
+        let mut afresh = Afresh::default();
+        let mut look = |second: u64, mark: u64, seen: Option<u64>| {
+            afresh.is_otherwise((begin + Duration::from_secs(second), Duration::ZERO), mark, seen)
+        };
+        assert!(!look(0, 1, Some(1)) && !look(3, 1, Some(1)), "nothing came");
+        assert!(!look(6, 2, Some(1)), "it may still grow");
+        assert!(look(9, 2, Some(1)));
+        assert!(look(12, 2, Some(1)), "until somebody looks");
+        assert!(!look(15, 2, Some(2)));
+        for n in 0..10 {
+            assert!(!look(18 + 3 * n, 10 + n, Some(2)), "{n}");
+        }
+        assert!(look(48, 99, Some(2)), "it never rests");
+        assert!(!look(51, 100, Some(100)) && !look(54, 101, Some(100)) && look(57, 101, None));
+        let slow = Duration::from_secs(2);
+        afresh.is_otherwise((begin, slow), 1, None);
+        assert!(!afresh.is_due(begin + Duration::from_secs(39)) && afresh.is_due(begin + slow * PART));
+    }
+}
