@@ -52,8 +52,10 @@ pub(super) fn mark(folder: &Path, gallery: &Path) -> u64 {
 #[derive(Debug, Default)]
 pub(super) struct Afresh {
     last: Option<u64>,
-    /// When files were first found to be others.
+    /// When files were first found to be others, after somebody looked at them last.
     since: Option<Instant>,
+    /// What they were when that began.
+    seen: Option<u64>,
     pub(super) next: Option<Instant>,
 }
 
@@ -68,6 +70,9 @@ impl Afresh {
     pub(super) fn is_otherwise(&mut self, (now, took): (Instant, Duration), mark: u64, seen: Option<u64>) -> bool {
         self.next = Some(now + EVERY.max(took * PART));
         let rests = self.last.replace(mark) == Some(mark);
+        if std::mem::replace(&mut self.seen, seen) != seen {
+            self.since = None; // a copy that goes on over a look is waited for anew
+        }
         if seen == Some(mark) {
             self.since = None;
             return false;
@@ -127,7 +132,11 @@ mod tests {
             assert!(!look(18 + 3 * n, 10 + n, Some(2)), "{n}");
         }
         assert!(look(48, 99, Some(2)), "it never rests");
-        assert!(!look(51, 100, Some(100)) && !look(54, 101, Some(100)) && look(57, 101, None));
+        for n in 0..10 {
+            assert!(!look(60 + 3 * n, 110 + n, Some(99)), "it came on over the look: {n}");
+        }
+        assert!(look(90, 199, Some(99)), "and never rests");
+        assert!(!look(151, 100, Some(100)) && !look(154, 101, Some(100)) && look(157, 101, None));
         let slow = Duration::from_secs(2);
         afresh.is_otherwise((begin, slow), 1, None);
         assert!(!afresh.is_due(begin + Duration::from_secs(39)) && afresh.is_due(begin + slow * PART));
