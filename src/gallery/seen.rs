@@ -131,6 +131,9 @@ pub(super) struct Seen {
     /// wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) files_at: Option<Mark>,
+    /// Those of `unread` that the system did not give; none of what older versions wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unreachable: Vec<String>,
 }
 
 fn is_first(piece: &usize) -> bool {
@@ -162,6 +165,7 @@ impl Seen {
         (self.piece, self.more) = (piece.piece, piece.more);
         self.unread_at = self.unread_at.or(piece.unread_at);
         self.files_at = self.files_at.or(piece.files_at);
+        self.unreachable.append(&mut piece.unreachable);
         is_next.then_some(self)
     }
 
@@ -182,6 +186,7 @@ impl Seen {
                 more: n + 1 < count,
                 unread_at: self.unread_at.filter(|_| n == 0),
                 files_at: self.files_at.filter(|_| n == 0),
+                unreachable: self.unreachable.iter().filter(|_| n == 0).cloned().collect(),
             }
         };
         (0..count).map(piece).collect()
@@ -354,6 +359,7 @@ impl SeenFile {
                     Some(&at) => {
                         let before = &mut self.all[at];
                         (before.files, before.files_at, before.unread_at) = (seen.files, seen.files_at, seen.unread_at);
+                        before.unreachable = seen.unreachable;
                     }
                     None if seen.unread.is_empty() => {}
                     None => {
@@ -522,7 +528,9 @@ impl Looking {
         let marks = files.iter().map(|(path, _)| before(path).unwrap_or_else(|| mark(&manifest.root.join(path))));
         let files_at = Some(as_one(marks));
         let vectors = rows.to_vec();
-        let seen = Seen { encounter, files, photos, vectors, unread, unread_at, files_at, ..Seen::default() };
+        let unreachable = unreachable.into_iter().map(str::to_owned).collect();
+        let seen =
+            Seen { encounter, files, photos, vectors, unread, unread_at, files_at, unreachable, ..Seen::default() };
         let path = self.place.join(SEEN_FILE);
         let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
         let most = MOST_NUMBERS / self.about.embedding.dims.max(1);
@@ -746,6 +754,15 @@ mod tests {
         assert!(seen.are(dir.path(), &files));
         std::fs::write(&there, "").unwrap();
         assert!(!seen.are(dir.path(), &files));
+        // one that was there, as a share that hangs shows its files, and can be read by now
+        let files_at = Some(as_one([mark(&path)].into_iter()));
+        let is_same = |unreachable: &[String]| {
+            let unread = vec![("1.jpg".to_owned(), "no answer".to_owned())];
+            let unreachable = unreachable.to_vec();
+            kept(&Seen { files: files.clone(), unread, files_at, unreachable, ..Seen::default() })
+                .are(dir.path(), &files)
+        };
+        assert!(is_same(&[]) && !is_same(&["1.jpg".to_owned()]));
         // one of which all photos were seen and none can be reached by now is known as it is
         let place = dir.path();
         let now =

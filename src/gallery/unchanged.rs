@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::data::tried;
+
 use super::hash;
 use super::held::{Sha, sha};
 use super::seen::{SEE_AGAIN, Seen, written_at};
@@ -35,15 +37,17 @@ pub(super) struct Files {
     /// Those that could not be read.
     unread: Vec<String>,
     unread_at: Option<u64>,
+    /// Those of them that the system did not give.
+    unreachable: Vec<String>,
     /// What was in those that could.
     read: HashMap<String, Sha>,
 }
 
 impl From<Seen> for Files {
     fn from(seen: Seen) -> Files {
-        let Seen { files: all, files_at: at, photos, unread, unread_at, .. } = seen;
+        let Seen { files: all, files_at: at, photos, unread, unread_at, unreachable, .. } = seen;
         let read = photos.into_iter().filter_map(|photo| Some((photo.path, sha(&photo.sha256)?))).collect();
-        Files { all, at, unread: unread.into_iter().map(|(path, _)| path).collect(), unread_at, read }
+        Files { all, at, unread: unread.into_iter().map(|(path, _)| path).collect(), unread_at, unreachable, read }
     }
 }
 
@@ -51,6 +55,10 @@ impl Files {
     /// Whether these are the files `now` there, below `folder`.
     pub(super) fn are(&self, folder: &Path, now: &[(String, u64)]) -> bool {
         if self.all != now || self.unread_at == Some(SEE_AGAIN) {
+            return false;
+        }
+        // that a file can be read again changes neither its length nor its times
+        if self.unreachable.iter().any(|path| tried::can_be_reached(&folder.join(path))) {
             return false;
         }
         let Some((written, changed)) = self.at else {
