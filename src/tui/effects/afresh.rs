@@ -3,11 +3,13 @@
 //!
 //! Only names, lengths and times are read. A copy in the middle is waited for: what changes from one look to the next is not done.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::data::formats::named_like_photo;
@@ -46,6 +48,67 @@ pub(super) fn mark(folder: &Path, gallery: &Path) -> u64 {
         }
     }
     mark
+}
+
+/// A look at a folder that goes on.
+#[derive(Debug)]
+struct Walk {
+    began: Instant,
+    /// Its mark and how long it took.
+    came: Receiver<(u64, Duration)>,
+    /// Somebody began to look at the photos since: it tells nothing.
+    is_stale: bool,
+}
+
+/// The looks that go on, each on a thread of its own, one a gallery and folder: a mount that does not answer stops nobody else.
+#[derive(Debug, Default)]
+pub(super) struct Walks(HashMap<(PathBuf, PathBuf), Walk>);
+
+impl Walks {
+    /// What goes on at `folder` tells nothing.
+    pub(super) fn are_stale(&mut self, gallery: &Path, folder: &Path) {
+        if let Some(walk) = self.0.get_mut(&(gallery.to_path_buf(), folder.to_path_buf())) {
+            walk.is_stale = true;
+        }
+    }
+
+    /// What the look at `folder` found: when it began, how long it took and its mark. Where none goes on and one `is_due`, it is
+    /// begun.
+    pub(super) fn at(&mut self, gallery: &Path, folder: &Path, is_due: bool) -> Option<((Instant, Duration), u64)> {
+        self.by(gallery, folder, is_due, mark)
+    }
+
+    fn by(
+        &mut self,
+        gallery: &Path,
+        folder: &Path,
+        is_due: bool,
+        look: impl FnOnce(&Path, &Path) -> u64 + Send + 'static,
+    ) -> Option<((Instant, Duration), u64)> {
+        let of = (gallery.to_path_buf(), folder.to_path_buf());
+        if let Some(walk) = self.0.get(&of) {
+            let found = match walk.came.try_recv() {
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) => None,
+                Ok((mark, took)) => Some(((walk.began, took), mark)).filter(|_| !walk.is_stale),
+            };
+            self.0.remove(&of);
+            return found;
+        }
+        if is_due {
+            let (tell, came) = channel();
+            let (began, (gallery, folder)) = (Instant::now(), of.clone());
+            let walk = move || {
+                let mark = look(&folder, &gallery);
+                let _ = tell.send((mark, began.elapsed())); // nobody may wait any more
+            };
+            // where no thread can be had the next look tries again
+            if thread::Builder::new().name("photos".to_owned()).spawn(walk).is_ok() {
+                self.0.insert(of, Walk { began, came, is_stale: false });
+            }
+        }
+        None
+    }
 }
 
 /// What was found by looks at one folder.
@@ -114,6 +177,30 @@ mod tests {
         assert_ne!(std::mem::replace(&mut before, now()), now());
         fs::create_dir(week.join("b")).unwrap();
         assert_ne!(before, now(), "empty folders are counted");
+    }
+
+    #[test]
+    fn a_folder_that_does_not_answer_is_looked_at_once_and_keeps_nobody_waiting() {
+        let mut walks = Walks::default();
+        let (answer, waits) = channel::<u64>();
+        let (dead, other, gallery) = (Path::new("/dead"), Path::new("/other"), Path::new("/g"));
+        assert_eq!(walks.by(gallery, dead, true, move |_, _| waits.recv().unwrap_or(0)), None);
+        assert_eq!(walks.by(gallery, dead, true, |_, _| panic!("one at a time")), None);
+        let found = |walks: &mut Walks, folder: &Path| {
+            while walks.0.contains_key(&(gallery.to_path_buf(), folder.to_path_buf())) {
+                if let Some((_, mark)) = walks.by(gallery, folder, false, |_, _| 0) {
+                    return Some(mark);
+                }
+            }
+            None
+        };
+        walks.by(gallery, other, true, |_, _| 7);
+        assert_eq!(found(&mut walks, other), Some(7));
+        answer.send(9).unwrap();
+        assert_eq!(found(&mut walks, dead), Some(9));
+        walks.by(gallery, other, true, |_, _| 7);
+        walks.are_stale(gallery, other);
+        assert_eq!(found(&mut walks, other), None, "somebody looked meanwhile");
     }
 
     #[test]
