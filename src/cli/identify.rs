@@ -226,7 +226,7 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let source = args.photos.source(context);
     let mut asked = Asked::new(vec![Given::Folder(PathBuf::new(), manifest)], EncountersBy::Folder);
     asked.manifest.root.clone_from(&folder);
-    looking.keep_unseen(&mut asked);
+    looking.keep_unseen(&mut asked)?;
     words::say_problems(&asked.manifest.problems);
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
     let trained = trained(&of.chosen, &of.model, None);

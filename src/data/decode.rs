@@ -19,7 +19,7 @@ use super::error::DataError;
 /// Photos with more pixels are refused: a small file can claim to be huge.
 pub const MAX_PIXELS: u64 = 200_000_000;
 /// Longest file that is read, in bytes; a 200-megapixel PNG of 16 bits stays below.
-const MAX_FILE: u64 = 2 << 30;
+pub(super) const MAX_FILE: u64 = 2 << 30;
 /// Most memory a decoder may take, in bytes.
 const MAX_MEMORY: u64 = 2 << 30;
 

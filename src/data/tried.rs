@@ -1,8 +1,10 @@
 //! A file that could not be read, tried once more: whether it stays so as long as its bytes are these.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use super::decode::{Fault, look};
+use super::decode::{Fault, MAX_FILE, look};
 
 /// What came of decoding a file once more that could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,4 +24,11 @@ pub fn try_again(path: &Path) -> Tried {
         Err(refused) if refused.fault == Fault::Unreachable => Tried::Unreachable,
         Err(_) => Tried::Broken,
     }
+}
+
+/// Whether the system gives bytes of the file at `path`, as far as its first one says.
+pub fn can_be_reached(path: &Path) -> bool {
+    // who opens a pipe waits for who writes into it
+    let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_FILE);
+    is_file && File::open(path).and_then(|mut file| file.read(&mut [0])).is_ok()
 }

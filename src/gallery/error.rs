@@ -294,6 +294,12 @@ pub enum Error {
         /// The encounter.
         encounter: String,
     },
+    /// A decision on an encounter whose photos are not those that were shown.
+    #[error("photos of {} came or changed meanwhile: look at it again", line(encounter))]
+    CameMeanwhile {
+        /// The encounter.
+        encounter: String,
+    },
     /// Two look at one folder.
     #[error("{}: another process looks at this folder already", foreign::path(folder))]
     Looking {

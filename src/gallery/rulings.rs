@@ -8,8 +8,8 @@ use crate::data::hex::hex;
 use crate::run::RunError;
 
 use super::about::Embedding;
-use super::decisions::{By, Decided, Matter, Proposed, Ruling, shown};
-use super::seen::{Seen, SeenFile, SeenPhoto};
+use super::decisions::{self, By, Decided, Matter, Proposed, Ruling};
+use super::seen::{Seen, SeenFile, SeenPhoto, UpTo};
 use super::writer::{Encounter, NewPhoto, Writer};
 use super::{Error, Result, correction, hash, later};
 
@@ -25,28 +25,46 @@ pub struct Ruled<'a> {
     pub corrects: Option<i64>,
 }
 
-/// Writes down what was decided of encounters of `folder`, of which `seen` was by what made `embedding`, and adds their photos to
+/// What stood before who decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The gallery's version.
+    pub version: (u64, u64),
+    /// How far what was seen was read; none where it is what is seen by now.
+    pub up_to: Option<UpTo>,
+}
+
+impl From<(u64, u64)> for Shown {
+    fn from(version: (u64, u64)) -> Shown {
+        Shown { version, up_to: None }
+    }
+}
+
+/// Writes down what was decided of encounters of `folder`, of which `all` was seen by what made `embedding`, and adds their photos to
 /// the gallery, a step for each of `decided`; what the program decides is one go, and is written down as that.
-/// `version` is the gallery's that was looked at: a new individual is made only while nobody else has changed it since. Tells
-/// which could not be written down, by their first encounters, and why; the others are.
+/// A new individual is made only while nobody else has changed the gallery that was shown, and nothing is decided of an encounter
+/// to which photos came since. Tells which could not be written down, by their first encounters, and why; the others are.
 ///
 /// # Errors
 /// When the gallery cannot be opened, or is of another network than what was seen.
 pub(super) fn rule(
     (gallery, folder): (&Path, &Path),
-    (seen, embedding): (&SeenFile, &Embedding),
+    (all, embedding): (&SeenFile, &Embedding),
     decided: &[Ruled<'_>],
     by: By,
-    version: (u64, u64),
+    shown: Shown,
 ) -> Result<Vec<(String, Error)>> {
     let mut writer = Writer::open(gallery)?;
     writer.accept(embedding)?;
-    let is_current = writer.version()? == version;
-    let twins = twins(seen);
+    let is_current = writer.version()? == shown.version;
+    let twins = twins(all);
     let (mut refused, mut go) = (Vec::new(), None);
     for &Ruled { encounters, ruling, corrects } in decided {
         let find = |(encounter, proposed): &'_ (String, Proposed)| {
-            let seen = seen.get(encounter).ok_or_else(|| Error::Unseen { encounter: encounter.clone() })?;
+            let seen = all.get(encounter).ok_or_else(|| Error::Unseen { encounter: encounter.clone() })?;
+            if shown.up_to.is_some_and(|up_to| !all.is_as_shown(encounter, up_to)) {
+                return Err(Error::CameMeanwhile { encounter: encounter.clone() });
+            }
             if seen.photos.is_empty() && *ruling != Ruling::Skipped && corrects.is_none() {
                 return Err(Error::NothingSeen { encounter: encounter.clone() });
             }
@@ -171,7 +189,7 @@ fn new_photo(folder: &Path, root: &str, encounter: &str, seen: &SeenPhoto) -> Re
         root: root.into(),
         path: seen.path.clone(),
         individual: String::new(),
-        encounter: seen.date.map_or_else(|| Encounter::Own(shown(root, encounter)), Encounter::Day),
+        encounter: seen.date.map_or_else(|| Encounter::Own(decisions::shown(root, encounter)), Encounter::Day),
         date: seen.date,
         side: seen.side,
         crop: seen.crop.parse::<Crop>().ok(),

@@ -15,7 +15,6 @@ use crate::data::camera;
 use crate::data::foreign;
 use crate::data::hex::hex;
 use crate::data::manifest::{Problem, Side};
-use crate::data::tried::{self, Tried};
 use crate::eval::embed::Source;
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
@@ -30,7 +29,7 @@ use super::identify::each_encounter;
 use super::stands::Lying;
 use super::store::Gallery;
 use super::trained::Trained;
-use super::unchanged::{Files, Mark, as_one, mark};
+use super::unchanged::{Files, Mark, as_one, mark, unread_at};
 use super::writer::cells;
 use super::{Error, Result, hash};
 
@@ -131,6 +130,9 @@ pub(super) struct Seen {
     /// wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) files_at: Option<Mark>,
+    /// Those of `unread` that the system did not give; none of what older versions wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unreachable: Vec<String>,
 }
 
 fn is_first(piece: &usize) -> bool {
@@ -162,6 +164,7 @@ impl Seen {
         (self.piece, self.more) = (piece.piece, piece.more);
         self.unread_at = self.unread_at.or(piece.unread_at);
         self.files_at = self.files_at.or(piece.files_at);
+        self.unreachable.append(&mut piece.unreachable);
         is_next.then_some(self)
     }
 
@@ -182,6 +185,7 @@ impl Seen {
                 more: n + 1 < count,
                 unread_at: self.unread_at.filter(|_| n == 0),
                 files_at: self.files_at.filter(|_| n == 0),
+                unreachable: self.unreachable.iter().filter(|_| n == 0).cloned().collect(),
             }
         };
         (0..count).map(piece).collect()
@@ -214,36 +218,6 @@ fn files_of(asked: &Asked, encounter: &str, photos: &[usize]) -> Vec<(String, u6
     photos.chain(unread.filter_map(|problem| problem.photo.as_deref().map(Path::new))).map(file).collect()
 }
 
-/// What stands for when files were written that are to be read once more whatever they are.
-pub(super) const SEE_AGAIN: u64 = 0;
-
-/// What tells whether files below `folder` were written again: a number made of when each was; none where there is no file.
-pub(super) fn written_at<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> Option<u64> {
-    let at = |path: &str| {
-        let meta = std::fs::metadata(folder.join(path)).ok();
-        meta.map_or(0, |meta| (meta.mtime() as u64).wrapping_mul(1_000_003).wrapping_add(meta.mtime_nsec() as u64))
-    };
-    files.map(at).reduce(|all, one| all.wrapping_mul(31).wrapping_add(one))
-}
-
-/// As [`written_at`] of files that could not be read, and the paths of those that cannot be reached; what is whole by now is to be
-/// read again whatever it is then.
-fn unread_at<'a>(folder: &Path, unread: &'a [(String, String)]) -> (Option<u64>, HashSet<&'a str>) {
-    // before they are decoded once more: what is written since is another file
-    let at = written_at(folder, unread.iter().map(|(path, _)| path.as_str()));
-    let mut unreachable = HashSet::new();
-    let mut is_whole = false;
-    for (path, _) in unread {
-        match tried::try_again(&folder.join(path)) {
-            Tried::Whole => is_whole = true,
-            Tried::Broken => {}
-            Tried::Unreachable => drop(unreachable.insert(path.as_str())),
-        }
-    }
-    // where there is no file the number stands for nothing else
-    (if is_whole { Some(SEE_AGAIN) } else { at.map(|at| at.max(1)) }, unreachable)
-}
-
 /// Where what was seen of `folder`, which is absolute, is kept.
 pub(super) fn place(gallery: &Path, folder: &Path) -> PathBuf {
     gallery.join(SESSIONS).join(files::key_of(folder))
@@ -269,8 +243,18 @@ pub(super) struct SeenFile {
     whole: u64,
     all: Vec<Seen>,
     places: HashMap<String, usize>,
+    /// Where what was written of each encounter ends by which its photos became those that they are.
+    came: HashMap<String, u64>,
     /// Encounters of which no photo can be read.
     unread: BTreeMap<String, Seen>,
+}
+
+/// How far what was seen was read by who was shown something: photos that came later were not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpTo {
+    /// Which file.
+    file: Option<(u64, u64)>,
+    bytes: u64,
 }
 
 /// What was read since.
@@ -305,6 +289,16 @@ impl SeenFile {
         self.places.get(encounter).map(|&at| &self.all[at]).or_else(|| self.unread.get(encounter))
     }
 
+    /// How far it was read.
+    pub(super) fn up_to(&self) -> UpTo {
+        UpTo { file: self.file, bytes: self.whole }
+    }
+
+    /// Whether the photos of an encounter are those of when it was read as far as `shown`.
+    pub(super) fn is_as_shown(&self, encounter: &str, shown: UpTo) -> bool {
+        shown.file == self.file && self.came.get(encounter).is_none_or(|&came| came <= shown.bytes)
+    }
+
     /// Reads what came since, which `embedding` made; with none there is nothing.
     ///
     /// # Errors
@@ -328,7 +322,7 @@ impl SeenFile {
         let (Some(mut file), Some(embedding)) = (file, embedding) else { return Ok(news) };
         let fail = |e| Error::from(RunError::io("read", &self.path, e));
         file.seek(SeekFrom::Start(self.whole)).map_err(fail)?;
-        let (mut read, mut begun, mut whole): (u64, Option<Seen>, Vec<Seen>) = (self.whole, None, Vec::new());
+        let (mut read, mut begun, mut whole): (u64, Option<Seen>, Vec<(u64, Seen)>) = (self.whole, None, Vec::new());
         files::each_line_of(file, MOST_LINE, |line| {
             let Ok(piece) = serde_json::from_slice::<Seen>(line) else { return false };
             read += line.len() as u64;
@@ -339,12 +333,12 @@ impl SeenFile {
             };
             if let Some(seen) = begun.take_if(|begun| !begun.more) {
                 self.whole = read;
-                whole.push(seen);
+                whole.push((read, seen));
             }
             true
         })
         .map_err(fail)?;
-        for seen in whole {
+        for (end, seen) in whole {
             if seen.vectors.len() != seen.photos.len() * embedding.dims {
                 continue;
             }
@@ -354,8 +348,15 @@ impl SeenFile {
                     Some(&at) => {
                         let before = &mut self.all[at];
                         (before.files, before.files_at, before.unread_at) = (seen.files, seen.files_at, seen.unread_at);
+                        before.unreachable = seen.unreachable;
                     }
-                    None if seen.unread.is_empty() => {}
+                    None if seen.unread.is_empty() => {
+                        // the files that were seen, marked otherwise by now; older versions pass over it
+                        let before = self.places.get(&seen.encounter).map(|&at| &mut self.all[at]);
+                        if let Some(before) = before.filter(|before| before.files == seen.files) {
+                            before.files_at = seen.files_at.or(before.files_at);
+                        }
+                    }
                     None => {
                         self.unread.insert(seen.encounter.clone(), seen);
                         news.unread = true;
@@ -367,6 +368,9 @@ impl SeenFile {
             let next = self.all.len();
             let at = *self.places.entry(seen.encounter.clone()).or_insert(next);
             news.places.insert(at);
+            if self.all.get(at).is_none_or(|before| !before.lying().eq(seen.lying())) {
+                self.came.insert(seen.encounter.clone(), end);
+            }
             match self.all.get_mut(at) {
                 Some(before) => *before = seen,
                 None => self.all.push(seen),
@@ -431,21 +435,38 @@ impl Looking {
         self.about.empty = empty;
     }
 
-    /// Leaves the encounters in `asked` that were not seen yet, or whose files are others now.
-    pub fn keep_unseen(&self, asked: &mut Asked) {
-        let is_same = |encounter: &str, photos: &[usize]| {
-            let files = || files_of(asked, encounter, photos);
-            self.seen.get(encounter).is_some_and(|before| before.are(&asked.manifest.root, &files()))
-        };
+    /// Leaves the encounters in `asked` that were not seen yet, or whose files are others now. Files that had to be read to be known
+    /// again are written down as they are marked by now: the next look need not read them.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn keep_unseen(&mut self, asked: &mut Asked) -> Result<()> {
         let all = asked.encounters.iter().map(|together| (together.encounter.as_str(), &together.photos[..]));
         let there: HashSet<&str> = asked.encounters.iter().map(|together| together.encounter.as_str()).collect();
         let none = asked.unread.keys().filter(|encounter| !there.contains(encounter.as_str()));
         let all = all.chain(none.map(|encounter| (encounter.as_str(), &[][..])));
-        let same =
-            all.filter(|(encounter, photos)| is_same(encounter, photos)).map(|(encounter, _)| encounter.to_owned());
-        let same: HashSet<String> = same.collect();
+        let (mut same, mut marked) = (HashSet::new(), Vec::new());
+        for (encounter, photos) in all {
+            let Some(before) = self.seen.get(encounter) else { continue };
+            let files = files_of(asked, encounter, photos);
+            let (is_same, now) = before.are(&asked.manifest.root, &files);
+            if is_same {
+                same.insert(encounter.to_owned());
+            }
+            if let Some(at) = now {
+                let encounter = encounter.to_owned();
+                marked.push(Seen { encounter, files, files_at: Some(at), ..Seen::default() });
+            }
+        }
+        for one in marked {
+            self.write(&one)?;
+            if let (Some(files), Some(at)) = (self.seen.get_mut(&one.encounter), one.files_at) {
+                files.are_marked(at);
+            }
+        }
         asked.encounters.retain(|together| !same.contains(&together.encounter));
         asked.unread.retain(|encounter, _| !same.contains(encounter));
+        Ok(())
     }
 
     /// Embeds the encounters of `asked`, and keeps each as soon as its batch is done; `asked` has its photos by their paths below
@@ -485,6 +506,19 @@ impl Looking {
         self.marks = photos.chain(unread).map(|path| (path.clone(), mark(&asked.manifest.root.join(path)))).collect();
     }
 
+    /// Writes `seen` at the end of the file.
+    pub(super) fn write(&mut self, seen: &Seen) -> Result<()> {
+        let path = self.place.join(SEEN_FILE);
+        let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
+        let most = MOST_NUMBERS / self.about.embedding.dims.max(1);
+        for piece in seen.pieces(most.clamp(1, MOST_PHOTOS)) {
+            let mut line = serde_json::to_vec(&piece).map_err(|e| io(e.into()))?;
+            line.push(b'\n');
+            self.file.write_all(&line).map_err(io)?;
+        }
+        Ok(())
+    }
+
     fn keep(
         &mut self,
         (asked, trained): (&Asked, &Trained),
@@ -522,15 +556,10 @@ impl Looking {
         let marks = files.iter().map(|(path, _)| before(path).unwrap_or_else(|| mark(&manifest.root.join(path))));
         let files_at = Some(as_one(marks));
         let vectors = rows.to_vec();
-        let seen = Seen { encounter, files, photos, vectors, unread, unread_at, files_at, ..Seen::default() };
-        let path = self.place.join(SEEN_FILE);
-        let io = |e: std::io::Error| Error::from(RunError::io("write", &path, e));
-        let most = MOST_NUMBERS / self.about.embedding.dims.max(1);
-        for piece in seen.pieces(most.clamp(1, MOST_PHOTOS)) {
-            let mut line = serde_json::to_vec(&piece).map_err(|e| io(e.into()))?;
-            line.push(b'\n');
-            self.file.write_all(&line).map_err(io)?;
-        }
+        let unreachable = unreachable.into_iter().map(str::to_owned).collect();
+        let seen =
+            Seen { encounter, files, photos, vectors, unread, unread_at, files_at, unreachable, ..Seen::default() };
+        self.write(&seen)?;
         if self.about.take(&seen, self.seen.contains_key(&seen.encounter)) {
             // it is open again at once, also for who is killed now
             files::replace_json(&self.place.join(ABOUT_FILE), &self.about)?;
@@ -692,19 +721,19 @@ mod tests {
         let seen = Seen { files: files.clone(), unread: unread.clone(), unread_at: at, ..Seen::default() };
         let marked = kept(&Seen { files_at: Some(as_one([mark(&path)].into_iter())), ..seen.clone() });
         let older = kept(&seen); // of a version that marked only what cannot be read
-        assert!(older.are(dir.path(), &files) && marked.are(dir.path(), &files));
+        assert!(older.are(dir.path(), &files).0 && marked.are(dir.path(), &files).0);
         std::fs::write(&path, "good").unwrap();
         let at = std::time::SystemTime::UNIX_EPOCH; // as `cp -p` leaves it
         File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
-        assert!(!older.are(dir.path(), &files) && !marked.are(dir.path(), &files));
+        assert!(!older.are(dir.path(), &files).0 && !marked.are(dir.path(), &files).0);
         // one that is whole by the time that the others of its batch are read
         image::RgbImage::new(2, 2).save_with_format(&path, image::ImageFormat::Png).unwrap();
         let files_at = Some(as_one([mark(&path)].into_iter()));
         let whole = Seen { unread_at: unread_at(dir.path(), &unread).0, files_at, ..seen.clone() };
-        assert!(!kept(&whole).are(dir.path(), &files));
+        assert!(!kept(&whole).are(dir.path(), &files).0);
         // what older versions wrote goes by its length
         let older = kept(&Seen { unread_at: None, ..seen });
-        assert!(older.are(dir.path(), &files) && !older.are(dir.path(), &[]));
+        assert!(older.are(dir.path(), &files).0 && !older.are(dir.path(), &[]).0);
     }
 
     #[test]
@@ -718,18 +747,18 @@ mod tests {
         let photos = vec![SeenPhoto { path: "1.jpg".into(), sha256, ..photo(1) }];
         let files_at = Some(as_one([mark(&path)].into_iter()));
         let seen = kept(&Seen { files: files.clone(), photos, files_at, ..Seen::default() });
-        assert!(seen.are(dir.path(), &files));
+        assert!(seen.are(dir.path(), &files).0);
         std::thread::sleep(std::time::Duration::from_millis(20)); // what a clock of files may not tell apart
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(seen.are(dir.path(), &files), "the same is in it");
+        assert!(seen.are(dir.path(), &files).0, "the same is in it");
         let written = std::fs::metadata(&path).unwrap().modified().unwrap();
         std::fs::write(&path, "edit").unwrap();
-        assert!(!seen.are(dir.path(), &files));
+        assert!(!seen.are(dir.path(), &files).0);
         File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        assert!(!seen.are(dir.path(), &files), "also where it keeps the time");
+        assert!(!seen.are(dir.path(), &files).0, "also where it keeps the time");
         std::fs::write(&path, "seen").unwrap();
         File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        assert!(seen.are(dir.path(), &files));
+        assert!(seen.are(dir.path(), &files).0);
     }
 
     #[test]
@@ -743,9 +772,19 @@ mod tests {
         assert_eq!(unreachable, ["1.jpg"].into());
         let files_at = Some(as_one([mark(&path)].into_iter()));
         let seen = kept(&Seen { files: files.clone(), unread, unread_at, files_at, ..Seen::default() });
-        assert!(seen.are(dir.path(), &files));
+        assert!(seen.are(dir.path(), &files).0);
         std::fs::write(&there, "").unwrap();
-        assert!(!seen.are(dir.path(), &files));
+        assert!(!seen.are(dir.path(), &files).0);
+        // one that was there, as a share that hangs shows its files, and can be read by now
+        let files_at = Some(as_one([mark(&path)].into_iter()));
+        let is_same = |unreachable: &[String]| {
+            let unread = vec![("1.jpg".to_owned(), "no answer".to_owned())];
+            let unreachable = unreachable.to_vec();
+            kept(&Seen { files: files.clone(), unread, files_at, unreachable, ..Seen::default() })
+                .are(dir.path(), &files)
+                .0
+        };
+        assert!(is_same(&[]) && !is_same(&["1.jpg".to_owned()]));
         // one of which all photos were seen and none can be reached by now is known as it is
         let place = dir.path();
         let now =

@@ -16,7 +16,8 @@ use super::Result;
 use super::calibration::Calibration;
 use super::decisions::{Decided, Ruling};
 use super::identify::{Decision, NearPhoto};
-use super::seen::{About, SEEN_FILE, SeenFile, Unread, abouts, place};
+use super::rulings::Shown;
+use super::seen::{About, SEEN_FILE, SeenFile, Unread, UpTo, abouts, place};
 use super::share::Share;
 use super::sitting::Sitting;
 use super::store::{Counts, Gallery};
@@ -102,6 +103,8 @@ pub struct Session {
     pub folder: PathBuf,
     /// The gallery's version that the proposals are of.
     pub version: (u64, u64),
+    /// How far what was seen was read for it; none where nobody says.
+    pub up_to: Option<UpTo>,
     /// How much the gallery knows.
     pub counts: Counts,
     /// The encounters in the order in which they were seen.
@@ -121,6 +124,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// What a decision by it goes by.
+    pub fn shown(&self) -> Shown {
+        Shown { version: self.version, up_to: self.up_to }
+    }
+
     /// The session of `folder`, an absolute path, with the gallery in `gallery`.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::groups::Groups;
 use super::held::{self, Holdings};
 use super::identify::{Catalogue, Decision};
 use super::ranks::Ranked;
-use super::rulings::{self, Ruled};
+use super::rulings::{self, Ruled, Shown};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
 use super::session::{Entry, Session, promise};
 use super::stands::OfFolder;
@@ -123,6 +123,7 @@ impl Sitting {
             gallery: self.gallery.clone(),
             folder: self.folder.clone(),
             version: standing.version,
+            up_to: Some(self.seen.up_to()),
             counts: standing.counts,
             entries: standing.entries.iter().chain(&standing.unread).cloned().collect(),
             promise,
@@ -208,10 +209,10 @@ impl Sitting {
     ///
     /// # Errors
     /// As [`rulings::rule`].
-    pub fn rule(&mut self, decided: &[Ruled<'_>], by: By, version: (u64, u64)) -> Result<Vec<(String, Error)>> {
+    pub fn rule(&mut self, decided: &[Ruled<'_>], by: By, shown: impl Into<Shown>) -> Result<Vec<(String, Error)>> {
         let about: About = files::read_json(&self.place.join(ABOUT_FILE))?;
         self.read_on(Some(&about.embedding))?;
-        rulings::rule((&self.gallery, &self.folder), (&self.seen, &about.embedding), decided, by, version)
+        rulings::rule((&self.gallery, &self.folder), (&self.seen, &about.embedding), decided, by, shown.into())
     }
 
     /// Takes back what was decided last, all that the program did in one go: see [`rulings`].
@@ -359,6 +360,7 @@ pub(super) mod tests {
     use super::super::testing::drawn;
     use super::super::tests::{embedding, put, small};
     use super::super::thresholds::Asked;
+    use super::super::unchanged::{as_one, mark};
     use super::super::writer::{Adding, Writer};
     use super::*;
     use crate::data::hex::hex;
@@ -635,6 +637,62 @@ pub(super) mod tests {
         assert_eq!(told(&mut sitting), [(None, true), (Some("t9".into()), false)], "only the copy is told as one");
         sitting.undo().unwrap();
         assert_eq!(told(&mut sitting), [(None, false), (None, false)]);
+    }
+
+    #[test]
+    fn nothing_is_decided_of_photos_that_came_after_what_was_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let kept = place(&gallery, &folder);
+        let mut sitting = Sitting::new(&gallery, &folder);
+        let shown = sitting.look().unwrap().0.shown();
+        let text = fs::read_to_string(kept.join(SEEN_FILE)).unwrap();
+        let mut grown: Seen = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        let same: Seen = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+        grown.vectors.extend_from_within(..embedding().dims);
+        grown.photos.push(SeenPhoto { path: "a/3.jpg".into(), sha256: "ab".repeat(32), ..grown.photos[0].clone() });
+        let line = |seen: &Seen| serde_json::to_string(seen).unwrap();
+        fs::write(kept.join(SEEN_FILE), format!("{text}{}\n{}\n", line(&grown), line(&same))).unwrap();
+        let of = |encounter: &str| [(encounter.to_owned(), Proposed::default())];
+        let mut rule = |all: &[(&str, Ruling)], shown: Shown| {
+            let all: Vec<_> = all.iter().map(|(encounter, ruling)| (of(encounter), ruling)).collect();
+            let all: Vec<_> =
+                all.iter().map(|(one, ruling)| Ruled { encounters: one, ruling, corrects: None }).collect();
+            sitting.rule(&all, By::Program, shown).unwrap()
+        };
+        for ruling in [Ruling::Known("t1".into()), Ruling::New("t9".into()), Ruling::Skipped] {
+            let refused = rule(&[("a", ruling)], shown);
+            assert!(matches!(&refused[..], [(one, Error::CameMeanwhile { .. })] if one == "a"), "{refused:?}");
+        }
+        let refused = rule(&[("a", Ruling::Known("t1".into())), ("b", Ruling::Known("t2".into()))], shown);
+        assert_eq!(refused.len(), 1, "one that was seen again with the same photos is as it was shown");
+        let session = Session::read(&gallery, &folder).unwrap();
+        assert_eq!(session.entries.iter().map(|entry| entry.decided.is_some()).collect::<Vec<_>>(), [false, true]);
+        assert!(rule(&[("a", Ruling::Skipped)], session.shown()).is_empty(), "it was shown with them");
+    }
+
+    #[test]
+    fn files_that_had_to_be_read_to_be_known_again_are_written_down_as_they_are_marked_by_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let open = Gallery::open(&gallery).unwrap();
+        let text = fs::read_to_string(place(&gallery, &folder).join(SEEN_FILE)).unwrap();
+        let mut seen: Seen = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        seen.files = seen.photos.iter().map(|photo| (photo.path.clone(), photo.path.len() as u64)).collect();
+        let marks = || as_one(seen.files.iter().map(|(path, _)| mark(&folder.join(path))));
+        let mut looking = Looking::at(&open, &folder).unwrap();
+        // who may read it was changed since
+        looking.write(&Seen { files_at: Some((marks().0, 1)), ..seen.clone() }).unwrap();
+        drop(looking);
+        let mut looking = Looking::at(&open, &folder).unwrap();
+        let found = looking.seen["a"].are(&folder, &seen.files);
+        assert_eq!(found, (true, Some(marks())));
+        let one = Seen { encounter: "a".into(), files: seen.files.clone(), files_at: found.1, ..Seen::default() };
+        looking.write(&one).unwrap();
+        drop(looking);
+        let looking = Looking::at(&open, &folder).unwrap();
+        assert_eq!(looking.seen["a"].are(&folder, &seen.files), (true, None), "nothing is read");
+        assert_eq!(Session::read(&gallery, &folder).unwrap().entries[0].photos.len(), 2);
     }
 
     #[test]

@@ -62,8 +62,28 @@ impl Unread {
     pub(super) fn is_as_it_was(&self) -> bool {
         let path = Path::new(&self.photo);
         match self.unreachable {
-            Some(at) => at == mark(path),
+            // that it can be read again changes neither time
+            Some(at) => at == mark(path) && !tried::can_be_reached(path),
             None => (self.bytes, self.written) != (0, 0) && look(path) == (self.bytes, self.written),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_can_be_read_by_now_is_another_though_its_times_are_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let unread = |name: &str| {
+            let path = dir.path().join(name);
+            let photo = path.to_string_lossy().into_owned();
+            Unread { photo, reason: String::new(), bytes: 1, written: 1, unreachable: Some(mark(&path)) }
+        };
+        std::fs::write(dir.path().join("1.jpg"), "bytes").unwrap();
+        std::fs::create_dir(dir.path().join("2.jpg")).unwrap();
+        assert!(!unread("1.jpg").is_as_it_was());
+        assert!(unread("2.jpg").is_as_it_was() && unread("gone.jpg").is_as_it_was());
     }
 }

@@ -336,20 +336,23 @@ impl Effects {
                     sitting.begins_to_look(&gallery, &folder);
                     let flags =
                         [&*folder.display().to_string(), "--gallery", &*gallery.display().to_string(), "--session"];
-                    if let Err(why) = verb(&workspace, "identify", &flags.map(str::to_owned)) {
-                        tell(inbox, Message::Failed(why));
+                    match verb(&workspace, "identify", &flags.map(str::to_owned)) {
+                        // another screen was first: what it sees comes, and what came since it began is looked at after it
+                        Err(why) if naming::is_by_another(&why, &folder) => sitting.did_not_look(&gallery, &folder),
+                        Err(why) => tell(inbox, Message::Failed(why)),
+                        Ok(_) => {}
                     }
                     tell(inbox, sitting.session(gallery, folder));
                 }),
             ),
-            Effect::Rule { gallery, folder, encounters, ruling, corrects, version } => self.small(move |_, inbox| {
-                let work = |sitting: &mut _| naming::rule(sitting, &encounters, (&ruling, corrects), version);
+            Effect::Rule { gallery, folder, encounters, ruling, corrects, shown } => self.small(move |_, inbox| {
+                let work = |sitting: &mut _| naming::rule(sitting, &encounters, (&ruling, corrects), shown);
                 tell(inbox, sitting.written((gallery, folder), work));
             }),
-            Effect::RuleAll(gallery, folder, all, version) => later(
+            Effect::RuleAll(gallery, folder, all, shown) => later(
                 "name",
                 Box::new(move |inbox| {
-                    let work = |sitting: &mut _| naming::rule_all(sitting, all, version);
+                    let work = |sitting: &mut _| naming::rule_all(sitting, all, shown);
                     tell(inbox, sitting.written((gallery, folder), work));
                 }),
             ),

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use crate::gallery::decisions::{Proposed, Ruling};
 use crate::gallery::identify::{NearPhoto, Verdict};
+use crate::gallery::rulings::Shown;
+use crate::gallery::seen::UpTo;
 use crate::gallery::session::{Entry, Outline, Session};
 use crate::gallery::store::Counts;
 
@@ -93,6 +95,8 @@ pub(super) struct Identify {
     pub(super) seen: Option<(usize, usize)>,
     /// Photos that cannot be read, as far as that was told.
     pub(super) told: looks::Told,
+    /// How far what was seen was shown when the name of a new individual was asked for.
+    asked_by: Option<UpTo>,
     /// The encounter to go to once the session is read again.
     pub(super) wanted: Option<String>,
 }
@@ -419,15 +423,22 @@ impl Identify {
     /// The effect that writes `ruling` down for the encounter chosen.
     fn write(&mut self, ruling: Ruling) -> Result<Vec<Effect>, String> {
         let one: Vec<String> = self.entry().map(|entry| entry.proposal.encounter.clone()).into_iter().collect();
-        self.write_all(&one, ruling)
+        let shown = self.session.as_ref().map(|session| session.shown());
+        self.write_all(&one, ruling, shown)
     }
 
-    /// The effect that writes `ruling` down for `encounters`, in one decision.
-    fn write_all(&mut self, encounters: &[String], ruling: Ruling) -> Result<Vec<Effect>, String> {
+    /// The effect that writes `ruling` down for `encounters`, as they were `shown`, in one decision.
+    fn write_all(
+        &mut self,
+        encounters: &[String],
+        ruling: Ruling,
+        shown: Option<Shown>,
+    ) -> Result<Vec<Effect>, String> {
         if self.writing {
             return Err("the decision before is being written down".to_owned());
         }
-        let Some(session) = self.session.as_ref().filter(|_| !encounters.is_empty()) else {
+        let session = self.session.as_ref().filter(|_| !encounters.is_empty());
+        let Some((session, shown)) = session.zip(shown) else {
             return Err("there is no encounter yet".to_owned());
         };
         let (mut decided, mut corrects) = (Vec::with_capacity(encounters.len()), None);
@@ -455,7 +466,7 @@ impl Identify {
             encounters: decided,
             ruling,
             corrects,
-            version: session.version,
+            shown,
         };
         self.writing = true;
         Ok(vec![effect])
@@ -517,7 +528,9 @@ impl Identify {
                 "{name} is known already: Esc twice, and / with that name takes the encounter as that one"
             ));
         }
-        self.write_all(encounters, Ruling::New(name.to_owned()))
+        // what came while the name was typed was not looked at
+        let shown = Shown { up_to: self.asked_by, ..session.shown() };
+        self.write_all(encounters, Ruling::New(name.to_owned()), Some(shown))
     }
 
     /// Before a new individual is made, or back.

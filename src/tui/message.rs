@@ -16,6 +16,7 @@ use crate::eval::boxes::box_in;
 use crate::eval::projection::Projected;
 use crate::eval::weights::Imported;
 use crate::gallery::decisions::{Proposed, Ruling};
+use crate::gallery::rulings::Shown;
 use crate::gallery::session::Session;
 use crate::nn::ops::device::CardUse;
 use crate::run::config::Config;
@@ -329,13 +330,13 @@ pub(super) enum Effect {
         ruling: Ruling,
         /// The change by which another was decided of it, which is corrected.
         corrects: Option<i64>,
-        /// The gallery's version that was looked at.
-        version: (u64, u64),
+        /// What was looked at.
+        shown: Shown,
     },
     /// Write what was decided with a gallery to a table.
     WriteDecisions(PathBuf, PathBuf),
     /// Write down what was proposed of several encounters of a folder with a gallery.
-    RuleAll(PathBuf, PathBuf, Vec<(String, Ruling, Proposed)>, (u64, u64)),
+    RuleAll(PathBuf, PathBuf, Vec<(String, Ruling, Proposed)>, Shown),
     /// Take back what was decided last in a folder with a gallery.
     UndoRuling(PathBuf, PathBuf),
     /// Look up an individual of a gallery.

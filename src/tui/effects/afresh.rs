@@ -3,11 +3,13 @@
 //!
 //! Only names, lengths and times are read. A copy in the middle is waited for: what changes from one look to the next is not done.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::data::formats::named_like_photo;
@@ -48,12 +50,75 @@ pub(super) fn mark(folder: &Path, gallery: &Path) -> u64 {
     mark
 }
 
+/// A look at a folder that goes on.
+#[derive(Debug)]
+struct Walk {
+    began: Instant,
+    /// Its mark and how long it took.
+    came: Receiver<(u64, Duration)>,
+    /// Somebody began to look at the photos since: it tells nothing.
+    is_stale: bool,
+}
+
+/// The looks that go on, each on a thread of its own, one a gallery and folder: a mount that does not answer stops nobody else.
+#[derive(Debug, Default)]
+pub(super) struct Walks(HashMap<(PathBuf, PathBuf), Walk>);
+
+impl Walks {
+    /// What goes on at `folder` tells nothing.
+    pub(super) fn are_stale(&mut self, gallery: &Path, folder: &Path) {
+        if let Some(walk) = self.0.get_mut(&(gallery.to_path_buf(), folder.to_path_buf())) {
+            walk.is_stale = true;
+        }
+    }
+
+    /// What the look at `folder` found: when it began, how long it took and its mark. Where none goes on and one `is_due`, it is
+    /// begun.
+    pub(super) fn at(&mut self, gallery: &Path, folder: &Path, is_due: bool) -> Option<((Instant, Duration), u64)> {
+        self.by(gallery, folder, is_due, mark)
+    }
+
+    fn by(
+        &mut self,
+        gallery: &Path,
+        folder: &Path,
+        is_due: bool,
+        look: impl FnOnce(&Path, &Path) -> u64 + Send + 'static,
+    ) -> Option<((Instant, Duration), u64)> {
+        let of = (gallery.to_path_buf(), folder.to_path_buf());
+        if let Some(walk) = self.0.get(&of) {
+            let found = match walk.came.try_recv() {
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) => None,
+                Ok((mark, took)) => Some(((walk.began, took), mark)).filter(|_| !walk.is_stale),
+            };
+            self.0.remove(&of);
+            return found;
+        }
+        if is_due {
+            let (tell, came) = channel();
+            let (began, (gallery, folder)) = (Instant::now(), of.clone());
+            let walk = move || {
+                let mark = look(&folder, &gallery);
+                let _ = tell.send((mark, began.elapsed())); // nobody may wait any more
+            };
+            // where no thread can be had the next look tries again
+            if thread::Builder::new().name("photos".to_owned()).spawn(walk).is_ok() {
+                self.0.insert(of, Walk { began, came, is_stale: false });
+            }
+        }
+        None
+    }
+}
+
 /// What was found by looks at one folder.
 #[derive(Debug, Default)]
 pub(super) struct Afresh {
     last: Option<u64>,
-    /// When files were first found to be others.
+    /// When files were first found to be others, after somebody looked at them last.
     since: Option<Instant>,
+    /// What they were when that began.
+    seen: Option<u64>,
     pub(super) next: Option<Instant>,
 }
 
@@ -68,6 +133,9 @@ impl Afresh {
     pub(super) fn is_otherwise(&mut self, (now, took): (Instant, Duration), mark: u64, seen: Option<u64>) -> bool {
         self.next = Some(now + EVERY.max(took * PART));
         let rests = self.last.replace(mark) == Some(mark);
+        if std::mem::replace(&mut self.seen, seen) != seen {
+            self.since = None; // a copy that goes on over a look is waited for anew
+        }
         if seen == Some(mark) {
             self.since = None;
             return false;
@@ -112,6 +180,30 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_does_not_answer_is_looked_at_once_and_keeps_nobody_waiting() {
+        let mut walks = Walks::default();
+        let (answer, waits) = channel::<u64>();
+        let (dead, other, gallery) = (Path::new("/dead"), Path::new("/other"), Path::new("/g"));
+        assert_eq!(walks.by(gallery, dead, true, move |_, _| waits.recv().unwrap_or(0)), None);
+        assert_eq!(walks.by(gallery, dead, true, |_, _| panic!("one at a time")), None);
+        let found = |walks: &mut Walks, folder: &Path| {
+            while walks.0.contains_key(&(gallery.to_path_buf(), folder.to_path_buf())) {
+                if let Some((_, mark)) = walks.by(gallery, folder, false, |_, _| 0) {
+                    return Some(mark);
+                }
+            }
+            None
+        };
+        walks.by(gallery, other, true, |_, _| 7);
+        assert_eq!(found(&mut walks, other), Some(7));
+        answer.send(9).unwrap();
+        assert_eq!(found(&mut walks, dead), Some(9));
+        walks.by(gallery, other, true, |_, _| 7);
+        walks.are_stale(gallery, other);
+        assert_eq!(found(&mut walks, other), None, "somebody looked meanwhile");
+    }
+
+    #[test]
     fn what_still_grows_is_waited_for_but_not_for_ever() {
         let begin = Instant::now();
         let mut afresh = Afresh::default();
@@ -127,7 +219,11 @@ mod tests {
             assert!(!look(18 + 3 * n, 10 + n, Some(2)), "{n}");
         }
         assert!(look(48, 99, Some(2)), "it never rests");
-        assert!(!look(51, 100, Some(100)) && !look(54, 101, Some(100)) && look(57, 101, None));
+        for n in 0..10 {
+            assert!(!look(60 + 3 * n, 110 + n, Some(99)), "it came on over the look: {n}");
+        }
+        assert!(look(90, 199, Some(99)), "and never rests");
+        assert!(!look(151, 100, Some(100)) && !look(154, 101, Some(100)) && look(157, 101, None));
         let slow = Duration::from_secs(2);
         afresh.is_otherwise((begin, slow), 1, None);
         assert!(!afresh.is_due(begin + Duration::from_secs(39)) && afresh.is_due(begin + slow * PART));

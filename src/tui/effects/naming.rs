@@ -11,7 +11,7 @@ use crate::gallery::Error;
 use crate::gallery::calibrated::calibration_of;
 use crate::gallery::decided_table;
 use crate::gallery::decisions::{By, Decided, Proposed, Ruling};
-use crate::gallery::rulings::Ruled;
+use crate::gallery::rulings::{Ruled, Shown};
 use crate::gallery::seen;
 use crate::gallery::session::{self, Counted, Session};
 use crate::gallery::sitting::Sitting;
@@ -103,6 +103,12 @@ impl Shared {
         *looked_at = Some((gallery.to_path_buf(), folder.to_path_buf(), mark));
     }
 
+    /// Who began to look at the photos of `folder` did not, as another does.
+    pub(super) fn did_not_look(&self, gallery: &Path, folder: &Path) {
+        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        looked_at.take_if(|(of, at, _)| of == gallery && at == folder);
+    }
+
     /// What told the files of `folder` from others when somebody here began to look at them last; none where nobody did.
     pub(super) fn looked_at(&self, gallery: &Path, folder: &Path) -> Option<u64> {
         let looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,9 +176,9 @@ pub(super) fn rule(
     sitting: &mut Sitting,
     encounters: &[(String, Proposed)],
     (ruling, corrects): (&Ruling, Option<i64>),
-    version: (u64, u64),
+    shown: Shown,
 ) -> Result<Told, String> {
-    let refused = sitting.rule(&[Ruled { encounters, ruling, corrects }], By::Person, version);
+    let refused = sitting.rule(&[Ruled { encounters, ruling, corrects }], By::Person, shown);
     if let Some((_, error)) = refused.map_err(|e| e.to_string())?.first() {
         return Err(told(error));
     }
@@ -194,13 +200,13 @@ pub(super) fn rule(
 pub(super) fn rule_all(
     sitting: &mut Sitting,
     all: Vec<(String, Ruling, Proposed)>,
-    version: (u64, u64),
+    shown: Shown,
 ) -> Result<Told, String> {
     let count = all.len();
     let all: Vec<_> = all.into_iter().map(|(one, ruling, proposed)| ([(one, proposed)], ruling)).collect();
     let wanted: Vec<Ruled<'_>> =
         all.iter().map(|(encounters, ruling)| Ruled { encounters, ruling, corrects: None }).collect();
-    let refused = sitting.rule(&wanted, By::Program, version).map_err(|e| e.to_string())?;
+    let refused = sitting.rule(&wanted, By::Program, shown).map_err(|e| e.to_string())?;
     let done = counted(count - refused.len(), "encounter");
     let taken_back = if count > 1 { "u takes all of them back" } else { "u takes it back" };
     match refused.first() {
@@ -248,6 +254,11 @@ pub(super) fn is_looked_at(gallery: &Path, folder: &Path) -> bool {
     seen::is_looked_at(gallery, folder).unwrap_or(false)
 }
 
+/// Whether a look at `folder` failed, by its last words, because another process looks at it.
+pub(super) fn is_by_another(why: &str, folder: &Path) -> bool {
+    why.ends_with(&Error::Looking { folder: folder.into() }.to_string())
+}
+
 /// What is known of an individual.
 pub(super) fn profile(gallery: &Path, name: &str) -> Result<Profile, String> {
     let read = || Gallery::open(gallery)?.individual(name);
@@ -265,6 +276,20 @@ pub(super) fn profile(gallery: &Path, name: &str) -> Result<Profile, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_that_another_process_does_already_is_no_failure() {
+        let shared = Shared::default();
+        let (gallery, week) = (Path::new("/g"), Path::new("/week"));
+        let why = Error::Looking { folder: week.into() }.to_string();
+        assert!(is_by_another(&why, week) && is_by_another(&format!("identify: {why}"), week));
+        assert!(!is_by_another(&why, gallery) && !is_by_another("no photos", week));
+        shared.begins_to_look(gallery, week);
+        shared.did_not_look(gallery, gallery);
+        assert!(shared.looked_at(gallery, week).is_some());
+        shared.did_not_look(gallery, week);
+        assert_eq!(shared.looked_at(gallery, week), None, "what came meanwhile is looked at");
+    }
 
     #[test]
     fn what_is_written_down_is_told_also_where_the_session_cannot_be_read_then() {

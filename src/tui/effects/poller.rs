@@ -22,7 +22,7 @@ use crate::tui::evaluate::Evaluation;
 use crate::tui::identify::GalleryLine;
 use crate::tui::message::{Message, News, Watching};
 
-use super::afresh::{self, Afresh};
+use super::afresh::{Afresh, Walks};
 use super::machine::Machine;
 use super::naming;
 use super::{corrections_mark, now};
@@ -192,6 +192,7 @@ struct Poller {
     /// How far somebody is who looks at the folder that is gone through.
     seen: Option<(usize, usize)>,
     afresh: Afresh,
+    walks: Walks,
     machine: Machine,
 }
 
@@ -228,6 +229,7 @@ impl Poller {
             sitting: naming::Shared::default(),
             seen: None,
             afresh: Afresh::default(),
+            walks: Walks::default(),
             machine: Machine::default(),
         }
     }
@@ -302,13 +304,14 @@ impl Poller {
             self.seen = seen;
             self.tell(Message::Seeing(gallery.clone(), folder.clone(), seen))?;
         }
-        let now = Instant::now();
-        if is_looked_at || !self.afresh.is_due(now) {
+        if is_looked_at {
+            self.walks.are_stale(&gallery, &folder);
             return Some(());
         }
-        let mark = afresh::mark(&folder, &gallery);
+        let is_due = self.afresh.is_due(Instant::now());
+        let Some((when, mark)) = self.walks.at(&gallery, &folder, is_due) else { return Some(()) };
         let looked_at = self.sitting.looked_at(&gallery, &folder);
-        match self.afresh.is_otherwise((now, now.elapsed()), mark, looked_at) {
+        match self.afresh.is_otherwise(when, mark, looked_at) {
             true => self.tell(Message::Otherwise(gallery, folder)),
             false => Some(()),
         }
@@ -657,6 +660,9 @@ mod tests {
         let mut changes = || {
             poller.afresh.next = None; // it is time
             poller.look(false, true, false, false).unwrap();
+            while poller.afresh.next.is_none() {
+                poller.look(false, true, false, false).unwrap(); // until it is walked through
+            }
             let is_it = |m: &Message| matches!(m, Message::Otherwise(of, at) if (of, at) == (&gallery, &week));
             told(&inbox).iter().filter(|m| is_it(m)).count()
         };

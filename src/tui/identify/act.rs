@@ -203,6 +203,7 @@ impl Identify {
                 if action == Action::OnlyThis {
                     group.truncate(1);
                 }
+                self.asked_by = self.session.as_ref().and_then(|session| session.up_to);
                 let prompt = Prompt::suggesting(Asked::NewName(self.matter()?, group), self.free_name());
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }
@@ -219,7 +220,7 @@ impl Identify {
                     );
                 }
                 let question = self.all_at_once(&all, &copies);
-                let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all, session.version);
+                let effect = Effect::RuleAll(session.gallery.clone(), session.folder.clone(), all, session.shown());
                 return Ok((Vec::new(), Some(Layer::Confirm(Confirm { question, effect }))));
             }
             Action::Skip => self.write(Ruling::Skipped)?,

@@ -63,6 +63,7 @@ fn written(open_again: Option<&str>, entries: Vec<Entry>) -> Message {
 fn read(entries: Vec<Entry>, version: (u64, u64)) -> std::sync::Arc<Session> {
     let session = Session {
         version,
+        up_to: None,
         gallery: "/g".into(),
         folder: "/week".into(),
         counts: Counts { photos: 9, individuals: 3, encounters: 5 },
@@ -292,6 +293,28 @@ fn the_nearest_is_taken_by_its_digit_where_a_new_one_is_proposed() {
     drive(&mut model, vec![keys("j"), vec![key(KeyCode::Enter)], keys("1")].concat_all());
     assert_eq!(model.place(), Place::Encounters);
     assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("b".into(), Ruling::Known("t1".into()))]);
+}
+
+#[test]
+fn what_is_written_down_goes_by_what_was_shown_when_it_was_asked() {
+    let shown = |up_to| {
+        let session = Session { up_to, ..(*read(three(), (9, 1))).clone() };
+        Message::Session("/g".into(), "/week".into(), Ok(session.into()))
+    };
+    let before = Some(crate::gallery::seen::UpTo::default());
+    for (asks, answers) in
+        [(vec![keys("nn"), keys("Leo")].concat_all(), KeyCode::Enter), (keys("A"), KeyCode::Char('y'))]
+    {
+        let mut model = open((160, 50));
+        drive(&mut model, vec![vec![shown(before)], asks].concat_all());
+        // photos may have come while the question was open
+        let (_, asked, ..) = drive(&mut model, vec![shown(None), key(answers)]);
+        let by = asked.iter().find_map(|effect| match effect {
+            Effect::Rule { shown, .. } | Effect::RuleAll(.., shown) => Some(shown.up_to),
+            _ => None,
+        });
+        assert_eq!(by, Some(before), "{asked:?}");
+    }
 }
 
 #[test]
