@@ -355,6 +355,7 @@ pub(super) mod tests {
     use super::super::decisions::{Matter, Proposed, Ruling};
     use super::super::groups::NewOnes;
     use super::super::hash;
+    use super::super::identify::Verdict;
     use super::super::seen::{Looking, SEEN_FILE, SeenPhoto};
     use super::super::session::Outline;
     use super::super::testing::drawn;
@@ -410,8 +411,18 @@ pub(super) mod tests {
     }
 
     fn decide(sitting: &mut Sitting, encounters: &[&str], ruling: Ruling) -> Result<()> {
+        decide_on(sitting, encounters, None, ruling)
+    }
+
+    /// As [`decide`], of what was proposed as new.
+    fn decide_new(sitting: &mut Sitting, encounters: &[&str], name: &str) -> Result<()> {
+        decide_on(sitting, encounters, Some(Verdict::NewIndividual), Ruling::New(name.into()))
+    }
+
+    fn decide_on(sitting: &mut Sitting, encounters: &[&str], decision: Option<Verdict>, ruling: Ruling) -> Result<()> {
         let version = Gallery::open(&sitting.gallery)?.version()?;
-        let encounters: Vec<_> = encounters.iter().map(|one| ((*one).to_owned(), Proposed::default())).collect();
+        let proposed = || Proposed { decision, ..Proposed::default() };
+        let encounters: Vec<_> = encounters.iter().map(|one| ((*one).to_owned(), proposed())).collect();
         let refused =
             sitting.rule(&[Ruled { encounters: &encounters, ruling: &ruling, corrects: None }], By::Person, version)?;
         refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
@@ -516,7 +527,7 @@ pub(super) mod tests {
             session.entries.iter().map(|entry| entry.proposal.group.clone().unwrap_or_default()).collect::<Vec<_>>()
         };
         assert_eq!(groups(&mut sitting), ["new 1", "new 2", "new 1", "new 2"]);
-        decide(&mut sitting, &["e0", "e2"], Ruling::New("Zoe".into())).unwrap();
+        decide_new(&mut sitting, &["e0", "e2"], "Zoe").unwrap();
         assert_eq!(groups(&mut sitting), ["", "new 2", "", "new 2"]);
         decide(&mut sitting, &["e1"], Ruling::New("Ada".into())).unwrap();
         let session = sitting.look().unwrap().0;
@@ -578,11 +589,7 @@ pub(super) mod tests {
         };
         same(["new 1", "new 3", "new 2"]);
         let mut by = Sitting::new(&gallery, &folder);
-        let new = Proposed { decision: Some(super::super::identify::Verdict::NewIndividual), ..Proposed::default() };
-        let (encounters, zoe) = ([("a".to_owned(), new)], Ruling::New("Zoe".into()));
-        let ruled = [Ruled { encounters: &encounters, ruling: &zoe, corrects: None }];
-        let version = Gallery::open(&gallery).unwrap().version().unwrap();
-        assert!(by.rule(&ruled, By::Person, version).unwrap().is_empty());
+        decide_new(&mut by, &["a"], "Zoe").unwrap();
         same(["", "new 3", "new 2"]);
         decide(&mut by, &["c"], Ruling::Skipped).unwrap();
         same(["", "new 3", "new 2"]);
