@@ -37,7 +37,9 @@ impl ConvKernel for Cpu {
         if as_places(spec, x.0) {
             let input = gathered(self, x.0, x.1)?;
             let (from, to) = (photos_as_places(x.0), photos_as_places(y));
-            return spread(self, y, &self.conv_forward(spec, (from, &input), weight, bias, to)?);
+            // as each of them alone
+            let sums = plan::with_vectors(|| self.conv_forward(spec, (from, &input), weight, bias, to))?;
+            return spread(self, y, &sums);
         }
         if path(spec) == Path::Plain {
             let input = self.unpack_map(x.0, x.1)?;

@@ -24,9 +24,6 @@ use super::unfold::Unfold;
 /// Bytes of a split strip: what stays in a core's second-level cache beside a panel of weights.
 const STRIP: usize = 512 << 10;
 
-/// Places that fill half a tile: for fewer, weights are not worth their splitting.
-const FEW: usize = LANES / 2;
-
 /// Pairs of blocks that are split at once where several share a strip.
 const PAIRS: usize = 4;
 
@@ -38,12 +35,14 @@ pub(super) fn is_deep(source: &Source, window: &Window) -> bool {
     !source.planes && source.blocks * window.size[0] * window.size[1] > 1
 }
 
-/// Whether a convolution has enough to do for tiles.
+/// Whether a convolution has enough to do for tiles: by what a photo has, so that its values are the same in any company.
 pub(super) fn serves(work: &Work) -> bool {
-    let Work { images, source, window, target, .. } = work;
+    let Work { source, window, target, .. } = work;
     let wide = !source.planes && target.blocks > 1;
-    let depth = Depth::new(source.blocks, source.planes, window.size);
-    (!depth.is_shallow() || wide) && images * target.count[0] * target.count[1] > FEW
+    let is_deep = !Depth::new(source.blocks, source.planes, window.size).is_shallow();
+    // one place is not worth the splitting of its weights
+    let is_one = window.is_point() && target.count == [1, 1];
+    (is_deep || wide) && !is_one
 }
 
 /// Convolves as [`direct::run`] does; false where weights are left to it.
