@@ -278,7 +278,7 @@ fn what_was_decided_on_the_screen_stands(stage: &Stage) {
         let proposed = Proposed { decision: entry.proposal.decision, ..Proposed::default() };
         let encounters = [(encounter.to_owned(), proposed)];
         let ruled = Ruled { encounters: &encounters, ruling: &ruling, corrects: None };
-        let refused = Sitting::new(&gallery, &folder).rule(&[ruled], By::Person, session.version).unwrap();
+        let refused = Sitting::new(&gallery, &folder).rule(&[ruled], By::Person, session.shown()).unwrap();
         assert!(refused.is_empty(), "{refused:?}");
     };
     rule("a", Ruling::New("Alpha".into()));

@@ -462,7 +462,7 @@ fn a_session_tells_what_cannot_be_read_and_goes_on_with_the_rest() {
     let session = Session::read(&gallery, &folder).unwrap();
     let encounters = [("a".to_owned(), Proposed::default())];
     let ruled = Ruled { encounters: &encounters, ruling: &Ruling::Known("t4".into()), corrects: None };
-    assert!(Sitting::new(&gallery, &folder).rule(&[ruled], By::Person, session.version).unwrap().is_empty());
+    assert!(Sitting::new(&gallery, &folder).rule(&[ruled], By::Person, session.shown()).unwrap().is_empty());
     fs::write(week.join("a/2.png"), another(&place.root.join("photos/t4/8.png"))).unwrap();
     fs::create_dir(week.join("empty")).unwrap();
     let told = place.json(&see);

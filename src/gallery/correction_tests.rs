@@ -46,7 +46,7 @@ impl Place {
         let standing = standing.iter().rfind(|one| !one.undone && one.encounter == encounter && !one.unread);
         let encounters = [(encounter.to_owned(), proposed)];
         let ruled = Ruled { encounters: &encounters, ruling: &ruling, corrects: standing.map(|one| one.change) };
-        self.sitting.rule(&[ruled], By::Person, version)?.pop().map_or(Ok(()), |(_, error)| Err(error))
+        self.sitting.rule(&[ruled], By::Person, version.into())?.pop().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     fn write(&mut self, change: impl FnOnce(&mut Writer)) {
@@ -285,7 +285,7 @@ fn of_a_group_that_is_taken_back_who_was_corrected_for_good_is_not_told_to_be_op
     let version = place.open().version().unwrap();
     let both = ["a", "b"].map(|one| (one.to_owned(), Proposed::default()));
     let ruled = Ruled { encounters: &both, ruling: &new("t9"), corrects: None };
-    assert!(place.sitting.rule(&[ruled], By::Person, version).unwrap().is_empty());
+    assert!(place.sitting.rule(&[ruled], By::Person, version.into()).unwrap().is_empty());
     place.decide("a", Ruling::Skipped).unwrap();
     place.forget();
     assert_eq!(place.taken_back(), ["b"]);

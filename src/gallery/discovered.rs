@@ -180,6 +180,7 @@ pub fn discover<D: Backend>(
         }
         None => None,
     };
+    let unnumbered = |groups: Vec<Group>| groups.into_iter().map(|group| (group, None)).collect();
     let (groups, decided) = match (&around, calibration) {
         (Some((known, holdings)), Some(calibration)) => {
             let decided = readable.decided(known, calibration, holdings)?;
@@ -188,11 +189,9 @@ pub fn discover<D: Backend>(
         }
         (Some((known, holdings)), None) => {
             let groups = discover::group_around(&encounters, known, &readable.own(known, holdings), distance)?;
-            (groups.into_iter().map(|group| (group, None)).collect(), None)
+            (unnumbered(groups), None)
         }
-        (None, _) => {
-            (discover::group(&encounters, None, distance)?.into_iter().map(|group| (group, None)).collect(), None)
-        }
+        (None, _) => (unnumbered(discover::group(&encounters, None, distance)?), None),
     };
     let (groups, numbers): (Vec<Group>, Vec<Option<usize>>) = groups.into_iter().unzip();
     let agreement = discover::judge(&groups, &encounters, &readable.names);
@@ -245,9 +244,8 @@ fn names(groups: &[Group], numbers: &[Option<usize>], decided: Option<&[Decision
     groups.iter().zip(numbers).map(|(group, number)| group.individual.is_none().then(|| name(group, *number))).collect()
 }
 
-/// Who so many photos are, as was decided or the gallery holds all of them: a place in `known`.
-fn settled_as(known: &Known, holdings: &Holdings, photos: usize) -> Option<usize> {
-    let name = holdings.settled_as(photos)?;
+/// The place of the individual called so in `known`.
+fn place_of(known: &Known, name: &str) -> Option<usize> {
     known.individuals.iter().position(|other| other == name)
 }
 
@@ -280,7 +278,7 @@ impl<'a> Readable<'a> {
     fn own(&self, known: &Known, holdings: &[Holdings]) -> Vec<Own> {
         let rows: HashMap<u64, usize> = known.photos.iter().enumerate().map(|(row, photo)| (photo.id, row)).collect();
         let own = |(holdings, photos): (&Holdings, &&[usize])| Own {
-            individual: settled_as(known, holdings, photos.len()),
+            individual: holdings.settled_as(photos.len()).and_then(|name| place_of(known, name)),
             rows: holdings.ids.iter().filter_map(|id| rows.get(id)).copied().collect(),
             was_new: holdings.decided.as_ref().is_some_and(|decided| decided.was_new),
         };
@@ -308,11 +306,9 @@ impl<'a> Readable<'a> {
             .collect();
         let mut all = all.into_iter().collect::<Result<Vec<_>>>()?.concat();
         for ((decision, holdings), photos) in all.iter_mut().zip(holdings).zip(&self.photos) {
-            let settled = settled_as(known, holdings, photos.len());
-            let first = || holdings.first().and_then(|name| known.individuals.iter().position(|other| other == name));
-            if let Some(individual) = settled.or_else(first) {
-                let decided = if settled.is_some() { Verdict::Known } else { Verdict::Look };
-                *decision = Decision { decision: decided, individual: Some(individual), probability: None };
+            let Some((verdict, name)) = holdings.verdict(photos.len()) else { continue };
+            if let individual @ Some(_) = place_of(known, name) {
+                *decision = Decision { decision: verdict, individual, probability: None };
             }
         }
         Ok(all)

@@ -11,6 +11,7 @@ use crate::data::manifest::Manifest;
 use crate::run::stamp::Stamp;
 
 use super::Result;
+use super::decision::Verdict;
 use super::hash;
 use super::proposal::Candidate;
 use super::ranks::{Ranked, Ranking};
@@ -31,6 +32,11 @@ pub struct Held {
     pub individual: String,
     /// When that was written down.
     pub at: Stamp,
+}
+
+/// Who so many photos are: as was `decided`, else where all of them are `held` as one individual.
+pub(super) fn settled_as<'a>(decided: Option<&'a Stands>, held: &'a [Held], photos: usize) -> Option<&'a str> {
+    decided.and_then(|decided| decided.ruling.individual()).or_else(|| as_one(held, photos))
 }
 
 /// Who so many photos are that a gallery holds, where it holds all of them as one individual.
@@ -169,15 +175,16 @@ pub(super) fn rank_without<R: Ranking>(known: &R, asked: &[(&[f32], &Holdings)])
 }
 
 impl Holdings {
-    /// Who so many photos are: as was decided, else where all of them are held as one individual.
+    /// Who so many photos are, as [`settled_as`] has it.
     pub(super) fn settled_as(&self, photos: usize) -> Option<&str> {
-        let decided = self.decided.as_ref().and_then(|decided| decided.ruling.individual());
-        decided.or_else(|| as_one(&self.held, photos))
+        settled_as(self.decided.as_ref(), &self.held, photos)
     }
 
-    /// Whom the first of those that it holds shows.
-    pub(super) fn first(&self) -> Option<&str> {
-        self.held.first().map(|held| held.individual.as_str())
+    /// What is decided of so many photos, and who they are, whoever else is near: who is settled is known, and where only some are
+    /// held, or as several, a person looks whether it is whom the first of those shows. None where nothing is held or decided.
+    pub(super) fn verdict(&self, photos: usize) -> Option<(Verdict, &str)> {
+        let first = || self.held.first().map(|held| (Verdict::Look, held.individual.as_str()));
+        self.settled_as(photos).map(|name| (Verdict::Known, name)).or_else(first)
     }
 
     /// Whether the photo of number `id` is one of them.

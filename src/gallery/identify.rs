@@ -129,17 +129,14 @@ impl Decision {
         }
     }
 
-    /// With what the gallery holds of its photos and was decided of it. Who it was decided to be, or all of them are held as, it is,
-    /// whoever else is near; where only some are held, or as several, a person looks whether it is the first of those.
+    /// With what the gallery holds of its photos and was decided of it, as [`Holdings::verdict`] has it.
     pub(super) fn with(self, holdings: Holdings) -> Decision {
-        let (verdict, name) = match (holdings.settled_as(self.photos.len()), holdings.first()) {
-            (Some(name), _) => (Verdict::Known, name.to_owned()),
-            (None, Some(name)) => (Verdict::Look, name.to_owned()),
-            (None, None) => return Decision { decided: holdings.decided, ..self },
+        let Some((verdict, name)) = holdings.verdict(self.photos.len()) else {
+            return Decision { decided: holdings.decided, ..self };
         };
         Decision {
             decision: self.decision.map(|_| verdict),
-            individual: Some(name),
+            individual: Some(name.to_owned()),
             probability: None,
             already: holdings.held,
             decided: holdings.decided,
@@ -154,7 +151,7 @@ impl Decision {
 
     /// Who it is whatever is near: as was decided, else by what the gallery holds.
     pub fn settled_as(&self) -> Option<&str> {
-        self.decided.as_ref().and_then(|decided| decided.ruling.individual()).or_else(|| self.held_as())
+        held::settled_as(self.decided.as_ref(), &self.already, self.photos.len())
     }
 
     /// Whether it is skipped: nothing is said of it until it gets a name.

@@ -138,7 +138,7 @@ mod tests {
             let version = Session::read(&self.gallery, &self.folder)?.version;
             let encounters = [("a".to_owned(), Proposed::default())];
             let ruled = Ruled { encounters: &encounters, ruling, corrects };
-            let refused = Sitting::new(&self.gallery, &self.folder).rule(&[ruled], by, version)?;
+            let refused = Sitting::new(&self.gallery, &self.folder).rule(&[ruled], by, version.into())?;
             refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
         }
 

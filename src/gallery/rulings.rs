@@ -34,6 +34,7 @@ pub struct Shown {
     pub up_to: Option<UpTo>,
 }
 
+#[cfg(test)]
 impl From<(u64, u64)> for Shown {
     fn from(version: (u64, u64)) -> Shown {
         Shown { version, up_to: None }

@@ -209,10 +209,10 @@ impl Sitting {
     ///
     /// # Errors
     /// As [`rulings::rule`].
-    pub fn rule(&mut self, decided: &[Ruled<'_>], by: By, shown: impl Into<Shown>) -> Result<Vec<(String, Error)>> {
+    pub fn rule(&mut self, decided: &[Ruled<'_>], by: By, shown: Shown) -> Result<Vec<(String, Error)>> {
         let about: About = files::read_json(&self.place.join(ABOUT_FILE))?;
         self.read_on(Some(&about.embedding))?;
-        rulings::rule((&self.gallery, &self.folder), (&self.seen, &about.embedding), decided, by, shown.into())
+        rulings::rule((&self.gallery, &self.folder), (&self.seen, &about.embedding), decided, by, shown)
     }
 
     /// Takes back what was decided last, all that the program did in one go: see [`rulings`].
@@ -423,8 +423,11 @@ pub(super) mod tests {
         let version = Gallery::open(&sitting.gallery)?.version()?;
         let proposed = || Proposed { decision, ..Proposed::default() };
         let encounters: Vec<_> = encounters.iter().map(|one| ((*one).to_owned(), proposed())).collect();
-        let refused =
-            sitting.rule(&[Ruled { encounters: &encounters, ruling: &ruling, corrects: None }], By::Person, version)?;
+        let refused = sitting.rule(
+            &[Ruled { encounters: &encounters, ruling: &ruling, corrects: None }],
+            By::Person,
+            version.into(),
+        )?;
         refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
@@ -454,7 +457,7 @@ pub(super) mod tests {
         // who looks at the gallery as it was makes nobody: the same animal may be new there
         let (ruling, encounters) = (Ruling::New("t10".into()), [("b".to_owned(), Proposed::default())]);
         let old = sitting
-            .rule(&[Ruled { encounters: &encounters, ruling: &ruling, corrects: None }], By::Person, (3, 1))
+            .rule(&[Ruled { encounters: &encounters, ruling: &ruling, corrects: None }], By::Person, (3, 1).into())
             .unwrap();
         assert!(matches!(old[0].1, Error::ChangedMeanwhile { .. }));
         assert_eq!(sitting.undo().unwrap()[0].encounter, "a");
@@ -751,7 +754,7 @@ pub(super) mod tests {
             let version = Gallery::open(&gallery).unwrap().version().unwrap();
             let encounters = [("b".to_owned(), Proposed::default())];
             let ruled = Ruled { encounters: &encounters, ruling: &ruling, corrects: Some(corrects) };
-            sitting.rule(&[ruled], By::Person, version).unwrap().pop().map_or(Ok(()), |(_, error)| Err(error))
+            sitting.rule(&[ruled], By::Person, version.into()).unwrap().pop().map_or(Ok(()), |(_, error)| Err(error))
         };
         let first = stands(1).change;
         assert!(matches!(correct(&mut sitting, Ruling::Known("t9".into()), first), Err(Error::AlreadyDecided { .. })));
@@ -807,7 +810,7 @@ pub(super) mod tests {
         let all: Vec<_> = encounters.iter().map(|one| [((*one).to_owned(), Proposed::default())]).collect();
         let all: Vec<_> = all.iter().map(|encounters| Ruled { encounters, ruling: &t1, corrects: None }).collect();
         let version = Gallery::open(&sitting.gallery).unwrap().version().unwrap();
-        sitting.rule(&all, By::Program, version).unwrap().into_iter().map(|(encounter, _)| encounter).collect()
+        sitting.rule(&all, By::Program, version.into()).unwrap().into_iter().map(|(encounter, _)| encounter).collect()
     }
 
     fn undo(sitting: &Sitting) -> Vec<String> {

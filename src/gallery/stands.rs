@@ -195,7 +195,7 @@ mod tests {
         let proposed = Proposed { decision: Some(Verdict::NewIndividual), ..Proposed::default() };
         let encounters = [(encounter.to_owned(), proposed)];
         let ruled = Ruled { encounters: &encounters, ruling, corrects: None };
-        assert!(Sitting::new(gallery, folder).rule(&[ruled], By::Person, version).unwrap().is_empty());
+        assert!(Sitting::new(gallery, folder).rule(&[ruled], By::Person, version.into()).unwrap().is_empty());
     }
 
     /// What stands of `encounter` as given, of these `photos` below `folder` as they are now.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dfdx::prelude::{Backward, MeanTo, TryMul};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::data::augment::Augment;
@@ -69,9 +71,8 @@ pub fn bench<D: Backend>(device: &D, plan: &BenchPlan) -> super::error::Result<B
     let BenchPlan { backbone, batch_size, image_size, patience, .. } = *plan;
     let architecture = Architecture { backbone, head: HeadKind::Mlp, dimensions: 128 };
     let mut network = Network::new(device, architecture, 0)?;
-    let noise =
-        |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let bytes: Vec<u8> = (0..batch_size * image_size * image_size * 3).map(|i| (noise(i) >> 56) as u8).collect();
+    let mut bytes = vec![0; batch_size * image_size * image_size * 3];
+    ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut bytes);
     // first: long training on so few photos leaves numbers so small that a processor takes a hundred times as long for them
     let inference = time(patience, || network.embed(batch_size, image_size, &bytes).map(drop))?;
     let mut optimiser = Optimiser::new(&network.store, Rule::Sgd { momentum: 0.9 }, 1e-4, |_| 1.0)?;

@@ -277,12 +277,14 @@ mod tests {
             (row.individual, row.encounter) = (individual.clone(), encounter.clone());
         }
         let reach = Reach { candidates: 40, sample: 10 };
-        let (found, told) = by(&set, Rule::OtherEncounters, Search::Approximate, reach);
-        // an index that several threads make is not twice the same; if those of the burst took places, nothing else would be found
-        assert!(told.recall_at_10 >= 0.7, "{told:?}");
-        let exact = by(&set, Rule::OtherEncounters, Search::Exact, reach).0;
-        let is_found = |near: &&_| found.queries[0].nearest.contains(*near);
-        assert!(exact.queries[0].nearest.iter().filter(is_found).count() >= 7);
+        // by one thread, as those of several make another index each time, and so many equal photos are apart in some
+        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let (found, told) = alone.install(|| by(&set, Rule::OtherEncounters, Search::Approximate, reach));
+        assert_eq!(told.recall_at_10, 1.0);
+        assert_eq!(
+            found.queries[0].nearest,
+            by(&set, Rule::OtherEncounters, Search::Exact, reach).0.queries[0].nearest
+        );
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub(in crate::tui) fn draw(model: &Model, area: Rect, buf: &mut Buffer) {
                 return nothing_yet(model, session, body, buf);
             }
             let (list, photos) = split(&model.identify, area);
-            if let Some(list) = list {
-                encounters(model, below(list, 1), buf);
+            if let Some((list, standing)) = &list {
+                encounters(model, standing, below(*list, 1), buf);
             }
             let photos = below(photos, 1);
             let photos = if list.is_some() { rule(model, photos, buf) } else { photos };
@@ -64,34 +64,29 @@ fn below(area: Rect, rows: u16) -> Rect {
     Rect { y: area.y + rows.min(area.height), height: area.height.saturating_sub(rows), ..area }
 }
 
-fn longest_name(entries: &[Arc<Entry>]) -> u16 {
-    entries.iter().map(|entry| width(&entry.proposal.encounter)).max().unwrap_or(0)
-}
-
 /// Columns of the list where there is room for it: of those that two photos of this height do not need, and of a part of all, as many
 /// as its names and decisions take.
-fn columns_of_list(state: &Identify, area: Rect) -> u16 {
-    let entries = state.entries();
-    let longest = longest_name(entries);
+fn columns_of_list(standing: &Standing, area: Rect) -> u16 {
     let photos = area.height.saturating_sub(NOT_PHOTOS).saturating_mul(2 * OF_A_ROW);
     let most = area.width.saturating_sub(photos).max(area.width / OF_COLUMNS);
-    let decisions = Standing::of(entries).columns;
-    longest.saturating_add(decisions + AROUND).min(most).max(ENCOUNTERS)
+    standing.longest.saturating_add(standing.columns + AROUND).min(most).max(ENCOUNTERS)
 }
 
-/// The list, where there is room for it, and what the photos have.
-fn split(state: &Identify, area: Rect) -> (Option<Rect>, Rect) {
+/// The list with what it says, where there is room for it, and what the photos have.
+fn split(state: &Identify, area: Rect) -> (Option<(Rect, Standing)>, Rect) {
     if area.width < WIDE {
         return (None, area);
     }
-    let columns = columns_of_list(state, area);
-    (Some(Rect { width: columns, ..area }), Rect { x: area.x + columns, width: area.width - columns, ..area })
+    let standing = Standing::of(state.entries());
+    let columns = columns_of_list(&standing, area);
+    let photos = Rect { x: area.x + columns, width: area.width - columns, ..area };
+    (Some((Rect { width: columns, ..area }, standing)), photos)
 }
 
 /// Where a line is typed that leaves the photos to be seen: over the list, or below where there is none.
 pub(in crate::tui) fn beside(state: &Identify, area: Rect) -> Rect {
     let height = TYPED.min(area.height);
-    let width = if area.width < WIDE { area.width } else { columns_of_list(state, area) };
+    let width = split(state, area).0.map_or(area.width, |(list, _)| list.width);
     Rect { y: area.bottom() - height, height, width, ..area }
 }
 
@@ -254,6 +249,8 @@ struct Standing {
     head: (&'static str, &'static str),
     /// Columns that words and figures take at most.
     columns: u16,
+    /// Columns of the longest name.
+    longest: u16,
 }
 
 impl Standing {
@@ -269,7 +266,8 @@ impl Standing {
         let columns =
             lines.iter().map(|(_, words, figure)| width(words) + width(figure) + u16::from(!figure.is_empty()));
         let columns = columns.max().unwrap_or(0).max(width(head.0) + width(head.1) + 1);
-        Standing { lines, head, columns }
+        let longest = entries.iter().map(|entry| width(&entry.proposal.encounter)).max().unwrap_or(0);
+        Standing { lines, head, columns, longest }
     }
 }
 
@@ -283,14 +281,13 @@ fn style_of(theme: &Theme, entry: &Entry) -> Style {
     }
 }
 
-fn encounters(model: &Model, area: Rect, buf: &mut Buffer) {
+fn encounters(model: &Model, standing: &Standing, area: Rect, buf: &mut Buffer) {
     let (theme, state) = (&model.theme, &model.identify);
     let entries = state.entries();
-    let Standing { lines, head: (words, figure), columns: needed } = Standing::of(entries);
-    let longest = longest_name(entries);
+    let Standing { lines, head: (words, figure), columns: needed, longest } = standing;
     let columns = |line: Rect| {
         let inner = Rect { x: line.x + 1, width: line.width.saturating_sub(2), ..line };
-        let most = longest.min(inner.width.saturating_sub(2) / 2);
+        let most = (*longest).min(inner.width.saturating_sub(2) / 2);
         // what the words do not take is the name's
         let name = inner.width.saturating_sub(3 + needed).max(most);
         (name, Rect { x: inner.x + 3 + name, width: inner.width.saturating_sub(3 + name), ..inner }, inner)

@@ -345,10 +345,11 @@ impl Plan {
                                     + patch.at[1] * laid.step,
                             );
                             let panel = first_block * in_blocks + inputs.start * blocks;
+                            let at = photo * image + first_block * target_block + place * LANES;
                             kernel(&Tile {
                                 source,
                                 weights: self.weights.at(panel * block_weights),
-                                target: data.at(photo * image + first_block * target_block + place * LANES),
+                                target: data.at(at),
                                 bias: match bias {
                                     Some(bias) if inputs.start == 0 => bias.at(first_block * LANES),
                                     _ => std::ptr::null(),
@@ -366,7 +367,6 @@ impl Plan {
                             });
                             // while the patch is near
                             if inputs.end == in_blocks {
-                                let at = photo * image + first_block * target_block + place * LANES;
                                 self.finish_patch(at, first_block..first_block + blocks, patch);
                             }
                         }

@@ -432,26 +432,25 @@ pub(super) unsafe fn launch<K: Kernel>(isa: Isa, kernel: K) {
 mod tests {
     use super::*;
 
-    struct Exp<'a>(&'a [f32], &'a mut [f32]);
-    impl Kernel for Exp<'_> {
-        #[inline(always)]
-        unsafe fn run<L: Lanes>(self) {
-            for (x, y) in self.0.chunks_exact(LANES).zip(self.1.chunks_exact_mut(LANES)) {
-                // SAFETY: both chunks hold sixteen values.
-                unsafe { exp(L::load(x.as_ptr())).store(y.as_mut_ptr()) }
+    /// A kernel that makes each line of the first slice one of the second.
+    macro_rules! line_by_line {
+        ($($name:ident $of:ident;)*) => {$(
+            struct $name<'a>(&'a [f32], &'a mut [f32]);
+            impl Kernel for $name<'_> {
+                #[inline(always)]
+                unsafe fn run<L: Lanes>(self) {
+                    for (x, y) in self.0.chunks_exact(LANES).zip(self.1.chunks_exact_mut(LANES)) {
+                        // SAFETY: both chunks hold sixteen values.
+                        unsafe { $of(L::load(x.as_ptr())).store(y.as_mut_ptr()) }
+                    }
+                }
             }
-        }
+        )*};
     }
-
-    struct NormalSum<'a>(&'a [f32], &'a mut [f32]);
-    impl Kernel for NormalSum<'_> {
-        #[inline(always)]
-        unsafe fn run<L: Lanes>(self) {
-            for (x, y) in self.0.chunks_exact(LANES).zip(self.1.chunks_exact_mut(LANES)) {
-                // SAFETY: both chunks hold sixteen values.
-                unsafe { normal_sum(L::load(x.as_ptr())).store(y.as_mut_ptr()) }
-            }
-        }
+    line_by_line! {
+        Exp exp;
+        NormalSum normal_sum;
+        Sigmoid sigmoid;
     }
 
     #[test]
@@ -513,17 +512,6 @@ mod tests {
             for (x, y) in x.iter().zip(&y) {
                 let error = (f64::from(*y) / f64::from(*x).exp() - 1.0).abs();
                 assert!(error < 3e-7, "{isa:?}: exp({x}) is {y}, off by {error}");
-            }
-        }
-    }
-
-    struct Sigmoid<'a>(&'a [f32], &'a mut [f32]);
-    impl Kernel for Sigmoid<'_> {
-        #[inline(always)]
-        unsafe fn run<L: Lanes>(self) {
-            for (x, y) in self.0.chunks_exact(LANES).zip(self.1.chunks_exact_mut(LANES)) {
-                // SAFETY: both chunks hold sixteen values.
-                unsafe { sigmoid(L::load(x.as_ptr())).store(y.as_mut_ptr()) }
             }
         }
     }

@@ -27,22 +27,18 @@ const STRIP: usize = 512 << 10;
 /// Pairs of blocks that are split at once where several share a strip.
 const PAIRS: usize = 4;
 
-/// Lines ahead that a split asks for.
-const AHEAD: usize = 12;
-
-/// Whether there are as many channels to sum as a tile is deep.
+/// Whether what a convolution sums fills more than half of a tile's depth.
 pub(super) fn is_deep(source: &Source, window: &Window) -> bool {
-    !source.planes && source.blocks * window.size[0] * window.size[1] > 1
+    !Depth::new(source.blocks, source.planes, window.size).is_shallow()
 }
 
 /// Whether a convolution has enough to do for tiles: by what a photo has, so that its values are the same in any company.
 pub(super) fn serves(work: &Work) -> bool {
     let Work { source, window, target, .. } = work;
     let wide = !source.planes && target.blocks > 1;
-    let is_deep = !Depth::new(source.blocks, source.planes, window.size).is_shallow();
     // one place is not worth the splitting of its weights
     let is_one = window.is_point() && target.count == [1, 1];
-    (is_deep || wide) && !is_one
+    (is_deep(source, window) || wide) && !is_one
 }
 
 /// Convolves as [`direct::run`] does; false where weights are left to it.
@@ -377,8 +373,6 @@ impl Row<'_> {
         let step_of_b = if b.is_null() { 0 } else { step };
         let mut finite = true;
         for _ in 0..count {
-            ask_to_read(a.wrapping_add(AHEAD * step));
-            ask_to_read(b.wrapping_add(AHEAD * step_of_b));
             // SAFETY: the caller's.
             unsafe {
                 finite &= S::split_scaled::<PARTS>([a, b], scales, line, part);

@@ -148,7 +148,8 @@ pub(super) unsafe fn run(
     window: Window,
     into: &mut [f32],
 ) {
-    if tiled::is_deep(&source, &window)
+    if !source.planes
+        && tiled::is_deep(&source, &window)
         && let Some(tiles) = way.tiles
         // SAFETY: the caller's.
         && unsafe { tiled_weights::run(way, tiles, images, source, gradient, window, into) }
