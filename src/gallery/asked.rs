@@ -91,7 +91,8 @@ impl Asked {
                 return;
             }
             let path = photo.path.to_string_lossy().into_owned();
-            let day = if by == EncountersBy::Date { photo.date.or_else(|| camera::day_on(&photo.path)) } else { None };
+            let day = || photo.date.or_else(|| camera::day_of(&photo.path, folder.unwrap_or(Path::new("/"))));
+            let day = if by == EncountersBy::Date { day() } else { None };
             let encounter = encounter(by, &path, folder, day);
             let next = encounters.len();
             let place = *at.entry(encounter.clone()).or_insert(next);
@@ -236,7 +237,11 @@ fn encounter(by: EncountersBy, photo: &str, folder: Option<&Path>, day: Option<D
         (EncountersBy::Folder | EncountersBy::Given, Some(folder), _) => folder.to_string_lossy().into_owned(),
         (EncountersBy::Date, Some(folder), Some(day)) if folder.as_os_str().is_empty() => day.to_string(),
         (EncountersBy::Date, Some(folder), Some(day)) => {
-            format!("{} {day}", folder.to_string_lossy().trim_end_matches('/'))
+            let (folder, day) = (folder.to_string_lossy(), day.to_string());
+            let folder = folder.trim_end_matches('/');
+            // its name may say so already
+            let is_said = Path::new(folder).file_name().is_some_and(|name| name.to_string_lossy().starts_with(&day));
+            if is_said { folder.to_owned() } else { format!("{folder} {day}") }
         }
         _ => photo.to_owned(),
     }
@@ -332,6 +337,10 @@ mod tests {
                 ("week/b/c/1.jpg", vec!["week/b/c/1.jpg"]),
             ]
         );
+        let photo = |path: &str| Given::Photo(path.into());
+        let asked = Asked::new(vec![photo("2020-01-03/x.jpg"), photo("2020-01-03/y.jpg")], EncountersBy::Date);
+        let of_the_day = ("2020-01-03", vec!["2020-01-03/x.jpg", "2020-01-03/y.jpg"]);
+        assert_eq!(encounters(&asked), [of_the_day], "the folder is called after it");
     }
 
     #[test]

@@ -250,6 +250,16 @@ impl Gallery {
         self.facts.told(found())
     }
 
+    /// The folders in which something was decided.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn folders_decided(&self) -> Result<Vec<String>> {
+        let query = "SELECT DISTINCT folder FROM decisions";
+        let all = || self.facts.connection.prepare_cached(query)?.query_map([], |row| row.get(0))?.collect();
+        self.facts.told(all())
+    }
+
     /// Who is called otherwise than once, by the names from then.
     ///
     /// # Errors

@@ -65,6 +65,9 @@ pub struct Entry {
     /// Of one that is decided to be somebody the photos that the gallery does not have, of one that was skipped those that it did not
     /// have then, as they came or were repaired since: places in `photos`.
     pub later: Vec<usize>,
+    /// It is decided to be somebody, and the gallery has none of these photos as that one: they were taken out of it, or others lie
+    /// here by now.
+    pub of_others: bool,
     /// Those of its photos that other encounters of the folder have, too, byte for byte: a word for each, the same in all of them.
     pub copies: Vec<String>,
 }
@@ -229,6 +232,7 @@ mod tests {
                 best,
                 decided: None,
                 later: vec![],
+                of_others: false,
                 copies: vec![],
             };
             entry.proposed_distance()

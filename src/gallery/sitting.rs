@@ -144,13 +144,18 @@ impl Sitting {
         let mut changed = false;
         for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
             let decided = stands.on(&entry.proposal.encounter, entry.photos.len());
-            let later = match self.seen.get(&entry.proposal.encounter) {
-                Some(seen) => stands.later(gallery, decided, seen.lying())?,
-                None => Vec::new(),
+            let seen = self.seen.get(&entry.proposal.encounter);
+            let later = seen.map_or(Ok(Vec::new()), |seen| stands.later(gallery, decided, seen.lying()))?;
+            let of_others = match (seen, decided) {
+                (Some(seen), Some(decided)) if !seen.photos.is_empty() => {
+                    let files = seen.photos.iter().filter_map(|photo| held::sha(&photo.sha256));
+                    !OfFolder::is_of(gallery, decided, files)?
+                }
+                _ => false,
             };
-            if (entry.decided.as_ref(), &entry.later) != (decided, &later) {
+            if (entry.decided.as_ref(), &entry.later, entry.of_others) != (decided, &later, of_others) {
                 let entry = Arc::make_mut(entry);
-                (entry.decided, entry.later) = (decided.cloned(), later);
+                (entry.decided, entry.later, entry.of_others) = (decided.cloned(), later, of_others);
                 changed = true;
             }
         }
@@ -286,9 +291,10 @@ impl Standing {
             let entry = standing.entry(folder, &seen.all()[at], (ranked, holdings))?;
             match standing.entries.get_mut(at) {
                 Some(before) => {
-                    let Entry { decided, later, copies, .. } = &**before;
-                    let (decided, later, copies) = (decided.clone(), later.clone(), copies.clone());
-                    *before = Arc::new(Entry { decided, later, copies, ..entry });
+                    let Entry { decided, later, of_others, copies, .. } = &**before;
+                    let (decided, later, of_others, copies) =
+                        (decided.clone(), later.clone(), *of_others, copies.clone());
+                    *before = Arc::new(Entry { decided, later, of_others, copies, ..entry });
                 }
                 None => standing.entries.push(entry.into()),
             }
@@ -328,6 +334,7 @@ impl Standing {
             best: self.catalogue.photos(&ranked.best)?,
             decided: None,
             later: Vec::new(),
+            of_others: false,
             copies: Vec::new(),
         })
     }
@@ -339,7 +346,17 @@ impl Standing {
             ..Decision::open(seen.encounter.clone(), Vec::new())
         };
         let (photos, best, later, copies) = Default::default();
-        Entry { proposal, photos, unread: unread(folder, seen), date: None, best, decided: None, later, copies }
+        Entry {
+            proposal,
+            photos,
+            unread: unread(folder, seen),
+            date: None,
+            best,
+            decided: None,
+            later,
+            of_others: false,
+            copies,
+        }
     }
 }
 

@@ -71,6 +71,15 @@ impl OfFolder {
         self.decided.get(encounter).filter(|one| one.counts_with(photos))
     }
 
+    /// Whether what was `decided` to be somebody is of `files`, what is in an encounter's photos: the gallery has one of them as that
+    /// individual. Else they were taken out of it, or others lie at that place by now. Of one that was skipped it says nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn is_of(gallery: &Gallery, decided: &Decided, files: impl Iterator<Item = Sha>) -> Result<bool> {
+        decided.ruling.individual().map_or(Ok(true), |name| gallery.has_any_as(name, files))
+    }
+
     /// Which of `photos`, of an encounter of which `decided` stands, came since: their places.
     ///
     /// # Errors
@@ -92,6 +101,8 @@ pub(super) struct ByPlace {
     folders: HashMap<String, OfFolder>,
     /// Where folders above what was asked about lie, links resolved.
     real: HashMap<PathBuf, PathBuf>,
+    /// Folders that were gone through by a link, by where they lie; none until somebody is asked about.
+    linked: Option<HashMap<PathBuf, Vec<String>>>,
 }
 
 /// A photo asked about: its path as given, where it lies, what is in its file, and the part of it that is seen.
@@ -122,12 +133,9 @@ impl ByPlace {
         let lying = photos.iter().map(|(_, path, sha, crop)| (below(path), *sha, crop.clone()));
         let later = folder.later(gallery, Some(decided), lying)?;
         let files: Vec<Sha> = photos.iter().filter_map(|(_, _, sha, _)| *sha).collect();
-        let is_of_these = match decided.ruling.individual() {
-            // who was taken out of the gallery since is nobody's answer
-            Some(name) => gallery.has_any_as(name, files.into_iter())?,
-            // what older versions wrote does not say what there was
-            None => decided.had.is_none() || later.len() < files.len(),
-        };
+        // of a skipped one what older versions wrote does not say what there was
+        let is_all_new = decided.ruling == Ruling::Skipped && decided.had.is_some() && later.len() >= files.len();
+        let is_of_these = !is_all_new && OfFolder::is_of(gallery, decided, files.into_iter())?;
         Ok(is_of_these.then(|| Stands {
             ruling: decided.ruling.clone(),
             by: decided.by,
@@ -140,6 +148,16 @@ impl ByPlace {
     /// Where it was decided last what lies at `place`: the folder that was gone through, and the encounter in it.
     fn decided_last(&mut self, gallery: &Gallery, place: &Path) -> Result<Option<(String, String)>> {
         let mut last: Option<(i64, (String, String))> = None;
+        if self.linked.is_none() {
+            let mut linked: HashMap<PathBuf, Vec<String>> = HashMap::new();
+            for folder in gallery.folders_decided()? {
+                let lies = real(Path::new(&folder));
+                if lies != Path::new(&folder) {
+                    linked.entry(lies).or_default().push(folder);
+                }
+            }
+            self.linked = Some(linked);
+        }
         for (folder, encounter) in self.encounters_at(place) {
             if !gallery.has_decided(&folder, &encounter)? {
                 continue;
@@ -156,7 +174,8 @@ impl ByPlace {
         Ok(last.map(|(_, found)| found))
     }
 
-    /// What lies at `place` as an encounter of each folder above it, by the path as given and with links resolved.
+    /// What lies at `place` as an encounter of each folder above it, by the path as given, with links resolved, and by the links
+    /// through which such a folder was gone through.
     fn encounters_at(&mut self, place: &Path) -> BTreeSet<(String, String)> {
         let given = std::path::absolute(place).unwrap_or_else(|_| place.into());
         let mut found = BTreeSet::new();
@@ -164,8 +183,10 @@ impl ByPlace {
             for above in path.ancestors().skip(1) {
                 let Some(below) = path.strip_prefix(above).ok().and_then(Path::to_str) else { continue };
                 let resolved = self.real.entry(above.into()).or_insert_with(|| real(above));
-                let folders = [above.to_str(), resolved.to_str()];
-                found.extend(folders.into_iter().flatten().map(|folder| (folder.to_owned(), below.to_owned())));
+                let linked = self.linked.as_ref().and_then(|linked| linked.get(resolved)).into_iter().flatten();
+                let folders =
+                    [above.to_str(), resolved.to_str()].into_iter().flatten().chain(linked.map(String::as_str));
+                found.extend(folders.map(|folder| (folder.to_owned(), below.to_owned())));
             }
         }
         found
@@ -244,6 +265,14 @@ mod tests {
         let link = dir.path().join("link/b/1.jpg");
         let photo = ("link/b/1.jpg".to_owned(), link.clone(), hash::of_file(&link).ok(), String::new());
         assert_eq!(places.on(&open, "link/b", &[photo]).unwrap().unwrap().ruling, Ruling::Skipped);
+        // and by where the folder lies that was gone through by a link
+        let elsewhere = dir.path().join("cards");
+        std::fs::rename(&folder, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &folder).unwrap();
+        let found = self::on(&mut ByPlace::default(), &open, &elsewhere, "cards/b", &["b/1.jpg"]);
+        assert_eq!(found.map(|found| found.ruling), Some(Ruling::Skipped));
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&elsewhere, &folder).unwrap();
         // where a folder in the one that was gone through is a link, too
         std::fs::rename(folder.join("b"), dir.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), folder.join("b")).unwrap();
@@ -281,13 +310,14 @@ mod tests {
         let open = Gallery::open(&gallery).unwrap();
         let stands = || on(&mut ByPlace::default(), &open, &folder, "../week/a", &["a/1.jpg", "a/2.jpg"]).is_some();
         let mut writer = Writer::open(&gallery).unwrap();
-        assert!(stands());
+        let screen_says_so = || !Session::read(&gallery, &folder).unwrap().entries[0].of_others;
+        assert!(stands() && screen_says_so());
         writer.remove("t1", &["a/1.jpg".into()]).unwrap();
-        assert!(stands(), "another photo of it is there");
+        assert!(stands() && screen_says_so(), "another photo of it is there");
         writer.remove("t1", &["a/2.jpg".into()]).unwrap();
-        assert!(!stands(), "t1 is there by others only");
+        assert!(!stands() && !screen_says_so(), "t1 is there by others only");
         writer.undo().unwrap();
-        assert!(stands());
+        assert!(stands() && screen_says_so());
         writer.remove("t1", &[]).unwrap();
         assert!(!stands());
     }

@@ -4,6 +4,7 @@
 
 mod act;
 mod looks;
+mod standing;
 pub(super) mod view;
 
 use std::collections::HashSet;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use crate::gallery::decisions::{Proposed, Ruling};
 use crate::gallery::identify::{NearPhoto, Verdict};
 use crate::gallery::rulings::Shown;
-use crate::gallery::seen::UpTo;
 use crate::gallery::session::{Entry, Outline, Session};
 use crate::gallery::store::Counts;
 
@@ -95,8 +95,8 @@ pub(super) struct Identify {
     pub(super) seen: Option<(usize, usize)>,
     /// Photos that cannot be read, as far as that was told.
     pub(super) told: looks::Told,
-    /// How far what was seen was shown when the name of a new individual was asked for.
-    asked_by: Option<UpTo>,
+    /// What stood on the screen when the name of a new individual was asked for.
+    asked_by: Option<Shown>,
     /// The encounter to go to once the session is read again.
     pub(super) wanted: Option<String>,
 }
@@ -528,9 +528,8 @@ impl Identify {
                 "{name} is known already: Esc twice, and / with that name takes the encounter as that one"
             ));
         }
-        // what came while the name was typed was not looked at
-        let shown = Shown { up_to: self.asked_by, ..session.shown() };
-        self.write_all(encounters, Ruling::New(name.to_owned()), Some(shown))
+        // what came while the name was typed, photos or somebody known, was not looked at
+        self.write_all(encounters, Ruling::New(name.to_owned()), self.asked_by)
     }
 
     /// Before a new individual is made, or back.

@@ -203,7 +203,7 @@ impl Identify {
                 if action == Action::OnlyThis {
                     group.truncate(1);
                 }
-                self.asked_by = self.session.as_ref().and_then(|session| session.up_to);
+                self.asked_by = self.session.as_ref().map(|session| session.shown());
                 let prompt = Prompt::suggesting(Asked::NewName(self.matter()?, group), self.free_name());
                 return Ok((Vec::new(), Some(Layer::Prompt(prompt))));
             }

@@ -1,9 +1,6 @@
 //! The tab where new photos get their names, as cells: the list of galleries, the encounters, and the new photo beside the
 //! known one.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -13,6 +10,7 @@ use crate::gallery::decisions::Ruling;
 use crate::gallery::identify::{Verdict, sure};
 use crate::gallery::session::{Entry, Session};
 use crate::tui::identify::act::{DIGITS, SHOWN_ANEW, SHOWN_OF_GROUP};
+use crate::tui::identify::standing::{Standing, later};
 use crate::tui::identify::{Identify, ListRow};
 use crate::tui::keys::{Action, Place};
 use crate::tui::message::PictureKey;
@@ -199,78 +197,6 @@ fn nothing_yet(model: &Model, session: &Session, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// How many photos came since it was decided, in words; nothing where none did.
-fn later(entry: &Entry) -> String {
-    if entry.later.is_empty() { String::new() } else { counted(entry.later.len(), "new photo") }
-}
-
-/// The sign, the words, and the figure of an encounter's line.
-fn standing(entry: &Entry, groups: &HashMap<&str, usize>) -> (&'static str, String, String) {
-    if let Some(decided) = &entry.decided {
-        return match &decided.ruling {
-            Ruling::Known(name) => ("✓", name.clone(), later(entry)),
-            Ruling::New(name) => ("+", format!("{name}, new"), later(entry)),
-            Ruling::Skipped => ("–", "skipped".into(), later(entry)),
-        };
-    }
-    if entry.photos.is_empty() {
-        return ("✗", "cannot be read".into(), String::new());
-    }
-    let proposal = &entry.proposal;
-    let sure = proposal.probability.map_or_else(String::new, sure);
-    let near = || proposal.individual.clone().or_else(|| Some(proposal.individuals.first()?.individual.clone()));
-    match Identify::reads(entry) {
-        Some(Verdict::Look) if !proposal.already.is_empty() => {
-            let theirs = Identify::held(entry).first().map_or_else(String::new, |name| (*name).to_owned());
-            ("?", format!("look: {theirs}?"), String::new())
-        }
-        Some(Verdict::Known) => ("?", near().unwrap_or_default(), sure),
-        Some(Verdict::Look) => ("?", format!("look: {}?", near().unwrap_or_default()), sure),
-        Some(Verdict::NewIndividual) => {
-            let of = |group: &str| groups.get(group).copied().filter(|of| *of > 1);
-            let group = proposal.group.as_deref().map(|group| match of(group) {
-                Some(of) => format!("{group} ({of})"),
-                None => group.to_owned(),
-            });
-            ("?", group.unwrap_or_else(|| "new".into()), sure)
-        }
-        None => {
-            let apart = proposal.individuals.first().map_or_else(String::new, |near| format!("{:.3}", near.distance));
-            ("·", near().unwrap_or_default(), apart)
-        }
-    }
-}
-
-/// What the list says of each encounter.
-struct Standing {
-    /// Sign, words and figure of each line.
-    lines: Vec<(&'static str, String, String)>,
-    /// What stands above words and figures.
-    head: (&'static str, &'static str),
-    /// Columns that words and figures take at most.
-    columns: u16,
-    /// Columns of the longest name.
-    longest: u16,
-}
-
-impl Standing {
-    fn of(entries: &[Arc<Entry>]) -> Standing {
-        let mut groups = HashMap::new();
-        let open = entries.iter().filter(|entry| entry.decided.is_none() && entry.proposal.already.is_empty());
-        open.filter_map(|entry| entry.proposal.group.as_deref())
-            .for_each(|group| *groups.entry(group).or_insert(0) += 1);
-        let decides = entries.iter().any(|entry| entry.proposal.decision.is_some());
-        // of a row that names somebody the probability is of the name, of another one that it is new
-        let head = if decides { ("decision", "sure") } else { ("nearest", "distance") };
-        let lines: Vec<_> = entries.iter().map(|entry| standing(entry, &groups)).collect();
-        let columns =
-            lines.iter().map(|(_, words, figure)| width(words) + width(figure) + u16::from(!figure.is_empty()));
-        let columns = columns.max().unwrap_or(0).max(width(head.0) + width(head.1) + 1);
-        let longest = entries.iter().map(|entry| width(&entry.proposal.encounter)).max().unwrap_or(0);
-        Standing { lines, head, columns, longest }
-    }
-}
-
 fn style_of(theme: &Theme, entry: &Entry) -> Style {
     match entry.decided.as_ref().map(|decided| &decided.ruling) {
         Some(Ruling::Known(_)) => theme.right(),
@@ -376,6 +302,12 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
         let (keys, later) = (state.namers(), later(entry));
         let adds = if entry.later.len() == 1 { "it" } else { "them" };
         let (words, style) = match (decided.ruling.individual(), later.is_empty()) {
+            (Some(name), true) if entry.of_others => {
+                (format!("{name} has none of these photos now; {keys} and n name it anew"), theme.accent())
+            }
+            (Some(name), false) if entry.of_others => {
+                (format!("all other photos than it was decided on: Enter adds {later} to {name}"), theme.accent())
+            }
             (Some(name), false) => {
                 (format!("{later} since it was decided: Enter adds {adds} to {name}"), theme.accent())
             }

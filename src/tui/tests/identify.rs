@@ -46,7 +46,7 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
     let date = Some(jiff::civil::date(2026, 7, 9));
     let (unread, later, copies) = Default::default();
-    Entry { proposal, photos, unread, date, best, decided: None, later, copies }
+    Entry { proposal, photos, unread, date, best, decided: None, later, of_others: false, copies }
 }
 
 fn session(entries: Vec<Entry>) -> Message {

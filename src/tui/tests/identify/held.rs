@@ -51,6 +51,25 @@ fn later() -> Entry {
 }
 
 #[test]
+fn what_was_decided_of_other_photos_is_told_so() {
+    let mut model = open((160, 50));
+    let mut taken_out = later();
+    (taken_out.of_others, taken_out.later) = (true, Vec::new());
+    let (buffer, ..) =
+        drive(&mut model, vec![vec![session(vec![taken_out, entry("b", None)])], keys("jk")].concat_all());
+    let shown = text(&buffer);
+    for part in ["other photos │", "t1 has none of these photos now; 1 to 3, / and n name it anew"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let mut others = later();
+    (others.of_others, others.later) = (true, vec![0, 1]);
+    let (buffer, ..) = drive(&mut model, vec![session(vec![others, entry("b", None)])]);
+    let shown = text(&buffer);
+    let words = "all other photos than it was decided on: Enter adds 2 new photos to t1";
+    assert!(shown.contains(words), "{shown}");
+}
+
+#[test]
 fn a_photo_that_came_after_the_decision_is_told_and_enter_adds_it() {
     let mut model = open((160, 50));
     let done = |name: &str| decided(entry(name, None), Ruling::Skipped);
