@@ -7,6 +7,7 @@
 pub mod aligned;
 pub mod augment;
 pub mod base64;
+pub mod bench;
 pub mod cache;
 pub mod camera;
 pub mod check;

@@ -204,6 +204,23 @@ fn the_courses_command_lines_run() {
 }
 
 #[test]
+fn how_fast_photos_are_prepared_is_measured_beside_a_peer() {
+    let stage = Stage::new();
+    let photos = stage.photos.to_str().unwrap();
+    // it answers as PyTorch would, and so needs none
+    let peer = stage.root.join("python");
+    let answer = r#"{"what": "first epoch", "by": "PyTorch 9", "how": "DataLoader", "best": 1.0, "median": 0.5}"#;
+    std::fs::write(&peer, format!("#!/bin/sh\necho '{answer}'\n")).unwrap();
+    std::fs::set_permissions(&peer, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let measured = ["bench", "--loading", "--data-dir", photos, "--image-size", "32", "--seconds", "0"];
+    let report = stage.json(&[&measured[..], &["--peer", peer.to_str().unwrap()]].concat());
+    let first = report["first_photos_per_s"].as_f64().unwrap();
+    assert!(report["photos"] == 40 && report["workers"] == 2 && first > 0.0, "{report}");
+    assert_eq!(report["peer"][0]["ratio"].as_f64(), Some(first), "{report}");
+    assert!(report["later_photos_per_s"].as_f64() > Some(0.0), "{report}");
+}
+
+#[test]
 fn equal_runs_have_equal_bytes_on_any_number_of_threads() {
     let stage = Stage::new();
     let train = |method: &str, out: &str, threads: &str, workers: &str| {

@@ -1,5 +1,6 @@
 //! `bench`: photos a second of a backbone on this machine, seconds for a ranking, or how a gallery of a given size fares.
 
+mod loading;
 mod peer;
 
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ use super::{Context, words};
 #[derive(Debug, Args)]
 #[command(
     group = clap::ArgGroup::new("of_embeddings").args(["retrieval", "gallery"]).multiple(true),
-    after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json\n  caretta bench --peer venv/bin/python\n  caretta bench --retrieval --gallery 100000 --queries 1000\n  caretta bench --gallery 1000000        takes 2.6 GB of disk and some minutes"
+    after_help = "Example:\n  caretta bench --backbone resnet50 --batch-size 16 --image-size 224 --json\n  caretta bench --peer venv/bin/python\n  caretta bench --retrieval --gallery 100000 --queries 1000\n  caretta bench --loading --peer venv/bin/python\n  caretta bench --gallery 1000000        takes 2.6 GB of disk and some minutes"
 )]
 pub(super) struct BenchArgs {
     /// The network
@@ -53,6 +54,13 @@ pub(super) struct BenchArgs {
     /// photos to search [default there: 100000]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000), value_name = "N")]
     gallery: Option<u32>,
+    /// Measure how photos are prepared instead: files read, decoded, resized and changed at random as in a first epoch, and out of the
+    /// cache as in later ones
+    #[arg(long, conflicts_with = "of_embeddings")]
+    loading: bool,
+    /// Photos for --loading, of many the first 256 [default: drawn ones, 2000 pixels wide]
+    #[arg(long, alias = "data_dir", requires = "loading", value_name = "PATH")]
+    data_dir: Option<PathBuf>,
     /// How the nearest are found, for --retrieval: exact, or approximate by an index
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = SearchArg::Exact, requires = "retrieval", value_name = "exact|approximate")]
     search: SearchArg,
@@ -171,6 +179,9 @@ fn told(report: &GalleryReport) -> String {
 pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
     if args.retrieval {
         return retrieval(context, args);
+    }
+    if args.loading {
+        return loading::measure(context, args);
     }
     if let Some(photos) = args.gallery {
         return gallery(context, args, photos);

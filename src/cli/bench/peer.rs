@@ -27,7 +27,7 @@ struct Told<'a> {
 /// What the peer reached in one way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reached {
-    /// `training` or `embedding`.
+    /// What was measured, as `training`, `embedding`, `first epoch`.
     pub(super) what: String,
     /// The peer and its version.
     pub(super) by: String,
@@ -63,7 +63,7 @@ pub(super) fn beside(
     ground: Ground<'_>,
     report: &BenchReport,
 ) -> Result<Vec<Reached>> {
-    let told = serde_json::to_string(&Told {
+    let told = Told {
         backbone: plan.backbone,
         batch_size: plan.batch_size,
         image_size: plan.image_size,
@@ -71,8 +71,25 @@ pub(super) fn beside(
         threads: ground.threads,
         device: ground.device,
         precision: if ground.exact { "highest" } else { "high" },
-    })?;
-    let output = Command::new(python).args(["-c", SCRIPT, &told]).stdin(Stdio::null()).output();
+    };
+    ask(python, SCRIPT, &told, |what| match what {
+        "training" => report.train_photos_per_s,
+        _ => report.inference_photos_per_s,
+    })
+}
+
+/// Runs `script` with `python`, and sets what it says that it reached beside what Caretta did of the same.
+///
+/// # Errors
+/// As [`beside`].
+pub(super) fn ask(
+    python: &Path,
+    script: &str,
+    told: &impl Serialize,
+    ours: impl Fn(&str) -> f64,
+) -> Result<Vec<Reached>> {
+    let told = serde_json::to_string(told)?;
+    let output = Command::new(python).args(["-c", script, &told]).stdin(Stdio::null()).output();
     let shown = foreign::path(python);
     let output = output.with_context(|| format!("cannot start {shown}"))?;
     if !output.status.success() {
@@ -80,10 +97,6 @@ pub(super) fn beside(
         let why = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
         bail!("{shown} did not measure: {} (it needs torch and torchvision)", foreign::line(why));
     }
-    let ours = |what: &str| match what {
-        "training" => report.train_photos_per_s,
-        _ => report.inference_photos_per_s,
-    };
     let lines = String::from_utf8_lossy(&output.stdout);
     let rows = lines.lines().map(|line| {
         let mut reached: Reached = serde_json::from_str(line)?;
