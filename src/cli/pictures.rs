@@ -1,7 +1,7 @@
 //! Pictures in the terminal, through viuer.
 //!
-//! viuer asks a terminal whether it speaks kitty's protocol and waits for an answer without a limit, so it is only let
-//! ask where the environment says that the answer will come.
+//! viuer asks a terminal whether it speaks kitty's protocol or draws sixels, and waits for an answer without a limit, so it is only
+//! let ask where the environment says that the answer will come.
 
 use std::io::IsTerminal;
 
@@ -46,30 +46,50 @@ fn width(size: (u32, u32), (columns, rows): (u16, u16), of_cells: bool) -> u32 {
     u32::try_from(as_high).unwrap_or(WIDEST).min(WIDEST).min(u32::from(columns)).max(1)
 }
 
+/// What a terminal is asked whether it draws pictures by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Kitty,
+    Iterm,
+    Sixel,
+}
+
+/// What the terminal of this environment is asked, as it is sure to answer; none where pictures are of cells.
+fn asked(images: Option<Images>, variable: &dyn Fn(&str) -> String) -> Option<Asked> {
+    let (term, program) = (variable("TERM"), variable("TERM_PROGRAM"));
+    let within = !variable("TMUX").is_empty() || term.starts_with("screen") || term.starts_with("tmux");
+    if within || images == Some(Images::Cells) {
+        return None;
+    }
+    match (term.as_str(), program.as_str()) {
+        (_, "ghostty" | "WezTerm") => Some(Asked::Kitty),
+        (term, _) if term.contains("kitty") => Some(Asked::Kitty),
+        (_, "iTerm.app") => Some(Asked::Iterm),
+        (term, _) if term.starts_with("foot") || term.starts_with("mlterm") => Some(Asked::Sixel),
+        _ => None,
+    }
+}
+
 /// Shows `picture` below the words so far, if the terminal can; whether it did.
 pub(super) fn show(picture: &RgbImage, images: Option<Images>, json: bool) -> bool {
     if images == Some(Images::Off) || json || !std::io::stdout().is_terminal() {
         return false;
     }
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let (term, program) = (variable("TERM"), variable("TERM_PROGRAM"));
+    let term = variable("TERM");
     if term.is_empty() || term == "dumb" || term == "linux" {
         return false;
     }
-    let within = images == Some(Images::Cells)
-        || !variable("TMUX").is_empty()
-        || term.starts_with("screen")
-        || term.starts_with("tmux");
-    let kitty = !within && (term.contains("kitty") || matches!(program.as_str(), "ghostty" | "WezTerm"));
     let colours = variable("COLORTERM");
-    let iterm = !within && program == "iTerm.app";
-    let size = width(picture.dimensions(), viuer::terminal_size(), !kitty && !iterm);
+    let asked = asked(images, &variable);
+    let size = width(picture.dimensions(), viuer::terminal_size(), asked.is_none());
     let config = viuer::Config {
         absolute_offset: false,
         width: Some(size),
         truecolor: colours.contains("truecolor") || colours.contains("24bit"),
-        use_kitty: kitty,
-        use_iterm: iterm,
+        use_kitty: asked == Some(Asked::Kitty),
+        use_iterm: asked == Some(Asked::Iterm),
+        use_sixel: asked == Some(Asked::Sixel),
         ..viuer::Config::default()
     };
     viuer::print(&DynamicImage::ImageRgb8(picture.clone()), &config).is_ok()
@@ -77,7 +97,21 @@ pub(super) fn show(picture: &RgbImage, images: Option<Images>, json: bool) -> bo
 
 #[cfg(test)]
 mod tests {
-    use super::width;
+    use super::{Asked, Images, asked, width};
+
+    #[test]
+    fn only_a_terminal_that_is_sure_to_answer_is_asked() {
+        let by = |images, set: &[(&str, &str)]| {
+            let found = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            asked(images, &|name: &str| found(name).unwrap_or_default())
+        };
+        assert_eq!(by(None, &[("TERM", "xterm-256color")]), None, "it may be nobody: viuer would wait for ever");
+        assert_eq!(by(None, &[("TERM", "xterm-kitty")]), Some(Asked::Kitty));
+        assert_eq!(by(None, &[("TERM", "foot")]), Some(Asked::Sixel));
+        assert_eq!(by(Some(Images::Cells), &[("TERM", "foot")]), None);
+        assert_eq!(by(None, &[("TERM", "xterm-256color"), ("TERM_PROGRAM", "iTerm.app")]), Some(Asked::Iterm));
+        assert_eq!(by(None, &[("TERM", "xterm-kitty"), ("TMUX", "/tmp/tmux")]), None);
+    }
 
     #[test]
     fn a_picture_fits_the_terminal() {
