@@ -65,6 +65,7 @@ pub mod discovered;
 mod drawn;
 mod linkage;
 pub mod logistic;
+mod lying;
 pub mod proposal;
 pub mod share;
 #[cfg(test)]

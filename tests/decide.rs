@@ -114,13 +114,35 @@ fn a_folder_is_grouped_into_known_and_new_individuals() {
     let known = by_gallery["groups"].as_array().unwrap().iter().filter(|group| !group["individual"].is_null());
     let known: Vec<_> = known.collect();
     assert!(known.iter().all(|group| group["group"].is_null()));
-    assert!(!known.is_empty() && by_gallery["agreement"]["ari"].as_f64().unwrap() > 0.5, "{}", by_gallery["agreement"]);
+    assert!(!known.is_empty());
+    assert!(by_gallery["agreement"].is_null(), "all of it is the gallery's own: {}", by_gallery["agreement"]);
+    // others than those that chose are judged by themselves, and with new photos of these beside
+    for individual in fs::read_dir(stage.root.join("turtles/images")).unwrap() {
+        let individual = individual.unwrap();
+        let folder = stage.root.join("others").join(format!("o{}", individual.file_name().to_string_lossy()));
+        fs::create_dir_all(&folder).unwrap();
+        for photo in fs::read_dir(individual.path()).unwrap() {
+            let photo = photo.unwrap();
+            fs::copy(photo.path(), folder.join(photo.file_name())).unwrap();
+        }
+    }
+    let others = stage.json(&["discover", "others", "--named", "--gallery", "g"]);
+    assert_eq!(others["agreement"]["individuals"], 4, "{}", others["agreement"]);
+    assert!(others["agreement_with_known"].is_null(), "nobody of these is in the gallery");
+    fs::rename(stage.root.join("others/ot001"), stage.root.join("others/t001")).unwrap();
+    let with_known = stage.json(&["discover", "others", "--named", "--gallery", "g"]);
+    let individuals = |of: &str| with_known[of]["individuals"].as_u64();
+    assert_eq!((individuals("agreement"), individuals("agreement_with_known")), (Some(3), Some(4)));
 
     let error = refused(&stage, &["discover", "strangers/images", "--model-path", "models"]);
     assert!(error.contains("--distance"), "{error}");
     let nameless = stage.json(&["discover", "strangers/images", "--model-path", "models", "--distance", "2"]);
     assert_eq!(nameless["groups"].as_array().unwrap().len(), 1, "all is one at the farthest distance");
     assert!(nameless["agreement"].is_null());
+    // an evaluation of the run has individuals to choose on
+    stage.ok(&["evaluate", "--model-path", "models"]);
+    let evaluated = stage.json(&["discover", "strangers/images", "--model-path", "models"]);
+    assert_eq!((&evaluated["chosen"]["by"], &evaluated["chosen"]["individuals"]), (&"evaluation".into(), &2.into()));
 }
 
 #[test]

@@ -78,10 +78,11 @@ pub(super) fn calibrate(context: &Context, args: &CalibrateArgs) -> Result<u8> {
 /// A calibration for people.
 fn told(calibration: &Calibration, single: u64) -> String {
     let Calibration { asked, thresholds, population: held, .. } = calibration;
-    let known_up_to = thresholds.known_up_to.map_or_else(|| "no score".to_owned(), thousandths);
+    let known = thresholds.known_up_to.map(|up_to| format!("known up to a score of {}", thousandths(up_to)));
+    let known = known.unwrap_or_else(|| "nobody known by any score".to_owned());
     let mut text = format!(
         "{} held out: {}{} as known, {} as new\n\
-         known up to a score of {known_up_to}, new above {}, to look at between\n\n",
+         {known}, new above {}, to look at between\n",
         counted(held.individuals, "individual"),
         counted(held.known_encounters, "encounter"),
         met_twice(held),
@@ -89,6 +90,7 @@ fn told(calibration: &Calibration, single: u64) -> String {
         thousandths(thresholds.new_above)
     );
     if let Some(reached) = &calibration.reached {
+        text.push('\n');
         text += &words::table(
             &["on individuals that did not choose", "asked", "reached", "95 % interval"],
             &rows(reached, asked),

@@ -8,10 +8,12 @@ use clap::Args;
 use crate::data::counted::counted;
 use crate::data::foreign;
 use crate::data::formats::FORMATS;
+use crate::eval::embeddings::EmbeddingSet;
+use crate::eval::verdict::Distances;
 use crate::gallery::ari::Agreement;
 use crate::gallery::asked::{Asked, Given};
 use crate::gallery::decision::Verdict;
-use crate::gallery::discovered::{ChosenBy, Discovered, Found, Unsorted, discover as group};
+use crate::gallery::discovered::{Apart, ChosenBy, Discovered, Found, Unsorted, discover as group, evaluated};
 use crate::gallery::identify::current;
 use crate::gallery::store::Gallery;
 use crate::gallery::trained::Trained;
@@ -29,7 +31,7 @@ use super::{Context, follow, words};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   caretta discover this-week/ --gallery turtles.gallery        who is known is so by its calibration, the others are new
-  caretta discover island/ --model-path arcface-resnet50 --distance 0.9
+  caretta discover island/ --model-path arcface-resnet50        as far apart as its evaluation's individuals are
   caretta discover turtles/ --model-path arcface-resnet50 --named        names are hidden, and judge the groups
 
 Each sub-folder is one encounter, and a loose photo its own; with --named a dataset's encounters are.")]
@@ -42,7 +44,7 @@ pub(super) struct DiscoverArgs {
     /// A gallery, whose individuals draw their own photos and choose how far apart groups stay
     #[arg(long, value_name = "PATH")]
     gallery: Option<PathBuf>,
-    /// How far apart groups stay on average, 0 to 2 [default: chosen on the gallery's individuals, else on the folder's]
+    /// How far apart groups stay on average, 0 to 2 [default: chosen on the gallery's individuals, else on the folder's where it has names, else on those of the run's newest evaluation]
     #[arg(long, value_name = "X")]
     distance: Option<f64>,
     /// The folder is a dataset with names, a folder for each individual or a table: they are hidden, and judge the groups
@@ -79,7 +81,12 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
     };
     unsorted.asked = seen(context, device, unsorted.asked, looker.as_ref(), &source)?;
     let bar = follow::bar(2 * unsorted.asked.manifest.photos.len() as u64, "embedding", context.global.json);
-    let ask = (args.distance, &trained);
+    let evaluated = match (&chosen.run, args.distance.is_none() && known.is_none()) {
+        (Some(run), true) => Distances::newest_with_folder(&run.evaluations(), &model.identity)
+            .and_then(|(folder, _)| evaluated(&EmbeddingSet::read(&folder).ok()?)),
+        _ => None,
+    };
+    let ask = Apart { distance: args.distance, trained: &trained, evaluated: evaluated.as_ref() };
     let around = gallery.as_ref().zip(known.as_ref());
     let around = around.map(|(gallery, known)| (gallery, known, calibration.as_ref()));
     let grouped = group(&unsorted, &model, around, ask, &source, &mut follow::ticks(context, &bar));
@@ -195,6 +202,7 @@ fn told(found: &Discovered) -> String {
         let whose = match chosen.by {
             ChosenBy::Gallery => "of the gallery",
             ChosenBy::Folder => "of this folder",
+            ChosenBy::Evaluation => "of the run's newest evaluation",
         };
         text += &format!(
             "\nchosen on {} {whose}; on the others {}",
@@ -204,6 +212,13 @@ fn told(found: &Discovered) -> String {
     }
     if let Some(judged) = &found.agreement {
         text += &format!("\nheld against the names of {}: {}", counted(judged.photos, "photo"), agreement(judged));
+    }
+    if let Some(judged) = &found.agreement_with_known {
+        let photos = counted(judged.photos, "photo");
+        text += &format!(
+            "\nwith the gallery's own individuals, some of which chose it, of {photos}: {}",
+            agreement(judged)
+        );
     }
     text
 }
@@ -237,8 +252,15 @@ mod tests {
             widest: None,
             next: None,
         };
-        let found =
-            |groups| Discovered { groups, photos: 4, encounters: 4, distance: 0.5, chosen: None, agreement: None };
+        let found = |groups| Discovered {
+            groups,
+            photos: 4,
+            encounters: 4,
+            distance: 0.5,
+            chosen: None,
+            agreement: None,
+            agreement_with_known: None,
+        };
         let (look, known, new) = (Verdict::Look, Verdict::Known, Verdict::NewIndividual);
         let decided =
             found(vec![group(Some("a"), &[known, look]), group(Some("b"), &[look, look]), group(None, &[new])]);

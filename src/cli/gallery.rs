@@ -24,7 +24,7 @@ use crate::gallery::writer::{Adding, Writer};
 use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
 
-use super::args::{PhotoFlags, dataset, part};
+use super::args::{PhotoFlags, Usage, dataset, part};
 use super::calibrate::{CalibrateArgs, calibrate};
 use super::crop::{CropFlag, look};
 use super::decisions::{DecisionsArgs, decisions};
@@ -54,7 +54,7 @@ pub(super) enum GalleryVerb {
     Rm(change::RemoveArgs),
     /// Note something on an individual
     Note(change::NoteArgs),
-    /// Take back the last change; what the program named in one go is one
+    /// Take back the last change (a rebuild stays: then the one before); what the program named in one go is one
     Undo(change::LogArgs),
     /// List all that was changed
     Log(change::LogArgs),
@@ -232,7 +232,8 @@ fn add_on<D: Backend>(context: &Context, args: &AddArgs, device: &D) -> Result<u
         (Some(dir), _) => of_dataset(context, device, (dir, &args.part), &of, &source)?,
         (None, name) => {
             let name = name.as_deref().unwrap_or_default();
-            Some(of_one(context, device, (&args.of_one, name, args.encounter.as_deref()), &of, &source)?)
+            let names: Vec<String> = writer.individuals()?.into_iter().map(|one| one.individual).collect();
+            Some(of_one(context, device, (&args.of_one, name, args.encounter.as_deref(), &names), &of, &source)?)
         }
     };
     let Some(found) = found else { return Ok(super::INTERRUPTED) };
@@ -290,13 +291,18 @@ fn of_dataset<D: Backend>(
 fn of_one<D: Backend>(
     context: &Context,
     device: &D,
-    (paths, name, encounter): (&[PathBuf], &str, Option<&str>),
+    (paths, name, encounter, names): (&[PathBuf], &str, Option<&str>, &[String]),
     of: &OfGallery<D>,
     source: &Source,
 ) -> Result<Found> {
     let asked = Asked::new(given(context, paths)?, EncountersBy::Folder);
     let mut asked = seen(context, device, asked, of.looker.as_ref(), source)?;
     let looked = std::mem::take(&mut asked.looked);
+    let alike = |known: &&String| **known != name && known.to_lowercase() == name.to_lowercase();
+    if let Some(known) = names.iter().find(alike).filter(|_| !names.iter().any(|known| known == name)) {
+        let known = foreign::line(known);
+        return Err(Usage(format!("--individual {}: the gallery knows {known}: write it so, or take a name that differs in more than capitals", foreign::line(name))).into());
+    }
     let manifest = asked.named(name, encounter, paths)?;
     let photos = (0..manifest.photos.len()).collect();
     let from = format!("{} of {name}", counted(paths.len(), "path"));
@@ -335,6 +341,7 @@ struct Answer<'a> {
     model: &'a str,
     added: usize,
     already_there: usize,
+    moved: usize,
     left_out: usize,
     photos: u64,
     individuals: u64,
@@ -349,6 +356,7 @@ fn answer(context: &Context, gallery: &Gallery, filled: &Filled) -> Result<()> {
         model: &gallery.networks().model,
         added: came.added,
         already_there: came.known,
+        moved: came.moved,
         left_out: problems.iter().filter(|p| p.kind.fate() == crate::data::manifest::LEFT_OUT).count(),
         photos,
         individuals,
@@ -360,8 +368,12 @@ fn answer(context: &Context, gallery: &Gallery, filled: &Filled) -> Result<()> {
             0 => String::new(),
             known => format!(", {} there already", counted(known, "photo")),
         };
+        let moved = match came.moved {
+            0 => String::new(),
+            moved => format!(", of which {moved} lay elsewhere before"),
+        };
         format!(
-            "{}{skipped}\n{}: {} of {} in {}, by {}\nNext: caretta identify PHOTO|FOLDER --gallery {}",
+            "{}{skipped}{moved}\n{}: {} of {} in {}, by {}\nNext: caretta identify PHOTO|FOLDER --gallery {}",
             format_args!("{} added", counted(came.added, "photo")),
             answer.gallery,
             counted(photos, "photo"),

@@ -93,7 +93,7 @@ impl RunAnswer {
         if let Some(best) = &self.best {
             let part = best.part.as_deref().unwrap_or("?");
             text += &format!(
-                "\nbest on {part}: rank-1 {}  mAP {}  (epoch {})",
+                "\nbest mAP on {part}: {1}, with rank-1 {0}  (epoch {2})",
                 words::share(best.rank1),
                 words::share(best.map),
                 best.epoch

@@ -25,16 +25,18 @@ use super::{Context, words};
 
 /// Arguments of `watch`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  caretta watch incoming/ --gallery turtles.gallery --output named.jsonl")]
+#[command(
+    after_help = "Examples:\n  caretta watch incoming/ --gallery turtles.gallery        appends to incoming.jsonl\n  caretta watch incoming/ --gallery turtles.gallery --output named.jsonl"
+)]
 pub(super) struct WatchArgs {
     /// Where photos arrive: each sub-folder is one encounter, each loose photo its own
     folder: PathBuf,
     #[command(flatten)]
     gallery: ModelFlags,
     /// Append the decisions to this file, an object a line; started again, it goes on where it was. Of an encounter whose
-    /// photos came at several times, the last line counts
+    /// photos came at several times, the last line counts [default: beside the folder, by its name with .jsonl]
     #[arg(long, value_name = "FILE")]
-    output: PathBuf,
+    output: Option<PathBuf>,
     /// Seconds for which the photos of an encounter must not have changed
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
     quiet: f64,
@@ -53,14 +55,22 @@ pub(super) fn watch(context: &Context, args: &WatchArgs) -> Result<u8> {
 
 fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Result<u8> {
     let quiet = Duration::try_from_secs_f64(args.quiet).map_err(|e| Usage(format!("--quiet {}: {e}", args.quiet)))?;
-    let mut answers = Answers::open(&args.output)?;
+    let output = match &args.output {
+        Some(output) => output.clone(),
+        None => beside(&args.folder)?,
+    };
+    let mut answers = Answers::open(&output)?;
     let mut catalogue = Catalogue::of(Gallery::open(args.gallery.folder())?)?;
     let of = args.gallery.load(context, device, catalogue.gallery())?;
     let source = args.photos.source(context);
     let mut version = catalogue.gallery().version()?;
     let mut watcher = Watcher::default();
     say_what_is_decided_one_by_one(&catalogue);
-    words::say(&format!("watching {}; Ctrl-C ends it", foreign::path(&args.folder)));
+    words::say(&format!(
+        "watching {}; decisions are appended to {}; Ctrl-C ends it",
+        foreign::path(&args.folder),
+        foreign::path(&output)
+    ));
     if !context.global.json {
         if catalogue.calibration().is_some() {
             words::say(&words::wrapped(PROBABILITY));
@@ -99,8 +109,19 @@ fn watch_on<D: Backend>(context: &Context, args: &WatchArgs, device: &D) -> Resu
             other => words::say_problems(&watcher.untold(&other?, Duration::ZERO, Instant::now())),
         }
     }
-    words::say(&format!("{} in {}", counted(answers.len(), "encounter"), foreign::path(&args.output)));
+    words::say(&format!("{} in {}", counted(answers.len(), "encounter"), foreign::path(&output)));
     Ok(super::INTERRUPTED)
+}
+
+/// The file beside `folder` that decisions are appended to where nobody says which.
+fn beside(folder: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(folder)?;
+    // of `.` and of a link's end, too
+    let absolute = absolute.canonicalize().unwrap_or(absolute);
+    let name = absolute.file_name().ok_or_else(|| Usage("--output: a file to append to is needed".to_owned()))?;
+    let mut name = name.to_owned();
+    name.push(".jsonl");
+    Ok(absolute.with_file_name(name))
 }
 
 /// What lies in the folder now; nothing is fine.
@@ -131,6 +152,15 @@ fn aligned(cells: &[String; 6]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decisions_go_beside_the_folder_where_nobody_says_where() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().canonicalize().unwrap().join("2026.07 north");
+        std::fs::create_dir(&folder).unwrap();
+        assert_eq!(beside(&folder.join(".")).unwrap(), folder.with_file_name("2026.07 north.jsonl"));
+        assert!(beside("/".as_ref()).is_err());
+    }
 
     #[test]
     fn rows_stand_below_their_heading() {

@@ -1,6 +1,7 @@
 //! A manifest as a table that our own reader reads back to the same manifest, corrections and all.
 //!
-//! The layout is that of wildlife-datasets' `metadata.csv`, with the columns of crops beside. An encounter is written only
+//! The layout is that of wildlife-datasets' `metadata.csv`, whose `Dataset_Metadata` reads it, with the columns of crops beside, as
+//! shares of the photo (its own `bbox` is in pixels, which a table does not know). An encounter is written only
 //! where it is not what individual and day make of it, so that a date put right in the table moves the photo.
 
 use std::path::Path;
@@ -18,7 +19,7 @@ pub fn table(manifest: &Manifest, path_column: &str) -> Result<Vec<u8>, DataErro
     let unnameable = |photo: &Path| DataError::Unnameable { photo: photo.into() };
     let mut table = csv::Writer::from_writer(Vec::new());
     let splits: Vec<_> = manifest.split_columns.iter().collect();
-    let head = [path_column, "identity", "date", "encounter", "orientation"];
+    let head = ["image_id", path_column, "identity", "date", "encounter", "orientation"];
     let head = head.into_iter().chain(splits.iter().map(|(name, _)| name.as_str())).chain(COLUMNS[3..].iter().copied());
     table.write_record(head).map_err(|_| unnameable(&manifest.root))?;
     for (place, photo) in manifest.photos.iter().enumerate() {
@@ -28,7 +29,8 @@ pub fn table(manifest: &Manifest, path_column: &str) -> Result<Vec<u8>, DataErro
         let encounter = if photo.encounter == default_encounter(photo) { "" } else { &photo.encounter };
         let crop = photo.crop.map(Crop::cells).unwrap_or_default();
         let side = photo.side.map_or("", Side::word);
-        let fields = [path, &photo.individual, &date, encounter, side];
+        let id = (place + 1).to_string();
+        let fields = [&*id, path, &photo.individual, &date, encounter, side];
         let parts = splits.iter().map(|(_, parts)| parts[place].map_or("", Part::word));
         let fields = fields.into_iter().chain(parts).chain(crop.iter().map(String::as_str));
         table.write_record(fields).map_err(|_| unnameable(&photo.path))?;

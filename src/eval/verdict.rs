@@ -5,7 +5,7 @@
 //! them. The sentence speaks of shares of pairs, never of a probability that two photos show one
 //! individual: that also depends on how many individuals there are, which a distance cannot know.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -92,13 +92,19 @@ impl Distances {
 
     /// The distances of the newest evaluation among the folders in `evaluations` that measured the weights `identity`.
     pub fn newest(evaluations: &Path, identity: &str) -> Option<Distances> {
+        Distances::newest_with_folder(evaluations, identity).map(|(_, distances)| distances)
+    }
+
+    /// As [`Distances::newest`], with the folder of that evaluation.
+    pub fn newest_with_folder(evaluations: &Path, identity: &str) -> Option<(PathBuf, Distances)> {
         let files = std::fs::read_dir(evaluations).ok()?.filter_map(|entry| {
-            let path = entry.ok()?.path().join(DISTANCES_FILE);
+            let folder = entry.ok()?.path();
+            let path = folder.join(DISTANCES_FILE);
             let written = path.metadata().and_then(|m| m.modified()).ok()?;
             let distances = Distances::read(&path).ok()?;
-            (distances.identity == identity).then_some((written, distances))
+            (distances.identity == identity).then_some((written, (folder, distances)))
         });
-        files.max_by_key(|(written, _)| *written).map(|(_, distances)| distances)
+        files.max_by_key(|(written, _)| *written).map(|(_, found)| found)
     }
 
     /// What `distance` means against these pairs.

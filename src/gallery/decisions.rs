@@ -407,7 +407,7 @@ impl Writer {
             let reason = "they are no embeddings of its photos".to_owned();
             return Err(Error::Known { reason });
         }
-        let (mut new, mut rows, mut of_these) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut new, mut rows, mut of_these, mut known) = (Vec::new(), Vec::new(), HashSet::new(), Vec::new());
         let rows_of = |embeddings| <[f32]>::chunks_exact(embeddings, dims);
         let held = moved.photos.iter().zip(rows_of(&moved.embeddings)).map(|one| (one, true));
         let seen = matters.iter().flat_map(|one| one.photos.iter().zip(rows_of(one.embeddings)));
@@ -427,7 +427,7 @@ impl Writer {
                     new.push(photo);
                     rows.extend_from_slice(embedding);
                 }
-                There::Known => {}
+                There::Known => known.push(photo),
                 There::Otherwise { known_as, .. } => return Err(Error::KnownOtherwise { photo: photo.path, known_as }),
                 There::Changed => return Err(Error::PhotoChanged { photo: photo.path }),
             }
@@ -464,7 +464,7 @@ impl Writer {
             0 => Detail::Add,
             photos => Detail::Correct { photos },
         };
-        self.put(&new, &rows, |all| {
+        let change = self.put(&new, &rows, |all| {
             if let (Ruling::New(name), false) = (&ruling, is_more) {
                 // it may still lead to somebody whose photos are all gone
                 all.execute("DELETE FROM names WHERE name = ?1", [name])?;
@@ -478,7 +478,9 @@ impl Writer {
                 all.execute(one, params![change, folder, encounter, ruled, proposed])?;
             }
             Ok(change)
-        })
+        })?;
+        known.iter().try_for_each(|photo| self.follow(photo).map(drop))?;
+        Ok(change)
     }
 
     /// Whether the individual `name`, who was decided of the encounter, was known before that: one that was new then has been

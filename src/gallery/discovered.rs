@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::manifest::{Manifest, Problem};
 use crate::eval::embed::{Embedded, Source, embed_readable};
+use crate::eval::embeddings::EmbeddingSet;
 use crate::eval::model::Model;
 use crate::nn::ops::Backend;
 
@@ -78,8 +79,12 @@ pub struct Discovered {
     pub distance: f64,
     /// What chose that distance; none where it was given.
     pub chosen: Option<Chosen>,
-    /// The groups held against the folder's names; none where it has none, or where these chose the distance.
+    /// The groups held against the folder's names, those of individuals that did not choose the distance, and without photos that
+    /// the gallery holds itself; none where that leaves nobody.
     pub agreement: Option<Agreement>,
+    /// The same with the gallery's individuals among them, of which some chose the distance; none where there are none.
+    #[serde(default)]
+    pub agreement_with_known: Option<Agreement>,
 }
 
 /// What chose a distance.
@@ -101,6 +106,39 @@ pub enum ChosenBy {
     Gallery,
     /// The folder's own, whose names are known.
     Folder,
+    /// Those of an evaluation of the network.
+    Evaluation,
+}
+
+/// What may say how far apart groups stay.
+#[derive(Clone, Copy, Debug)]
+pub struct Apart<'a> {
+    /// What a person said.
+    pub distance: Option<f64>,
+    /// What trained the network, which chooses nothing.
+    pub trained: &'a Trained,
+    /// Photos with names that the network was evaluated on, where there are some.
+    pub evaluated: Option<&'a Known>,
+}
+
+/// The photos of an evaluation, to choose on; none where too few have a name and an encounter.
+pub fn evaluated(set: &EmbeddingSet) -> Option<Known> {
+    let (mut names, mut met): (BTreeMap<&str, usize>, BTreeMap<(&str, &str), usize>) = Default::default();
+    let (mut photos, mut embeddings) = (Vec::new(), Vec::new());
+    for (id, (row, vector)) in (0..).zip(set.rows.iter().zip(set.vectors.chunks_exact(set.dim))) {
+        if row.individual.is_empty() || row.encounter.is_empty() {
+            continue;
+        }
+        let next = names.len();
+        let individual = *names.entry(&row.individual).or_insert(next);
+        let next = met.len();
+        let encounter = *met.entry((&row.individual, &row.encounter)).or_insert(next);
+        photos.push(KnownPhoto { id, individual, encounter, side: None, trained: None });
+        embeddings.extend_from_slice(vector);
+    }
+    let mut individuals = vec![String::new(); names.len()];
+    names.into_iter().for_each(|(name, at)| individuals[at] = name.to_owned());
+    Known::new(set.dim, embeddings, photos, individuals).ok()
 }
 
 /// Photos that are proposed to be of one individual.
@@ -131,7 +169,8 @@ pub struct Found {
 /// Groups the photos of `unsorted`, around what is `known` of a gallery's individuals if given. No photo is near to its own
 /// copy. Who is known and who is new is what its calibration says, if it has one, as for [`identify`](super::identify::identify), and
 /// new ones have the numbers that they have there. Else known individuals draw as encounters do. How far apart groups stay is `distance`, else what the
-/// calibration says, else chosen on the gallery's individuals, else on the folder's own where they have names, without the photos that are of `trained`. The
+/// calibration says, else chosen on the gallery's individuals, else on the folder's own where they have names, without the photos that are of `trained`, else on
+/// those that the network was evaluated on. The
 /// problems are of photos that cannot be read. `progress` is called with the number done, of how many, and says whether to go on.
 ///
 /// # Errors
@@ -140,7 +179,7 @@ pub fn discover<D: Backend>(
     unsorted: &Unsorted,
     model: &Model<D>,
     known: Option<(&Gallery, &Known, Option<&Calibration>)>,
-    (distance, trained): (Option<f64>, &Trained),
+    Apart { distance, trained, evaluated }: Apart<'_>,
     source: &Source,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<(Discovered, Vec<Problem>)> {
@@ -165,7 +204,11 @@ pub fn discover<D: Backend>(
         (None, None, None) if has_names => {
             (Ok(discover::choose(&readable.as_known(manifest, trained)?, false)?), Some(ChosenBy::Folder))
         }
-        (None, None, None) => return Err(Error::NoDistance),
+        (None, None, None) => match evaluated.map(|evaluated| discover::choose(evaluated, false)) {
+            Some(Ok(cut)) => (Ok(cut), Some(ChosenBy::Evaluation)),
+            // too few
+            Some(Err(_)) | None => return Err(Error::NoDistance),
+        },
     };
     let distance = match &cut {
         Ok(Cut { distance, .. }) | Err(distance) => *distance,
@@ -194,7 +237,21 @@ pub fn discover<D: Backend>(
         (None, _) => (unnumbered(discover::group(&encounters, None, distance)?), None),
     };
     let (groups, numbers): (Vec<Group>, Vec<Option<usize>>) = groups.into_iter().unzip();
-    let agreement = discover::judge(&groups, &encounters, &readable.names);
+    let (agreement, agreement_with_known) = match by {
+        Some(ChosenBy::Folder) => (None, None),
+        _ => {
+            // of what the gallery holds itself it knows the answer
+            let is_held = |e: usize| around.as_ref().is_some_and(|(_, holdings)| !holdings[e].is_empty());
+            let mut names = readable.names.clone();
+            names.iter_mut().enumerate().filter(|(e, _)| is_held(*e)).for_each(|(_, name)| *name = None);
+            let all = discover::judge(&groups, &encounters, &names);
+            let chose =
+                |name: &str| by == Some(ChosenBy::Gallery) && known.is_some_and(|of| place_of(of, name).is_some());
+            let with_known = names.iter().flatten().any(|name| chose(name));
+            names.iter_mut().filter(|name| name.is_some_and(chose)).for_each(|name| *name = None);
+            if with_known { (discover::judge(&groups, &encounters, &names), all) } else { (all, None) }
+        }
+    };
     let path = |&photo: &usize| manifest.photos[photo].path.to_string_lossy().into_owned();
     let later = |e: usize| {
         let decided = around.as_ref().and_then(|(_, holdings)| holdings[e].decided.as_ref());
@@ -217,7 +274,8 @@ pub fn discover<D: Backend>(
         encounters: encounters.len(),
         distance,
         chosen: cut.ok().zip(by).map(|(cut, by)| Chosen { by, individuals: cut.chosen_on, reached: cut.reached }),
-        agreement: agreement.filter(|_| by != Some(ChosenBy::Folder)),
+        agreement,
+        agreement_with_known,
     };
     Ok((discovered, problems))
 }

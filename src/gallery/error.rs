@@ -241,7 +241,7 @@ pub enum Error {
     },
     /// Nothing says how far apart groups stay.
     #[error(
-        "nothing says how far apart groups stay: give --distance, a --gallery whose individuals choose it, or names (--named)"
+        "nothing says how far apart groups stay: evaluate the run on four individuals or more (caretta evaluate), or give --distance, a --gallery whose individuals choose it, or names (--named)"
     )]
     NoDistance,
     /// No distance.
@@ -332,7 +332,7 @@ pub enum Error {
          `caretta gallery rm {} --photo {}` if it came to {} by mistake, or name the other photos without {}",
         foreign::path(photo),
         line(known_as),
-        if *more > 0 { format!(", and {more} more are somebody else's") } else { String::new() },
+        if *more > 0 { format!(", and {more} more are not {}'s either", line(individual)) } else { String::new() },
         line(individual),
         line(known_as),
         line(lies_at),
@@ -476,7 +476,10 @@ pub enum Error {
         what: String,
     },
     /// There is nothing to search.
-    #[error("{}: the gallery holds no photo; `caretta gallery add` puts some in", foreign::path(folder))]
+    #[error(
+        "{}: the gallery holds no photo: `caretta gallery build` again, where it was cut short, or `caretta gallery add` puts some in",
+        foreign::path(folder)
+    )]
     Empty {
         /// The gallery.
         folder: PathBuf,
