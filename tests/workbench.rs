@@ -557,7 +557,7 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
         }
         let (key, done) = step(&before, nth);
         screen.press(key);
-        std::thread::sleep(one_step.mul_f64(1.5 * share(nth)));
+        std::thread::sleep(one_step.mul_f64(2.0 * share(nth)));
         let said = said_done(&screen.killed());
         let now = decided();
         let (longer, shorter) = if done < before.len() { (&before, &now) } else { (&now, &before) };
@@ -578,8 +578,12 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
         let begin = Instant::now();
         screen = Screen::open(&workspace);
         screen.sees("5 Identify");
-        // it opens where it was left
+        // it opens where it was left, and from the list where nothing is left to decide
         screen.press("5");
+        if before.len() == all {
+            screen.sees(&format!("{all} of {all} decided"));
+            screen.press("\x1b[B\r");
+        }
         screen.sees(&shown(before.len()));
         opening = begin.elapsed();
     }

@@ -78,10 +78,11 @@ impl Damage {
     /// What is left of `content`; bytes are changed among the first `within`.
     fn of(self, mut content: Vec<u8>, within: usize) -> Option<Vec<u8>> {
         match self {
-            Damage::Cut(at) => content.truncate(at.index(content.len())),
+            Damage::Cut(at) => content.truncate(at.index(content.len().max(1))),
             Damage::Bytes(changes) => {
                 let length = content.len().min(within);
-                changes.iter().for_each(|(at, byte)| content[at.index(length)] = *byte);
+                let changes = changes.iter().filter(|_| length > 0);
+                changes.for_each(|(at, byte)| content[at.index(length)] = *byte);
             }
             Damage::Other(other) => content = other,
             Damage::More(more) => content.extend(more),
@@ -111,6 +112,8 @@ const CHANGES: [fn(&mut Writer) -> Result<(), Error>; 5] = [
 ];
 /// Numbers in an embedding of [`Place`]'s model.
 const DIMS: usize = 16;
+/// What SQLite keeps beside a database that has a journal.
+const JOURNAL: &[&str] = &["facts.sqlite-wal", "facts.sqlite-shm"];
 const VECTORS: &str = "vectors-1.f32";
 
 fn a_photo() -> NewPhoto {
@@ -166,21 +169,22 @@ fn end_of(rows: u64) -> Option<usize> {
 /// repair that there is cuts off embeddings that nobody counts: all but the first `rows`, where a database said how many.
 fn is_untouched(before: &Files, folder: &Path, more: &[&str], rows: Option<u64>) -> Result<(), TestCaseError> {
     let after = files_in(folder);
-    for (name, content) in before {
+    // a reader makes the journal's index, and an empty journal
+    let is_nothing = |name: &str, content: &[u8]| name == JOURNAL[1] || name == JOURNAL[0] && content.is_empty();
+    for (name, content) in before.iter().filter(|(name, content)| !is_nothing(name, content)) {
         let now = after.get(name).map(|now| &now[..]).unwrap_or_default();
         let counted = rows.filter(|_| name == VECTORS).and_then(end_of);
         let is_cut = counted.is_some_and(|end| content.starts_with(now) && now.len() >= end);
         prop_assert!(after.contains_key(name) && (now == content || is_cut), "{name} is another");
     }
-    let is_expected = |name: &&String| !before.contains_key(*name) && !more.contains(&name.as_str());
-    prop_assert_eq!(after.keys().find(is_expected), None);
+    let is_other = |name: &&String| !before.contains_key(*name) && !more.contains(&name.as_str());
+    prop_assert_eq!(after.keys().find(is_other), None);
     Ok(())
 }
 
 /// Asks everything of the gallery in `folder` and changes it in all ways: what is refused or fails is told in a sentence and leaves
 /// it as it was, and what is done loses nothing. How many were refused and how many done.
 fn use_all_of(folder: &Path) -> Result<[u32; 2], TestCaseError> {
-    const JOURNAL: &[&str] = &["facts.sqlite-wal", "facts.sqlite-shm"];
     let mut uses = [0; 2];
     let before = files_in(folder);
     for error in ask_all_of(folder) {
@@ -246,15 +250,16 @@ fn damaged_galleries_are_refused_in_a_sentence_and_lose_nothing() {
     place.ok(&["gallery", "backup", "--gallery", "g", "--output-dir", "whole"]);
     // one that keeps a journal while it is written, and one that is a file
     let whole = ["g", "whole"].map(|name| files_in(&place.root.join(name)));
-    let (of, file) = (prop::sample::select(whole.to_vec()), prop::sample::select(vec!["facts.sqlite", VECTORS]));
+    let (of, file) = (0..whole.len(), prop::sample::select(vec!["facts.sqlite", VECTORS]));
     let strategy = (of, prop::collection::vec((file, damage()), 1..=2));
     let (cases, refused, done) = (asked_for(200), AtomicU32::new(0), AtomicU32::new(0));
     on_all_processors(cases, |runner, dir| {
-        let ran = runner.run(&strategy, |(mut files, damages)| {
-            let hurt = dir.join("hurt");
+        let ran = runner.run(&strategy, |(of, damages)| {
+            let (hurt, mut files) = (dir.join("hurt"), whole[of].clone());
             for (file, damage) in damages {
-                let content = files.remove(file).unwrap_or_default();
-                files.extend(damage.of(content, usize::MAX).map(|content| (file.to_owned(), content)));
+                // one that is gone stays so
+                let damaged = files.remove(file).and_then(|content| damage.of(content, usize::MAX));
+                files.extend(damaged.map(|content| (file.to_owned(), content)));
             }
             laid(&files, &hurt);
             let uses = use_all_of(&hurt)?;
