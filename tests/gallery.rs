@@ -1,21 +1,19 @@
 //! Galleries through the whole program: from photos to names, killed at random moments, and fed with damaged files.
-//!
-//! A handful of kills run here; `CARETTA_KILLS=100 cargo test --test gallery` runs as many as you like.
 
 #![allow(clippy::unwrap_used)] // a test may end in one
 
 mod common;
 #[path = "gallery/hostile.rs"]
 mod hostile;
+#[path = "gallery/killed.rs"]
+mod killed;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use caretta::eval::model::{About, Preprocessing};
-use caretta::gallery::Error;
 use caretta::gallery::decisions::{By, Matter, Proposed, Ruling};
 use caretta::gallery::rulings::Ruled;
 use caretta::gallery::session::Session;
@@ -475,100 +473,6 @@ fn a_session_tells_what_cannot_be_read_and_goes_on_with_the_rest() {
     let said = String::from_utf8_lossy(&loose.stderr).into_owned();
     assert!(said.contains("--encounters-by given"), "{said}");
     assert_eq!(place.lines(&["identify", "photos/t4", "--gallery", "g", "--encounters-by", "given"]).len(), 1);
-}
-
-/// How many kills.
-fn kills() -> u32 {
-    std::env::var("CARETTA_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5)
-}
-
-/// Photos of a gallery by path, with their embeddings; none where there is no gallery yet.
-fn photos(folder: &Path) -> Option<BTreeMap<String, Vec<u32>>> {
-    let gallery = match Gallery::open(folder) {
-        Err(Error::NoGallery { .. }) => return None,
-        other => other.unwrap(),
-    };
-    let known = gallery.known().unwrap();
-    let mut photos = BTreeMap::new();
-    for (row, photo) in known.photos.iter().enumerate() {
-        let path = gallery.photo(photo.id).unwrap().unwrap().file().path.to_string_lossy().into_owned();
-        let bits = known.embedding(row).iter().map(|x| x.to_bits()).collect();
-        assert!(photos.insert(path.clone(), bits).is_none(), "{path} is there twice");
-    }
-    Some(photos)
-}
-
-/// Starts the program, kills it after a share of `whole`, and says whether it had ended by itself.
-fn killed_after(place: &Place, args: &[&str], whole: Duration, share: f64) -> bool {
-    let mut child = place.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(whole.mul_f64(share));
-    let ended = child.try_wait().unwrap().is_some();
-    kill(&mut child);
-    ended
-}
-
-#[test]
-fn killed_at_any_moment_a_gallery_holds_what_was_confirmed_and_nothing_twice() {
-    let place = Place::new(EACH);
-    let folder = place.root.join("g");
-    let begin = Instant::now();
-    place.ok(BUILD);
-    let whole = begin.elapsed();
-    let expected = photos(&folder).unwrap();
-    let share = |n: u32| f64::from(n * 7919 % 1009) / 1009.0; // scattered, the same in every run
-
-    let mut confirmed = 0;
-    fs::remove_dir_all(&folder).unwrap();
-    for n in 0..kills() {
-        killed_after(&place, BUILD, whole, share(n));
-        let there = photos(&folder).unwrap_or_default();
-        assert!(there.iter().all(|(path, row)| expected[path] == *row), "kill {n}: an embedding is another photo's");
-        assert!(there.len() >= confirmed, "kill {n}: {confirmed} were there");
-        confirmed = there.len();
-        if Gallery::open(&folder).is_ok_and(|gallery| gallery.is_complete().unwrap()) {
-            assert_eq!(there, expected);
-            fs::remove_dir_all(&folder).unwrap();
-            confirmed = 0;
-        }
-    }
-    let again = place.run(BUILD);
-    assert!(again.status.success() || String::from_utf8_lossy(&again.stderr).contains("gallery add"));
-    assert_eq!(photos(&folder).unwrap(), expected);
-
-    // add
-    for n in 0..EACH {
-        place.draw(&format!("more/t1/{n}.png"), 1, n + 50);
-    }
-    let add = ["gallery", "add", "--data-dir", "more", "--gallery", "g"];
-    for n in 0..kills() {
-        killed_after(&place, &add, whole.mul_f64(0.5), share(n + 300));
-        let there = photos(&folder).unwrap();
-        assert!([expected.len(), expected.len() + EACH].contains(&there.len()), "kill {n}: {}", there.len());
-        if there.len() > expected.len() {
-            place.ok(&["gallery", "undo", "--gallery", "g"]);
-        }
-    }
-    assert_eq!(photos(&folder).unwrap(), expected);
-
-    // changes by hand are made or not
-    let names = || -> BTreeSet<(String, u64)> {
-        let gallery = Gallery::open(&folder).unwrap();
-        gallery.individuals().unwrap().into_iter().map(|i| (i.individual, i.photos)).collect()
-    };
-    let (parted, merge, undo) =
-        (names(), ["gallery", "merge", "t1", "t2", "--gallery", "g"], ["gallery", "undo", "--gallery", "g"]);
-    let begin = Instant::now();
-    place.ok(&merge);
-    let quick = begin.elapsed();
-    let merged = names();
-    for n in 0..2 * kills() {
-        let before = names();
-        let args: &[&str] = if before == merged { &undo } else { &merge };
-        killed_after(&place, args, quick, share(n + 600));
-        let after = names();
-        assert!(after == merged || after == parted, "kill {n}: {after:?}");
-        assert_eq!(photos(&folder).unwrap(), expected, "kill {n}");
-    }
 }
 
 #[test]

@@ -145,6 +145,17 @@ impl Screen {
         kill(signal, self.child.process_id().unwrap().into());
     }
 
+    /// Kills the program; what its screen showed at the end.
+    fn killed(mut self) -> String {
+        self.signal("-KILL");
+        self.child.wait().unwrap();
+        let Screen { parser, keys, master, reader, .. } = self;
+        reader.join().unwrap(); // has read all that was written
+        drop((keys, master));
+        let text = parser.lock().unwrap().screen().contents();
+        text
+    }
+
     /// Closes the terminal, as a window that is closed or a link that is dropped does: the system then hangs up. The
     /// program that was in it.
     fn close(mut self) -> Box<dyn Child + Send + Sync> {
@@ -444,7 +455,10 @@ fn after_a_stop_from_outside_the_screen_is_drawn_again() {
     assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
 }
 
-/// A model that nothing trained, photos of three individuals, a gallery of them, and a week of six encounters.
+/// Encounters of the week: one digit says how many are done.
+const WEEK: u32 = 9;
+
+/// A model that nothing trained, photos of three individuals, a gallery of them, and a week of [`WEEK`] encounters of two photos.
 fn turtles(root: &Path, workspace: &Path) -> std::path::PathBuf {
     use caretta::eval::model::{About, Preprocessing};
     use caretta::nn::head::HeadKind;
@@ -465,14 +479,21 @@ fn turtles(root: &Path, workspace: &Path) -> std::path::PathBuf {
         image::RgbImage::from_fn(32, 32, pixel).save(path).unwrap();
     };
     (1..=3).for_each(|who| (0..4).for_each(|n| draw(format!("photos/t{who}/{n}.png"), who, n)));
-    (0..6).for_each(|at| (0..2).for_each(|n| draw(format!("week/enc{at}/{n}.png"), at % 3 + 1, 10 + 2 * at + n)));
+    (0..WEEK).for_each(|at| (0..2).for_each(|n| draw(format!("week/enc{at}/{n}.png"), at % 3 + 1, 10 + 2 * at + n)));
     let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
     let (model, photos, gallery) = (path("m.safetensors"), path("photos"), path("g"));
     verb(workspace, &["gallery", "build", "--model-path", &model, "--data-dir", &photos, "--gallery", &gallery]);
     root.join("g")
 }
 
-/// Killed at random moments, `CARETTA_KILLS` times, and gone on with until all is decided.
+/// How many encounters the screen says are done; none where it says nothing of it.
+fn said_done(text: &str) -> Option<usize> {
+    let (_, said) = text.split_once(&format!("{WEEK} encounters · "))?;
+    said.split_once(" done")?.0.parse().ok()
+}
+
+/// Killed at random moments, a handful of times here; `CARETTA_KILLS=100 cargo test --test workbench a_folder` does so as often as you
+/// like. Every session has something to decide or to take back, and is gone on with until all is decided.
 #[test]
 fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
     use caretta::gallery::store::Gallery;
@@ -480,18 +501,20 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
     let (dir, workspace) = workspace();
     let root = dir.path().canonicalize().unwrap();
     let gallery = turtles(&root, &workspace);
-    let kills: u64 = std::env::var("CARETTA_KILLS").map_or(3, |n| n.parse().unwrap());
-    let decided = || {
+    let all = WEEK as usize;
+    let kills: usize = std::env::var("CARETTA_KILLS").map_or(4, |n| n.parse().unwrap());
+    // what stands, in the order in which it was decided
+    let decided = || -> Vec<String> {
         let gallery = Gallery::open(&gallery).unwrap();
-        let decided: Vec<_> = gallery.decided(None).unwrap().into_iter().filter(|d| !d.undone).collect();
-        let mut encounters: Vec<_> = decided.iter().map(|d| d.encounter.clone()).collect();
-        encounters.sort();
-        encounters.dedup();
-        assert_eq!(encounters.len(), decided.len(), "an encounter is decided once");
+        let decided = gallery.decided(None).unwrap().into_iter().filter(|d| !d.undone).map(|d| d.encounter);
+        let decided: Vec<String> = decided.collect();
+        let once: std::collections::BTreeSet<&String> = decided.iter().collect();
+        assert_eq!(once.len(), decided.len(), "an encounter is decided once: {decided:?}");
         assert_eq!(gallery.counts().unwrap().photos, 12 + 2 * decided.len() as u64, "with its photos, each once");
         assert_eq!(gallery.known().unwrap().len(), 12 + 2 * decided.len());
-        decided.len()
+        decided
     };
+    let shown = |done: usize| format!("{WEEK} encounters · {done} done");
     let mut screen = Screen::open(&workspace);
     screen.sees("5 Identify");
     screen.press("5");
@@ -499,7 +522,7 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
     screen.press("n");
     screen.sees("Folder of new photos");
     screen.press(&format!("{}\r", root.join("week").display()));
-    screen.sees("6 encounters · 0 done");
+    screen.sees(&shown(0));
     screen.sees("▀▀▀▀");
     // a new individual: the nearest first, then a name; then back
     screen.press("n");
@@ -508,34 +531,71 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
     screen.sees("new-001");
     screen.press("\r");
     screen.sees("1 done · 1 new");
+    let begin = Instant::now();
     screen.press("u");
-    screen.sees("6 encounters · 0 done");
-    assert_eq!(decided(), 0);
-    let mut before = 0;
+    screen.sees(&shown(0));
+    let one_step = begin.elapsed();
+    assert!(decided().is_empty());
+
+    let share = |n: usize| (n * 7919 % 1009) as f64 / 1009.0; // scattered
+    let (mut before, mut hits) = (decided(), [0; 3]);
+    let mut opening = Duration::from_secs(1);
     for nth in 0..kills {
-        screen.press("\r");
-        let pause = Duration::from_millis((nth * 7919) % 90);
-        std::thread::sleep(pause);
-        if nth % 3 == 2 {
-            screen.press("u");
-            std::thread::sleep(pause / 2);
+        // back where all is decided, and now and then
+        let step = |before: &[String], n: usize| match before.len() {
+            0 => ("\r", 1),
+            done if done == all || n % 3 == 0 => ("u", done - 1),
+            done => ("\r", done + 1),
+        };
+        if nth % 2 == 0 {
+            // a step that is seen before the one that is killed
+            let (key, done) = step(&before, nth / 2);
+            screen.press(key);
+            screen.sees(&shown(done));
+            before = decided();
+            assert_eq!(before.len(), done, "what the screen says is done is done");
         }
-        screen.signal("-KILL");
-        screen.child.wait().unwrap();
+        let (key, done) = step(&before, nth);
+        screen.press(key);
+        std::thread::sleep(one_step.mul_f64(2.0 * share(nth)));
+        let said = said_done(&screen.killed());
         let now = decided();
-        assert!(now + 1 >= before && now <= 6, "one key is one step: {before}, then {now}");
+        let (longer, shorter) = if done < before.len() { (&before, &now) } else { (&now, &before) };
+        let is_a_step = longer.starts_with(shorter) && longer.len() - shorter.len() <= 1;
+        assert!(is_a_step, "kill {nth}: one key is one step: {before:?}, then {now:?}");
+        let is_told = said == Some(done);
+        assert!(is_told || said.is_none_or(|said| said == before.len()), "kill {nth}: {said:?}");
+        assert!(!is_told || now.len() == done, "kill {nth}: the screen said {done}, and there is {now:?}");
+        hits[if is_told { 2 } else { usize::from(now.len() == done) }] += 1;
         before = now;
+        if nth % 4 == 3 {
+            // killed while it opens, too
+            let screen = Screen::open(&workspace);
+            std::thread::sleep(opening.mul_f64(share(nth)));
+            screen.killed();
+            assert_eq!(decided(), before, "kill {nth}");
+        }
+        let begin = Instant::now();
         screen = Screen::open(&workspace);
         screen.sees("5 Identify");
-        // it opens where it was left
+        // it opens where it was left, and from the list where nothing is left to decide
         screen.press("5");
-        screen.sees(&format!("6 encounters · {now} done"));
+        if before.len() == all {
+            screen.sees(&format!("{all} of {all} decided"));
+            screen.press("\x1b[B\r");
+        }
+        screen.sees(&shown(before.len()));
+        opening = begin.elapsed();
     }
-    for done in before..6 {
+    let [not_done, done, told] = hits;
+    println!(
+        "killed with the last key's step not done {not_done} times, done {done} times, done and shown {told} times"
+    );
+    for done in before.len()..all {
         screen.press("\r");
-        screen.sees(&format!("6 encounters · {} done", done + 1));
+        screen.sees(&shown(done + 1));
     }
-    assert_eq!(decided(), 6);
+    assert_eq!(decided().len(), all);
     screen.press("q");
     assert_eq!(screen.ends_within(Duration::from_secs(5)), 0);
 }

@@ -477,15 +477,15 @@ mod tests {
     }
 
     /// Shares of known encounters called new and with a wrong name, and of new ones with a name, all of a gallery's own.
-    fn errors(known: &Known, thresholds: &Thresholds) -> [f64; 3] {
+    fn shares(known: &Known, thresholds: &Thresholds) -> [Share; 3] {
         let held = hold_out(known, &known.rows_of_encounters());
-        let point = |wrong: Wrong, at: f64| {
-            let parts = wrong.parts(&held, at);
-            let sum = |of: fn(&Part) -> u32| parts.iter().map(|part| f64::from(of(part))).sum::<f64>();
-            sum(|part| part.wrong) / sum(|part| part.of)
-        };
         let named = thresholds.known_up_to.unwrap_or(f64::NEG_INFINITY);
-        [point(Wrong::FalseNew, thresholds.new_above), point(Wrong::NameOfKnown, named), point(Wrong::NameOfNew, named)]
+        [(Wrong::FalseNew, thresholds.new_above), (Wrong::NameOfKnown, named), (Wrong::NameOfNew, named)]
+            .map(|(wrong, at)| Share::of(&wrong.parts(&held, at)).unwrap())
+    }
+
+    fn errors(known: &Known, thresholds: &Thresholds) -> [f64; 3] {
+        shares(known, thresholds).map(|share| share.share)
     }
 
     #[test]
@@ -506,6 +506,22 @@ mod tests {
         assert!(broken.iter().all(|times| *times <= 2), "{broken:?} of {TIMES}: {mean:?}");
         // and it is not kept by deciding nothing
         assert!(mean[0] > 0.015 && mean[2] > 0.01, "{mean:?}");
+    }
+
+    #[test]
+    fn what_500_individuals_promise_is_reached_on_500_others() {
+        let calibration = calibrated(&drawn(500, 3, 0.45, 31));
+        assert_eq!(calibration.population.individuals, 500);
+        let others = shares(&drawn(500, 3, 0.45, 32), &calibration.thresholds);
+        let of = ["known ones called new", "known ones with a wrong name", "new ones with a name"];
+        for (of, Share { share, interval, encounters, individuals }) in of.into_iter().zip(others) {
+            let [from, to] = interval;
+            println!("{of}: asked 0.05, reached {share:.4} ({from:.4} to {to:.4}) on {individuals} others");
+            assert_eq!((individuals, encounters), (500, 1500));
+            assert!(from <= 0.05, "{of}: {share}, {interval:?}");
+            // and it is not kept by deciding nothing
+            assert!(share > 0.0 && to > 0.02, "{of}: {share}, {interval:?}");
+        }
     }
 
     #[test]
