@@ -78,6 +78,7 @@ fn shapes() -> Vec<(ConvSpec, Dims)> {
         (ConvSpec { padding: [2, 0], ..conv(16, 32, 3) }, Dims::new(2, 16, 14, 17)),
         (conv(80, 80, 3), Dims::new(2, 80, 16, 15)),
         (conv(16, 272, 3), Dims::new(1, 16, 6, 6)),
+        (conv(150, 168, 3), Dims::new(1, 150, 4, 6)),
     ]
 }
 
@@ -150,9 +151,10 @@ fn infinities_and_what_is_no_number_come_out_as_from_the_direct_kernel() {
 
 #[test]
 fn a_photo_comes_out_the_same_in_any_company() {
-    let spec = ConvSpec::new(48, 80, 3);
-    for (h, w) in [(7, 7), (14, 14), (40, 57)] {
-        let alone = Dims::new(1, 48, h, w);
+    // the last has more weights than are kept at the points
+    for (ins, outs, h, w) in [(48, 80, 7, 7), (48, 80, 14, 14), (16, 32, 40, 57), (160, 144, 7, 7)] {
+        let spec = ConvSpec::new(ins, outs, 3);
+        let alone = Dims::new(1, ins, h, w);
         let x = random(alone.count(), 1);
         let weight = random(Shape::Conv(spec).count(), 2);
         let output = |photos: usize, strange: bool| {

@@ -277,7 +277,7 @@ unsafe fn backward_data(way: Way, spec: &ConvSpec, x: (Dims, Out), weight: In, y
         // SAFETY: the caller's. Places that no tap reaches get no gradient.
         unsafe { std::slice::from_raw_parts_mut(out.0, plan::map_len(x)).fill(0.0) };
     }
-    let mut exchanged_weights = vec![0.0; panel_weights(spec)];
+    let mut exchanged_weights: Vec<f32> = Vec::with_capacity(panel_weights(spec));
     for group in 0..spec.groups {
         let (in_blocks, first) = group_blocks(x.c, spec.groups, group);
         let out_blocks = group_blocks(y.c, spec.groups, group).0;
@@ -291,7 +291,7 @@ unsafe fn backward_data(way: Way, spec: &ConvSpec, x: (Dims, Out), weight: In, y
                 // SAFETY: the caller's.
                 unsafe {
                     let weight = In(weight.at(group * panel_weights(spec)));
-                    let turned = Out::from(&mut exchanged_weights[..]);
+                    let turned = Out(exchanged_weights.as_mut_ptr());
                     weights::transposed(
                         way,
                         in_blocks,

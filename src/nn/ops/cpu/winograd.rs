@@ -27,8 +27,8 @@ const SHARE: usize = 4;
 
 /// Weights at the points of which there are at most so many values are kept.
 const KEPT: usize = 768 << 10;
-/// Values of weights at the points that a task makes at once: they stay in the second-level cache.
-const MADE: usize = 160 << 10;
+/// Blocks of inputs and of outputs whose weights a task brings to the points at once: they stay in the second-level cache.
+const MADE: usize = 4;
 
 /// Weights at the points, as [`Weights`] lie.
 pub(super) type PointWeights = Vec<f32>;
@@ -215,21 +215,17 @@ impl Plan {
         first..last + width
     }
 
-    /// Weights at the points that a task makes at once, of its own panels, or those that are kept.
-    fn weights_of(&self, group: &Range<usize>, made: *const f32) -> Weights {
-        let (all, outputs) = (self.work.source.blocks, self.blocks_of(group));
+    /// The weights that are kept, or those that a task makes at once from block `first` of the outputs on.
+    fn weights_from(&self, first: usize, made: *const f32) -> Weights {
         match self.weights {
-            Some(kept) => Weights { data: kept, first: 0, inputs: all, outputs: self.work.target.blocks },
-            None => {
-                let inputs = (MADE / (POINTS * BLOCK * outputs.len())).clamp(1, all);
-                Weights { data: In(made), first: outputs.start, inputs, outputs: outputs.len() }
-            }
+            Some(data) => Weights { data, first: 0, inputs: self.work.source.blocks, outputs: self.work.target.blocks },
+            None => Weights { data: In(made), first, inputs: MADE, outputs: MADE },
         }
     }
 
     /// Values that the sums of a group of panels take, and the weights made for them.
     fn room(&self, strip: &Strip, group: &Range<usize>) -> usize {
-        let made = if self.weights.is_some() { 0 } else { self.weights_of(group, std::ptr::null()).len() };
+        let made = if self.weights.is_some() { 0 } else { self.weights_from(0, std::ptr::null()).len() };
         made + POINTS * self.plane(strip, self.blocks_of(group).len())
     }
 
@@ -270,18 +266,20 @@ impl Plan {
         let squares = strip.photos.len() * self.of_photo(strip);
         let sums = room;
         // SAFETY: the room is good for the sums.
-        let weights = self.weights_of(&group, unsafe { room.add(POINTS * to) });
-        let panels = &self.panels[group];
-        for chunk in pieces(in_blocks, weights.inputs.min(self.way.chunk / (BLOCK * self.way.panel))) {
-            let first = if self.weights.is_some() { chunk.start } else { 0 };
-            if self.weights.is_none() {
-                for &panel in panels {
-                    // SAFETY: the caller's.
-                    unsafe { weights.make(self.way, panel, chunk.clone(), in_blocks, self.work.weights) }
+        let made = unsafe { room.add(POINTS * to) };
+        let together = if self.weights.is_some() { group.len() } else { MADE / self.way.panel };
+        for panels in self.panels[group].chunks(together) {
+            let weights = self.weights_from(panels[0].0, made);
+            for chunk in pieces(in_blocks, weights.inputs.min(self.way.chunk / (BLOCK * self.way.panel))) {
+                let first = if self.weights.is_some() { chunk.start } else { 0 };
+                if self.weights.is_none() {
+                    for &panel in panels {
+                        // SAFETY: the caller's.
+                        unsafe { weights.make(self.way, panel, chunk.clone(), in_blocks, self.work.weights) }
+                    }
                 }
-            }
-            for point in 0..POINTS {
-                for &(block, width) in panels {
+                for (point, &panel) in (0..POINTS).flat_map(|point| panels.iter().map(move |panel| (point, panel))) {
+                    let (block, width) = panel;
                     for some in pieces(squares, self.way.pixels(width)) {
                         let form = Form { rows: 1, pixels: some.len(), blocks: width, step: LANES, out: LANES };
                         let Some(kernel) = tile::kernel(self.way.isa, form) else { unreachable!("no tile {form:?}") };
@@ -289,7 +287,7 @@ impl Plan {
                         unsafe {
                             kernel(&Tile {
                                 source: inputs.add(point * from + (chunk.start * squares + some.start) * LANES),
-                                weights: weights.data.at(point * weights.plane() + weights.at((block, width), first)),
+                                weights: weights.data.at(point * weights.plane() + weights.at(panel, first)),
                                 target: sums
                                     .add(point * to + ((block - blocks_of.start) * squares + some.start) * LANES),
                                 bias: std::ptr::null(),
