@@ -1,7 +1,6 @@
 //! Convolutions at Winograd's points: against plain loops in f64, numbers that a transform would spread, and a photo in
 //! the company of others.
 
-use dfdx::prelude::AsArray;
 use proptest::prelude::*;
 
 use super::conv_tests::{Naive, naive_conv};

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::access::{In, Out, scratch};
 use super::direct::{self, Source, Window, Work};
-use super::plan::{Way, panels, pieces, tasks_wanted};
+use super::plan::{THREADS, Way, is_large, panels, pieces};
 use super::simd::{LANES, launch};
 use super::threads::parallel;
 use super::tile::{self, Form, Tile};
@@ -162,6 +162,7 @@ impl Weights {
 }
 
 /// Photos, and rows of squares, that a task takes.
+#[derive(Clone)]
 struct Strip {
     photos: Range<usize>,
     rows: Range<usize>,
@@ -189,8 +190,9 @@ impl Plan {
         let photos_at_once = if rows.len() > 1 { 1 } else { (most / (down * across)).max(1) };
         let photos: Vec<_> = pieces(work.images, photos_at_once).collect();
         let panels: Vec<_> = panels(work.target.blocks, way.panel).collect();
-        let wanted = tasks_wanted(work.images, 16).div_ceil(photos.len() * rows.len());
-        let groups = wanted.min(panels.len().div_ceil(2)).max(1);
+        // strips that many groups share are read from afar: no more of those than there must be
+        let (wanted, least) = if is_large(work.images) { (THREADS, 1) } else { (16, 2) };
+        let groups = wanted.div_ceil(photos.len() * rows.len()).min(panels.len().div_ceil(least)).max(1);
         let panel_groups = pieces(panels.len(), panels.len().div_ceil(groups)).collect();
         Plan { way, work, weights, across, photos, rows, panels, panel_groups }
     }
@@ -385,4 +387,17 @@ impl Plan {
             }
         }
     }
+}
+
+/// How much each task of a convolution has to do.
+#[cfg(test)]
+pub(super) fn task_sizes(way: Way, work: Work) -> Vec<usize> {
+    let plan = Plan::new(way, work, None);
+    let strips = (0..plan.photos.len() * plan.rows.len()).map(|strip| plan.strip(strip));
+    let of =
+        |strip: Strip, group: &Range<usize>| strip.photos.len() * plan.of_photo(&strip) * plan.blocks_of(group).len();
+    strips
+        .flat_map(|strip| plan.panel_groups.iter().map(move |group| (strip.clone(), group)))
+        .map(|(s, g)| of(s, g))
+        .collect()
 }

@@ -126,7 +126,7 @@ impl Plan {
         let photos_at_once = if rows.len() > 1 { 1 } else { (most / (down * across)).max(1) };
         let photos = pieces(images, photos_at_once).collect();
         let panels: Vec<_> = panels(gradient.blocks, way.panel).collect();
-        let panel_groups = pieces(panels.len(), 4).collect();
+        let panel_groups = pieces(panels.len(), if is_large(images) { 1 } else { 4 }).collect();
         Plan { way, source, gradient, window, across, photos, rows, panels, panel_groups }
     }
 
