@@ -40,12 +40,8 @@ pub(super) struct Tile {
 unsafe fn body<L: Lanes, const INPUTS: usize, const BLOCKS: usize, const STEP: usize>(t: &Tile) {
     // SAFETY: the caller's.
     unsafe {
+        // added to what is there at the end: long sums in parts lose less
         let mut sums = [[L::zero(); BLOCKS]; INPUTS];
-        for (i, sums) in sums.iter_mut().enumerate() {
-            for (b, sum) in sums.iter_mut().enumerate() {
-                *sum = L::load(t.weights.add((i * BLOCKS + b) * LANES));
-            }
-        }
         for row in 0..t.rows {
             let mut source = t.source.add(row * t.source_row);
             let mut gradient = t.gradient.add(row * t.gradient_row);
@@ -66,7 +62,8 @@ unsafe fn body<L: Lanes, const INPUTS: usize, const BLOCKS: usize, const STEP: u
         }
         for (i, sums) in sums.iter().enumerate() {
             for (b, sum) in sums.iter().enumerate() {
-                sum.store(t.weights.add((i * BLOCKS + b) * LANES));
+                let there = t.weights.add((i * BLOCKS + b) * LANES);
+                L::load(there).add(*sum).store(there);
             }
         }
     }
