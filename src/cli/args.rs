@@ -74,9 +74,9 @@ impl From<MethodArg> for Method {
 pub(super) enum PrecisionArg {
     /// To f32's own rounding.
     Fp32,
-    /// TF32 on a card, three products of bf16 on a processor with AMX.
+    /// TF32 on a card, three products of bf16 on a processor with AMX, Winograd's transforms on one without.
     High,
-    /// bf16 on a card, and on a processor with AMX.
+    /// bf16 on a card, and on a processor with AMX; as high on one without.
     Amp,
 }
 
@@ -150,7 +150,7 @@ pub(super) struct TrainingFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX), fp32, amp (bf16 on a card, with AMX)
+    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX, Winograd's without), fp32, amp (bf16 on a card, with AMX)
     #[arg(long, value_name = "HOW")]
     precision: Option<String>,
     /// What is seen of a photo: drawn (its box, if any) or attention (else the box where the weights to begin with look)
@@ -273,7 +273,7 @@ pub(super) struct DeviceFlags {
     /// Where to compute: auto (a graphics card where one works), cpu, cuda:N
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: String,
-    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX), fp32, amp (bf16 on a card, with AMX)
+    /// Products of convolutions: high (TF32 on a card, three of bf16 with AMX, Winograd's without), fp32, amp (bf16 on a card, with AMX)
     #[arg(long, value_enum, hide_possible_values = true, default_value_t = PrecisionArg::High, value_name = "HOW")]
     precision: PrecisionArg,
 }

@@ -113,3 +113,5 @@ mod tests;
 mod tile_tests;
 #[cfg(test)]
 mod token_tests;
+#[cfg(test)]
+mod winograd_tests;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::cpu::parts::Products;
-use super::cpu::plan::tests::{each_way, on_tiles};
+use super::cpu::plan::tests::{each_way, each_way_at_points, on_tiles};
 use super::tests::{Case, close, flat, map, random};
 use super::*;
 use crate::nn::init::Init;
@@ -11,14 +11,14 @@ use crate::nn::param::{Builder, Role, Store};
 use crate::nn::pass::Pass;
 
 /// Output and gradients of a convolution by plain loops in f64.
-struct Naive {
-    y: Vec<f64>,
-    x: Vec<f64>,
-    weight: Vec<f64>,
+pub(super) struct Naive {
+    pub(super) y: Vec<f64>,
+    pub(super) x: Vec<f64>,
+    pub(super) weight: Vec<f64>,
     bias: Vec<f64>,
 }
 
-fn naive_conv(spec: &ConvSpec, dims: Dims, x: &[f32], weight: &[f32], bias: &[f32], gy: &[f32]) -> Naive {
+pub(super) fn naive_conv(spec: &ConvSpec, dims: Dims, x: &[f32], weight: &[f32], bias: &[f32], gy: &[f32]) -> Naive {
     let out = spec.output(dims).unwrap();
     let (ins, outs) = (spec.in_channels / spec.groups, spec.out_channels / spec.groups);
     let mut naive = Naive {
@@ -233,7 +233,7 @@ fn a_convolution_with_its_norm_gives_the_bytes_of_both_in_turn() {
                 };
                 case.raw()
             };
-            each_way(|way| {
+            let check = |way: &str| {
                 let (together, apart) = (outcome(true), outcome(false));
                 // a pass of its own goes the process's way, which may round products otherwise than the forced one
                 let same_way = way.contains(&format!("isa: {:?}", super::cpu::isa())) || way.contains("AMX");
@@ -244,7 +244,9 @@ fn a_convolution_with_its_norm_gives_the_bytes_of_both_in_turn() {
                     differ, 0,
                     "{spec:?} on {dims}, {activation:?}, residual {residual}, scaled {scaled}, {way}"
                 );
-            });
+            };
+            each_way(&check);
+            each_way_at_points(&check);
         }
     }
 }

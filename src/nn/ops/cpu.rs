@@ -3,7 +3,8 @@
 //! A map is `[N][C/16][H][W][16]`, its channels padded to sixteen with zeros that every kernel keeps zero (a map of
 //! at most three channels, a photo, stays `[N][C][H][W]`). Inner loops then load sixteen channels of one pixel at
 //! constant displacements, whatever the processor: `simd.rs` has sixteen lanes as one register of AVX-512, two of
-//! AVX2, or a plain array. On AMX most convolutions are products of tiles (`tiled.rs`). Work is cut into tasks by shape
+//! AVX2, or a plain array. On AMX most convolutions are products of tiles (`tiled.rs`),
+//! without it 3x3 ones are products at Winograd's points (`winograd.rs`). Work is cut into tasks by shape
 //! alone and every task writes memory of its own, so results do not depend on the number of threads.
 
 mod access;
@@ -18,6 +19,7 @@ mod distances;
 mod elements;
 mod fallback;
 mod finish;
+mod kept;
 mod layer_norm;
 #[cfg(test)]
 mod layer_tests;
@@ -40,12 +42,15 @@ mod tile;
 mod tiled;
 mod tiled_weights;
 mod tiles;
+mod transforms;
 mod unfold;
 mod update;
 mod weights;
+mod winograd;
+mod winograd_weights;
 
-pub use conv_norm::Ready;
 pub use distances::{distance, distances};
+pub use kept::Ready;
 pub use memory::keep_memory;
 pub use plan::{kernels, set_precision, with_vectors};
 pub use scan::{FACTOR as SCAN_FACTOR, STEP as SCAN_STEP, scan};

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum Precision {
     /// To f32's own rounding.
     Fp32,
-    /// What a device does faster with little loss: TF32 on a card, three products of bf16 on a processor with AMX. As
-    /// [`Precision::Fp32`] elsewhere.
+    /// What a device does faster with little loss: TF32 on a card, three products of bf16 on a processor with AMX, Winograd's
+    /// transforms of 3x3 windows on one without.
     High,
-    /// Factors rounded to bf16 on a processor with AMX, and as [`Precision::Fp32`] on others; on a card all maps are kept in
+    /// Factors rounded to bf16 on a processor with AMX, and as [`Precision::High`] on others; on a card all maps are kept in
     /// bf16, and parameters, their gradients, statistics and sums in f32 (before compute capability 8: as [`Precision::High`]).
     Amp,
 }

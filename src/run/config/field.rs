@@ -120,7 +120,7 @@ pub static FIELDS: &[Field] = &[
     field("train.epochs", Kind::Int(1, 100_000), "epochs; one is as many photos as the training part has"),
     field("train.seed", Kind::Int(0, i64::MAX), "seed of everything random"),
     field("train.device", Kind::Device, "where to compute; auto is a graphics card where one works"),
-    field("train.precision", Kind::Choice(&["high", "fp32", "amp"]), "products of convolutions; high is TF32 on a graphics card, as PyTorch's, and three of bf16 on a processor with AMX; fp32 is as fp32's own rounding; amp is bf16, with AMX in products, on a card in all maps"),
+    field("train.precision", Kind::Choice(&["high", "fp32", "amp"]), "products of convolutions; high is TF32 on a graphics card, as PyTorch's, three of bf16 on a processor with AMX, and Winograd's of 3x3 windows on one without; fp32 is as fp32's own rounding; amp is bf16, with AMX in products, on a card in all maps"),
     field("train.checkpoint_every", Kind::Int(0, 1_000_000_000), "steps between checkpoints; 0: one at the end of each epoch, which is there in any case"),
     field("train.evaluate_every", Kind::Int(1, 100_000), "epochs between validations; the last epoch always has one"),
     field("train.ema_decay", Kind::Real(0.0, 0.9999), "decay of a moving average of the weights, which is what is validated, saved and evaluated, such as 0.999; the first steps count more; 0: none"),

@@ -10,10 +10,10 @@ use super::access::{In, Out, filled, host, host_mut};
 use super::depthwise::{self, Sizes};
 use super::direct::{self, Source, Target, Window, Work};
 use super::finish::Finish;
+use super::kept::Kept;
 use super::layout::panel_weights;
 use super::plan::{self, Path, Way, blocks, is_planes, path};
 use super::simd::LANES;
-use super::split_weights::SplitWeights;
 use super::weights::{self, Gradient, Phase};
 use super::{fallback, norm};
 
@@ -47,7 +47,7 @@ impl ConvKernel for Cpu {
             return tensor(self, self.pack_map(y, &out));
         }
         let finish = Finish::bias(bias.map(|bias| In::from(host(bias))));
-        let given = Given { weight: In::from(host(weight)), split: None, scale: None, finish };
+        let given = Given { weight: In::from(host(weight)), kept: None, scale: None, finish };
         tensor(self, finished(Way::of_process(), spec, (x.0, In::from(host(x.1))), y, given))
     }
 
@@ -134,8 +134,8 @@ impl ConvKernel for Cpu {
 /// What a convolution reads beside its map, and what it does beside its sums.
 pub(super) struct Given<'a> {
     pub(super) weight: In,
-    /// Each group's weights, split for tiles.
-    pub(super) split: Option<&'a [SplitWeights]>,
+    /// What was made of each group's weights before.
+    pub(super) kept: Option<&'a [Kept]>,
     /// What each channel of each photo is multiplied by first, under a window of one point.
     pub(super) scale: Option<In>,
     pub(super) finish: Finish,
@@ -208,7 +208,7 @@ fn exchanged(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 /// # Safety
 /// The pointers must be good for maps of `x`, `y`, and for weights and finish of `spec`.
 unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), y: (Dims, Out), given: Given) {
-    let Given { weight, split, scale, finish } = given;
+    let Given { weight, kept, scale, finish } = given;
     let ((x, input), (y, out)) = (x, y);
     // SAFETY: the caller's.
     unsafe {
@@ -230,7 +230,7 @@ unsafe fn forward(way: Way, spec: &ConvSpec, x: (Dims, In), y: (Dims, Out), give
             let weight = In(weight.at(group * panel_weights(spec)));
             let finish = finish.further(first, first * y.h * y.w * LANES);
             let work = Work { images: x.n, source, weights: weight, target, window: window(spec), finish };
-            direct::run(way, work, split.map(|split| &split[group]));
+            direct::run(way, work, kept.map(|kept| &kept[group]));
         }
     }
 }
@@ -277,7 +277,7 @@ unsafe fn backward_data(way: Way, spec: &ConvSpec, x: (Dims, Out), weight: In, y
         // SAFETY: the caller's. Places that no tap reaches get no gradient.
         unsafe { std::slice::from_raw_parts_mut(out.0, plan::map_len(x)).fill(0.0) };
     }
-    let mut exchanged_weights = vec![0.0; panel_weights(spec)];
+    let mut exchanged_weights: Vec<f32> = Vec::with_capacity(panel_weights(spec));
     for group in 0..spec.groups {
         let (in_blocks, first) = group_blocks(x.c, spec.groups, group);
         let out_blocks = group_blocks(y.c, spec.groups, group).0;
@@ -291,7 +291,7 @@ unsafe fn backward_data(way: Way, spec: &ConvSpec, x: (Dims, Out), weight: In, y
                 // SAFETY: the caller's.
                 unsafe {
                     let weight = In(weight.at(group * panel_weights(spec)));
-                    let turned = Out::from(&mut exchanged_weights[..]);
+                    let turned = Out(exchanged_weights.as_mut_ptr());
                     weights::transposed(
                         way,
                         in_blocks,

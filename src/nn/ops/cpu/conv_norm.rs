@@ -11,36 +11,14 @@ use crate::nn::ops::norm::{Moments, NormArgs};
 use crate::nn::ops::{ConvNormKernel, ConvSpec};
 
 use super::access::{In, host};
-use super::conv::{Given, as_places, finished, group_blocks, tensor, window};
+use super::conv::{Given, as_places, finished, tensor, window};
 use super::finish::Finish;
-use super::layout::{clear_padding, panel_weights};
+use super::kept::Ready;
+use super::layout::clear_padding;
+use super::norm;
 use super::plan::{Path, Way, is_planes, path};
-use super::split_weights::{Depth, SplitWeights};
-use super::tiles::Tiles;
-use super::{norm, tiled};
 
 type Result<T> = std::result::Result<T, <Cpu as HasErr>::Err>;
-
-/// Weights split for tile products, each group's.
-pub struct Ready {
-    tiles: Tiles,
-    groups: Vec<SplitWeights>,
-}
-
-impl Ready {
-    /// # Safety
-    /// `weight` must be good for the weights of `spec`.
-    unsafe fn new(way: Way, tiles: Tiles, spec: &ConvSpec, weight: In) -> Ready {
-        let [inputs, outputs] =
-            [spec.in_channels, spec.out_channels].map(|channels| group_blocks(channels, spec.groups, 0).0);
-        let depth = Depth::new(inputs, is_planes(spec.in_channels), spec.kernel);
-        let group = |group| {
-            // SAFETY: the caller's.
-            unsafe { tiled::split(way, tiles, depth, outputs, In(weight.at(group * panel_weights(spec)))) }
-        };
-        Ready { tiles, groups: (0..spec.groups).map(group).collect() }
-    }
-}
 
 impl ConvNormKernel for Cpu {
     type Ready = OnceLock<Ready>;
@@ -63,11 +41,13 @@ impl ConvNormKernel for Cpu {
         }
         let line = |values: Option<&Flat<Cpu>>| values.map(|values| In::from(host(values)));
         let (way, weight) = (Way::of_process(), In::from(host(weight)));
-        let split = way.tiles.filter(|_| panels).and_then(|tiles| {
+        if ready.get().is_none() {
             // SAFETY: the weights are as large as `spec` says; the operation checked them.
-            let ready = ready.get_or_init(|| unsafe { Ready::new(way, tiles, spec, weight) });
-            (ready.tiles == tiles).then_some(&ready.groups[..])
-        });
+            if let Some(new) = unsafe { Ready::new(way, spec, y, weight) } {
+                ready.get_or_init(|| new);
+            }
+        }
+        let kept = ready.get().and_then(|ready| ready.of(way));
         let (gain, shift) = norm::affine(moments, &args);
         let finish = Finish {
             scale: Some(In::from(&gain[..])),
@@ -75,7 +55,7 @@ impl ConvNormKernel for Cpu {
             residual: line(residual),
             activation: args.activation,
         };
-        let given = Given { weight, split, scale: line(scale), finish };
+        let given = Given { weight, kept, scale: line(scale), finish };
         let mut out = finished(way, spec, (dims, In::from(host(x))), y, given);
         if !args.activation.keeps_zero() {
             clear_padding(y, &mut out);

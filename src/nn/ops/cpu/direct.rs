@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use super::access::{In, Out, scratch};
 use super::finish::{Finish, Lines};
+use super::kept::Kept;
 use super::plan::{Way, panels, pieces, tasks_wanted};
 use super::simd::{Kernel, LANES, Lanes, launch};
-use super::split_weights::SplitWeights;
 use super::threads::parallel;
 use super::tile::{self, Form, Tile};
-use super::tiled;
+use super::{tiled, winograd};
 
 /// The map that a convolution reads.
 #[derive(Clone, Copy)]
@@ -123,18 +123,22 @@ struct Laid {
     out_row: usize,
 }
 
-/// Convolves; `split` are the weights split for tiles, where somebody has them already.
+/// Convolves; `kept` is what was made of the weights before.
 ///
 /// # Safety
 /// The pointers of `work` must be good for the maps that `source`, `target` describe, `weights` for their panels,
 /// `finish` for the target.
-pub(super) unsafe fn run(way: Way, work: Work, split: Option<&SplitWeights>) {
+pub(super) unsafe fn run(way: Way, work: Work, kept: Option<&Kept>) {
     if tiled::serves(&work)
         && let Some(tiles) = way.tiles
         // SAFETY: the caller's.
-        && unsafe { tiled::run(way, tiles, work, split) }
+        && unsafe { tiled::run(way, tiles, work, kept.and_then(Kept::split)) }
     {
         return;
+    }
+    if way.winograd && winograd::serves(&work) {
+        // SAFETY: the caller's.
+        return unsafe { winograd::run(way, work, kept.and_then(Kept::at_points)) };
     }
     let plan = Plan::new(way, work);
     parallel(plan.tasks(), &|task| {

@@ -5,7 +5,7 @@ use super::direct::{Source, Target, Window, Work};
 use super::finish::Finish;
 use super::plan::{THREADS, Way, blocks, map_len};
 use super::weights::Gradient;
-use super::{direct, tiled, tiled_weights};
+use super::{direct, tiled, tiled_weights, winograd, winograd_weights};
 use crate::nn::map::Dims;
 
 /// Photos of a batch that many threads share.
@@ -105,7 +105,7 @@ fn source(dims: Dims) -> Source {
 #[test]
 fn a_large_batch_has_work_for_many_threads() {
     for (network, layers) in [("resnet50", resnet50()), ("efficientnet_b0", efficientnet_b0())] {
-        let mut worst = [(1.0, [0; 5]); 4];
+        let mut worst = [(1.0, [0; 5]); 7];
         for layer in layers {
             let [channels, out, window, stride, side] = layer;
             let gradient = Dims::new(BATCH, out, side / stride, side / stride);
@@ -117,20 +117,33 @@ fn a_large_batch_has_work_for_many_threads() {
             };
             let weights = blocks(channels) * blocks(out) * 256 * window * window;
             let forward = work(layer, false);
+            let backward = work(layer, true);
+            let at_points = |work: Work| {
+                if winograd::serves(&work) { winograd::task_sizes(Way::WIDE, work) } else { Vec::new() }
+            };
+            let Work { source, window, .. } = forward;
+            let weights_at_points = if winograd_weights::serves(&source, &gradient, &window) {
+                winograd_weights::task_sizes(Way::WIDE, BATCH, source, gradient, window)
+            } else {
+                Vec::new()
+            };
             let tasks = [
                 tiled::task_sizes(forward),
-                tiled::task_sizes(work(layer, true)),
+                tiled::task_sizes(backward),
                 tiled_weights::task_sizes(&forward, gradient, weights),
                 direct::task_sizes(Way::WIDE, forward),
+                at_points(forward),
+                at_points(backward),
+                weights_at_points,
             ];
             for (tasks, worst) in tasks.iter().zip(&mut worst) {
                 let part = busy(tasks, THREADS);
-                if part < worst.0 {
+                if !tasks.is_empty() && part < worst.0 {
                     *worst = (part, layer);
                 }
             }
         }
-        println!("{network}: forward, input's gradient, weights' gradient, vectors: {worst:?}");
+        println!("{network}: forward, input's gradient, weights' gradient, vectors, the three at points: {worst:?}");
         assert!(worst.iter().all(|&(part, _)| part > 0.5), "{network}: {worst:?}");
     }
 }

@@ -72,6 +72,8 @@ pub(super) struct Way {
     pub(super) strip: usize,
     /// Tile products, where a convolution is large enough for them.
     pub(super) tiles: Option<Tiles>,
+    /// Winograd's transforms, where a window fits them.
+    pub(super) winograd: bool,
     /// Weights that a tile reads before the next: about half the first-level cache.
     pub(super) chunk: usize,
 }
@@ -85,11 +87,20 @@ impl Way {
         inputs: [8, 8],
         strip: 80 << 10,
         tiles: None,
+        winograd: false,
         chunk: 512 << 10,
     };
     /// 16 registers of half the width: 6 pixels x 16 channels.
-    pub(super) const NARROW: Way =
-        Way { isa: Isa::Avx2, panel: 1, pixels: [6, 0], inputs: [6, 0], strip: 40 << 10, tiles: None, chunk: 4 << 10 };
+    pub(super) const NARROW: Way = Way {
+        isa: Isa::Avx2,
+        panel: 1,
+        pixels: [6, 0],
+        inputs: [6, 0],
+        strip: 40 << 10,
+        tiles: None,
+        winograd: false,
+        chunk: 4 << 10,
+    };
 
     /// The way of this process.
     pub(super) fn of_process() -> Way {
@@ -98,8 +109,8 @@ impl Way {
             return way;
         }
         match isa() {
-            Isa::Avx512 => Way { tiles: tiles().filter(|_| !VECTORS_ALONE.get()), ..Way::WIDE },
-            isa => Way { isa, ..Way::NARROW },
+            Isa::Avx512 => Way { tiles: tiles().filter(|_| !VECTORS_ALONE.get()), winograd: winograd(), ..Way::WIDE },
+            isa => Way { isa, winograd: winograd(), ..Way::NARROW },
         }
     }
 
@@ -125,7 +136,7 @@ thread_local! {
     static VECTORS_ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Computes what `work` asks for from this thread without tile products: what those are held against.
+/// Computes what `work` asks for from this thread to f32's own rounding, by vectors alone: what others are held against.
 pub fn with_vectors<T>(work: impl FnOnce() -> T) -> T {
     let before = VECTORS_ALONE.replace(true);
     let result = work();
@@ -147,6 +158,12 @@ fn tiles() -> Option<Tiles> {
     has_amx().then_some(Tiles { machine: Machine::Amx, products })
 }
 
+/// Whether Winograd's transforms may be used: where the precision asked for leaves room for them, and tile products do not
+/// serve it better.
+fn winograd() -> bool {
+    precision() != Precision::Fp32 && !has_amx() && !VECTORS_ALONE.get()
+}
+
 /// Whether this process may use AMX: where it is and `CARETTA_CPU` names nothing else.
 fn has_amx() -> bool {
     #[cfg(target_arch = "x86_64")]
@@ -159,6 +176,7 @@ fn has_amx() -> bool {
 pub fn kernels() -> String {
     let vectors = isa().name();
     match tiles() {
+        None if winograd() => format!("{vectors} (3x3 windows by winograd)"),
         None => vectors.to_owned(),
         Some(Tiles { products, .. }) => format!("{vectors} and amx ({} of bf16)", products.words()),
     }
@@ -200,14 +218,25 @@ pub(in crate::nn) mod tests {
 
     /// Runs `test` once for each way that this machine can go, the wide cuts in plain arrays among them.
     pub(in crate::nn) fn each_way(mut test: impl FnMut(&str)) {
-        let plain_wide = Way { isa: Isa::Plain, ..Way::WIDE };
-        let narrow = Isa::available().iter().map(|&isa| Way { isa, ..Way::NARROW });
-        let ways = narrow.filter(|way| way.isa != Isa::Avx512).chain([plain_wide]);
-        let native = (isa() == Isa::Avx512).then_some(Way::WIDE);
-        for way in ways.chain(native) {
+        for way in by_vectors() {
             forced(way, || test(&format!("{way:?}")));
         }
         on_tiles(false, Products::Six, || test("AMX, six products"));
+    }
+
+    /// Runs `test` once for each way of vectors, with Winograd's transforms.
+    pub(in crate::nn) fn each_way_at_points(mut test: impl FnMut(&str)) {
+        for way in by_vectors() {
+            let way = Way { winograd: true, ..way };
+            forced(way, || test(&format!("{way:?}")));
+        }
+    }
+
+    fn by_vectors() -> impl Iterator<Item = Way> {
+        let plain_wide = Way { isa: Isa::Plain, ..Way::WIDE };
+        let narrow = Isa::available().iter().map(|&isa| Way { isa, ..Way::NARROW });
+        let ways = narrow.filter(|way| way.isa != Isa::Avx512).chain([plain_wide]);
+        ways.chain((isa() == Isa::Avx512).then_some(Way::WIDE))
     }
 
     fn forced<T>(way: Way, test: impl FnOnce() -> T) -> T {

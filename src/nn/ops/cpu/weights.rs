@@ -13,25 +13,25 @@ use super::simd::{Isa, LANES, Lanes, Plain, launch};
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Pair, Wide};
 use super::threads::parallel;
-use super::{tiled, tiled_weights};
+use super::{tiled, tiled_weights, winograd_weights};
 
 /// Weights up to so many values are summed by groups of photos.
 const SMALL: usize = 150_000;
 /// Groups of photos for small weights.
 const GROUPS: usize = 8;
 /// Bytes of input and output rows that a tile runs over before the next: they stay in the first-level cache.
-const NEAR: usize = 24 << 10;
+pub(super) const NEAR: usize = 24 << 10;
 
 /// Where a tile reads and adds; distances in values.
-struct Tile {
-    source: *const f32,
-    gradient: *const f32,
-    weights: *mut f32,
-    rows: usize,
-    columns: usize,
-    source_row: usize,
-    gradient_row: usize,
-    gradient_block: usize,
+pub(super) struct Tile {
+    pub(super) source: *const f32,
+    pub(super) gradient: *const f32,
+    pub(super) weights: *mut f32,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) source_row: usize,
+    pub(super) gradient_row: usize,
+    pub(super) gradient_block: usize,
 }
 
 /// # Safety
@@ -40,12 +40,8 @@ struct Tile {
 unsafe fn body<L: Lanes, const INPUTS: usize, const BLOCKS: usize, const STEP: usize>(t: &Tile) {
     // SAFETY: the caller's.
     unsafe {
+        // added to what is there at the end: long sums in parts lose less
         let mut sums = [[L::zero(); BLOCKS]; INPUTS];
-        for (i, sums) in sums.iter_mut().enumerate() {
-            for (b, sum) in sums.iter_mut().enumerate() {
-                *sum = L::load(t.weights.add((i * BLOCKS + b) * LANES));
-            }
-        }
         for row in 0..t.rows {
             let mut source = t.source.add(row * t.source_row);
             let mut gradient = t.gradient.add(row * t.gradient_row);
@@ -66,13 +62,14 @@ unsafe fn body<L: Lanes, const INPUTS: usize, const BLOCKS: usize, const STEP: u
         }
         for (i, sums) in sums.iter().enumerate() {
             for (b, sum) in sums.iter().enumerate() {
-                sum.store(t.weights.add((i * BLOCKS + b) * LANES));
+                let there = t.weights.add((i * BLOCKS + b) * LANES);
+                L::load(there).add(*sum).store(there);
             }
         }
     }
 }
 
-type Kernel = unsafe fn(&Tile);
+pub(super) type Kernel = unsafe fn(&Tile);
 
 macro_rules! compiled {
     ($($name:ident $lanes:ty $(, $features:literal)?;)*) => {$(
@@ -107,7 +104,7 @@ macro_rules! table {
 }
 
 /// The kernel for so many inputs, blocks of outputs, and distance between pixels, where it was compiled.
-fn kernel(isa: Isa, inputs: usize, blocks: usize, step: usize) -> Option<Kernel> {
+pub(super) fn kernel(isa: Isa, inputs: usize, blocks: usize, step: usize) -> Option<Kernel> {
     let key = (inputs, blocks, step);
     match isa {
         #[cfg(target_arch = "x86_64")]
@@ -153,6 +150,13 @@ pub(super) unsafe fn run(
         && let Some(tiles) = way.tiles
         // SAFETY: the caller's.
         && unsafe { tiled_weights::run(way, tiles, images, source, gradient, window, into) }
+    {
+        return;
+    }
+    if way.winograd
+        && winograd_weights::serves(&source, &gradient, &window)
+        // SAFETY: the caller's.
+        && unsafe { winograd_weights::run(way, images, source, gradient, window, into) }
     {
         return;
     }
