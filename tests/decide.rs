@@ -356,4 +356,33 @@ fn what_was_decided_on_the_screen_stands(stage: &Stage) {
         }
     }
     assert!(grouped.is_empty(), "{grouped:?}");
+
+    // one that is renamed is there once, also when it is called as before again
+    let names = || {
+        let session = Session::read(&gallery, &folder).unwrap();
+        let names: std::collections::BTreeSet<String> =
+            session.entries.iter().map(|entry| entry.proposal.encounter.clone()).collect();
+        assert_eq!(names.len(), session.entries.len());
+        names.into_iter().collect::<Vec<_>>()
+    };
+    let rename = |from: &str, to: &str| {
+        fs::rename(folder.join(from), folder.join(to)).unwrap();
+        stage.ok(&see);
+        names()
+    };
+    assert_eq!(rename("b", "z"), ["a", "c", "d", "e", "z"]);
+    assert_eq!(rename("z", "b"), ["a", "b", "c", "d", "e"]);
+
+    // a photo of Alpha comes to another that is decided: one photo is not two animals
+    rule("d", Ruling::New("Beta".into()));
+    let of_alpha = fs::read_dir(folder.join("a")).unwrap().map(|file| file.unwrap().path()).min().unwrap();
+    fs::copy(&of_alpha, folder.join("d/of-alpha").with_extension(of_alpha.extension().unwrap())).unwrap();
+    stage.ok(&see);
+    let entry = Session::read(&gallery, &folder).unwrap();
+    let entry = entry.entries.iter().find(|entry| entry.proposal.encounter == "d").unwrap();
+    assert_eq!(entry.also_of(), [("Alpha", 1)]);
+    let line = stage.json(&["identify", "month/d", "--gallery", "g", "--encounters-by", "given"]);
+    assert_eq!(line["decided"]["photos_of_others"][0]["individual"], "Alpha", "{line}");
+    let told = stage.ok(&["identify", "month/d", "--gallery", "g", "--encounters-by", "given"]);
+    assert!(told.contains("; 1 photo is Alpha's in the gallery"), "{told}");
 }

@@ -20,6 +20,7 @@ use crate::gallery::asked::{Asked, EncountersBy, Given, loose_in};
 use crate::gallery::calibration::Calibration;
 use crate::gallery::discover::{LEAST, few_enough};
 use crate::gallery::groups::NewOnes;
+use crate::gallery::held::Held;
 use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide, sure};
 use crate::gallery::progress::Progress;
 use crate::gallery::seen::Looking;
@@ -226,6 +227,7 @@ fn see<D: Backend>(context: &Context, args: &IdentifyArgs, device: &D) -> Result
     let source = args.photos.source(context);
     let mut asked = Asked::new(vec![Given::Folder(PathBuf::new(), manifest)], EncountersBy::Folder);
     asked.manifest.root.clone_from(&folder);
+    looking.leave_gone(&gallery, &asked)?;
     looking.keep_unseen(&mut asked)?;
     words::say_problems(&asked.manifest.problems);
     let asked = seen(context, device, asked, of.looker.as_ref(), &source)?;
@@ -399,7 +401,7 @@ pub(super) fn cells(d: &Decision) -> [String; 6] {
     let decision = match d.decision {
         _ if d.is_skipped() => match new_photos(d) {
             0 => "skipped".into(),
-            more => format!("skipped, {}", counted(more, "new photo")),
+            more => format!("skipped, {} since", counted(more, "photo")),
         },
         _ if new_photos(d) == 0 && d.settled_as().is_some() => "decided already".into(),
         // nothing needs to be calibrated for what is decided
@@ -428,7 +430,12 @@ pub(super) fn already(d: &Decision) -> String {
             0 => String::new(),
             more => format!("; {} to add", counted(more, "new photo")),
         };
-        return format!("decided already as {} on {day}{more}", foreign::line(name));
+        let has = d.already.iter().filter(|held| held.individual == name).count();
+        let others = whose(&decided.photos_of_others);
+        let missing = d.photos.len().saturating_sub(has + new_photos(d) + decided.photos_of_others.len());
+        let has =
+            if missing > 0 { format!("; the gallery has {has} of its {}", d.photos.len()) } else { String::new() };
+        return format!("decided already as {} on {day}{has}{more}{others}", foreign::line(name));
     }
     let mut who: Vec<(&str, String)> = Vec::new();
     for held in &d.already {
@@ -445,10 +452,25 @@ pub(super) fn already(d: &Decision) -> String {
     match d.photos.len().saturating_sub(d.already.len()) {
         0 => format!("decided already as {who}"),
         new => {
-            let new = counted(new, "new photo");
-            format!("{} of {} decided already, as {who}; {new}", d.already.len(), d.photos.len())
+            format!("{} of {} decided already, as {who}; {new} not in the gallery", d.already.len(), d.photos.len())
         }
     }
+}
+
+/// Of photos of one that is decided that the gallery has as somebody else; nothing where there is none.
+fn whose(others: &[Held]) -> String {
+    let mut who: Vec<(&str, usize)> = Vec::new();
+    for held in others {
+        match who.iter_mut().find(|(name, _)| *name == held.individual) {
+            Some((_, count)) => *count += 1,
+            None => who.push((&held.individual, 1)),
+        }
+    }
+    let of = |(name, count): (&str, usize)| match count {
+        1 => format!("; 1 photo is {}'s in the gallery", foreign::line(name)),
+        count => format!("; {count} photos are {}'s in the gallery", foreign::line(name)),
+    };
+    who.into_iter().map(of).collect()
 }
 
 /// Decisions for people.
@@ -485,6 +507,11 @@ fn sums(found: &[Decision]) -> String {
         n => format!(", {n} of them with new photos{to}"),
     };
     let more = with_more(&decided, " to add");
+    let of_others = |d: &&&Decision| d.decided.as_ref().is_some_and(|decided| !decided.photos_of_others.is_empty());
+    let more = match decided.iter().filter(of_others).count() {
+        0 => more,
+        n => format!("{more}, {n} of them with photos of somebody else"),
+    };
     let mut all = counted(found.len(), "encounter");
     if decided.len() == found.len() {
         return format!("{all}: decided already{more}.");
@@ -518,7 +545,6 @@ fn sums(found: &[Decision]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gallery::held::Held;
     use crate::run::stamp::Stamp;
 
     #[test]
@@ -553,7 +579,7 @@ mod tests {
         let some = Decision { photos: photos(), ..decided() };
         assert!(
             already(&some).starts_with("1 of 3 decided already, as t7 on ")
-                && already(&some).ends_with("; 2 new photos")
+                && already(&some).ends_with("; 2 not in the gallery")
         );
         // who was decided stands, with its new photos; who was skipped is told, and is no new one
         let stands = |ruling: serde_json::Value, new: &[&str]| {
@@ -574,6 +600,18 @@ mod tests {
             told.starts_with("decided already as Alpha on 2026-11-0") && told.ends_with("; 2 new photos to add"),
             "{told}"
         );
+        // a photo of it that is somebody else's, and one that was taken out of the gallery, are told
+        let mut mixed = alpha.clone();
+        let alphas = Held { individual: "Alpha".into(), ..held() };
+        mixed.already = vec![alphas, held()];
+        if let Some(stands) = &mut mixed.decided {
+            (stands.new_photos, stands.photos_of_others) = (vec![], vec![held()]);
+        }
+        let told = already(&mixed);
+        assert!(told.ends_with("; the gallery has 1 of its 3; 1 photo is t7's in the gallery"), "{told}");
+        assert_eq!(sums(&[mixed.clone()]), "1 encounter: decided already, 1 of them with photos of somebody else.");
+        let json = serde_json::to_value(&mixed).unwrap();
+        assert_eq!(json["decided"]["photos_of_others"][0]["individual"], "t7");
         let skipped = Decision { decided: stands(serde_json::json!({ "decision": "skipped" }), &[]), ..new("new 2") };
         assert_eq!((cells(&skipped)[2].as_str(), cells(&skipped)[3].as_str()), ("skipped", ""));
         let told = sums(&[alpha.clone(), skipped, new("new 1")]);
@@ -583,7 +621,7 @@ mod tests {
             decided: stands(serde_json::json!({ "decision": "skipped" }), &["a/2.jpg"]),
             ..decision(Some(Verdict::NewIndividual), None)
         };
-        assert_eq!(cells(&seen_again)[2], "skipped, 1 new photo");
+        assert_eq!(cells(&seen_again)[2], "skipped, 1 photo since", "others may not be in the gallery either");
         assert_eq!(sums(&[seen_again]), "1 encounter, 1 skipped, 1 of them with new photos.");
         assert_eq!(sums(&[alpha]), "1 encounter: decided already, 1 of them with new photos to add.");
         let other = Held { individual: "t9".into(), ..held() };

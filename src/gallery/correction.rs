@@ -142,7 +142,9 @@ pub(super) fn decided_otherwise(
     as_individual: Option<i64>,
 ) -> Result<Option<String>> {
     let query = "SELECT n.individual, i.name FROM decisions d JOIN changes c ON c.id = d.change
-        LEFT JOIN names n ON n.name = json_extract(d.ruling, '$.individual') LEFT JOIN individuals i ON i.id = n.individual
+        LEFT JOIN names n ON n.name = json_extract(d.ruling, '$.individual') AND EXISTS (SELECT 1 FROM encounters e
+            JOIN photos p ON p.encounter = e.id WHERE e.individual = n.individual AND p.gone IS NULL)
+        LEFT JOIN individuals i ON i.id = n.individual
         WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
     let read = |row: &Row<'_>| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<String>>(1)?));
     let found = || {

@@ -1,6 +1,6 @@
 //! What was decided, as a table for other programs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use crate::run::{RunError, files};
 
 use super::decisions::{By, Decided, Ruling};
 use super::seen::Unread;
+use super::stands::open_again;
 use super::store::Gallery;
 use super::{Error, Result};
 
@@ -21,7 +22,8 @@ pub struct Row {
     pub decided: Decided,
     /// Whether it is what counts of its encounter.
     pub stands: bool,
-    /// What the individual that it names is called now; none where it names nobody or was taken back.
+    /// What the individual that it names is called now; none where it names nobody or was taken back, and where nobody is called so any
+    /// more.
     pub individual_now: Option<String>,
 }
 
@@ -31,20 +33,31 @@ pub struct Row {
 /// When the database cannot be read, or a row is not as this program writes it.
 pub fn rows(gallery: &Gallery) -> Result<Vec<Row>> {
     let all = gallery.decided(None)?;
-    Ok(rows_of(all, &gallery.called_otherwise()?, &Unread::of(gallery)))
+    let called = gallery.called_otherwise()?;
+    let names: HashSet<String> = gallery.individuals()?.into_iter().map(|one| one.individual).collect();
+    let now = |then: &str| {
+        let now = called.get(then).map_or(then, String::as_str);
+        names.contains(now).then(|| now.to_owned())
+    };
+    Ok(rows_of(all, now, (&Unread::of(gallery), &open_again(gallery)?)))
 }
 
-/// What `all` that was decided says by now, where some are `called` otherwise since and some is `unread`.
-fn rows_of(all: Vec<Decided>, called: &HashMap<String, String>, unread: &Unread) -> Vec<Row> {
+/// What `all` that was decided says by now, where `now` tells what somebody is called who went by a name then, some is `unread`, and
+/// some is `open` again, by folder and encounter.
+fn rows_of(
+    all: Vec<Decided>,
+    now: impl Fn(&str) -> Option<String>,
+    (unread, open): (&Unread, &HashSet<(String, String)>),
+) -> Vec<Row> {
     // who only added photos to what was decided has not decided who it is
     let standing: HashMap<(String, String), i64> = (all.iter().filter(|decided| !decided.undone && !decided.more))
         .map(|decided| ((decided.folder.clone(), decided.encounter.clone()), decided.change))
         .collect();
     let row = |decided: Decided| {
-        let last = standing.get(&(decided.folder.clone(), decided.encounter.clone()));
-        let stands = last == Some(&decided.change) && unread.let_count(&decided);
-        let named = decided.ruling.individual().filter(|_| !decided.undone);
-        let individual_now = named.map(|name| called.get(name).map_or(name, String::as_str).to_owned());
+        let encounter = (decided.folder.clone(), decided.encounter.clone());
+        let is_last = standing.get(&encounter) == Some(&decided.change);
+        let stands = is_last && unread.let_count(&decided) && !open.contains(&encounter);
+        let individual_now = decided.ruling.individual().filter(|_| !decided.undone).and_then(&now);
         Row { decided, stands, individual_now }
     };
     all.into_iter().map(row).collect()
@@ -166,6 +179,11 @@ mod tests {
         }
     }
 
+    #[allow(clippy::unnecessary_wraps)] // as who may be called nothing
+    fn as_then(name: &str) -> Option<String> {
+        Some(name.to_owned())
+    }
+
     #[test]
     fn of_each_encounter_one_row_stands() {
         let known = |name: &str| Ruling::Known(name.into());
@@ -181,12 +199,14 @@ mod tests {
         for (change, encounter) in [(7, "d"), (8, "e")] {
             all.push(Decided { unread: true, ..decided(change, encounter, Ruling::Skipped, false) });
         }
+        all.push(decided(9, "f", known("Cleo"), false)); // whose photos were taken out
         let unread = Unread([("/week".to_owned(), ["e".to_owned()].into())].into());
-        let table = table(&rows_of(all, &HashMap::new(), &unread)).unwrap();
+        let open = [("/week".to_owned(), "f".to_owned())].into();
+        let table = table(&rows_of(all, as_then, (&unread, &open))).unwrap();
         let mut table = csv::Reader::from_reader(&table[..]);
         let at = table.headers().unwrap().iter().position(|column| column == "stands").unwrap();
         let stands: Vec<String> = table.records().map(|row| row.unwrap()[at].to_owned()).collect();
-        assert_eq!(stands, ["no", "yes", "yes", "no", "no", "yes", "no", "yes"]);
+        assert_eq!(stands, ["no", "yes", "yes", "no", "no", "yes", "no", "yes", "no"]);
     }
 
     #[test]
@@ -197,16 +217,20 @@ mod tests {
             decided(2, "b", known("t2"), false),
             decided(3, "c", known("t1"), true),
             decided(4, "d", Ruling::Skipped, false),
+            decided(5, "e", known("Cleo"), false), // whom the gallery has no more
         ];
-        let called = HashMap::from([("t1".to_owned(), "Zoe".to_owned())]);
-        let table = table(&rows_of(all, &called, &Unread::default())).unwrap();
+        let now = |then: &str| match then {
+            "t1" => Some("Zoe".to_owned()),
+            other => (other != "Cleo").then(|| other.to_owned()),
+        };
+        let table = table(&rows_of(all, now, (&Unread::default(), &HashSet::new()))).unwrap();
         let mut table = csv::Reader::from_reader(&table[..]);
         let head = table.headers().unwrap().clone();
         let at = |name: &str| head.iter().position(|column| column == name).unwrap();
         let (then, now) = (at("individual"), at("individual_now"));
         let names = table.records().map(|row| row.unwrap()).map(|row| (row[then].to_owned(), row[now].to_owned()));
         let names: Vec<(String, String)> = names.collect();
-        let pairs = [("t1", "Zoe"), ("t2", "t2"), ("t1", ""), ("", "")];
+        let pairs = [("t1", "Zoe"), ("t2", "t2"), ("t1", ""), ("", ""), ("Cleo", "")];
         assert_eq!(names, pairs.map(|(then, now)| (then.to_owned(), now.to_owned())));
     }
 
@@ -223,6 +247,7 @@ mod tests {
                 embeddings: &[],
                 unread: false,
                 had: &[],
+                taken_out: None,
             };
             writer.rule("/week", &[matter], (&Ruling::Known(name.into()), By::Person, None)).unwrap();
         }
@@ -238,7 +263,8 @@ mod tests {
     fn only_a_former_table_of_decisions_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("decisions.csv");
-        let all = rows_of(vec![decided(1, "a", Ruling::Skipped, false)], &HashMap::new(), &Unread::default());
+        let all =
+            rows_of(vec![decided(1, "a", Ruling::Skipped, false)], as_then, (&Unread::default(), &HashSet::new()));
         write(&path, &all).unwrap();
         let whole = std::fs::read_to_string(&path).unwrap();
         assert!(whole.starts_with(BEGINNING), "{whole}");

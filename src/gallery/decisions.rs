@@ -49,7 +49,8 @@ pub struct Proposed {
     pub individual: Option<String>,
     /// That the decision is right; none without a calibration.
     pub probability: Option<f64>,
-    /// The distance of the nearest photo of that individual; where none is proposed, of the nearest of all.
+    /// How far that individual is, as the screen has it: of several photos the mean; where none is proposed, how far the nearest is.
+    /// Older versions wrote the distance of the nearest photo.
     pub distance: Option<f64>,
 }
 
@@ -68,6 +69,9 @@ pub struct Matter<'a> {
     pub unread: bool,
     /// What tells its photos from others, where it is skipped: what comes later is told.
     pub had: &'a [String],
+    /// The change by which it was decided last, where the gallery has none of its photos by that any more, as all were taken out: it
+    /// counts no more.
+    pub taken_out: Option<i64>,
 }
 
 /// A decision as it was written down.
@@ -356,7 +360,7 @@ impl Writer {
             WHERE c.undone IS NULL AND d.folder = ?1 AND d.encounter = ?2 ORDER BY d.change DESC LIMIT 1";
         let mut once = HashSet::new();
         let (mut before, mut moved, mut first, mut more) = (None, Moved::default(), HashMap::new(), None);
-        for Matter { encounter, unread, had, .. } in matters {
+        for Matter { encounter, unread, had, taken_out, .. } in matters {
             let found = self.facts.connection.prepare_cached(standing).and_then(|mut standing| {
                 let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, json::<Ruled>(row, 1)?, row.get(2)?));
                 standing.query_row([folder, encounter], read).optional()
@@ -367,6 +371,11 @@ impl Writer {
                 Some((_, Ruled { ruling: Ruling::Skipped, unread: before, had: then, .. }, _)) => {
                     let has_more = then.is_some_and(|then| had.iter().any(|one| !then.contains(one)));
                     *ruling == Ruling::Skipped && !has_more && (!before || *unread)
+                }
+                Some((change, Ruled { ruling: stands, .. }, _)) if *taken_out == Some(change) => {
+                    let named = stands.individual().map(|name| self.now(name)).transpose()?;
+                    before = named.filter(|name| Some(name.as_str()) != ruling.individual());
+                    false
                 }
                 Some((change, Ruled { ruling: stands, .. }, proposed)) if corrects == Some(change) => {
                     let named = stands.individual().map(|name| self.now(name)).transpose()?;
@@ -525,7 +534,15 @@ mod tests {
             .collect();
         let mut matters = Vec::new();
         for ((encounter, _), (photos, embeddings)) in encounters.iter().zip(&seen) {
-            matters.push(Matter { encounter, proposed: &PROPOSED, photos, embeddings, unread: false, had: &[] });
+            matters.push(Matter {
+                encounter,
+                proposed: &PROPOSED,
+                photos,
+                embeddings,
+                unread: false,
+                had: &[],
+                taken_out: None,
+            });
         }
         writer.rule("/week", &matters, (&ruling, By::Person, None))
     }
@@ -677,7 +694,15 @@ mod tests {
         for (encounter, n) in [("b", 7), ("c", 8)] {
             let (photo, row) = photo(n, "");
             let photos = &[photo];
-            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false, had: &[] };
+            let matter = Matter {
+                encounter,
+                proposed: &PROPOSED,
+                photos,
+                embeddings: &row,
+                unread: false,
+                had: &[],
+                taken_out: None,
+            };
             writer.rule("/week", &[matter], (&Ruling::Known("t2".into()), By::Program, None)).unwrap();
         }
         let named = |writer: &Writer| {
@@ -703,7 +728,15 @@ mod tests {
         for (encounter, n) in [("a", 5), ("b", 6), ("c", 7)] {
             let (photo, row) = photo(n, "");
             let photos = &[photo];
-            let matter = Matter { encounter, proposed: &PROPOSED, photos, embeddings: &row, unread: false, had: &[] };
+            let matter = Matter {
+                encounter,
+                proposed: &PROPOSED,
+                photos,
+                embeddings: &row,
+                unread: false,
+                had: &[],
+                taken_out: None,
+            };
             let ruling = (&Ruling::Known("t1".into()), By::Program, None);
             let change = writer.rule_in(go, "/week", &[matter], ruling).unwrap();
             go = go.or(Some(change));

@@ -472,6 +472,7 @@ mod tests {
             by: By::Person,
             at: Stamp::from_millis(0),
             new_photos: Vec::new(),
+            photos_of_others: Vec::new(),
             was_new: false,
         };
         let holdings: Vec<Holdings> =

@@ -454,10 +454,10 @@ pub enum Error {
     },
     /// One photo that would be two animals.
     #[error(
-        "{}: this very photo is in {}, too, which is decided as {}; skip that one first, then name both",
-        line(photo),
+        "skip {} first, which is decided as {}, then name both: {} is in both",
         line(encounter),
-        line(known_as)
+        line(known_as),
+        line(photo)
     )]
     SamePhoto {
         /// The photo.

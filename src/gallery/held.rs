@@ -1,6 +1,7 @@
 //! Photos asked about that a gallery holds already: they are told as such, and no photo is near to itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
 use rayon::prelude::*;
 use rusqlite::{Row, params};
@@ -119,6 +120,30 @@ impl Gallery {
         Ok(false)
     }
 
+    /// Whether a photo of `individual` is there that lies, or lay, at `path`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn has_at(&self, individual: &str, path: &Path) -> Result<bool> {
+        let query = "SELECT EXISTS (SELECT 1 FROM photos p JOIN encounters e ON e.id = p.encounter
+            JOIN individuals i ON i.id = e.individual WHERE p.gone IS NULL AND i.name = ?3
+                AND p.root = (SELECT id FROM roots WHERE path = ?1) AND p.path = ?2)";
+        for above in path.ancestors().skip(1) {
+            let (Some(root), Some(below)) = (above.to_str(), path.strip_prefix(above).ok().and_then(Path::to_str))
+            else {
+                continue;
+            };
+            let is_there = || {
+                let mut query = self.facts.connection.prepare_cached(query)?;
+                query.query_row(params![root, below, individual], |row| row.get(0))
+            };
+            if self.facts.told::<bool>(is_there())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What it holds of the photos of each of `encounters` as given, which are places in `manifest` and were cached at `side` pixels,
     /// and, where it is asked, what `stands` of what was decided of it.
     ///
@@ -145,7 +170,8 @@ impl Gallery {
             let there = photos.iter().filter_map(|(path, _, file, _)| Some((path.as_str(), (*file)?)));
             let holdings = self.holds(there, None)?;
             let decided = stands.as_mut().map(|stands| stands.on(self, encounter, &photos)).transpose()?;
-            Ok(Holdings { decided: decided.flatten(), ..holdings })
+            let decided = decided.flatten().map(|decided| decided.beside(&holdings.held));
+            Ok(Holdings { decided, ..holdings })
         };
         encounters.iter().map(of_one).collect()
     }

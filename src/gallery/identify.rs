@@ -559,6 +559,7 @@ mod tests {
             by: super::super::decisions::By::Person,
             at,
             new_photos: vec!["a/2.jpg".into()],
+            photos_of_others: Vec::new(),
             was_new: true,
         };
         let with = |ruling| Holdings { decided: Some(stands(ruling)), ..of(&held[..1]) };

@@ -125,8 +125,14 @@ mod tests {
 
         /// `a` was seen with so many photos.
         fn see(&self, photos: usize) {
-            let vector = [0.1_f32.cos(), 0.1_f32.sin(), 0.0];
-            let all = [("a".to_owned(), vector.repeat(photos)), ("b".to_owned(), vector.to_vec())];
+            self.see_at(&vec![0.1; photos]);
+        }
+
+        /// `a` was seen with photos at these angles.
+        fn see_at(&self, angles: &[f32]) {
+            let vector = |angle: f32| [angle.cos(), angle.sin(), 0.0];
+            let photos = angles.iter().flat_map(|angle| vector(*angle)).collect();
+            let all = [("a".to_owned(), photos), ("b".to_owned(), vector(0.1).to_vec())];
             write(&self.gallery, &self.folder, &embedding(), &all);
         }
 
@@ -196,6 +202,31 @@ mod tests {
             "taken back: identify: week/a: 1 photo more of Zoe"
         );
         assert_eq!(week.photos("Zoe").len(), 2);
+    }
+
+    #[test]
+    fn what_came_since_is_judged_by_itself_against_all_that_the_gallery_has() {
+        let week = Week::with_a_third(Ruling::New("t9".into()));
+        // whose photo the third is: those before are of t9, and of it they are all that is known
+        for angle in [1.0_f32, 0.1, 2.5] {
+            week.see_at(&[0.1, 0.1, angle]);
+            let entry = week.entry();
+            let at = entry.individuals().iter().position(|near| near.individual == "t9").unwrap();
+            let chord = 2.0 * f64::from((angle - 0.1) / 2.0).sin();
+            assert!((entry.individuals()[at].distance - chord).abs() < 1e-3, "{:?}", entry.individuals());
+            assert_eq!((entry.best()[at].individual.as_str(), entry.best()[at].photo.as_str()), ("t9", "a/1.jpg"));
+            assert_eq!(entry.best().len(), entry.individuals().len());
+        }
+        // also after the gallery has changed, until it is added
+        let mut sitting = Sitting::new(&week.gallery, &week.folder);
+        sitting.look().unwrap();
+        Writer::open(&week.gallery).unwrap().rename("t9", "Zoe").unwrap();
+        let entry = sitting.look().unwrap().0.entries[0].clone();
+        assert!(entry.since.is_some() && entry.individuals().iter().any(|near| near.individual == "Zoe"));
+        assert_eq!(format!("{entry:?}"), format!("{:?}", week.entry()));
+        week.add().unwrap();
+        let entry = sitting.look().unwrap().0.entries[0].clone();
+        assert!(entry.since.is_none() && entry.individuals() == entry.proposal.individuals);
     }
 
     #[test]

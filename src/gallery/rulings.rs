@@ -10,6 +10,8 @@ use crate::run::RunError;
 use super::about::Embedding;
 use super::decisions::{self, By, Decided, Matter, Proposed, Ruling};
 use super::seen::{Seen, SeenFile, SeenPhoto, UpTo};
+use super::stands::{Has, OfFolder};
+use super::store::Gallery;
 use super::writer::{Encounter, NewPhoto, Writer};
 use super::{Error, Result, correction, hash, later};
 
@@ -59,6 +61,7 @@ pub(super) fn rule(
     writer.accept(embedding)?;
     let is_current = writer.version()? == shown.version;
     let twins = twins(all);
+    let stands = OfFolder::of(&writer, &folder.to_string_lossy())?;
     let (mut refused, mut go) = (Vec::new(), None);
     for &Ruled { encounters, ruling, corrects } in decided {
         let find = |(encounter, proposed): &'_ (String, Proposed)| {
@@ -76,7 +79,7 @@ pub(super) fn rule(
             Ruling::New(_) if !is_current => Err(Error::ChangedMeanwhile { folder: gallery.into() }),
             _ => found.and_then(|found| {
                 alike(&writer, folder, &twins, &found, ruling)?;
-                write((&mut writer, go), folder, &found, (ruling, by, corrects))
+                write((&mut writer, go), (folder, &stands), &found, (ruling, by, corrects))
             }),
         };
         match done {
@@ -92,7 +95,7 @@ pub(super) fn rule(
 
 fn write(
     (writer, go): (&mut Writer, Option<i64>),
-    folder: &Path,
+    (folder, stands): (&Path, &OfFolder),
     found: &[(&Seen, Proposed)],
     ruling: (&Ruling, By, Option<i64>),
 ) -> Result<i64> {
@@ -117,7 +120,11 @@ fn write(
     let had: Vec<Vec<String>> = found.iter().map(|(seen, _)| later::marks(seen)).collect();
     for (((seen, proposed), (photos, embeddings)), had) in found.iter().zip(&of_each).zip(&had) {
         let unread = seen.photos.is_empty();
-        matters.push(Matter { encounter: &seen.encounter, proposed, photos, embeddings, unread, had });
+        let stood = stands.on(&seen.encounter, seen.photos.len());
+        let has = stood.map(|decided| OfFolder::has(writer, decided, seen.files_in_it())).transpose()?;
+        let taken_out = stood.filter(|_| has == Some(Has::Nothing)).map(|decided| decided.change);
+        let encounter = &seen.encounter;
+        matters.push(Matter { encounter, proposed, photos, embeddings, unread, had, taken_out });
     }
     writer.rule_in(go, root, &matters, ruling)
 }
@@ -201,17 +208,20 @@ fn new_photo(folder: &Path, root: &str, encounter: &str, seen: &SeenPhoto) -> Re
 }
 
 /// Takes back what was decided last in `folder`, and tells what it was: of all encounters that it decided of at once. What the
-/// program decided in one go, a change for each encounter, is taken back as a whole. Empty where nothing is decided.
+/// program decided in one go, a change for each encounter, is taken back as a whole. What is open again by itself, as all photos were
+/// taken out, by what was `seen` of them, is passed over. Empty where nothing is decided.
 ///
 /// # Errors
 /// When the gallery cannot be changed; nothing is taken back then.
-pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
+pub(super) fn undo((gallery, folder): (&Path, &Path), seen: &SeenFile) -> Result<Vec<Decided>> {
     let mut writer = Writer::open(gallery)?;
     let mut decided = writer.decided(Some(&folder.to_string_lossy()))?;
     let stuck = correction::for_good(&writer, &folder.to_string_lossy())?;
     // what such a correction hides, it hides for good; what came after it is another matter
+    let taken_out = taken_out(&writer, &folder.to_string_lossy(), seen)?;
     let is_hidden = |one: &Decided| {
         stuck.iter().any(|(change, encounters)| one.change <= *change && encounters.contains(&one.encounter))
+            || taken_out.get(&one.encounter).is_some_and(|change| one.change <= *change)
     };
     let stands = |one: &&Decided| !one.undone && !is_hidden(one);
     let last = decided.iter().rfind(stands).map(Decided::step);
@@ -223,4 +233,17 @@ pub(super) fn undo(gallery: &Path, folder: &Path) -> Result<Vec<Decided>> {
     writer.take_back_all(&together)?;
     decided.retain(|decided| !is_hidden(decided) && together.contains(&decided.change));
     Ok(decided)
+}
+
+/// The encounters of `folder` that are open again as their photos were taken out, with the change that stood of each.
+fn taken_out(gallery: &Gallery, folder: &str, seen: &SeenFile) -> Result<HashMap<String, i64>> {
+    let stands = OfFolder::of(gallery, folder)?;
+    let mut all = HashMap::new();
+    for decided in stands.all() {
+        let photos = seen.get(&decided.encounter).into_iter().flat_map(Seen::files_in_it);
+        if OfFolder::has(gallery, decided, photos)? == Has::Nothing {
+            all.insert(decided.encounter.clone(), decided.change);
+        }
+    }
+    Ok(all)
 }

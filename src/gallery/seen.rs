@@ -24,7 +24,7 @@ use crate::run::{RunError, files};
 use super::about::Embedding;
 use super::asked::{Asked, Embeddable, Together};
 use super::decisions::Decided;
-use super::held::sha;
+use super::held::{Sha, sha};
 use super::identify::each_encounter;
 use super::stands::Lying;
 use super::store::Gallery;
@@ -133,6 +133,9 @@ pub(super) struct Seen {
     /// Those of `unread` that the system did not give; none of what older versions wrote.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unreachable: Vec<String>,
+    /// Its files are all gone, and it is to be left out; older versions pass over that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) gone: bool,
 }
 
 fn is_first(piece: &usize) -> bool {
@@ -152,6 +155,11 @@ impl Seen {
     /// Its photos as a decision on them takes them.
     pub(super) fn lying(&self) -> impl Iterator<Item = Lying> {
         self.photos.iter().map(|photo| (photo.path.clone(), sha(&photo.sha256), photo.crop.clone()))
+    }
+
+    /// Its photos by what is in their files.
+    pub(super) fn files_in_it(&self) -> impl Iterator<Item = (String, Option<Sha>)> {
+        self.photos.iter().map(|photo| (photo.path.clone(), sha(&photo.sha256)))
     }
 
     /// This one, begun, with its next `piece`; none where that is another's.
@@ -186,6 +194,7 @@ impl Seen {
                 unread_at: self.unread_at.filter(|_| n == 0),
                 files_at: self.files_at.filter(|_| n == 0),
                 unreachable: self.unreachable.iter().filter(|_| n == 0).cloned().collect(),
+                gone: self.gone,
             }
         };
         (0..count).map(piece).collect()
@@ -241,12 +250,12 @@ pub(super) struct SeenFile {
     file: Option<(u64, u64)>,
     /// Bytes of the encounters that were read; what was not written whole is none.
     whole: u64,
-    all: Vec<Seen>,
-    places: HashMap<String, usize>,
+    pub(super) all: Vec<Seen>,
+    pub(super) places: HashMap<String, usize>,
     /// Where what was written of each encounter ends by which its photos became those that they are.
-    came: HashMap<String, u64>,
+    pub(super) came: HashMap<String, u64>,
     /// Encounters of which no photo can be read.
-    unread: BTreeMap<String, Seen>,
+    pub(super) unread: BTreeMap<String, Seen>,
 }
 
 /// How far what was seen was read by who was shown something: photos that came later were not.
@@ -342,6 +351,10 @@ impl SeenFile {
             if seen.vectors.len() != seen.photos.len() * embedding.dims {
                 continue;
             }
+            if seen.gone {
+                self.leave(&seen.encounter, &mut news);
+                continue;
+            }
             if seen.photos.is_empty() {
                 match self.places.get(&seen.encounter).filter(|_| !seen.unread.is_empty()) {
                     // what was seen before of one that was readable stays, and it is known how its files are now
@@ -384,7 +397,7 @@ impl SeenFile {
 #[derive(Debug)]
 pub struct Looking {
     place: PathBuf,
-    about: About,
+    pub(super) about: About,
     /// What was seen, with its files then.
     pub(super) seen: HashMap<String, Files>,
     /// The marks of the files that are looked at, from before they were read: what is written since is another file.

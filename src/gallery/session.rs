@@ -15,11 +15,13 @@ use serde::Serialize;
 use super::Result;
 use super::calibration::Calibration;
 use super::decisions::{Decided, Ruling};
-use super::identify::{Decision, NearPhoto};
+use super::identify::{Decision, NearIndividual, NearPhoto};
 use super::rulings::Shown;
 use super::seen::{About, SEEN_FILE, SeenFile, Unread, UpTo, abouts, place};
 use super::share::Share;
+use super::since::Since;
 use super::sitting::Sitting;
+use super::stands::{Has, OfFolder};
 use super::store::{Counts, Gallery};
 
 /// What a calibration promises, in few words.
@@ -68,11 +70,47 @@ pub struct Entry {
     /// It is decided to be somebody, and the gallery has none of these photos as that one: they were taken out of it, or others lie
     /// here by now.
     pub of_others: bool,
+    /// Who it was decided to be last, where the gallery has none of its photos as that one any more, as all were taken out: it is
+    /// open again.
+    pub taken_out: Option<String>,
+    /// What is near to those of its photos alone that came since it was decided to be somebody; none where none did.
+    pub since: Option<Box<Since>>,
     /// Those of its photos that other encounters of the folder have, too, byte for byte: a word for each, the same in all of them.
     pub copies: Vec<String>,
 }
 
 impl Entry {
+    /// Of what is proposed, of which nothing else is known yet.
+    pub fn of(proposal: Decision) -> Entry {
+        Entry {
+            proposal,
+            photos: Vec::new(),
+            unread: Vec::new(),
+            date: None,
+            best: Vec::new(),
+            decided: None,
+            later: Vec::new(),
+            of_others: false,
+            taken_out: None,
+            since: None,
+            copies: Vec::new(),
+        }
+    }
+
+    /// Of one that is decided to be somebody, whom else the gallery holds photos of it as, with how many: one photo is not two
+    /// animals.
+    pub fn also_of(&self) -> Vec<(&str, usize)> {
+        let mut all: Vec<(&str, usize)> = Vec::new();
+        let Some(name) = self.settled().and_then(|decided| decided.ruling.individual()) else { return all };
+        for held in self.proposal.already.iter().filter(|held| held.individual != name) {
+            match all.iter_mut().find(|(other, _)| *other == held.individual) {
+                Some((_, count)) => *count += 1,
+                None => all.push((&held.individual, 1)),
+            }
+        }
+        all
+    }
+
     /// Whether a folder above its photos is called after its day, which is where that is from, unless a camera says the same.
     pub fn is_dated_by_folder(&self) -> bool {
         let (Some(date), Some(photo)) = (self.date, self.photos.first()) else { return false };
@@ -82,13 +120,24 @@ impl Entry {
         photo.ancestors().skip(1).any(begins)
     }
 
-    /// The distance of the nearest photo of who is proposed; where nobody is, of the nearest of all.
+    /// How far who is proposed is, as the screen has it; where nobody is, how far the nearest is.
     pub fn proposed_distance(&self) -> Option<f64> {
-        let nearest = match &self.proposal.individual {
-            Some(name) => self.best.iter().chain(&self.proposal.nearest).find(|near| near.individual == *name),
-            None => self.proposal.nearest.first(),
+        let individuals = &self.proposal.individuals;
+        let near = match &self.proposal.individual {
+            Some(name) => individuals.iter().find(|near| near.individual == *name),
+            None => individuals.first(),
         };
-        nearest.map(|near| near.distance)
+        near.map(|near| near.distance)
+    }
+
+    /// The individuals that are near to what is to be looked at: of one that is decided to be somebody to what came since.
+    pub fn individuals(&self) -> &[NearIndividual] {
+        self.since.as_ref().map_or(&self.proposal.individuals, |since| &since.individuals)
+    }
+
+    /// Of each of [`Entry::individuals`] its nearest photo.
+    pub fn best(&self) -> &[NearPhoto] {
+        self.since.as_ref().map_or(&self.best, |since| &since.best)
     }
 
     /// What was decided of it that stays until it is taken back; a skipped one may still get a name.
@@ -151,8 +200,8 @@ impl Session {
             // one that was corrected has several decisions
             let standing = decided.iter().filter(|decided| !decided.undone);
             let standing: HashMap<&str, &Decided> = standing.map(|one| (one.encounter.as_str(), one)).collect();
-            let later = counted.later(gallery, &about, &standing)?;
-            let decided = standing.into_values().filter(|one| unread.let_count(one)).count();
+            let (later, open_again) = counted.of(gallery, &about, &standing)?;
+            let decided = standing.into_values().filter(|one| unread.let_count(one)).count() - open_again;
             let encounters = about.encounters.max(decided);
             let outline = Outline { folder: about.folder.clone(), encounters, decided, later };
             all.insert(about.folder, outline);
@@ -164,16 +213,17 @@ impl Session {
 /// What a count is of: the gallery's version, and when what was seen was written last, and its length.
 type CountedOf = ((u64, u64), Option<(SystemTime, u64)>);
 
-/// How many encounters have photos that came since they were decided, by where that was counted: it is counted again when what it
-/// is of has changed.
+/// How many encounters have photos that came since they were decided, and how many are open again, by where that was counted: it is
+/// counted again when what it is of has changed.
 #[derive(Debug, Default)]
-pub struct Counted(HashMap<PathBuf, (CountedOf, usize)>);
+pub struct Counted(HashMap<PathBuf, (CountedOf, (usize, usize))>);
 
 impl Counted {
-    /// How many of the encounters that were seen in the folder of `about`, by what is decided of them and is `standing`.
-    fn later(&mut self, gallery: &Gallery, about: &About, standing: &HashMap<&str, &Decided>) -> Result<usize> {
+    /// How many of the encounters that were seen in the folder of `about` have later photos, and how many are open again as theirs
+    /// were taken out, by what is decided of them and is `standing`.
+    fn of(&mut self, gallery: &Gallery, about: &About, standing: &HashMap<&str, &Decided>) -> Result<(usize, usize)> {
         if standing.is_empty() {
-            return Ok(0);
+            return Ok((0, 0));
         }
         let place = place(gallery.folder(), &about.folder);
         let written = std::fs::metadata(place.join(SEEN_FILE)).ok();
@@ -185,15 +235,15 @@ impl Counted {
         let mut seen = SeenFile::at(&place);
         seen.read_on(Some(&about.embedding))?;
         let brought = gallery.brought(&folder)?;
-        let mut count = 0;
-        for one in seen.all() {
-            let later = match standing.get(one.encounter.as_str()) {
-                Some(decided) if decided.counts_with(one.photos.len()) => {
-                    gallery.later((&folder, decided), one.lying(), &brought)?
-                }
-                _ => Vec::new(),
-            };
-            count += usize::from(!later.is_empty());
+        let mut count = (0, 0);
+        for one in seen.all().iter().chain(seen.unread()) {
+            let decided = standing.get(one.encounter.as_str()).filter(|one_is| one_is.counts_with(one.photos.len()));
+            let Some(decided) = decided else { continue };
+            if OfFolder::has(gallery, decided, one.files_in_it())? == Has::Nothing {
+                count.1 += 1;
+            } else {
+                count.0 += usize::from(!gallery.later((&folder, decided), one.lying(), &brought)?.is_empty());
+            }
         }
         self.0.insert(place, (of, count));
         Ok(count)
@@ -206,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_distance_of_a_proposal_is_that_of_who_is_proposed() {
+    fn the_distance_of_a_proposal_is_that_which_is_shown_of_who_is_proposed() {
         let near = |individual: &str, distance: f64| NearPhoto {
             photo: format!("{individual}.jpg"),
             root: "/known".into(),
@@ -215,31 +265,22 @@ mod tests {
             distance,
             is_same: false,
         };
+        let apart = |(individual, distance): (&str, f64)| NearIndividual { individual: individual.into(), distance };
         // of several photos the mean decides, so that another may have the nearest one
         let proposed = |decision: Verdict, individual: Option<&str>| {
             let proposal = Decision {
                 decision: Some(decision),
                 individual: individual.map(str::to_owned),
                 nearest: vec![near("t2", 0.3), near("t1", 0.5)],
+                individuals: [("t1", 0.6), ("t2", 0.65), ("t3", 0.9)].map(apart).into(),
                 ..Decision::open("a".into(), Vec::new())
             };
             let best = vec![near("t1", 0.5), near("t2", 0.3), near("t3", 0.7)];
-            let entry = Entry {
-                proposal,
-                photos: vec![],
-                unread: vec![],
-                date: None,
-                best,
-                decided: None,
-                later: vec![],
-                of_others: false,
-                copies: vec![],
-            };
-            entry.proposed_distance()
+            Entry { best, ..Entry::of(proposal) }.proposed_distance()
         };
-        assert_eq!(proposed(Verdict::Known, Some("t1")), Some(0.5));
-        assert_eq!(proposed(Verdict::Look, Some("t3")), Some(0.7));
-        assert_eq!(proposed(Verdict::NewIndividual, None), Some(0.3));
+        assert_eq!(proposed(Verdict::Known, Some("t1")), Some(0.6));
+        assert_eq!(proposed(Verdict::Look, Some("t3")), Some(0.9));
+        assert_eq!(proposed(Verdict::NewIndividual, None), Some(0.6));
         assert_eq!(proposed(Verdict::Known, Some("t9")), None, "of who is not near nothing is said");
     }
 }

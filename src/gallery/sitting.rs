@@ -15,7 +15,8 @@ use super::ranks::Ranked;
 use super::rulings::{self, Ruled, Shown};
 use super::seen::{ABOUT_FILE, About, LOCK_FILE, News, Seen, SeenFile, place};
 use super::session::{Entry, Session, promise};
-use super::stands::OfFolder;
+use super::since::Since;
+use super::stands::{Has, OfFolder};
 use super::store::{Counts, Gallery};
 use super::{Error, Result};
 
@@ -143,19 +144,32 @@ impl Sitting {
         let stands = OfFolder::of(gallery, &key)?;
         let mut changed = false;
         for entry in standing.entries.iter_mut().chain(&mut standing.unread) {
-            let decided = stands.on(&entry.proposal.encounter, entry.photos.len());
+            let stood = stands.on(&entry.proposal.encounter, entry.photos.len());
             let seen = self.seen.get(&entry.proposal.encounter);
-            let later = seen.map_or(Ok(Vec::new()), |seen| stands.later(gallery, decided, seen.lying()))?;
-            let of_others = match (seen, decided) {
-                (Some(seen), Some(decided)) if !seen.photos.is_empty() => {
-                    let files = seen.photos.iter().filter_map(|photo| held::sha(&photo.sha256));
-                    !OfFolder::is_of(gallery, decided, files)?
-                }
-                _ => false,
+            let has = match (seen, stood) {
+                (Some(seen), Some(decided)) => OfFolder::has(gallery, decided, seen.files_in_it())?,
+                _ => Has::These,
             };
-            if (entry.decided.as_ref(), &entry.later, entry.of_others) != (decided, &later, of_others) {
+            let decided = stood.filter(|_| has != Has::Nothing);
+            let taken_out = stood.filter(|_| has == Has::Nothing).and_then(|decided| decided.ruling.individual());
+            let later = seen.map_or(Ok(Vec::new()), |seen| stands.later(gallery, decided, seen.lying()))?;
+            let of_others = has == Has::Others;
+            let before = (entry.decided.as_ref(), &entry.later, entry.of_others, entry.taken_out.as_deref());
+            if before != (decided, &later, of_others, taken_out) {
                 let entry = Arc::make_mut(entry);
                 (entry.decided, entry.later, entry.of_others) = (decided.cloned(), later, of_others);
+                entry.taken_out = taken_out.map(str::to_owned);
+                changed = true;
+            }
+            let seen = seen.filter(|_| entry.settled().is_some() && !entry.later.is_empty());
+            let is_known = match (seen, &entry.since) {
+                (Some(_), Some(since)) => since.is_of(&entry.later, standing.version),
+                (seen, since) => seen.is_none() && since.is_none(),
+            };
+            if !is_known {
+                let of = |seen| Since::of(&standing.catalogue, seen, &entry.later, standing.version).map(Box::new);
+                let since = seen.map(of).transpose()?;
+                Arc::make_mut(entry).since = since;
                 changed = true;
             }
         }
@@ -224,8 +238,10 @@ impl Sitting {
     ///
     /// # Errors
     /// As [`rulings::undo`].
-    pub fn undo(&self) -> Result<Vec<Decided>> {
-        rulings::undo(&self.gallery, &self.folder)
+    pub fn undo(&mut self) -> Result<Vec<Decided>> {
+        let about: Option<About> = files::read_json_if_there(&self.place.join(ABOUT_FILE))?;
+        self.read_on(about.as_ref().map(|about| &about.embedding))?;
+        rulings::undo((&self.gallery, &self.folder), &self.seen)
     }
 }
 
@@ -290,12 +306,8 @@ impl Standing {
             let ranked = without.as_ref().unwrap_or(&standing.ranked[at]);
             let entry = standing.entry(folder, &seen.all()[at], (ranked, holdings))?;
             match standing.entries.get_mut(at) {
-                Some(before) => {
-                    let Entry { decided, later, of_others, copies, .. } = &**before;
-                    let (decided, later, of_others, copies) =
-                        (decided.clone(), later.clone(), *of_others, copies.clone());
-                    *before = Arc::new(Entry { decided, later, of_others, copies, ..entry });
-                }
+                // what was decided of it is put beside it again
+                Some(before) => *before = Arc::new(Entry { copies: before.copies.clone(), ..entry }),
                 None => standing.entries.push(entry.into()),
             }
         }
@@ -327,15 +339,11 @@ impl Standing {
         let paths = photos.iter().map(|path| folder.join(path)).collect();
         let proposal = self.catalogue.decide(photos, seen.encounter.clone(), &ranked.photos, &ranked.individuals)?;
         Ok(Entry {
-            proposal: proposal.with(holdings),
             photos: paths,
             unread: unread(folder, seen),
             date: seen.photos.iter().find_map(|photo| photo.date),
             best: self.catalogue.photos(&ranked.best)?,
-            decided: None,
-            later: Vec::new(),
-            of_others: false,
-            copies: Vec::new(),
+            ..Entry::of(proposal.with(holdings))
         })
     }
 
@@ -345,18 +353,7 @@ impl Standing {
             approximate: self.catalogue.approximate(),
             ..Decision::open(seen.encounter.clone(), Vec::new())
         };
-        let (photos, best, later, copies) = Default::default();
-        Entry {
-            proposal,
-            photos,
-            unread: unread(folder, seen),
-            date: None,
-            best,
-            decided: None,
-            later,
-            of_others: false,
-            copies,
-        }
+        Entry { unread: unread(folder, seen), ..Entry::of(proposal) }
     }
 }
 
@@ -376,10 +373,10 @@ pub(super) mod tests {
     use super::super::seen::{Looking, SEEN_FILE, SeenPhoto};
     use super::super::session::Outline;
     use super::super::testing::drawn;
-    use super::super::tests::{embedding, put, small};
+    use super::super::tests::{embedding, photo, put, small};
     use super::super::thresholds::Asked;
     use super::super::unchanged::{as_one, mark};
-    use super::super::writer::{Adding, Writer};
+    use super::super::writer::{Adding, NewPhoto, Writer};
     use super::*;
     use crate::data::hex::hex;
     use std::fs;
@@ -830,7 +827,7 @@ pub(super) mod tests {
         sitting.rule(&all, By::Program, version.into()).unwrap().into_iter().map(|(encounter, _)| encounter).collect()
     }
 
-    fn undo(sitting: &Sitting) -> Vec<String> {
+    fn undo(sitting: &mut Sitting) -> Vec<String> {
         sitting.undo().unwrap().into_iter().map(|one| one.encounter).collect()
     }
 
@@ -843,14 +840,14 @@ pub(super) mod tests {
         decide(&mut sitting, &["a"], t1.clone()).unwrap();
         assert_eq!(unseen(&mut sitting, &["b", "c"]), none);
         assert_eq!(unseen(&mut sitting, &["d", "e"]), none);
-        assert_eq!(undo(&sitting), ["d", "e"], "those before were another go");
-        assert_eq!(undo(&sitting), ["b", "c"]);
+        assert_eq!(undo(&mut sitting), ["d", "e"], "those before were another go");
+        assert_eq!(undo(&mut sitting), ["b", "c"]);
         assert_eq!(unseen(&mut sitting, &["b", "c", "d"]), none);
         decide(&mut sitting, &["e"], t1.clone()).unwrap();
         // who comes later has the log
-        let sitting = Sitting::new(&gallery, &folder);
-        assert_eq!([undo(&sitting), undo(&sitting)], [vec!["e"], vec!["b", "c", "d"]]);
-        assert_eq!([undo(&sitting), undo(&sitting)], [vec!["a"], vec![]]);
+        let mut sitting = Sitting::new(&gallery, &folder);
+        assert_eq!([undo(&mut sitting), undo(&mut sitting)], [vec!["e"], vec!["b", "c", "d"]]);
+        assert_eq!([undo(&mut sitting), undo(&mut sitting)], [vec!["a"], vec![]]);
         let changes = Gallery::open(&gallery).unwrap().changes().unwrap();
         assert!(!changes.iter().any(|change| change.what == "identify" && !change.undone));
         let last: Vec<&str> = changes.iter().rev().take(2).map(|change| change.said.as_str()).collect();
@@ -868,21 +865,25 @@ pub(super) mod tests {
         fs::write(folder.join("c/1.jpg"), "another").unwrap();
         assert_eq!(unseen(&mut sitting, &["a", "c", "b"]), ["c"]);
         assert_eq!(unseen(&mut sitting, &["c"]), ["c"], "nothing is written down by this one");
-        assert_eq!(undo(&sitting), ["a", "b"]);
+        assert_eq!(undo(&mut sitting), ["a", "b"]);
         for go in [&["a", "b"][..], &["d"], &["e"]] {
             assert!(unseen(&mut sitting, go).is_empty());
         }
-        assert_eq!([undo(&sitting), undo(&sitting)], [["e"], ["d"]]);
-        assert_eq!(undo(&Sitting::new(&gallery, &folder)), ["a", "b"], "also by who comes later");
+        assert_eq!([undo(&mut sitting), undo(&mut sitting)], [["e"], ["d"]]);
+        assert_eq!(undo(&mut Sitting::new(&gallery, &folder)), ["a", "b"], "also by who comes later");
         // as versions wrote it that knew no goes
-        for encounter in ["d", "e"] {
-            let (photos, embeddings, proposed) = (&[][..], &[][..], &Proposed::default());
-            let matter = Matter { encounter, proposed, photos, embeddings, unread: false, had: &[] };
+        for (n, encounter) in [(5, "d"), (6, "e")] {
+            let (path, proposed) = (format!("{encounter}/1.jpg"), &Proposed::default());
+            let sha256 = hash::of_file(&folder.join(&path)).unwrap();
+            let (photo, embeddings) = photo(n, "");
+            let photos = &[NewPhoto { root: folder.to_string_lossy().into(), path, sha256, ..photo }];
+            let embeddings = &embeddings[..];
+            let matter = Matter { encounter, proposed, photos, embeddings, unread: false, had: &[], taken_out: None };
             let ruling = (&Ruling::Known("t1".into()), By::Program, None);
             Writer::open(&gallery).unwrap().rule(&folder.to_string_lossy(), &[matter], ruling).unwrap();
         }
-        assert_eq!([undo(&sitting), undo(&sitting)], [["e"], ["d"]]);
-        assert!(undo(&sitting).is_empty());
+        assert_eq!([undo(&mut sitting), undo(&mut sitting)], [["e"], ["d"]]);
+        assert!(undo(&mut sitting).is_empty());
     }
 
     #[test]

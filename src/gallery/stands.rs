@@ -2,7 +2,7 @@
 //! photos from elsewhere.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::run::stamp::Stamp;
 
 use super::Result;
+use super::correction;
 use super::decisions::{By, Decided, Ruling};
-use super::held::Sha;
+use super::held::{Held, Sha};
 use super::later::Brought;
-use super::store::Gallery;
+use super::seen::{About, Seen, SeenFile, abouts, place};
+use super::store::{Gallery, find};
 
 /// What was decided of an encounter that was gone through, as it is told where its photos are asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub struct Stands {
     pub at: Stamp,
     /// Those of its photos, by their paths as given, that came since: of one that is decided to be somebody they are to be added.
     pub new_photos: Vec<String>,
+    /// Those of its photos that the gallery has as somebody else, of one that is decided to be somebody: one photo is not two animals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub photos_of_others: Vec<Held>,
     /// It was proposed to be new and is decided to be somebody: it takes part where new ones are numbered.
     #[serde(skip)]
     pub(super) was_new: bool,
@@ -34,6 +39,27 @@ pub struct Stands {
 
 /// A photo by its path below the folder that was gone through, what is in its file, and the part of it that is seen.
 pub(super) type Lying = (String, Option<Sha>, String);
+
+impl Stands {
+    /// With those of its photos that are `held` as somebody else.
+    pub(super) fn beside(self, held: &[Held]) -> Stands {
+        let name = self.ruling.individual();
+        let photos_of_others =
+            held.iter().filter(|held| name.is_some_and(|name| held.individual != name)).cloned().collect();
+        Stands { photos_of_others, ..self }
+    }
+}
+
+/// What the gallery has of an encounter that is decided to be somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Has {
+    /// At least one of its photos, as that individual.
+    These,
+    /// Others that lay there, as that individual: they were edited since, or others lie there by now.
+    Others,
+    /// Nothing: all were taken out of it, and nothing stands any more.
+    Nothing,
+}
 
 /// What stands of the encounters of one folder.
 #[derive(Debug, Default)]
@@ -66,6 +92,11 @@ impl OfFolder {
         Ok(OfFolder { folder: folder.to_owned(), decided, brought })
     }
 
+    /// What stands of all encounters, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Decided> {
+        self.decided.values()
+    }
+
     /// What stands of `encounter`, of so many readable photos.
     pub(super) fn on(&self, encounter: &str, photos: usize) -> Option<&Decided> {
         self.decided.get(encounter).filter(|one| one.counts_with(photos))
@@ -80,6 +111,31 @@ impl OfFolder {
         decided.ruling.individual().map_or(Ok(true), |name| gallery.has_any_as(name, files))
     }
 
+    /// What `gallery` has of an encounter of `folder` that is `decided`, of `photos` by now; of one that was skipped it says nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn has(
+        gallery: &Gallery,
+        decided: &Decided,
+        photos: impl Iterator<Item = (String, Option<Sha>)>,
+    ) -> Result<Has> {
+        let (folder, encounter) = (decided.folder.as_str(), decided.encounter.as_str());
+        let Some(name) = decided.ruling.individual() else { return Ok(Has::These) };
+        // it may be called otherwise by now
+        let Some((_, name)) = gallery.facts.told(find(&gallery.facts.connection, name))? else {
+            return Ok(Has::Nothing);
+        };
+        let photos: Vec<(String, Option<Sha>)> = photos.collect();
+        if photos.is_empty() || gallery.has_any_as(&name, photos.iter().filter_map(|(_, sha)| *sha))? {
+            return Ok(Has::These); // what cannot be read any more says nothing
+        }
+        let mut paths = photos.iter().map(|(path, _)| Path::new(folder).join(path));
+        let is_there = !correction::paths(gallery, folder, encounter)?.is_empty()
+            || paths.try_fold(false, |found, path| Ok::<_, super::Error>(found || gallery.has_at(&name, &path)?))?;
+        Ok(if is_there { Has::Others } else { Has::Nothing })
+    }
+
     /// Which of `photos`, of an encounter of which `decided` stands, came since: their places.
     ///
     /// # Errors
@@ -92,6 +148,39 @@ impl OfFolder {
     ) -> Result<Vec<usize>> {
         decided.map_or_else(|| Ok(Vec::new()), |one| gallery.later((&self.folder, one), photos, &self.brought))
     }
+}
+
+/// The encounters, with their folders, of which something was decided and that are open again, as all photos of theirs were taken out
+/// of `gallery`.
+///
+/// # Errors
+/// When the database or what was seen cannot be read.
+pub(super) fn open_again(gallery: &Gallery) -> Result<HashSet<(String, String)>> {
+    let mut all = HashSet::new();
+    let abouts: HashMap<PathBuf, About> = abouts(gallery.folder()).map(|about| (about.folder.clone(), about)).collect();
+    for folder in gallery.folders_decided()? {
+        let mut seen: Option<SeenFile> = None; // large, and hardly ever needed
+        for decided in OfFolder::of(gallery, &folder)?.all() {
+            let Some(name) = decided.ruling.individual() else { continue };
+            let is_called = gallery.facts.told(find(&gallery.facts.connection, name))?.is_some();
+            if is_called && !correction::paths(gallery, &folder, &decided.encounter)?.is_empty() {
+                continue;
+            }
+            let seen = match &mut seen {
+                Some(seen) => seen,
+                None => {
+                    let mut read = SeenFile::at(&place(gallery.folder(), Path::new(&folder)));
+                    read.read_on(abouts.get(Path::new(&folder)).map(|about| &about.embedding))?;
+                    seen.insert(read)
+                }
+            };
+            let photos = seen.get(&decided.encounter).into_iter().flat_map(Seen::files_in_it);
+            if OfFolder::has(gallery, decided, photos)? == Has::Nothing {
+                all.insert((folder.clone(), decided.encounter.clone()));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// What stands of encounters, by where these lie. Only what was decided in folders that are asked about is read, once.
@@ -141,6 +230,7 @@ impl ByPlace {
             by: decided.by,
             at: decided.at,
             new_photos: later.into_iter().map(|at| photos[at].0.clone()).collect(),
+            photos_of_others: Vec::new(),
             was_new: decided.was_new(),
         }))
     }
@@ -310,7 +400,7 @@ mod tests {
         let open = Gallery::open(&gallery).unwrap();
         let stands = || on(&mut ByPlace::default(), &open, &folder, "../week/a", &["a/1.jpg", "a/2.jpg"]).is_some();
         let mut writer = Writer::open(&gallery).unwrap();
-        let screen_says_so = || !Session::read(&gallery, &folder).unwrap().entries[0].of_others;
+        let screen_says_so = || Session::read(&gallery, &folder).unwrap().entries[0].decided.is_some();
         assert!(stands() && screen_says_so());
         writer.remove("t1", &["a/1.jpg".into()]).unwrap();
         assert!(stands() && screen_says_so(), "another photo of it is there");
@@ -320,6 +410,105 @@ mod tests {
         assert!(stands() && screen_says_so());
         writer.remove("t1", &[]).unwrap();
         assert!(!stands());
+    }
+
+    #[test]
+    fn an_encounter_whose_photos_were_all_taken_out_is_open_again_and_can_be_decided_and_taken_back() {
+        // of a new one nobody is left, of t1 there are others; both go by another name since
+        for ruling in [Ruling::New("t9".into()), Ruling::Known("t1".into())] {
+            taken_out_and_decided_again(&ruling, "Cleo");
+        }
+    }
+
+    fn taken_out_and_decided_again(ruling: &Ruling, name: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        let entry = || (*Session::read(&gallery, &folder).unwrap().entries[0]).clone();
+        let list = || Session::list(&Gallery::open(&gallery).unwrap(), &mut Default::default()).unwrap()[0].decided;
+        let rows = || {
+            let rows = super::super::decided_table::rows(&Gallery::open(&gallery).unwrap()).unwrap();
+            rows.into_iter().map(|row| (row.decided.encounter, row.stands, row.individual_now)).collect::<Vec<_>>()
+        };
+        let row = |stands: bool, now: Option<&str>| ("a".to_owned(), stands, now.map(str::to_owned));
+        let undo = || Sitting::new(&gallery, &folder).undo().unwrap().len();
+        rule(&gallery, &folder, "b", &Ruling::Known("t2".into()));
+        rule(&gallery, &folder, "a", ruling);
+        let was = ruling.individual().unwrap();
+        let mut writer = Writer::open(&gallery).unwrap();
+        writer.rename(was, name).unwrap();
+        assert_eq!((list(), rows().pop()), (2, Some(row(true, Some(name)))));
+        writer.remove(name, &["a/1.jpg".into(), "a/2.jpg".into()]).unwrap();
+        drop(writer);
+        let now = entry();
+        assert_eq!((now.decided, now.of_others, now.taken_out.as_deref()), (None, false, Some(name)));
+        let is_left = matches!(ruling, Ruling::Known(_));
+        assert_eq!((list(), rows().pop()), (1, Some(row(false, Some(name).filter(|_| is_left)))));
+        // as it was, and skipped, and as another; each is taken back
+        let again = if is_left { Ruling::Known(name.into()) } else { Ruling::New(name.into()) };
+        for ruling in [again, Ruling::Skipped, Ruling::Known("t2".into())] {
+            rule(&gallery, &folder, "a", &ruling);
+            let now = entry();
+            assert_eq!(now.decided.map(|decided| decided.ruling), Some(ruling));
+            assert_eq!((now.taken_out, list()), (None, 2));
+            assert_eq!((undo(), entry().decided), (1, None));
+        }
+        // what is open again is nothing to be taken back
+        let undone = Sitting::new(&gallery, &folder).undo().unwrap();
+        assert_eq!(undone.iter().map(|one| one.encounter.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!((undo(), list()), (0, 0));
+    }
+
+    #[test]
+    fn what_the_gallery_has_of_an_edited_photo_keeps_it_decided() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "a", &Ruling::Known("t1".into()));
+        let path = super::super::seen::place(&gallery, &folder).join(super::super::seen::SEEN_FILE);
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        for photo in ["a/1.jpg", "a/2.jpg"] {
+            let sha = |folder: &Path| crate::data::hex::hex(&hash::of_file(&folder.join(photo)).unwrap());
+            let before = sha(&folder);
+            std::fs::write(folder.join(photo), format!("edited {photo}")).unwrap();
+            text = text.replace(&before, &sha(&folder));
+        }
+        std::fs::write(&path, text).unwrap();
+        let entry = || (*Session::read(&gallery, &folder).unwrap().entries[0]).clone();
+        assert_eq!((entry().decided.is_some(), entry().of_others), (true, true));
+        Writer::open(&gallery).unwrap().remove("t1", &["a/1.jpg".into()]).unwrap();
+        assert!(entry().decided.is_some(), "one of them is there");
+        Writer::open(&gallery).unwrap().remove("t1", &["a/2.jpg".into()]).unwrap();
+        assert_eq!((entry().decided, entry().taken_out.as_deref()), (None, Some("t1")));
+    }
+
+    #[test]
+    fn a_photo_of_another_animal_in_a_decided_encounter_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gallery, folder) = stage(dir.path());
+        rule(&gallery, &folder, "b", &Ruling::Known("t2".into()));
+        rule(&gallery, &folder, "a", &Ruling::Known("t1".into()));
+        // a copy of b's photo comes to a
+        let path = super::super::seen::place(&gallery, &folder).join(super::super::seen::SEEN_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut seen: Vec<Seen> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (copy, vector) = (seen[1].photos[0].clone(), seen[1].vectors.clone());
+        seen[0].photos.push(super::super::seen::SeenPhoto { path: "a/3.jpg".into(), ..copy });
+        seen[0].vectors.extend(vector);
+        std::fs::copy(folder.join("b/1.jpg"), folder.join("a/3.jpg")).unwrap();
+        std::fs::write(&path, format!("{text}{}\n", serde_json::to_string(&seen[0]).unwrap())).unwrap();
+        let entry = || (*Session::read(&gallery, &folder).unwrap().entries[0]).clone();
+        assert_eq!((entry().also_of(), entry().later), (vec![("t2", 1)], vec![]));
+        assert_eq!(Session::read(&gallery, &folder).unwrap().entries[1].also_of(), []);
+        // by the verb, too, of what it holds
+        let open = Gallery::open(&gallery).unwrap();
+        let photos = ["a/1.jpg", "a/2.jpg", "a/3.jpg"];
+        let stands = on(&mut ByPlace::default(), &open, &folder, "../week/a", &photos).unwrap();
+        let shas = photos.map(|photo| (photo, hash::of_file(&folder.join(photo)).unwrap()));
+        let held = open.holds(shas.into_iter(), None).unwrap().held;
+        let told = stands.beside(&held).photos_of_others;
+        let told: Vec<_> = told.iter().map(|held| (held.photo.as_str(), held.individual.as_str())).collect();
+        assert_eq!(told, [("a/3.jpg", "t2")]);
+        Writer::open(&gallery).unwrap().merge("t2", "t1").unwrap();
+        assert_eq!(entry().also_of(), [], "they are one animal");
     }
 
     #[test]

@@ -82,6 +82,16 @@ impl From<Seen> for Files {
 }
 
 impl Files {
+    /// Their paths, and those of the photos that were seen.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|(path, _)| path.as_str()).chain(self.read.keys().map(String::as_str))
+    }
+
+    /// What was in those that could be read.
+    pub(super) fn in_them(&self) -> Vec<(String, Option<Sha>)> {
+        self.read.iter().map(|(path, sha)| (path.clone(), Some(*sha))).collect()
+    }
+
     /// Whether these are the files `now` there, below `folder`, and where only what the system says of them is otherwise, their
     /// marks by now.
     pub(super) fn are(&self, folder: &Path, now: &[(String, u64)]) -> (bool, Option<Mark>) {

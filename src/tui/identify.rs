@@ -4,6 +4,7 @@
 
 mod act;
 mod looks;
+mod named;
 mod standing;
 pub(super) mod view;
 
@@ -211,6 +212,7 @@ impl Identify {
             self.look_anew();
             return self.profile_wanted();
         }
+        let had_chosen = chosen.is_some();
         let at = chosen.and_then(|name| entries.iter().position(|entry| entry.proposal.encounter == name));
         match at {
             Some(at) => {
@@ -230,6 +232,11 @@ impl Identify {
                 if self.picked.as_deref() == stands {
                     self.picked = None; // it is decided so
                 }
+            }
+            // the chosen one is gone, and another stands in its place
+            None if had_chosen && !self.entries().is_empty() => {
+                self.encounter = self.encounter.min(self.entries().len() - 1);
+                self.look_anew();
             }
             None => {
                 self.encounter = 0;
@@ -286,7 +293,7 @@ impl Identify {
 
     /// Who `entry` may be, with the place of those among the nearest: first whom the gallery holds photos of it as, then the nearest.
     pub(super) fn candidates(entry: &Entry) -> impl Iterator<Item = (&str, Option<usize>)> {
-        let individuals = &entry.proposal.individuals;
+        let individuals = entry.individuals();
         let held = Identify::held(entry);
         let near = |name: &str| individuals.iter().position(|near| near.individual == name);
         let first: Vec<(&str, Option<usize>)> = held.iter().map(|&name| (name, near(name))).collect();
@@ -324,20 +331,23 @@ impl Identify {
         let name = self.shown_name()?;
         let profile = self.profile.as_ref().filter(|profile| profile.name == name);
         let entry = self.entry()?;
-        let near = entry.best.iter().find(|near| near.individual == name);
-        // of one that is decided it may be the photo itself
-        let nearest = near.map(path_of).filter(|path| !entry.photos.contains(path));
+        let near = entry.best().iter().find(|near| near.individual == name);
+        // of one that is decided it may be the photo itself; beside what came since those before are to be seen
+        let is_other = |path: &PathBuf| match entry.since {
+            Some(_) => entry.photos.get(self.photo) != Some(path),
+            None => !entry.photos.contains(path),
+        };
+        let nearest = near.map(path_of).filter(is_other);
         let Some(profile) = profile.filter(|_| self.other > 0 || nearest.is_none()) else { return nearest };
-        let others: Vec<&PathBuf> =
-            profile.photos.iter().map(|(path, _)| path).filter(|path| !entry.photos.contains(path)).collect();
+        let others: Vec<&PathBuf> = profile.photos.iter().map(|(path, _)| path).filter(|path| is_other(path)).collect();
         let from = nearest.as_ref().and_then(|nearest| others.iter().position(|path| *path == nearest));
         let at = (from.unwrap_or(0) + self.other) % others.len().max(1);
         others.get(at).map(|path| (*path).clone()).or(nearest)
     }
 
-    /// Whether the nearest photo of `near` is one of the encounter's own, which was decided.
+    /// Whether the nearest photo of `near` is one of the encounter's own, which was decided: it says nothing, but of what came since.
     pub(super) fn is_own(entry: &Entry, near: &NearPhoto) -> bool {
-        entry.decided.is_some() && entry.photos.contains(&path_of(near))
+        entry.decided.is_some() && entry.since.is_none() && entry.photos.contains(&path_of(near))
     }
 
     /// What a program says of the encounter chosen, for the log.
@@ -411,7 +421,7 @@ impl Identify {
     pub(super) fn nearest(&self) -> Vec<(f64, &NearPhoto)> {
         let mut all: Vec<(f64, &NearPhoto)> = Vec::new();
         for entry in self.group() {
-            let near = entry.proposal.individuals.iter().map(|near| near.distance).zip(&entry.best);
+            let near = entry.individuals().iter().map(|near| near.distance).zip(entry.best());
             all.extend(near.filter(|(_, best)| !Identify::is_own(entry, best)));
         }
         all.sort_by(|a, b| a.0.total_cmp(&b.0)); // stable: one encounter's stay in their order
@@ -494,19 +504,6 @@ impl Identify {
         session
             .map(|session| &**session)
             .ok_or_else(|| "another encounter stands on the screen now: once more".to_owned())
-    }
-
-    /// A name was typed: it stands on the right until Enter takes it.
-    pub(super) fn name(&mut self, matter: &Matter, name: &str) -> Result<Vec<Effect>, String> {
-        let session = self.about(matter)?;
-        self.entry().map_or(Ok(()), may_name)?;
-        let known = session.names.iter().find(|known| *known == name).or_else(|| {
-            let mut alike = session.names.iter().filter(|known| known.to_lowercase() == name.to_lowercase());
-            alike.next().filter(|_| alike.next().is_none())
-        });
-        let known = known.ok_or_else(|| format!("nobody is called {name}: n makes a new individual"))?.clone();
-        (self.picked, self.other, self.anew) = (Some(known), 0, false);
-        Ok(self.profile_wanted())
     }
 
     /// A new individual on `encounters`, that of `matter` and others of its group, gets this name, now that the nearest known ones

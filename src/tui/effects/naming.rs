@@ -219,7 +219,8 @@ pub(super) fn rule_all(
 fn told(error: &Error) -> String {
     match error {
         Error::KnownOtherwise { known_as, .. } => {
-            format!("{error}; / with {} takes the encounter as that one, s skips it", foreign::line(known_as))
+            // what helps comes first: the end of a line may be cut off
+            format!("/ with {} names it so, s skips it: {error}", foreign::line(known_as))
         }
         _ => error.to_string(),
     }
@@ -305,7 +306,7 @@ mod tests {
         let error = Error::KnownOtherwise { photo: "a/1.jpg".into(), known_as: "t8".into() };
         let said = told(&error);
         assert!(
-            said.starts_with(&error.to_string()) && said.contains("/ with t8") && said.contains("s skips"),
+            said.ends_with(&error.to_string()) && said.starts_with("/ with t8 ") && said.contains("s skips"),
             "{said}"
         );
         let error = Error::AlreadyDecided { encounter: "a".into() };

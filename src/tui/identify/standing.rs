@@ -16,9 +16,27 @@ pub(super) fn later(entry: &Entry) -> String {
     if entry.later.is_empty() { String::new() } else { counted(entry.later.len(), "new photo") }
 }
 
+/// That it is decided to be somebody and the gallery has photos of it as others, in words; empty where it has none so.
+pub(super) fn also_of(entry: &Entry) -> String {
+    let whose = entry.also_of().into_iter().enumerate().map(|(n, (name, count))| match (n, count) {
+        (0, 1) => format!("1 photo is {name}'s"),
+        (0, count) => format!("{} are {name}'s", counted(count, "photo")),
+        (_, 1) => format!("1 is {name}'s"),
+        (_, count) => format!("{count} are {name}'s"),
+    });
+    let whose = whose.collect::<Vec<_>>().join(", ");
+    if whose.is_empty() { whose } else { format!("{whose} in the gallery: one photo is not two animals") }
+}
+
 /// What is to be known of its photos since it was decided, short.
 fn since(entry: &Entry) -> String {
-    if entry.of_others { "other photos".to_owned() } else { later(entry) }
+    match &entry.also_of()[..] {
+        [] if entry.of_others => "other photos".to_owned(),
+        [] => later(entry),
+        [(name, 1)] => format!("1 is {name}'s"),
+        [(name, count)] => format!("{count} are {name}'s"),
+        several => format!("{} are others'", several.iter().map(|(_, count)| count).sum::<usize>()),
+    }
 }
 
 /// The sign, the words, and the figure of an encounter's line.

@@ -10,7 +10,7 @@ use crate::gallery::decisions::Ruling;
 use crate::gallery::identify::{Verdict, sure};
 use crate::gallery::session::{Entry, Session};
 use crate::tui::identify::act::{DIGITS, SHOWN_ANEW, SHOWN_OF_GROUP};
-use crate::tui::identify::standing::{Standing, later};
+use crate::tui::identify::standing::{Standing, also_of, later};
 use crate::tui::identify::{Identify, ListRow};
 use crate::tui::keys::{Action, Place};
 use crate::tui::message::PictureKey;
@@ -258,17 +258,24 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
     let (at, of) = (state.photo + 1, entry.photos.len());
     let is_later = if entry.later.contains(&state.photo) { ", new" } else { "" };
     let count = if of > 1 { format!(" · photo {at} of {of}{is_later}") } else { String::new() };
-    let date = match entry.date {
-        None if entry.photos.is_empty() => String::new(),
-        None => " · undated".to_owned(),
-        Some(date) if entry.is_dated_by_folder() => format!(" · {date} by its folder"),
-        Some(date) => format!(" · {date}"),
+    let short = if of > 1 { format!(" · {at}/{of}{is_later}") } else { String::new() };
+    let (date, by) = match entry.date {
+        None if entry.photos.is_empty() => (String::new(), ""),
+        None => (" · undated".to_owned(), ""),
+        Some(date) => (format!(" · {date}"), if entry.is_dated_by_folder() { " by its folder" } else { "" }),
     };
     let unread = match entry.unread.len() {
         0 => String::new(),
         n => format!(" · {n} cannot be read"),
     };
-    let tail = format!("{date}{count}{zoom}{unread}");
+    // the name comes first, and what there is room for
+    let tails = [
+        format!("{date}{by}{count}{zoom}{unread}"),
+        format!("{date}{count}{zoom}{unread}"),
+        format!("{date}{short}{zoom}{unread}"),
+        format!("{short}{zoom}{unread}"),
+    ];
+    let tail = one_that_fits(tails, left.width.saturating_sub(width(&entry.proposal.encounter) + 1));
     let encounter = fit_middle(&entry.proposal.encounter, left.width.saturating_sub(width(&tail) + 1));
     if state.flip != Some(true) {
         put_all(buf, row(left, 0), &[(encounter, theme.bold()), (tail, theme.text())]);
@@ -281,15 +288,15 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
         }
     }
     if state.flip != Some(false) {
-        put_all(
-            buf,
-            Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..row(right, 0) },
-            &known(theme, state, entry),
-        );
+        let place = Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..row(right, 0) };
+        put_all(buf, place, &known(theme, state, entry, place.width));
     }
     nearest(theme, state, entry, row(area, area.height.saturating_sub(1)), buf);
     let below = row(area, area.height.saturating_sub(2));
-    if state.is_done() {
+    let also = also_of(entry);
+    if let (false, None) = (also.is_empty(), &state.picked) {
+        put(buf, below.x, below.y, below.width, &also, theme.wrong());
+    } else if state.is_done() {
         let key = |action| model.keymap.shown(action, Place::Encounters);
         let words = format!(
             "All {} decided: {} writes a table, {} takes another folder",
@@ -306,7 +313,7 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
                 (format!("{name} has none of these photos now; {keys} and n name it anew"), theme.accent())
             }
             (Some(name), false) if entry.of_others => {
-                (format!("all other photos than it was decided on: Enter adds {later} to {name}"), theme.accent())
+                (format!("other photos than were decided on: Enter adds {later} to {name}"), theme.accent())
             }
             (Some(name), false) => {
                 (format!("{later} since it was decided: Enter adds {adds} to {name}"), theme.accent())
@@ -319,11 +326,20 @@ fn pair_words(model: &Model, area: Rect, buf: &mut Buffer) {
             (None, true) => (format!("skipped: Enter, {keys} and n still name it"), theme.quiet()),
         };
         put(buf, below.x, below.y, below.width, &fit(&words, below.width), style);
+    } else if let (Some(name), None) = (&entry.taken_out, &state.picked) {
+        let words = format!("open again: its photos as {name} were taken out of the gallery");
+        put(buf, below.x, below.y, below.width, &words, theme.accent());
     }
 }
 
-/// Who stands on the right and what is known of them.
-fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)> {
+/// The first of `words` that takes at most `room` columns; where none does, the last.
+fn one_that_fits<const N: usize>(words: [String; N], room: u16) -> String {
+    let fits = words.iter().position(|words| width(words) <= room).unwrap_or(N - 1);
+    words.into_iter().nth(fits).unwrap_or_default()
+}
+
+/// Who stands on the right and what is known of them, as far as that fits into so many columns.
+fn known(theme: &Theme, state: &Identify, entry: &Entry, room: u16) -> Vec<(String, Style)> {
     let Some(name) = state.shown_name() else {
         let words = match (&entry.decided, entry.photos.is_empty()) {
             (Some(_), _) => "skipped",
@@ -386,7 +402,9 @@ fn known(theme: &Theme, state: &Identify, entry: &Entry) -> Vec<(String, Style)>
             (Some(first), Some(last)) => format!(" {first} to {last}"),
             _ => String::new(),
         };
-        format!("   seen{when}, {}", counted(*times, "time"))
+        let times = counted(*times, "time");
+        let words = [format!("   seen{when}, {times}"), format!("   seen {times}"), String::new()];
+        one_that_fits(words, room.saturating_sub(width(name) + width(&says)))
     });
     vec![(name.to_owned(), theme.bold()), (says, theme.text()), (met, theme.quiet())]
 }
@@ -397,13 +415,18 @@ fn nearest(theme: &Theme, state: &Identify, entry: &Entry, line: Rect, buf: &mut
     if candidates.peek().is_none() {
         return;
     }
-    let mut pieces = vec![("nearest by distance  ".to_owned(), theme.quiet())];
+    let whose = match (&entry.since, entry.later.len()) {
+        (None, _) => "nearest by distance  ",
+        (Some(_), 1) => "nearest to the new photo  ",
+        (Some(_), _) => "nearest to the new photos  ",
+    };
+    let mut pieces = vec![(whose.to_owned(), theme.quiet())];
     for (n, (name, at)) in candidates {
         let is_shown = state.shown_name() == Some(name);
         pieces.push((format!("{} ", n + 1), theme.accent()));
         let style = if is_shown { theme.bold() } else { theme.text() };
-        let is_own = at.and_then(|at| entry.best.get(at)).is_some_and(|best| Identify::is_own(entry, best));
-        let how = match at.and_then(|at| entry.proposal.individuals.get(at)).filter(|_| !is_own) {
+        let is_own = at.and_then(|at| entry.best().get(at)).is_some_and(|best| Identify::is_own(entry, best));
+        let how = match at.and_then(|at| entry.individuals().get(at)).filter(|_| !is_own) {
             None => "·".to_owned(), // a photo of it is among theirs, and maybe none else
             Some(near) => format!("{:.3}", near.distance),
         };

@@ -6,9 +6,14 @@ use ratatui::layout::Rect;
 use crate::tui::form;
 use crate::tui::identify;
 use crate::tui::model::Model;
-use crate::tui::popup::{Layer, help};
+use crate::tui::popup::{Asked, Layer, help};
 use crate::tui::widgets::list::shown;
 use crate::tui::widgets::text::{fit_end, put, put_all, row, width, wrap};
+
+/// Lines of the names that fit what is typed.
+const MOST_FITTING: usize = 3;
+/// Names of which those lines may be.
+const MOST_NAMES: usize = 100;
 
 /// Draws `layer` over `area`.
 pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut Buffer) {
@@ -84,8 +89,21 @@ pub(in crate::tui) fn draw(model: &Model, layer: &Layer, area: Rect, buf: &mut B
             let lines = |text: &str, style| wrap(text, width).into_iter().map(move |line| (line, style));
             let error = prompt.error.as_deref().map_or_else(Vec::new, |why| lines(why, theme.wrong()).collect());
             let under_way = prompt.under_way().map(|words| (words.to_owned(), theme.accent()));
-            let said: Vec<_> =
-                error.into_iter().chain(under_way).chain(lines(prompt.asked.help(), theme.quiet())).collect();
+            let fitting = match prompt.asked {
+                Asked::Known(_) => {
+                    let fitting = model.identify.fitting(prompt.text());
+                    fitting[..fitting.len().min(MOST_NAMES)].join(" · ")
+                }
+                _ => String::new(),
+            };
+            // the help stays to be seen, however many fit
+            let fitting = lines(&fitting, theme.accent()).take(MOST_FITTING);
+            let said: Vec<_> = error
+                .into_iter()
+                .chain(fitting)
+                .chain(under_way)
+                .chain(lines(prompt.asked.help(), theme.quiet()))
+                .collect();
             let height = if layer.is_beside_photos() { area.height } else { said.len().max(2) as u16 + 2 };
             let inner = clear(model, prompt.asked.title(), (84, height), area, buf);
             typed(model, prompt.line.parts(), row(inner, 0), buf);

@@ -3,6 +3,7 @@
 mod held;
 mod looks;
 mod shown;
+mod typed;
 mod unread;
 
 use super::*;
@@ -45,8 +46,8 @@ fn entry(name: &str, decision: Option<Verdict>) -> Entry {
     };
     let photos = proposal.photos.iter().map(|photo| std::path::Path::new("/week").join(photo)).collect();
     let date = Some(jiff::civil::date(2026, 7, 9));
-    let (unread, later, copies) = Default::default();
-    Entry { proposal, photos, unread, date, best, decided: None, later, of_others: false, copies }
+
+    Entry { photos, date, best, ..Entry::of(proposal) }
 }
 
 fn session(entries: Vec<Entry>) -> Message {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::gallery::held::Held;
+use crate::gallery::since::Since;
 
 #[test]
 fn photos_that_the_gallery_has_as_somebody_else_need_a_look_and_that_one_comes_first() {
@@ -65,8 +66,58 @@ fn what_was_decided_of_other_photos_is_told_so() {
     (others.of_others, others.later) = (true, vec![0, 1]);
     let (buffer, ..) = drive(&mut model, vec![session(vec![others, entry("b", None)])]);
     let shown = text(&buffer);
-    let words = "all other photos than it was decided on: Enter adds 2 new photos to t1";
+    let words = "other photos than were decided on: Enter adds 2 new photos to t1";
     assert!(shown.contains(words), "{shown}");
+}
+
+#[test]
+fn a_photo_of_another_animal_in_a_decided_encounter_is_told_also_where_all_is_done() {
+    let held = |name: &str| Held { photo: "1.jpg".into(), individual: name.into(), at: Stamp::from_millis(0) };
+    let with = |names: &[&str]| {
+        let mut entry = decided(entry("a", Some(Verdict::Known)), Ruling::Known("t1".into()));
+        entry.proposal.already = names.iter().map(|name| held(name)).collect();
+        entry
+    };
+    let shown = |entries: Vec<Entry>| text(&drive(&mut open((160, 50)), vec![session(entries)]).0);
+    let one = shown(vec![with(&["t1", "t3"])]);
+    for part in ["1 is t3's", "1 photo is t3's in the gallery: one photo is not two animals"] {
+        assert!(one.contains(part), "{part}: {one}");
+    }
+    let several = shown(vec![with(&["t3", "t3", "t7"])]);
+    for part in ["3 are others'", "2 photos are t3's, 1 is t7's in the gallery"] {
+        assert!(several.contains(part), "{part}: {several}");
+    }
+    assert!(!shown(vec![with(&["t1"])]).contains("two animals"));
+}
+
+#[test]
+fn one_whose_photos_were_taken_out_of_the_gallery_is_open_and_says_so() {
+    let mut model = open((160, 50));
+    let mut again = entry("a", Some(Verdict::Known));
+    again.taken_out = Some("Cleo".into());
+    let done = decided(entry("b", None), Ruling::Skipped);
+    let (buffer, ..) = drive(&mut model, vec![vec![session(vec![again, done])], keys("j]")].concat_all());
+    let shown = text(&buffer);
+    assert!(shown.contains("open again: its photos as Cleo were taken out of the gallery"), "{shown}");
+    assert_eq!((model.identify.encounter, model.identify.done().0), (0, 1));
+    assert_eq!(ruled(&mut model, vec![key(KeyCode::Enter)]), [("a".into(), Ruling::Known("t1".into()))]);
+}
+
+#[test]
+fn a_photo_that_came_since_has_distances_of_its_own_and_stands_beside_those_before() {
+    let mut model = open((160, 50));
+    let mut entry = later();
+    let own = NearPhoto { root: "/week".into(), photo: "a/1.jpg".into(), ..entry.best[0].clone() };
+    let individual = NearIndividual { individual: "t1".into(), distance: 0.25 };
+    entry.since = Some(Box::new(Since::shown(vec![individual], vec![own])));
+    let (buffer, ..) =
+        drive(&mut model, vec![vec![session(vec![entry, self::entry("b", None)])], keys("jk")].concat_all());
+    let shown = text(&buffer);
+    assert!(shown.contains("nearest to the new photo  1 t1 0.250"), "{shown}");
+    assert_eq!(model.identify.photo, 1);
+    assert_eq!(model.identify.known_photo(), Some("/week/a/1.jpg".into()));
+    drive(&mut model, keys("h"));
+    assert_eq!(model.identify.known_photo(), None, "it is not shown beside itself");
 }
 
 #[test]

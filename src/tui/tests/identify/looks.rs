@@ -120,3 +120,16 @@ fn what_is_written_down_goes_by_what_was_shown_when_it_was_asked() {
         assert_eq!(by, Some((before, (9, 1))), "{asked:?}");
     }
 }
+
+#[test]
+fn the_chosen_encounter_may_go_and_the_next_stands_in_its_place() {
+    let mut model = open((160, 50));
+    drive(&mut model, keys("j"));
+    let mut left = three();
+    left.remove(1);
+    drive(&mut model, vec![session(left.clone())]);
+    assert_eq!(model.identify.entry().unwrap().proposal.encounter, "c");
+    left.pop();
+    drive(&mut model, vec![session(left)]);
+    assert_eq!(model.identify.entry().unwrap().proposal.encounter, "a");
+}

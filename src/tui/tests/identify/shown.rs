@@ -41,3 +41,28 @@ fn folders_without_a_photo_are_counted_in_the_summary() {
     let (buffer, ..) = drive(&mut model, vec![Message::Session("/g".into(), "/week".into(), Ok(seen.into()))]);
     assert!(text(&buffer).contains("3 encounters · 0 done · 2 empty folders"), "{}", text(&buffer));
 }
+
+#[test]
+fn what_matters_is_not_cut_off_where_there_is_little_room() {
+    let mut model = open((130, 40));
+    let name = "2026-07-09 north reef";
+    let photos = vec![("/known/t1.jpg".into(), "2012-05-01".to_owned())];
+    let met = (12, Some("2011-05-01".into()), Some("2025-06-01".into()));
+    let profile = Message::Profile("/g".into(), Ok(Profile { name: "t1".into(), photos, met }));
+    let (buffer, ..) = drive(&mut model, vec![session(vec![entry(name, Some(Verdict::Known))]), profile]);
+    let shown = text(&buffer);
+    let head = shown.lines().find(|line| line.contains("probability")).unwrap();
+    assert!(head.contains(&format!("{name} · 2026-07-09 · 1/2 ")) && !head.contains('…'), "{head}");
+    // what helps comes before what may be long
+    let mut model = open((110, 40));
+    let same = crate::gallery::Error::SamePhoto {
+        photo: "2026-07-10 south/IMG_20260710_093045.jpg".into(),
+        encounter: name.into(),
+        known_as: "t006".into(),
+    };
+    let session = Ok(read(three(), (9, 2)));
+    let written = Written { said: Err(same.to_string()), open_again: None, session };
+    let (buffer, ..) = drive(&mut model, vec![Message::Ruled("/g".into(), "/week".into(), Box::new(written))]);
+    let shown = text(&buffer);
+    assert!(shown.contains("skip 2026-07-09 north reef first, which is decided as t006, then name both"), "{shown}");
+}
