@@ -152,8 +152,7 @@ impl Screen {
         let Screen { parser, keys, master, reader, .. } = self;
         reader.join().unwrap(); // has read all that was written
         drop((keys, master));
-        let text = parser.lock().unwrap().screen().contents();
-        text
+        parser.lock().unwrap().screen().contents()
     }
 
     /// Closes the terminal, as a window that is closed or a link that is dropped does: the system then hangs up. The
@@ -544,10 +543,10 @@ fn a_folder_is_named_by_keys_alone_and_a_kill_loses_and_doubles_nothing() {
         // back where all is decided, and now and then
         let step = |before: &[String], n: usize| match before.len() {
             0 => ("\r", 1),
-            done if done == all || n % 3 == 0 => ("u", done - 1),
+            done if done == all || n.is_multiple_of(3) => ("u", done - 1),
             done => ("\r", done + 1),
         };
-        if nth % 2 == 0 {
+        if nth.is_multiple_of(2) {
             // a step that is seen before the one that is killed
             let (key, done) = step(&before, nth / 2);
             screen.press(key);
