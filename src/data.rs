@@ -35,7 +35,6 @@ mod random;
 pub mod resize;
 pub mod same_photos;
 pub mod sampler;
-mod scaled;
 pub mod sets;
 pub mod sizes;
 pub mod split;

@@ -22,7 +22,7 @@ use super::hex::hex;
 use super::resize::{Pixels, byte_len, square};
 
 /// Changes whenever decoding or resizing would give other bytes.
-const PREPROCESSING: u32 = 2;
+const PREPROCESSING: u32 = 1;
 /// First bytes of a cached photo.
 const MAGIC: [u8; 8] = *b"caretta\x01";
 /// Magic, key, checksum.
@@ -60,12 +60,12 @@ impl PhotoCache {
     /// Fails only with [`DataError::Unreadable`]: the photo is gone or damaged. Trouble with the cache is a warning.
     pub fn get(&self, photo: &PhotoFile, side: u32) -> Result<Pixels, DataError> {
         let Some(place) = self.place(photo, side)? else {
-            return Ok(square(&photo.read_for(side)?.0, side));
+            return Ok(square(&photo.read()?, side));
         };
         if let Some(pixels) = place.load() {
             return Ok(pixels);
         }
-        let (decoded, sha256) = photo.read_for(side)?;
+        let (decoded, sha256) = photo.read_hashed()?;
         let pixels = square(&decoded, side);
         self.store(&place, &pixels, &sha256);
         Ok(pixels)
@@ -82,7 +82,7 @@ impl PhotoCache {
         place.sha256()
     }
 
-    /// Makes sure that the photo can be read and is cached at all sides, decoding it as seldom as possible.
+    /// Makes sure that the photo can be read and is cached at all sides, decoding it at most once.
     ///
     /// Of what is there only the head and the length are read; a damaged body is made again when it is used.
     pub(super) fn ensure(&self, photo: &PhotoFile, sides: &[u32]) -> Result<(), DataError> {
@@ -101,11 +101,9 @@ impl PhotoCache {
         if missing.is_empty() {
             return photo.read().map(drop);
         }
-        // each side from what is decoded for it alone, too
-        missing.sort_by_key(|place| place.side);
-        for alike in missing.chunk_by(|a, b| PhotoFile::need(a.side) == PhotoFile::need(b.side)) {
-            let (decoded, sha256) = photo.read_for(alike[0].side)?;
-            alike.iter().for_each(|place| self.store(place, &square(&decoded, place.side), &sha256));
+        let (decoded, sha256) = photo.read_hashed()?;
+        for place in missing {
+            self.store(&place, &square(&decoded, place.side), &sha256);
         }
         Ok(())
     }
@@ -277,8 +275,6 @@ fn sweep(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::crop::Crop;
-    use super::super::decode::tests::{jpeg, oriented};
     use super::*;
     use image::{Rgb, RgbImage};
     use std::sync::Arc;
@@ -323,31 +319,6 @@ mod tests {
         // Another size is another entry.
         assert_eq!(cache.get(&path.clone().into(), 8).unwrap().side, 8);
         assert_eq!(files(&dir.path().join("cache")).len(), 2);
-    }
-
-    #[test]
-    fn a_large_jpeg_is_read_smaller_with_its_turn_and_crop_and_alike_however_it_is_asked_for() {
-        let dir = tempfile::tempdir().unwrap();
-        let wave = |x: u32, y: u32| ((f64::from(x) / 40.0).sin() * (f64::from(y) / 30.0).cos() * 100.0 + 128.0) as u8;
-        let large = RgbImage::from_fn(640, 320, |x, y| Rgb([wave(x, y), (x / 4) as u8, (y / 2) as u8]));
-        let path = dir.path().join("turned.jpg");
-        fs::write(&path, oriented(&jpeg(&large), 6)).unwrap();
-        for crop in [None, Crop::new(0.0, 0.25, 1.0, 0.5).ok()] {
-            let file = PhotoFile { path: path.clone(), crop };
-            let cache = PhotoCache::open(Some(dir.path().join("cache")));
-            cache.ensure(&file, &[24, 32, 64]).unwrap();
-            for side in [24, 32, 64] {
-                let whole = square(&file.read().unwrap(), side);
-                let found = PhotoCache::open(None).get(&file, side).unwrap();
-                assert_eq!(cache.get(&file, side).unwrap(), found, "side {side}");
-                let off = found.rgb.iter().zip(&whole.rgb).map(|(&a, &b)| f64::from(a.abs_diff(b)));
-                let mean = off.sum::<f64>() / found.rgb.len() as f64;
-                assert!(mean < 2.0, "side {side}, {crop:?}: {mean}");
-            }
-            let small = file.read_for(32).unwrap().0;
-            let expected = if crop.is_some() { (40, 40) } else { (40, 80) };
-            assert_eq!(small.dimensions(), expected, "an eighth of it is enough");
-        }
     }
 
     #[test]

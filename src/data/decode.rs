@@ -3,21 +3,18 @@
 //! The format is told by the content, since names lie. What would decode to something that is not the photo is an
 //! error: decoders fill the missing part of a truncated JPEG with grey, and a network would learn the grey. EXIF
 //! orientation is applied, transparency dropped, 16 bits reduced to 8, all as PIL's `convert("RGB")` has it (save that
-//! PIL clips 16-bit grey). Colour profiles are ignored. Who says how much of a photo is needed may get a JPEG smaller than it is. Knows
-//! nothing of caches.
+//! PIL clips 16-bit grey). Colour profiles are ignored. Knows nothing of caches or sizes.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use sha2::{Digest, Sha256};
 
 use super::crop::Crop;
 use super::error::DataError;
-use super::scaled;
 
 /// Photos with more pixels are refused: a small file can claim to be huge.
 pub const MAX_PIXELS: u64 = 200_000_000;
@@ -44,20 +41,10 @@ impl PhotoFile {
         Ok(self.part(read(&self.path)?))
     }
 
-    /// As [`PhotoFile::read`], but of a JPEG perhaps a smaller picture, whose part that counts still has `side` pixels each way; with
-    /// the SHA-256 of the file's bytes, which are read once.
-    ///
-    /// Sides of one [`PhotoFile::need`] are read alike.
-    pub(super) fn read_for(&self, side: u32) -> Result<(RgbImage, [u8; 32]), DataError> {
-        let [_, _, width, height] = self.crop.unwrap_or(Crop::FULL).shares();
-        let least = Least { part: (width, height), side: PhotoFile::need(side) };
-        let (photo, sha256) = read_with(&self.path, Some(least), |bytes| Sha256::digest(bytes).into())?;
+    /// As [`PhotoFile::read`], with the SHA-256 of the file's bytes, which are read once.
+    pub(super) fn read_hashed(&self) -> Result<(RgbImage, [u8; 32]), DataError> {
+        let (photo, sha256) = read_with(&self.path, |bytes| Sha256::digest(bytes).into())?;
         Ok((self.part(photo), sha256))
-    }
-
-    /// Pixels that are needed for a square of `side`: the same for sides that are used together.
-    pub(super) fn need(side: u32) -> u32 {
-        side.checked_next_power_of_two().unwrap_or(side)
     }
 
     fn part(&self, photo: RgbImage) -> RgbImage {
@@ -77,28 +64,17 @@ impl<P: Into<PathBuf>> From<P> for PhotoFile {
 
 /// Reads a photo: upright, RGB, 8 bits. Any failure is [`DataError::Unreadable`] with the reason.
 pub fn read(path: &Path) -> Result<RgbImage, DataError> {
-    read_with(path, None, |_| ()).map(|(photo, ())| photo)
+    read_with(path, |_| ()).map(|(photo, ())| photo)
 }
 
-/// How much of a photo is needed at least.
-#[derive(Debug, Clone, Copy)]
-struct Least {
-    /// The part that counts, in shares of the upright photo's width and height.
-    part: (f64, f64),
-    /// Pixels of it each way.
-    side: u32,
-}
-
-/// As [`read`], no smaller than what is needed at `least`, with what `also` makes of the file's bytes.
-fn read_with<T>(path: &Path, least: Option<Least>, also: impl FnOnce(&[u8]) -> T) -> Result<(RgbImage, T), DataError> {
+/// As [`read`], with what `also` makes of the file's bytes.
+fn read_with<T>(path: &Path, also: impl FnOnce(&[u8]) -> T) -> Result<(RgbImage, T), DataError> {
     let fail = |reason| DataError::Unreadable { path: path.into(), reason };
     let bytes = bytes_of(path).map_err(|e| fail(e.to_string()))?;
     // A decoder that panics on a hostile file must not take the run with it.
-    let photo = catch_unwind(AssertUnwindSafe(|| {
-        decode(&bytes, least).map(|decoded| decoded.photo).map_err(|refused| refused.reason)
-    }))
-    .unwrap_or_else(|_| Err("the decoder gave up on it; the file is damaged".into()))
-    .map_err(fail)?;
+    let photo = catch_unwind(AssertUnwindSafe(|| from_bytes(&bytes)))
+        .unwrap_or_else(|_| Err("the decoder gave up on it; the file is damaged".into()))
+        .map_err(fail)?;
     Ok((photo, also(&bytes)))
 }
 
@@ -110,18 +86,13 @@ pub(super) fn size_of(path: &Path) -> Option<(u32, u32)> {
     let read = || {
         let mut decoder = ImageReader::open(path).ok()?.with_guessed_format().ok()?.into_decoder().ok()?;
         let (width, height) = decoder.dimensions();
-        match is_turned(decoder.orientation().unwrap_or(Orientation::NoTransforms)) {
-            true => Some((height, width)),
-            false => Some((width, height)),
+        use image::metadata::Orientation as O;
+        match decoder.orientation().unwrap_or(O::NoTransforms) {
+            O::Rotate90 | O::Rotate270 | O::Rotate90FlipH | O::Rotate270FlipH => Some((height, width)),
+            _ => Some((width, height)),
         }
     };
     catch_unwind(AssertUnwindSafe(read)).unwrap_or(None)
-}
-
-/// Whether it lies on its side in the file.
-fn is_turned(orientation: Orientation) -> bool {
-    use Orientation as O;
-    matches!(orientation, O::Rotate90 | O::Rotate270 | O::Rotate90FlipH | O::Rotate270FlipH)
 }
 
 /// The whole file, which must be a plain file of bearable length.
@@ -175,18 +146,17 @@ pub(super) struct Decoded {
 /// The bytes of a photo's file and what they hold.
 pub(super) fn look(path: &Path) -> Result<(Vec<u8>, Decoded), Refused> {
     let bytes = bytes_of(path).or_else(|e| refused(Fault::Unreachable, e.to_string()))?;
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(&bytes, None)))
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(&bytes)))
         .unwrap_or_else(|_| refused(Fault::Damaged, "the decoder gave up on it; the file is damaged"))?;
     Ok((bytes, decoded))
 }
 
 /// Decodes a file's bytes; the error is the reason in words.
-#[cfg(test)]
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<RgbImage, String> {
-    decode(bytes, None).map(|decoded| decoded.photo).map_err(|refused| refused.reason)
+    decode(bytes).map(|decoded| decoded.photo).map_err(|refused| refused.reason)
 }
 
-fn decode(bytes: &[u8], least: Option<Least>) -> Result<Decoded, Refused> {
+fn decode(bytes: &[u8]) -> Result<Decoded, Refused> {
     let signature = Signature::of(bytes);
     let format = match signature {
         Signature::Photo(format) => format.of_image,
@@ -217,18 +187,8 @@ fn decode(bytes: &[u8], least: Option<Least>) -> Result<Decoded, Refused> {
     }
     // A broken EXIF block is no reason to refuse the pixels.
     let exif = decoder.exif_metadata().unwrap_or(None);
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let smaller = least.filter(|_| format == ImageFormat::Jpeg).and_then(|Least { part: (across, down), side }| {
-        let part = if is_turned(orientation) { (down, across) } else { (across, down) };
-        let factor = scaled::factor((width, height), part, side);
-        // what it does not like the other decoder judges
-        let rgb = || catch_unwind(AssertUnwindSafe(|| scaled::rgb(bytes, (width, height), factor))).ok().flatten();
-        if factor > 1 { rgb() } else { None }
-    });
-    let mut photo = match smaller {
-        Some(smaller) => DynamicImage::ImageRgb8(smaller),
-        None => DynamicImage::from_decoder(decoder).map_err(words)?,
-    };
+    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let mut photo = DynamicImage::from_decoder(decoder).map_err(words)?;
     // Fewer bytes to turn.
     if !matches!(photo, DynamicImage::ImageRgb8(_)) {
         photo = DynamicImage::ImageRgb8(photo.into_rgb8());
@@ -426,7 +386,7 @@ pub(in crate::data) mod tests {
     use image::codecs::jpeg::JpegEncoder;
     use image::{ExtendedColorType, ImageEncoder, Rgb};
 
-    pub(in crate::data) fn jpeg(photo: &RgbImage) -> Vec<u8> {
+    fn jpeg(photo: &RgbImage) -> Vec<u8> {
         let mut bytes = Vec::new();
         let encoder = JpegEncoder::new_with_quality(&mut bytes, 95);
         encoder.write_image(photo.as_raw(), photo.width(), photo.height(), ExtendedColorType::Rgb8).unwrap();
@@ -449,7 +409,7 @@ pub(in crate::data) mod tests {
     }
 
     /// The same file with an EXIF segment that holds nothing but an orientation.
-    pub(in crate::data) fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
         let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01".to_vec();
         exif.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0]); // tag 0x0112, one short
         exif.extend([0; 4]); // no further directory
