@@ -67,7 +67,6 @@ pub mod discovered;
 mod drawn;
 mod linkage;
 pub mod logistic;
-mod lying;
 pub mod proposal;
 pub mod share;
 #[cfg(test)]

@@ -45,6 +45,8 @@ fn a_calibrated_gallery_decides_and_says_what_may_be_relied_on() {
         "{error}"
     );
     assert!(!stage.root.join("g/calibration.json").exists());
+    let amp = ["gallery", "add", "--data-dir", "turtles", "--gallery", "g", "--precision", "amp"];
+    assert!(refused(&stage, &amp).contains("a gallery takes those of high"));
     // what it says that they can promise can be asked for
     stage.ok(&[&calibrate[..], &["--false-new", "0.14", "--wrong-name", "0.14"]].concat());
 

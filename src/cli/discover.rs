@@ -202,7 +202,7 @@ fn told(found: &Discovered) -> String {
         let whose = match chosen.by {
             ChosenBy::Gallery => "of the gallery",
             ChosenBy::Folder => "of this folder",
-            ChosenBy::Evaluation => "of the run's newest evaluation",
+            ChosenBy::Evaluation => "of the run's newest evaluation (those that trained it lie closer than strangers)",
         };
         text += &format!(
             "\nchosen on {} {whose}; on the others {}",

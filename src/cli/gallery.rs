@@ -21,10 +21,10 @@ use crate::gallery::add::{Came, Wanted, add, nobody_elses};
 use crate::gallery::asked::{Asked, EncountersBy};
 use crate::gallery::store::{Counts, Gallery, Individual, Photo};
 use crate::gallery::writer::{Adding, Writer};
-use crate::nn::ops::Backend;
 use crate::nn::ops::device::on_device;
+use crate::nn::ops::{Backend, Precision};
 
-use super::args::{PhotoFlags, Usage, dataset, part};
+use super::args::{DeviceFlags, PhotoFlags, Usage, dataset, part};
 use super::calibrate::{CalibrateArgs, calibrate};
 use super::crop::{CropFlag, look};
 use super::decisions::{DecisionsArgs, decisions};
@@ -166,11 +166,13 @@ pub(super) fn gallery(context: &Context, verb: &GalleryVerb) -> Result<u8> {
     match verb {
         GalleryVerb::Build(args) => {
             context.catch_signals()?;
+            exact(&args.photos.device)?;
             let device = args.photos.device.open()?;
             on_device!(&device, device => build(context, args, device))
         }
         GalleryVerb::Add(args) => {
             context.catch_signals()?;
+            exact(&args.photos.device)?;
             let device = args.photos.device.open()?;
             on_device!(&device, device => add_on(context, args, device))
         }
@@ -222,6 +224,18 @@ fn build<D: Backend>(context: &Context, args: &BuildArgs, device: &D) -> Result<
     writer.complete()?;
     answer(context, &writer, &filled)?;
     Ok(0)
+}
+
+/// Refuses to put embeddings into a gallery that are not what all others are.
+fn exact(device: &DeviceFlags) -> Result<()> {
+    match device.precision() {
+        Precision::Amp => Err(Usage(
+            "--precision amp moves embeddings by up to a tenth: a gallery takes those of high, the default, and fp32"
+                .to_owned(),
+        )
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 fn add_on<D: Backend>(context: &Context, args: &AddArgs, device: &D) -> Result<u8> {
@@ -341,7 +355,6 @@ struct Answer<'a> {
     model: &'a str,
     added: usize,
     already_there: usize,
-    moved: usize,
     left_out: usize,
     photos: u64,
     individuals: u64,
@@ -356,7 +369,6 @@ fn answer(context: &Context, gallery: &Gallery, filled: &Filled) -> Result<()> {
         model: &gallery.networks().model,
         added: came.added,
         already_there: came.known,
-        moved: came.moved,
         left_out: problems.iter().filter(|p| p.kind.fate() == crate::data::manifest::LEFT_OUT).count(),
         photos,
         individuals,
@@ -368,12 +380,8 @@ fn answer(context: &Context, gallery: &Gallery, filled: &Filled) -> Result<()> {
             0 => String::new(),
             known => format!(", {} there already", counted(known, "photo")),
         };
-        let moved = match came.moved {
-            0 => String::new(),
-            moved => format!(", of which {moved} lay elsewhere before"),
-        };
         format!(
-            "{}{skipped}{moved}\n{}: {} of {} in {}, by {}\nNext: caretta identify PHOTO|FOLDER --gallery {}",
+            "{}{skipped}\n{}: {} of {} in {}, by {}\nNext: caretta identify PHOTO|FOLDER --gallery {}",
             format_args!("{} added", counted(came.added, "photo")),
             answer.gallery,
             counted(photos, "photo"),

@@ -15,7 +15,6 @@ use crate::gallery::about::{Embedding, Networks, Seen};
 use crate::gallery::store::Gallery;
 use crate::gallery::trained::Trained;
 use crate::nn::ops::Backend;
-use crate::nn::ops::device::is_rounded;
 use crate::run::RunDir;
 use crate::train::checkpoint;
 use crate::train::setup::split_of;
@@ -106,7 +105,6 @@ impl<D: Backend> OfGallery<D> {
             preprocessing: self.model.about.preprocessing.clone(),
             dims: self.model.about.embedding_dim,
             seen: self.looker.as_ref().map_or(Seen::Drawn, |looker| Seen::Attention { by: looker.hash.clone() }),
-            rounded: is_rounded(),
         }
     }
 

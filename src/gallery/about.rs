@@ -30,9 +30,6 @@ pub struct Embedding {
     pub dims: usize,
     /// Which part of a photo was seen.
     pub seen: Seen,
-    /// By products of factors rounded to bf16 (`--precision amp`), which moves embeddings by up to a tenth.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub rounded: bool,
 }
 
 impl Embedding {
@@ -42,10 +39,8 @@ impl Embedding {
             Seen::Drawn => String::new(),
             Seen::Attention { by } => format!(" seen where {} looks", short(by)),
         };
-        let Embedding { identity, preprocessing, dims, rounded, .. } = self;
-        let (weights, side) = (short(identity), preprocessing.image_size);
-        let rounded = if *rounded { " with --precision amp" } else { "" };
-        format!("{dims} numbers by the weights {weights} at {side} pixels{seen}{rounded}")
+        let Embedding { identity, preprocessing, dims, .. } = self;
+        format!("{dims} numbers by the weights {} at {} pixels{seen}", short(identity), preprocessing.image_size)
     }
 }
 

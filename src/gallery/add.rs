@@ -26,8 +26,6 @@ pub struct Came {
     pub added: usize,
     /// Photos that were there already.
     pub known: usize,
-    /// Those of them that lay elsewhere before, and are known where they lie now.
-    pub moved: usize,
     /// What was left out and why: photos that cannot be read, are known as another individual, or have changed.
     pub problems: Vec<Problem>,
     /// It was interrupted; what was added until then is there.
@@ -117,12 +115,7 @@ pub fn nobody_elses(writer: &Writer, wanted: &Wanted<'_>) -> Result<()> {
 }
 
 /// Those of `batch` that are to be embedded.
-fn new_of(
-    writer: &mut Writer,
-    wanted: &Wanted<'_>,
-    batch: &[usize],
-    came: &mut Came,
-) -> Result<Vec<(usize, NewPhoto)>> {
+fn new_of(writer: &Writer, wanted: &Wanted<'_>, batch: &[usize], came: &mut Came) -> Result<Vec<(usize, NewPhoto)>> {
     let manifest = wanted.manifest;
     let hashed: Vec<_> = batch.par_iter().map(|&place| new_photo(wanted, place)).collect();
     let (mut new, mut of_batch) = (Vec::new(), HashMap::new());
@@ -145,10 +138,7 @@ fn new_of(
             }
         });
         match twice.map_or_else(|| writer.there(&photo), Ok)? {
-            There::Known => {
-                came.known += 1;
-                came.moved += usize::from(writer.follow(&photo)?);
-            }
+            There::Known => came.known += 1,
             There::Otherwise { known_as, .. } => left_out(
                 ProblemKind::TwoIndividuals,
                 format!(

@@ -210,7 +210,7 @@ struct Drawn {
 impl Drawn {
     fn embedding(&self) -> Embedding {
         let preprocessing = Preprocessing::of_side(224);
-        Embedding { identity: "0".repeat(64), preprocessing, dims: self.dims, seen: Seen::Drawn, rounded: false }
+        Embedding { identity: "0".repeat(64), preprocessing, dims: self.dims, seen: Seen::Drawn }
     }
 
     /// A direction drawn from a seed.

@@ -372,11 +372,6 @@ impl Writer {
                     let has_more = then.is_some_and(|then| had.iter().any(|one| !then.contains(one)));
                     *ruling == Ruling::Skipped && !has_more && (!before || *unread)
                 }
-                Some((change, Ruled { ruling: stands, .. }, _)) if *taken_out == Some(change) => {
-                    let named = stands.individual().map(|name| self.now(name)).transpose()?;
-                    before = named.filter(|name| Some(name.as_str()) != ruling.individual());
-                    false
-                }
                 Some((change, Ruled { ruling: stands, .. }, proposed)) if corrects == Some(change) => {
                     let named = stands.individual().map(|name| self.now(name)).transpose()?;
                     if named.is_some() && named == ruling.individual().map(|name| self.now(name)).transpose()? {
@@ -388,6 +383,11 @@ impl Writer {
                         before = named;
                     }
                     first.insert(*encounter, proposed);
+                    false
+                }
+                Some((change, Ruled { ruling: stands, .. }, _)) if *taken_out == Some(change) => {
+                    let named = stands.individual().map(|name| self.now(name)).transpose()?;
+                    before = named.filter(|name| Some(name.as_str()) != ruling.individual());
                     false
                 }
                 Some(_) => true,
@@ -416,7 +416,7 @@ impl Writer {
             let reason = "they are no embeddings of its photos".to_owned();
             return Err(Error::Known { reason });
         }
-        let (mut new, mut rows, mut of_these, mut known) = (Vec::new(), Vec::new(), HashSet::new(), Vec::new());
+        let (mut new, mut rows, mut of_these) = (Vec::new(), Vec::new(), HashSet::new());
         let rows_of = |embeddings| <[f32]>::chunks_exact(embeddings, dims);
         let held = moved.photos.iter().zip(rows_of(&moved.embeddings)).map(|one| (one, true));
         let seen = matters.iter().flat_map(|one| one.photos.iter().zip(rows_of(one.embeddings)));
@@ -436,7 +436,7 @@ impl Writer {
                     new.push(photo);
                     rows.extend_from_slice(embedding);
                 }
-                There::Known => known.push(photo),
+                There::Known => {}
                 There::Otherwise { known_as, .. } => return Err(Error::KnownOtherwise { photo: photo.path, known_as }),
                 There::Changed => return Err(Error::PhotoChanged { photo: photo.path }),
             }
@@ -473,7 +473,7 @@ impl Writer {
             0 => Detail::Add,
             photos => Detail::Correct { photos },
         };
-        let change = self.put(&new, &rows, |all| {
+        self.put(&new, &rows, |all| {
             if let (Ruling::New(name), false) = (&ruling, is_more) {
                 // it may still lead to somebody whose photos are all gone
                 all.execute("DELETE FROM names WHERE name = ?1", [name])?;
@@ -487,9 +487,7 @@ impl Writer {
                 all.execute(one, params![change, folder, encounter, ruled, proposed])?;
             }
             Ok(change)
-        })?;
-        known.iter().try_for_each(|photo| self.follow(photo).map(drop))?;
-        Ok(change)
+        })
     }
 
     /// Whether the individual `name`, who was decided of the encounter, was known before that: one that was new then has been

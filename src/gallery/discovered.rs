@@ -106,7 +106,7 @@ pub enum ChosenBy {
     Gallery,
     /// The folder's own, whose names are known.
     Folder,
-    /// Those of an evaluation of the network.
+    /// Those of an evaluation of the network, some of which may have trained it by other photos: strangers lie farther apart.
     Evaluation,
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::Result;
 use super::asked::Asked;
 use super::seen::{Looking, News, Seen, SeenFile};
-use super::stands::{Has, OfFolder};
+use super::stands::OfFolder;
 use super::store::Gallery;
 
 /// Whether nothing lies at `path` below `root`, which is there. A link to what is not there may be a disk that is not mounted.
@@ -47,10 +47,8 @@ impl Looking {
         gone.sort();
         let stands = OfFolder::of(gallery, &root.to_string_lossy())?;
         for name in gone {
-            let photos = self.seen[&name].in_them();
-            let stood = stands.on(&name, photos.len());
-            let has = stood.map(|decided| OfFolder::has(gallery, decided, photos.into_iter())).transpose()?;
-            if has.is_none_or(|has| has == Has::Nothing) {
+            // also one whose photos were taken out: what the log says of it stays to be seen
+            if stands.on(&name, self.seen[&name].in_them().len()).is_none() {
                 self.write(&Seen { encounter: name.clone(), gone: true, ..Seen::default() })?;
                 self.seen.remove(&name);
                 if let Some(unread) = &mut self.about.unread {

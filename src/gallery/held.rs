@@ -120,6 +120,25 @@ impl Gallery {
         Ok(false)
     }
 
+    /// Whether any of `photos`, by their paths below `folder` and what is in them, was taken out by hand.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn any_taken_out(&self, folder: &str, photos: &[(String, Option<Sha>)]) -> Result<bool> {
+        let query = "SELECT EXISTS (SELECT 1 FROM photos p JOIN changes c ON c.id = p.gone WHERE c.what = 'rm' AND c.undone IS NULL
+            AND (p.sha256 = ?1 OR p.path = ?3 AND p.root = (SELECT id FROM roots WHERE path = ?2)))";
+        for (path, sha) in photos {
+            let is_out = || {
+                let mut query = self.facts.connection.prepare_cached(query)?;
+                query.query_row(params![sha, folder, path], |row| row.get(0))
+            };
+            if self.facts.told::<bool>(is_out())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether a photo of `individual` is there that lies, or lay, at `path`.
     ///
     /// # Errors

@@ -78,7 +78,7 @@ pub(super) fn rule(
         let done = match ruling {
             Ruling::New(_) if !is_current => Err(Error::ChangedMeanwhile { folder: gallery.into() }),
             _ => found.and_then(|found| {
-                alike(&writer, folder, &twins, &found, ruling)?;
+                alike(&writer, (folder, all, &stands), &twins, &found, ruling)?;
                 write((&mut writer, go), (folder, &stands), &found, (ruling, by, corrects))
             }),
         };
@@ -163,7 +163,7 @@ pub(super) fn copies(seen: &SeenFile) -> BTreeMap<&str, BTreeSet<String>> {
 /// Fails where a photo of `found` is in another encounter, too, which is decided as somebody else: it would be two animals.
 fn alike(
     writer: &Writer,
-    folder: &Path,
+    (folder, all, stands): (&Path, &SeenFile, &OfFolder),
     twins: &Twins<'_>,
     found: &[(&Seen, Proposed)],
     ruling: &Ruling,
@@ -178,7 +178,11 @@ fn alike(
         let others = twins.get(&(&*photo.sha256, &*photo.crop)).into_iter().flatten();
         for other in others.filter(|other| !of_these.contains(*other)) {
             let decided = correction::decided_otherwise(writer, (&folder.to_string_lossy(), other), who)?;
-            if let Some(known_as) = decided {
+            let Some(known_as) = decided else { continue };
+            let stood = all.get(other).and_then(|seen| Some((seen, stands.on(other, seen.photos.len())?)));
+            let has = stood.map(|(seen, decided)| OfFolder::has(writer, decided, seen.files_in_it())).transpose()?;
+            // of one whose photos were taken out nothing stands
+            if has != Some(Has::Nothing) {
                 return Err(Error::SamePhoto { photo: photo.path.clone(), encounter: (*other).into(), known_as });
             }
         }

@@ -201,7 +201,7 @@ impl Session {
             let standing = decided.iter().filter(|decided| !decided.undone);
             let standing: HashMap<&str, &Decided> = standing.map(|one| (one.encounter.as_str(), one)).collect();
             let (later, open_again) = counted.of(gallery, &about, &standing)?;
-            let decided = standing.into_values().filter(|one| unread.let_count(one)).count() - open_again;
+            let decided = standing.into_values().filter(|one| unread.let_count(one)).count().saturating_sub(open_again);
             let encounters = about.encounters.max(decided);
             let outline = Outline { folder: about.folder.clone(), encounters, decided, later };
             all.insert(about.folder, outline);

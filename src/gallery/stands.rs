@@ -122,18 +122,21 @@ impl OfFolder {
     ) -> Result<Has> {
         let (folder, encounter) = (decided.folder.as_str(), decided.encounter.as_str());
         let Some(name) = decided.ruling.individual() else { return Ok(Has::These) };
-        // it may be called otherwise by now
-        let Some((_, name)) = gallery.facts.told(find(&gallery.facts.connection, name))? else {
-            return Ok(Has::Nothing);
-        };
         let photos: Vec<(String, Option<Sha>)> = photos.collect();
+        // that nobody of it is there may have other causes: its photos may have been edited where they lie
+        let nothing = || match gallery.any_taken_out(folder, &photos)? {
+            true => Ok(Has::Nothing),
+            false => Ok(Has::Others),
+        };
+        // it may be called otherwise by now
+        let Some((_, name)) = gallery.facts.told(find(&gallery.facts.connection, name))? else { return nothing() };
         if photos.is_empty() || gallery.has_any_as(&name, photos.iter().filter_map(|(_, sha)| *sha))? {
             return Ok(Has::These); // what cannot be read any more says nothing
         }
         let mut paths = photos.iter().map(|(path, _)| Path::new(folder).join(path));
         let is_there = !correction::paths(gallery, folder, encounter)?.is_empty()
             || paths.try_fold(false, |found, path| Ok::<_, super::Error>(found || gallery.has_at(&name, &path)?))?;
-        Ok(if is_there { Has::Others } else { Has::Nothing })
+        if is_there { Ok(Has::Others) } else { nothing() }
     }
 
     /// Which of `photos`, of an encounter of which `decided` stands, came since: their places.

@@ -14,7 +14,7 @@ use crate::eval::model::Preprocessing;
 
 pub(super) fn embedding() -> Embedding {
     let preprocessing = Preprocessing::of_side(32);
-    Embedding { identity: "ab".repeat(32), preprocessing, dims: 3, seen: Seen::Drawn, rounded: false }
+    Embedding { identity: "ab".repeat(32), preprocessing, dims: 3, seen: Seen::Drawn }
 }
 
 pub(super) fn networks() -> Networks {
@@ -165,7 +165,6 @@ fn embeddings_of_another_network_are_refused_with_the_way_out() {
         Embedding { identity: "cd".repeat(32), ..embedding() },
         Embedding { preprocessing: Preprocessing::of_side(64), ..embedding() },
         Embedding { seen: Seen::Attention { by: "ef".repeat(32) }, ..embedding() },
-        Embedding { rounded: true, ..embedding() },
     ] {
         let error = gallery.accept(&other).unwrap_err().to_string();
         assert!(error.contains("gallery rebuild") && error.contains(&other.told()), "{error}");

@@ -489,7 +489,6 @@ fn use_bundle(folder: &Path, model: Option<&Model<Cpu>>, photo: &Path) -> Result
         preprocessing: model.about.preprocessing.clone(),
         dims: model.about.embedding_dim,
         seen: gallery.embedding().seen.clone(),
-        rounded: false,
     })?;
     let asked = Asked::new(vec![Given::Photo(photo.into())], EncountersBy::Folder);
     let mut told = |decision: Decision, _: &[f32]| {

@@ -114,6 +114,7 @@ pub(super) fn backup(context: &Context, args: &BackupArgs) -> Result<u8> {
 
 pub(super) fn rebuild(context: &Context, args: &RebuildArgs) -> Result<u8> {
     context.catch_signals()?;
+    super::exact(&args.photos.device)?;
     let device = args.photos.device.open()?;
     on_device!(&device, device => rebuild_on(context, args, device))
 }

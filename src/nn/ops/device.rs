@@ -1,7 +1,5 @@
 //! The devices that this program can compute on, by their names: `cpu`, `cuda:N`, and `auto` for a card where one works.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use dfdx::prelude::Cpu;
 
 use super::Precision;
@@ -179,18 +177,9 @@ pub enum DeviceError {
     Cuda(#[from] super::cuda::Problem),
 }
 
-/// Whether products of one rounded factor each were asked for in this process.
-static ROUNDED: AtomicBool = AtomicBool::new(false);
-
-/// Whether the device that is open was asked for [`Precision::Amp`], whose embeddings are not those of the others.
-pub fn is_rounded() -> bool {
-    ROUNDED.load(Ordering::Relaxed)
-}
-
 impl AnyDevice {
     /// Says how exactly to compute from now on; what was made before is of no use on a card.
     pub fn set_precision(&self, precision: Precision) {
-        ROUNDED.store(precision == Precision::Amp, Ordering::Relaxed);
         match self {
             AnyDevice::Cpu(_) => super::cpu::set_precision(precision),
             #[cfg(feature = "cuda")]
