@@ -118,14 +118,14 @@ pub(super) fn rows(reached: &[Reached]) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
     /// A Python that runs `script` of the shell in place of what it is told.
     fn python(folder: &Path, script: &str) -> std::path::PathBuf {
         let path = folder.join("python");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // not by this process: who forks while a file is written keeps it busy
+        let write = ["-c", r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#, "sh", script];
+        assert!(Command::new("sh").args(write).arg(&path).status().unwrap().success());
         path
     }
 
