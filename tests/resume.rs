@@ -10,6 +10,8 @@ use common::{SMALL, Stage, bytes, kill, until};
 
 const LAST: &str = "checkpoints/last.safetensors";
 const BEST: &str = "checkpoints/best.safetensors";
+/// A network of a third of [`SMALL`]'s weights.
+const LIGHT: &str = "efficientnet_lite0";
 
 /// Steps written to the metrics so far.
 fn steps(run: &Path) -> usize {
@@ -35,11 +37,13 @@ fn status(stage: &Stage, run: &str) -> String {
 fn killed_at_any_moment_it_ends_with_the_same_bytes() {
     let stage = Stage::new();
     let more = ["--epochs", "3", "--set", "train.checkpoint_every=2"];
-    // all that a run carries from step to step: rising margins, averaged weights, batches of parts
-    let options: [(&str, &[&str]); 3] = [
-        ("triplet", &[]),
+    // all that a run carries from step to step: rising margins, averaged weights, batches of parts; a large checkpoint, which takes
+    // time to write, and small ones
+    let options: [(&str, &str, &[&str]); 3] = [
+        ("triplet", "resnet18", &[]),
         (
             "arcface",
+            LIGHT,
             &[
                 "loss.sub_centres=2",
                 "loss.margin_warmup_epochs=2",
@@ -48,10 +52,11 @@ fn killed_at_any_moment_it_ends_with_the_same_bytes() {
                 "batch.accumulate=2",
             ],
         ),
-        ("cross-entropy", &["train.ema_decay=0.9", "train.early_stop=5"]),
+        ("cross-entropy", LIGHT, &["train.ema_decay=0.9", "train.early_stop=5"]),
     ];
-    for (method, sets) in options {
-        let more: Vec<&str> = more.into_iter().chain(sets.iter().flat_map(|set| ["--set", *set])).collect();
+    for (method, backbone, sets) in options {
+        let more = more.into_iter().chain(["--backbone", backbone]);
+        let more: Vec<&str> = more.chain(sets.iter().flat_map(|set| ["--set", *set])).collect();
         let whole = format!("{method}-whole");
         stage.ok(&stage.train_args(method, &whole, &more));
         let expected = [bytes(stage.root.join(&whole).join(LAST)), bytes(stage.root.join(&whole).join(BEST))];
@@ -119,7 +124,7 @@ fn a_kill_inside_the_writing_of_a_checkpoint_leaves_the_one_before() {
 #[test]
 fn ctrl_c_ends_with_a_checkpoint_and_130_and_resume_goes_on() {
     let stage = Stage::new();
-    let more = ["--epochs", "3"];
+    let more = ["--epochs", "3", "--backbone", LIGHT];
     stage.ok(&stage.train_args("siamese", "whole", &more));
     let run = stage.root.join("models");
     let child = stage.command(&stage.train_args("siamese", "models", &more)).spawn().unwrap();
