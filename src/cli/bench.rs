@@ -223,10 +223,7 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<u8> {
         if let Some(bytes) = report.memory_bytes {
             last += &format!("\n{} of the card's memory at most", words::gib(bytes));
         }
-        if let Some(reached) = &peer {
-            let head = ["photos/s of others", "best", "median", "Caretta's best is"];
-            last += &format!("\n\n{}", words::table(&head, &peer::rows(reached)));
-        }
+        last += &peer.as_deref().map_or_else(String::new, peer::told);
         let about = format!("{backbone}, batch {}, {} pixels\n", args.batch_size, args.image_size);
         about + &words::table(&["photos/s", "best", "median"], &cells) + &last
     })?;

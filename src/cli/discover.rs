@@ -81,7 +81,9 @@ fn discover_on<D: Backend>(context: &Context, args: &DiscoverArgs, device: &D) -
     };
     unsorted.asked = seen(context, device, unsorted.asked, looker.as_ref(), &source)?;
     let bar = follow::bar(2 * unsorted.asked.manifest.photos.len() as u64, "embedding", context.global.json);
-    let evaluated = match (&chosen.run, args.distance.is_none() && known.is_none()) {
+    // where nothing else says how far apart groups stay
+    let is_asked = args.distance.is_none() && known.is_none() && unsorted.names.iter().all(Option::is_none);
+    let evaluated = match (&chosen.run, is_asked) {
         (Some(run), true) => Distances::newest_with_folder(&run.evaluations(), &model.identity)
             .and_then(|(folder, _)| evaluated(&EmbeddingSet::read(&folder).ok()?)),
         _ => None,

@@ -238,6 +238,21 @@ fn exact(device: &DeviceFlags) -> Result<()> {
     }
 }
 
+/// Refuses a name that differs from a known one in capitals alone: it would be a second animal beside that.
+fn nobody_alike(gallery: &Gallery, name: &str) -> Result<()> {
+    let individuals = gallery.individuals()?;
+    let known = || individuals.iter().map(|one| one.individual.as_str());
+    match known().find(|known| known.to_lowercase() == name.to_lowercase()) {
+        Some(alike) if !known().any(|known| known == name) => Err(Usage(format!(
+            "--individual {}: the gallery knows {}: write it so, or take a name that differs in more than capitals",
+            foreign::line(name),
+            foreign::line(alike)
+        ))
+        .into()),
+        _ => Ok(()),
+    }
+}
+
 fn add_on<D: Backend>(context: &Context, args: &AddArgs, device: &D) -> Result<u8> {
     let mut writer = Writer::open(args.gallery.folder())?;
     let of = args.gallery.load(context, device, &writer)?;
@@ -246,8 +261,8 @@ fn add_on<D: Backend>(context: &Context, args: &AddArgs, device: &D) -> Result<u
         (Some(dir), _) => of_dataset(context, device, (dir, &args.part), &of, &source)?,
         (None, name) => {
             let name = name.as_deref().unwrap_or_default();
-            let names: Vec<String> = writer.individuals()?.into_iter().map(|one| one.individual).collect();
-            Some(of_one(context, device, (&args.of_one, name, args.encounter.as_deref(), &names), &of, &source)?)
+            nobody_alike(&writer, name)?;
+            Some(of_one(context, device, (&args.of_one, name, args.encounter.as_deref()), &of, &source)?)
         }
     };
     let Some(found) = found else { return Ok(super::INTERRUPTED) };
@@ -305,18 +320,13 @@ fn of_dataset<D: Backend>(
 fn of_one<D: Backend>(
     context: &Context,
     device: &D,
-    (paths, name, encounter, names): (&[PathBuf], &str, Option<&str>, &[String]),
+    (paths, name, encounter): (&[PathBuf], &str, Option<&str>),
     of: &OfGallery<D>,
     source: &Source,
 ) -> Result<Found> {
     let asked = Asked::new(given(context, paths)?, EncountersBy::Folder);
     let mut asked = seen(context, device, asked, of.looker.as_ref(), source)?;
     let looked = std::mem::take(&mut asked.looked);
-    let alike = |known: &&String| **known != name && known.to_lowercase() == name.to_lowercase();
-    if let Some(known) = names.iter().find(alike).filter(|_| !names.iter().any(|known| known == name)) {
-        let known = foreign::line(known);
-        return Err(Usage(format!("--individual {}: the gallery knows {known}: write it so, or take a name that differs in more than capitals", foreign::line(name))).into());
-    }
     let manifest = asked.named(name, encounter, paths)?;
     let photos = (0..manifest.photos.len()).collect();
     let from = format!("{} of {name}", counted(paths.len(), "path"));

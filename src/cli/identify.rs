@@ -20,7 +20,7 @@ use crate::gallery::asked::{Asked, EncountersBy, Given, loose_in};
 use crate::gallery::calibration::Calibration;
 use crate::gallery::discover::{LEAST, few_enough};
 use crate::gallery::groups::NewOnes;
-use crate::gallery::held::Held;
+use crate::gallery::held::{Held, by_individual};
 use crate::gallery::identify::{Catalogue, Decision, Verdict, embed, identify as decide, sure};
 use crate::gallery::progress::Progress;
 use crate::gallery::seen::Looking;
@@ -459,18 +459,11 @@ pub(super) fn already(d: &Decision) -> String {
 
 /// Of photos of one that is decided that the gallery has as somebody else; nothing where there is none.
 fn whose(others: &[Held]) -> String {
-    let mut who: Vec<(&str, usize)> = Vec::new();
-    for held in others {
-        match who.iter_mut().find(|(name, _)| *name == held.individual) {
-            Some((_, count)) => *count += 1,
-            None => who.push((&held.individual, 1)),
-        }
-    }
     let of = |(name, count): (&str, usize)| match count {
         1 => format!("; 1 photo is {}'s in the gallery", foreign::line(name)),
         count => format!("; {count} photos are {}'s in the gallery", foreign::line(name)),
     };
-    who.into_iter().map(of).collect()
+    by_individual(others).into_iter().map(of).collect()
 }
 
 /// Decisions for people.

@@ -519,6 +519,10 @@ mod tests {
     const PROPOSED: Proposed =
         Proposed { decision: Some(Verdict::Look), individual: None, probability: Some(0.5), distance: Some(0.25) };
 
+    fn matter<'a>(encounter: &'a str, photos: &'a [NewPhoto], embeddings: &'a [f32]) -> Matter<'a> {
+        Matter { encounter, proposed: &PROPOSED, photos, embeddings, unread: false, had: &[], taken_out: None }
+    }
+
     fn rule(writer: &mut Writer, encounter: &str, ruling: Ruling, photos: &[u8]) -> Result<()> {
         rule_all(writer, &[(encounter, photos)], ruling)
     }
@@ -530,18 +534,8 @@ mod tests {
                 (photos, rows.concat())
             })
             .collect();
-        let mut matters = Vec::new();
-        for ((encounter, _), (photos, embeddings)) in encounters.iter().zip(&seen) {
-            matters.push(Matter {
-                encounter,
-                proposed: &PROPOSED,
-                photos,
-                embeddings,
-                unread: false,
-                had: &[],
-                taken_out: None,
-            });
-        }
+        let matters = encounters.iter().zip(&seen);
+        let matters: Vec<Matter<'_>> = matters.map(|((name, _), (photos, rows))| matter(name, photos, rows)).collect();
         writer.rule("/week", &matters, (&ruling, By::Person, None))
     }
 
@@ -692,15 +686,7 @@ mod tests {
         for (encounter, n) in [("b", 7), ("c", 8)] {
             let (photo, row) = photo(n, "");
             let photos = &[photo];
-            let matter = Matter {
-                encounter,
-                proposed: &PROPOSED,
-                photos,
-                embeddings: &row,
-                unread: false,
-                had: &[],
-                taken_out: None,
-            };
+            let matter = matter(encounter, photos, &row);
             writer.rule("/week", &[matter], (&Ruling::Known("t2".into()), By::Program, None)).unwrap();
         }
         let named = |writer: &Writer| {
@@ -726,15 +712,7 @@ mod tests {
         for (encounter, n) in [("a", 5), ("b", 6), ("c", 7)] {
             let (photo, row) = photo(n, "");
             let photos = &[photo];
-            let matter = Matter {
-                encounter,
-                proposed: &PROPOSED,
-                photos,
-                embeddings: &row,
-                unread: false,
-                had: &[],
-                taken_out: None,
-            };
+            let matter = matter(encounter, photos, &row);
             let ruling = (&Ruling::Known("t1".into()), By::Program, None);
             let change = writer.rule_in(go, "/week", &[matter], ruling).unwrap();
             go = go.or(Some(change));

@@ -40,6 +40,23 @@ pub(super) fn settled_as<'a>(decided: Option<&'a Stands>, held: &'a [Held], phot
     decided.and_then(|decided| decided.ruling.individual()).or_else(|| as_one(held, photos))
 }
 
+/// Those of `held` that are somebody else's than of who is called `name`.
+pub(super) fn others<'a>(held: &'a [Held], name: &'a str) -> impl Iterator<Item = &'a Held> {
+    held.iter().filter(move |held| held.individual != name)
+}
+
+/// Whom `held` photos show, in their order, each with how many.
+pub fn by_individual<'a>(held: impl IntoIterator<Item = &'a Held>) -> Vec<(&'a str, usize)> {
+    let mut all: Vec<(&str, usize)> = Vec::new();
+    for held in held {
+        match all.iter_mut().find(|(name, _)| *name == held.individual) {
+            Some((_, count)) => *count += 1,
+            None => all.push((&held.individual, 1)),
+        }
+    }
+    all
+}
+
 /// Who so many photos are that a gallery holds, where it holds all of them as one individual.
 pub(super) fn as_one(held: &[Held], photos: usize) -> Option<&str> {
     let first = held.first().filter(|_| held.len() == photos)?;

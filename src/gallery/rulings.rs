@@ -10,7 +10,7 @@ use crate::run::RunError;
 use super::about::Embedding;
 use super::decisions::{self, By, Decided, Matter, Proposed, Ruling};
 use super::seen::{Seen, SeenFile, SeenPhoto, UpTo};
-use super::stands::{Has, OfFolder};
+use super::stands::OfFolder;
 use super::store::Gallery;
 use super::writer::{Encounter, NewPhoto, Writer};
 use super::{Error, Result, correction, hash, later};
@@ -120,9 +120,7 @@ fn write(
     let had: Vec<Vec<String>> = found.iter().map(|(seen, _)| later::marks(seen)).collect();
     for (((seen, proposed), (photos, embeddings)), had) in found.iter().zip(&of_each).zip(&had) {
         let unread = seen.photos.is_empty();
-        let stood = stands.on(&seen.encounter, seen.photos.len());
-        let has = stood.map(|decided| OfFolder::has(writer, decided, seen.files_in_it())).transpose()?;
-        let taken_out = stood.filter(|_| has == Some(Has::Nothing)).map(|decided| decided.change);
+        let taken_out = stands.taken_out(writer, seen)?.map(|decided| decided.change);
         let encounter = &seen.encounter;
         matters.push(Matter { encounter, proposed, photos, embeddings, unread, had, taken_out });
     }
@@ -179,10 +177,9 @@ fn alike(
         for other in others.filter(|other| !of_these.contains(*other)) {
             let decided = correction::decided_otherwise(writer, (&folder.to_string_lossy(), other), who)?;
             let Some(known_as) = decided else { continue };
-            let stood = all.get(other).and_then(|seen| Some((seen, stands.on(other, seen.photos.len())?)));
-            let has = stood.map(|(seen, decided)| OfFolder::has(writer, decided, seen.files_in_it())).transpose()?;
+            let taken_out = all.get(other).map(|seen| stands.taken_out(writer, seen)).transpose()?.flatten();
             // of one whose photos were taken out nothing stands
-            if has != Some(Has::Nothing) {
+            if taken_out.is_none() {
                 return Err(Error::SamePhoto { photo: photo.path.clone(), encounter: (*other).into(), known_as });
             }
         }
@@ -244,8 +241,8 @@ fn taken_out(gallery: &Gallery, folder: &str, seen: &SeenFile) -> Result<HashMap
     let stands = OfFolder::of(gallery, folder)?;
     let mut all = HashMap::new();
     for decided in stands.all() {
-        let photos = seen.get(&decided.encounter).into_iter().flat_map(Seen::files_in_it);
-        if OfFolder::has(gallery, decided, photos)? == Has::Nothing {
+        let seen = seen.get(&decided.encounter);
+        if let Some(decided) = seen.map(|seen| stands.taken_out(gallery, seen)).transpose()?.flatten() {
             all.insert(decided.encounter.clone(), decided.change);
         }
     }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::Result;
 use super::calibration::Calibration;
 use super::decisions::{Decided, Ruling};
+use super::held::{by_individual, others};
 use super::identify::{Decision, NearIndividual, NearPhoto};
 use super::rulings::Shown;
 use super::seen::{About, SEEN_FILE, SeenFile, Unread, UpTo, abouts, place};
@@ -100,15 +101,8 @@ impl Entry {
     /// Of one that is decided to be somebody, whom else the gallery holds photos of it as, with how many: one photo is not two
     /// animals.
     pub fn also_of(&self) -> Vec<(&str, usize)> {
-        let mut all: Vec<(&str, usize)> = Vec::new();
-        let Some(name) = self.settled().and_then(|decided| decided.ruling.individual()) else { return all };
-        for held in self.proposal.already.iter().filter(|held| held.individual != name) {
-            match all.iter_mut().find(|(other, _)| *other == held.individual) {
-                Some((_, count)) => *count += 1,
-                None => all.push((&held.individual, 1)),
-            }
-        }
-        all
+        let name = self.settled().and_then(|decided| decided.ruling.individual());
+        name.map_or_else(Vec::new, |name| by_individual(others(&self.proposal.already, name)))
     }
 
     /// Whether a folder above its photos is called after its day, which is where that is from, unless a camera says the same.

@@ -12,7 +12,7 @@ use crate::run::stamp::Stamp;
 use super::Result;
 use super::correction;
 use super::decisions::{By, Decided, Ruling};
-use super::held::{Held, Sha};
+use super::held::{Held, Sha, others};
 use super::later::Brought;
 use super::seen::{About, Seen, SeenFile, abouts, place};
 use super::store::{Gallery, find};
@@ -44,8 +44,7 @@ impl Stands {
     /// With those of its photos that are `held` as somebody else.
     pub(super) fn beside(self, held: &[Held]) -> Stands {
         let name = self.ruling.individual();
-        let photos_of_others =
-            held.iter().filter(|held| name.is_some_and(|name| held.individual != name)).cloned().collect();
+        let photos_of_others = name.map_or_else(Vec::new, |name| others(held, name).cloned().collect());
         Stands { photos_of_others, ..self }
     }
 }
@@ -102,13 +101,14 @@ impl OfFolder {
         self.decided.get(encounter).filter(|one| one.counts_with(photos))
     }
 
-    /// Whether what was `decided` to be somebody is of `files`, what is in an encounter's photos: the gallery has one of them as that
-    /// individual. Else they were taken out of it, or others lie at that place by now. Of one that was skipped it says nothing.
+    /// What was decided of the encounter `seen` last, where it counts no more as all its photos were taken out of `gallery`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn is_of(gallery: &Gallery, decided: &Decided, files: impl Iterator<Item = Sha>) -> Result<bool> {
-        decided.ruling.individual().map_or(Ok(true), |name| gallery.has_any_as(name, files))
+    pub(super) fn taken_out(&self, gallery: &Gallery, seen: &Seen) -> Result<Option<&Decided>> {
+        let Some(decided) = self.on(&seen.encounter, seen.photos.len()) else { return Ok(None) };
+        let has = OfFolder::has(gallery, decided, seen.files_in_it())?;
+        Ok((has == Has::Nothing).then_some(decided))
     }
 
     /// What `gallery` has of an encounter of `folder` that is `decided`, of `photos` by now; of one that was skipped it says nothing.
@@ -163,7 +163,8 @@ pub(super) fn open_again(gallery: &Gallery) -> Result<HashSet<(String, String)>>
     let abouts: HashMap<PathBuf, About> = abouts(gallery.folder()).map(|about| (about.folder.clone(), about)).collect();
     for folder in gallery.folders_decided()? {
         let mut seen: Option<SeenFile> = None; // large, and hardly ever needed
-        for decided in OfFolder::of(gallery, &folder)?.all() {
+        let stands = OfFolder::of(gallery, &folder)?;
+        for decided in stands.all() {
             let Some(name) = decided.ruling.individual() else { continue };
             let is_called = gallery.facts.told(find(&gallery.facts.connection, name))?.is_some();
             if is_called && !correction::paths(gallery, &folder, &decided.encounter)?.is_empty() {
@@ -177,8 +178,8 @@ pub(super) fn open_again(gallery: &Gallery) -> Result<HashSet<(String, String)>>
                     seen.insert(read)
                 }
             };
-            let photos = seen.get(&decided.encounter).into_iter().flat_map(Seen::files_in_it);
-            if OfFolder::has(gallery, decided, photos)? == Has::Nothing {
+            let Some(seen) = seen.get(&decided.encounter) else { continue };
+            if stands.taken_out(gallery, seen)?.is_some() {
                 all.insert((folder.clone(), decided.encounter.clone()));
             }
         }
@@ -227,7 +228,9 @@ impl ByPlace {
         let files: Vec<Sha> = photos.iter().filter_map(|(_, _, sha, _)| *sha).collect();
         // of a skipped one what older versions wrote does not say what there was
         let is_all_new = decided.ruling == Ruling::Skipped && decided.had.is_some() && later.len() >= files.len();
-        let is_of_these = !is_all_new && OfFolder::is_of(gallery, decided, files.into_iter())?;
+        // who was taken out of the gallery since is nobody's answer
+        let has_any = |name| gallery.has_any_as(name, files.into_iter());
+        let is_of_these = !is_all_new && decided.ruling.individual().map_or(Ok(true), has_any)?;
         Ok(is_of_these.then(|| Stands {
             ruling: decided.ruling.clone(),
             by: decided.by,
@@ -242,14 +245,7 @@ impl ByPlace {
     fn decided_last(&mut self, gallery: &Gallery, place: &Path) -> Result<Option<(String, String)>> {
         let mut last: Option<(i64, (String, String))> = None;
         if self.linked.is_none() {
-            let mut linked: HashMap<PathBuf, Vec<String>> = HashMap::new();
-            for folder in gallery.folders_decided()? {
-                let lies = real(Path::new(&folder));
-                if lies != Path::new(&folder) {
-                    linked.entry(lies).or_default().push(folder);
-                }
-            }
-            self.linked = Some(linked);
+            self.linked = Some(linked(gallery)?);
         }
         for (folder, encounter) in self.encounters_at(place) {
             if !gallery.has_decided(&folder, &encounter)? {
@@ -284,6 +280,18 @@ impl ByPlace {
         }
         found
     }
+}
+
+/// The folders in which something was decided by a link to them, by where they lie.
+fn linked(gallery: &Gallery) -> Result<HashMap<PathBuf, Vec<String>>> {
+    let mut linked: HashMap<PathBuf, Vec<String>> = HashMap::new();
+    for folder in gallery.folders_decided()? {
+        let lies = real(Path::new(&folder));
+        if lies != Path::new(&folder) {
+            linked.entry(lies).or_default().push(folder);
+        }
+    }
+    Ok(linked)
 }
 
 /// The path of what lies at `path`, links resolved; itself where nothing does.

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::gallery::decisions::{Proposed, Ruling};
+use crate::gallery::held::by_individual;
 use crate::gallery::identify::{NearPhoto, Verdict};
 use crate::gallery::rulings::Shown;
 use crate::gallery::session::{Entry, Outline, Session};
@@ -303,13 +304,7 @@ impl Identify {
 
     /// Whom the gallery holds photos of `entry` as: it can be named as nobody else.
     pub(super) fn held(entry: &Entry) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for held in &entry.proposal.already {
-            if !names.contains(&held.individual.as_str()) {
-                names.push(&held.individual);
-            }
-        }
-        names
+        by_individual(&entry.proposal.already).into_iter().map(|(name, _)| name).collect()
     }
 
     /// What the row of `entry` reads, as long as it is open; none without a calibration.

@@ -39,18 +39,12 @@ pub(super) fn measure(context: &Context, args: &BenchArgs) -> Result<u8> {
     /// Photos of an epoch at most.
     const MOST: usize = 256;
     let own = tempfile::tempdir()?;
-    let photos = match &args.data_dir {
-        Some(given) => {
-            let manifest = args::dataset(context, given)?;
-            (0..manifest.photos.len().min(MOST)).map(|photo| manifest.full_path(photo)).collect()
-        }
-        None => {
-            let folder = own.path().join("drawn");
-            drawn(&folder)?;
-            let manifest = args::dataset(context, &folder)?;
-            (0..manifest.photos.len()).map(|photo| manifest.full_path(photo)).collect()
-        }
-    };
+    let folder = args.data_dir.clone().unwrap_or_else(|| own.path().join("drawn"));
+    if args.data_dir.is_none() {
+        drawn(&folder)?;
+    }
+    let manifest = args::dataset(context, &folder)?;
+    let photos = (0..manifest.photos.len().min(MOST)).map(|photo| manifest.full_path(photo)).collect();
     let plan = LoadingPlan {
         photos,
         image_size: args.image_size,
@@ -86,11 +80,8 @@ pub(super) fn measure(context: &Context, args: &BenchArgs) -> Result<u8> {
             report.image_size,
             crate::data::counted::counted(report.workers, "thread"),
         );
-        let last = peer.as_ref().map_or_else(String::new, |reached| {
-            let head = ["photos/s of others", "best", "median", "Caretta's best is"];
-            format!("\n\n{}", words::table(&head, &peer::rows(reached)))
-        });
-        about + &words::table(&["photos/s", "best", "median"], &rows) + &last
+        let others = peer.as_deref().map_or_else(String::new, peer::told);
+        about + &words::table(&["photos/s", "best", "median"], &rows) + &others
     })?;
     Ok(0)
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::data::foreign;
 use crate::train::bench::{BenchPlan, BenchReport};
 
+use super::super::words;
+
 /// The peer's program.
 const SCRIPT: &str = include_str!("peer.py");
 
@@ -106,8 +108,14 @@ pub(super) fn ask(
     rows.collect::<Result<_, serde_json::Error>>().with_context(|| format!("what {shown} says is no measurement"))
 }
 
+/// What was reached, below what was measured here.
+pub(super) fn told(reached: &[Reached]) -> String {
+    let head = ["photos/s of others", "best", "median", "Caretta's best is"];
+    format!("\n\n{}", words::table(&head, &rows(reached)))
+}
+
 /// The rows of a table: what, whose, best, median, and our best over theirs.
-pub(super) fn rows(reached: &[Reached]) -> Vec<Vec<String>> {
+fn rows(reached: &[Reached]) -> Vec<Vec<String>> {
     let row = |r: &Reached| {
         let by = foreign::line(&format!("{}, {}, {}", r.what, r.by, r.how));
         vec![by, format!("{:.2}", r.best), format!("{:.2}", r.median), format!("{:.2}", r.ratio)]
